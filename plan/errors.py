@@ -1,0 +1,38 @@
+"""The one exception that library code raises.
+
+Whoever catches it (only `tasks/` does) can print it as it is: the message says what is
+wrong, `where` says where (a file and line, a URL, a step), `hint` what to do about it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class BuildError(Exception):
+    """Something that a person has to know about and can act on.
+
+    message: one sentence without a full stop: what is wrong.
+    where: the place: "plan/recipes/zlib.yaml:12", a URL, "pkg:zlib (sysroot-from-seed)".
+    hint: the remedy, as a sentence or a command.
+    """
+
+    def __init__(self, message: str, *, where: str | None = None, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.where = where
+        self.hint = hint
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.message}" if self.where else self.message
+        return f"{text}\n  {self.hint}" if self.hint else text
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A hint for a misspelt `word`: the nearest of `known`, or all of them when none is near."""
+    candidates = sorted(known)
+    close = difflib.get_close_matches(word, candidates, n=1)
+    if close:
+        return f"did you mean {close[0]}?"
+    return "known: " + ", ".join(candidates)
