@@ -1,0 +1,38 @@
+"""One run a work directory: a lock that names its holder, and goes when its holder dies."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from typing import IO
+
+from plan.errors import BuildError
+
+
+class WorkLock:
+    """flock(2) on `<workdir>/lock`; the file holds the process id and the command of its holder."""
+
+    def __init__(self, workdir: Path) -> None:
+        self.path = workdir / "lock"
+        self.file: IO[str] | None = None
+
+    def take(self, command: str) -> None:
+        """Hold the lock until this process ends. Raises BuildError that says who holds it."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        file = self.path.open("a+")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip() or "another run"
+            file.close()
+            raise BuildError(
+                f"the work directory is in use by {holder}",
+                where=os.fspath(self.path.parent),
+                hint="wait for it, or give this run another one: workdir=PATH",
+            ) from None
+        file.truncate(0)
+        file.write(f"process {os.getpid()} ({command})\n")
+        file.flush()
+        self.file = file

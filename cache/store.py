@@ -1,0 +1,97 @@
+"""The artifact store: what has been built, found by what it was built from.
+
+    steps/<step id>.json ──names──▶ artifacts/<sha256>.tar ──unpacked once──▶ trees/<sha256>/
+
+It is the truth about what stands. An entry is written completely, synced and renamed into place,
+the artifact before the record that names it: whenever the machine dies, each entry is whole or
+absent. Artifacts are named by their content, so two builders can only write the same thing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from cache import paths
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of one step that was run. Times in seconds, sizes in bytes."""
+
+    step: str
+    name: str
+    version: str
+    phase: str
+    artifact: str
+    size: int
+    seconds: float
+    cpu: float
+    memory: int
+
+
+class Store:
+    """The store in the user's cache."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = root or paths.root()
+
+    def artifact(self, sha256: str) -> Path:
+        """Where the artifact `sha256` lies or will lie."""
+        return self.root / "artifacts" / f"{sha256}.tar"
+
+    def tree(self, sha256: str) -> Path:
+        """Where the unpacked artifact `sha256` lies or will lie."""
+        return self.root / "trees" / sha256
+
+    def scratch(self) -> Path:
+        """A folder on the store's file system for files that are about to be registered."""
+        return paths.folder("artifacts")
+
+    def find(self, step: str) -> Record | None:
+        """The record of the step id `step`, if its artifact is here and has its size.
+
+        A record that cannot be read counts as missing: building again repairs it.
+        """
+        try:
+            record = Record(**json.loads(self._record(step).read_text()))
+            if self.artifact(record.artifact).stat().st_size == record.size:
+                return record
+        except (OSError, ValueError, TypeError):
+            pass
+        return None
+
+    def register(self, packed: Path, record: Record) -> None:
+        """Take over the synced file `packed` as `record.artifact`, then write the record."""
+        target = self.artifact(record.artifact)
+        packed.chmod(0o444)
+        packed.replace(target)
+        _sync(target.parent)
+        path = self._record(record.step)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.{os.getpid()}")
+        with part.open("w", encoding="utf-8") as file:
+            json.dump(asdict(record), file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+        _sync(path.parent)
+
+    def intact(self, sha256: str) -> bool:
+        """Whether the artifact `sha256` still has the content that its name promises."""
+        with self.artifact(sha256).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+
+    def _record(self, step: str) -> Path:
+        return self.root / "steps" / f"{step}.json"
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,45 @@
+"""Step ids: the name of everything that a step's output can depend on.
+
+    step (literal) + artifacts of its dependencies + build root [+ image description] ──▶ step id
+
+Because artifacts come in by content, a dependency that was built again to the same bytes leaves
+the id as it was: that is the early cut-off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from plan.model import Step
+from plan.plan import sha256_of
+
+# Raise it when the way a step is run or packed changes in a way that can reach its output.
+FORMAT = 1
+
+
+def step_id(
+    step: Step,
+    *,
+    build_root: str,
+    artifacts: Mapping[str, str],
+    image: Mapping[str, Any] | None = None,
+) -> str:
+    """The sha256 that names the result of `step`.
+
+    `build_root` is the identity of the tree it runs in, `artifacts` the sha256 of each artifact
+    in `step.depends`, `image` what the initramfs is told about itself (for steps that have one).
+    """
+    literal = asdict(step)
+    # Where a source is found says nothing about its content.
+    literal["sources"] = [[source.sha256, source.leave] for source in step.sources]
+    return sha256_of(
+        {
+            "format": FORMAT,
+            "step": literal,
+            "build_root": build_root,
+            "depends": [[name, artifacts[name]] for name in step.depends],
+            "image": image,
+        }
+    )

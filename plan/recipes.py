@@ -1,0 +1,153 @@
+"""Loads and checks the recipes; what comes out can be trusted by everything after it.
+
+    plan/recipes/<name>.yaml ─┬─▶ Recipe
+    plan/recipes/<name>/…    ─┘   (its files: patches, configurations, sources of our own)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+from plan.errors import BuildError, nearest
+from plan.model import Recipe, Source
+from plan.yamlfile import Table, load
+
+STYLES = ("cmake", "configure", "make", "script")
+NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*\Z")
+SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+PLACE = re.compile(r"(https?://|debian:pool/|wheel:[A-Za-z0-9._-]+==)\S+\Z")
+KEYS = {
+    "name": str,
+    "version": str,
+    "licence": str,
+    "why": str,
+    "sources": list,
+    "from": str,
+    "depends": list,
+    "style": str,
+    "directory": str,
+    "options": list,
+    "environment": dict,
+    "before": str,
+    "build": str,
+    "after": str,
+    "remove": list,
+}
+REQUIRED = ("name", "version", "licence", "why", "style")
+SOURCE_KEYS = {"sha256": str, "size": int, "file": str, "places": list, "leave": list}
+
+
+def load_recipes(folder: Path) -> dict[str, Recipe]:
+    """All recipes in `folder`, by name, in the order of their names.
+
+    Raises BuildError with file and line for whatever is wrong in one of them.
+    """
+    tables = {}
+    for path in sorted(folder.glob("*.yaml")):
+        table = load(path, shown_as=f"{folder.parent.name}/{folder.name}/{path.name}")
+        _check_shape(table, path.stem)
+        tables[path.stem] = table
+    recipes = {name: _recipe(table, tables, folder / name) for name, table in tables.items()}
+    for name, table in tables.items():
+        for dependency in recipes[name].depends:
+            if dependency not in recipes:
+                raise BuildError(
+                    f"depends on {dependency!r}, for which there is no recipe",
+                    where=table.where("depends"),
+                    hint=nearest(dependency, recipes),
+                )
+    return recipes
+
+
+def _check_shape(table: Table, stem: str) -> None:
+    table.expect(KEYS, REQUIRED)
+    if not NAME.match(stem) or table["name"] != stem:
+        raise BuildError(
+            f"the name {table['name']!r} must be the file's, in lower case letters, digits and +.-",
+            where=table.where("name"),
+        )
+    if table["style"] not in STYLES:
+        raise BuildError(
+            f"unknown style {table['style']!r}", where=table.where("style"), hint=nearest(table["style"], STYLES)
+        )
+    if (table["style"] == "script") != ("build" in table):
+        raise BuildError("'build' goes with style script, and style script needs it", where=table.where("style"))
+    if "sources" in table and "from" in table:
+        raise BuildError("a recipe has either 'sources' or 'from'", where=table.where("from"))
+    directory = table.get("directory", ".")
+    if directory.startswith("/") or ".." in directory.split("/"):
+        raise BuildError("'directory' must lie inside the source", where=table.where("directory"))
+
+
+def _recipe(table: Table, tables: dict[str, Table], folder: Path) -> Recipe:
+    environment = table.get("environment", {})
+    for key, value in environment.items():
+        if not isinstance(value, str):
+            raise BuildError(f"{key!r} must be text", where=environment.where(key))
+    return Recipe(
+        name=table["name"],
+        version=table["version"],
+        licence=table["licence"],
+        why=table["why"],
+        sources=_sources(table, tables),
+        depends=table.texts("depends"),
+        style=table["style"],
+        directory=table.get("directory", "."),
+        options=table.texts("options"),
+        environment=tuple(environment.items()),
+        before=table.get("before", ""),
+        build=table.get("build", ""),
+        after=table.get("after", ""),
+        remove=table.texts("remove"),
+        files=_files(folder),
+    )
+
+
+def _sources(table: Table, tables: dict[str, Table]) -> tuple[Source, ...]:
+    if "from" in table:
+        owner = tables.get(table["from"])
+        if owner is None:
+            raise BuildError(
+                f"there is no recipe {table['from']!r}",
+                where=table.where("from"),
+                hint=nearest(table["from"], tables),
+            )
+        if "from" in owner:
+            raise BuildError(f"{table['from']!r} has no sources of its own", where=table.where("from"))
+        return _sources(owner, tables)
+    sources = []
+    for entry in table.get("sources", []):
+        if not isinstance(entry, Table):
+            raise BuildError("a source is a mapping", where=table.where("sources"))
+        sources.append(_source(entry))
+    return tuple(sources)
+
+
+def _source(entry: Table) -> Source:
+    entry.expect(SOURCE_KEYS, ("sha256", "size", "file", "places"))
+    if not SHA256.match(entry["sha256"]):
+        raise BuildError("a sha256 is 64 hexadecimal digits", where=entry.where("sha256"))
+    if "/" in entry["file"] or entry["file"].startswith("."):
+        raise BuildError("'file' is a plain file name", where=entry.where("file"))
+    for place in entry.texts("places"):
+        if not PLACE.match(place):
+            raise BuildError(
+                f"not a place: {place!r}",
+                where=entry.where("places"),
+                hint="a place is https://…, debian:pool/… or wheel:NAME==VERSION",
+            )
+    return Source(
+        entry["sha256"], entry["size"], entry["file"], entry.texts("places"), entry.texts("leave")
+    )
+
+
+def _files(folder: Path) -> tuple[tuple[str, str], ...]:
+    if not folder.is_dir():
+        return ()
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return tuple(
+        (path.relative_to(folder).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest())
+        for path in paths
+    )

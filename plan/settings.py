@@ -1,0 +1,211 @@
+"""The parameters of a run: what they are, what they may be, and where each value came from.
+
+    command line (name=value) ▶ environment (BQ2_NAME) ▶ local.yaml ▶ default
+
+The first that names a parameter wins. Unknown names and values are refused with the nearest
+valid one: a misspelt parameter must never start a build of the wrong thing.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from plan.errors import BuildError, nearest
+from plan.yamlfile import load
+
+ARCHITECTURES = ("aarch64", "x86_64")
+SETS = ("base",)
+SEEDS = ("alpine", "debian")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter: `check` turns the given text into its canonical text or raises ValueError."""
+
+    name: str
+    default: Callable[[], str]
+    check: Callable[[str], str]
+    help: str
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The checked values of a run. Paths are absolute; `origin` names each value's source."""
+
+    root: Path
+    values: Mapping[str, str]
+    origin: Mapping[str, str]
+
+    @property
+    def set(self) -> str:
+        return self.values["set"]
+
+    @property
+    def arch(self) -> str:
+        return self.values["arch"]
+
+    @property
+    def seed(self) -> str:
+        return self.values["seed"]
+
+    @property
+    def jobs(self) -> int:
+        return int(self.values["jobs"])
+
+    @property
+    def offline(self) -> bool:
+        return self.values["offline"] == "1"
+
+    @property
+    def strict(self) -> bool:
+        return self.values["strict"] == "1"
+
+    @property
+    def sources(self) -> bool:
+        return self.values["sources"] == "1"
+
+    @property
+    def mirror(self) -> str | None:
+        return self.values["mirror"] or None
+
+    @property
+    def run(self) -> str:
+        return self.values["run"]
+
+    @property
+    def workdir(self) -> Path:
+        return (self.root / self.values["workdir"]).absolute()
+
+    def output(self, default: str) -> Path:
+        """Where the product goes: `output=`, or `default` inside the checkout's output folder."""
+        return (self.root / (self.values["output"] or f"output/{default}")).absolute()
+
+
+def _one_of(*known: str) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        if text not in known:
+            raise ValueError(nearest(text, known))
+        return text
+
+    return check
+
+
+def _flag(text: str) -> str:
+    words = {"1": "1", "yes": "1", "true": "1", "on": "1", "0": "0", "no": "0", "false": "0", "off": "0"}
+    if text.lower() not in words:
+        raise ValueError("it is yes or no")
+    return words[text.lower()]
+
+
+def _count(text: str) -> str:
+    if not text.isdecimal() or not 1 <= int(text) <= 1024:
+        raise ValueError("it is a whole number from 1 to 1024")
+    return str(int(text))
+
+
+def _seed(text: str) -> str:
+    if text in SEEDS or Path(text).exists():
+        return text
+    if "/" in text:
+        raise ValueError("no such directory or tarball")
+    raise ValueError(nearest(text, SEEDS) + " (or the path of a directory or tarball)")
+
+
+def _url(text: str) -> str:
+    if text and not text.startswith(("http://", "https://")):
+        raise ValueError("it is the http(s) URL of a Debian archive")
+    return text.rstrip("/")
+
+
+def _path(text: str) -> str:
+    if not text or "\0" in text:
+        raise ValueError("it is a path")
+    return text
+
+
+def _any(text: str) -> str:
+    return text
+
+
+def _constant(text: str) -> Callable[[], str]:
+    return lambda: text
+
+
+PARAMETERS = (
+    Parameter("set", _constant("base"), _one_of(*SETS), "what to build: " + ", ".join(SETS)),
+    Parameter("arch", platform.machine, _one_of(*ARCHITECTURES), "the target architecture"),
+    Parameter("seed", _constant("debian"), _seed, "the first root: debian, alpine, or a path"),
+    Parameter("jobs", lambda: str(len(os.sched_getaffinity(0))), _count, "how many processes at once"),
+    Parameter("offline", _constant("0"), _flag, "never open a socket"),
+    Parameter("strict", _constant("0"), _flag, "refuse a seed that drifted from its lock file"),
+    Parameter("mirror", _constant(""), _url, "a Debian archive to ask before those of apt"),
+    Parameter("workdir", _constant("work"), _path, "where builds happen"),
+    Parameter("output", _constant(""), _any, "the file to write (default: output/…)"),
+    Parameter("sources", _constant("1"), _flag, "put the sources into the tarball"),
+    Parameter("run", _constant(""), _any, "a command for doit boot or doit shell to run"),
+)
+
+
+def resolve(root: Path, given: Mapping[str, str], environment: Mapping[str, str]) -> Settings:
+    """Settings from the command line's `given`, the environment and `root`/local.yaml.
+
+    Raises BuildError for an unknown name or value, with the nearest valid one.
+    """
+    by_name = {parameter.name: parameter for parameter in PARAMETERS}
+    layers: list[tuple[str, dict[str, str]]] = [
+        ("command line", dict(given)),
+        ("environment", _from_environment(environment)),
+        ("local.yaml", _from_file(root / "local.yaml")),
+    ]
+    for origin, layer in layers:
+        for name in layer:
+            if name not in by_name:
+                raise BuildError(
+                    f"unknown parameter {name!r}", where=origin, hint=nearest(name, by_name)
+                )
+    values, origins = {}, {}
+    for parameter in PARAMETERS:
+        origin, text = next(
+            ((o, layer[parameter.name]) for o, layer in layers if parameter.name in layer),
+            ("default", ""),
+        )
+        if origin == "default":
+            text = parameter.default()
+        values[parameter.name] = _checked(parameter, text, origin)
+        origins[parameter.name] = origin
+    return Settings(root, values, origins)
+
+
+def _checked(parameter: Parameter, text: str, origin: str) -> str:
+    try:
+        return parameter.check(text)
+    except ValueError as error:
+        raise BuildError(
+            f"{parameter.name} cannot be {text!r}", where=origin, hint=str(error)
+        ) from None
+
+
+# Read by other parts of the project before or beside the settings, so not parameters.
+OTHER_VARIABLES = frozenset({"BQ2_CACHE", "BQ2_FIRMWARE"})
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name.removeprefix("BQ2_").lower(): value
+        for name, value in environment.items()
+        if name.startswith("BQ2_") and not name.startswith("BQ2_TEST_") and name not in OTHER_VARIABLES
+    }
+
+
+def _from_file(path: Path) -> dict[str, str]:
+    if not path.exists():
+        return {}
+    table = load(path, shown_as="local.yaml")
+    for name in table:
+        if not isinstance(table[name], str):
+            raise BuildError(f"{name!r} must be a plain value", where=table.where(name))
+    return dict(table)

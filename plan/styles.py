@@ -1,0 +1,106 @@
+"""Styles: how a kind of package is built. A recipe declares, its style says the commands.
+
+    before ─▶ patches ─▶ the style's own commands ─▶ after ─▶ strip
+
+Every command is literal; only the number of processes comes from outside (JOBS, MAKEFLAGS,
+CMAKE_BUILD_PARALLEL_LEVEL), because it must not reach an output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from plan.model import Command, Recipe
+
+SOURCE, BUILD, DEST = "/source", "/build", "/dest"
+
+# What no image needs: documents for people belong to the sources, which are shipped, and libtool's
+# archives only make later links depend on paths.
+ALWAYS_REMOVED = (
+    "usr/share/doc",
+    "usr/share/info",
+    "usr/share/man",
+    "usr/share/locale",
+    "usr/lib/*.la",
+)
+
+# Objects (*.o) keep their symbols: the linker needs them.
+STRIP = r"""find /dest -type f ! -name '*.o' | while read -r file; do
+  if [ "$(head -c 4 "$file" | tr -d '\0')" = "$(printf '\177ELF')" ]; then
+    "$STRIP" --strip-unneeded "$file"
+  fi
+done"""
+
+
+def commands(recipe: Recipe, target: str) -> tuple[Command, ...]:
+    """All that is run to build `recipe` for the triple `target`, in order."""
+    found = [
+        Command(("patch", "-p1", "-i", f"/recipe/{path}"), SOURCE)
+        for path, _ in recipe.files
+        if path.startswith("patches/")
+    ]
+    if recipe.before:
+        found.append(_script(recipe.before, SOURCE))
+    found += STYLES[recipe.style](recipe, target)
+    if recipe.after:
+        found.append(_script(recipe.after, DEST))
+    found.append(_script(STRIP, DEST))
+    return tuple(found)
+
+
+def _script(text: str, cwd: str) -> Command:
+    return Command(("sh", "-euc", text), cwd)
+
+
+def _source_directory(recipe: Recipe) -> str:
+    return SOURCE if recipe.directory == "." else f"{SOURCE}/{recipe.directory}"
+
+
+def _configure(recipe: Recipe, target: str) -> list[Command]:
+    script = f"{_source_directory(recipe)}/configure"
+    machine = (f"--build={target}", f"--host={target}", "--prefix=/usr")
+    return [
+        Command((script, *machine, *recipe.options), BUILD),
+        Command(("make",), BUILD),
+        Command(("make", "install", f"DESTDIR={DEST}"), BUILD),
+    ]
+
+
+def _cmake(recipe: Recipe, target: str) -> list[Command]:
+    del target  # the toolchain file says it
+    return [
+        Command(
+            (
+                "cmake",
+                *("-S", _source_directory(recipe), "-B", BUILD, "-G", "Ninja"),
+                "-DCMAKE_TOOLCHAIN_FILE=/toolchain/target.cmake",
+                "-DCMAKE_INSTALL_PREFIX=/usr",
+                "-DCMAKE_INSTALL_LIBDIR=lib",
+                "-DCMAKE_BUILD_TYPE=Release",
+                *recipe.options,
+            ),
+            BUILD,
+        ),
+        Command(("cmake", "--build", BUILD), BUILD),
+        Command(("cmake", "--install", BUILD), BUILD),
+    ]
+
+
+def _make(recipe: Recipe, target: str) -> list[Command]:
+    del target  # CC says it
+    directory = _source_directory(recipe)
+    install = ("make", "install", "PREFIX=/usr", "prefix=/usr", f"DESTDIR={DEST}", *recipe.options)
+    return [Command(("make", *recipe.options), directory), Command(install, directory)]
+
+
+def _scripted(recipe: Recipe, target: str) -> list[Command]:
+    del target
+    return [_script(recipe.build, SOURCE)]
+
+
+STYLES: dict[str, Callable[[Recipe, str], list[Command]]] = {
+    "cmake": _cmake,
+    "configure": _configure,
+    "make": _make,
+    "script": _scripted,
+}

@@ -1,0 +1,125 @@
+"""The compiler is always used as a cross compiler: this says how, for every step alike.
+
+    build root's clang ──target.cfg──▶ code for <arch>-bq2-linux-musl against /sysroot
+
+A step sees the same environment and the same /toolchain whichever root it runs in; only where
+that root keeps its compiler differs, and that is what `Compiler` holds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from plan.model import Addition
+from plan.yamlfile import load
+
+# 1 January 2025, 00:00 UTC: the time that every file and every program of an output is given.
+# Never 0: FAT cannot hold it and some tools take it for "not set".
+SOURCE_DATE_EPOCH = 1735689600
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What differs between targets (`plan/architectures.yaml`)."""
+
+    name: str
+    triple: str
+    kernel: str
+    loader: str
+    efi: str
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """Where a build root keeps its clang: folder of the programs, folder of clang's own headers."""
+
+    programs: str
+    headers: str
+
+
+DEBIAN = Compiler("/usr/lib/llvm-19/bin", "/usr/lib/llvm-19/lib/clang/19/include")
+
+
+def load_architecture(data: Path, name: str) -> Architecture:
+    """The architecture `name` from the file `data`. Raises BuildError if the file is broken."""
+    table = load(data, shown_as="plan/architectures.yaml")[name]
+    table.expect(dict.fromkeys(("triple", "kernel", "loader", "efi"), str), ("triple", "kernel"))
+    return Architecture(name=name, **table)
+
+
+def environment(arch: Architecture, compiler: Compiler) -> dict[str, str]:
+    """The environment of every step. Nothing of the host's is in it."""
+    clang = "--config=/toolchain/target.cfg"
+    return {
+        "PATH": f"{compiler.programs}:/usr/bin:/bin:/usr/sbin:/sbin",
+        "HOME": "/tmp",
+        "TMPDIR": "/tmp",
+        "TZ": "UTC",
+        "LC_ALL": "C",
+        "SOURCE_DATE_EPOCH": str(SOURCE_DATE_EPOCH),
+        "ARCH": arch.name,
+        "KERNEL_ARCH": arch.kernel,
+        "TARGET": arch.triple,
+        "SYSROOT": "/sysroot",
+        "DESTDIR": "/dest",
+        "CC": f"clang {clang}",
+        "CXX": f"clang++ {clang}",
+        "HOSTCC": "clang",
+        "LD": "ld.lld",
+        "AR": "llvm-ar",
+        "RANLIB": "llvm-ranlib",
+        "NM": "llvm-nm",
+        "STRIP": "llvm-strip",
+        "OBJCOPY": "llvm-objcopy",
+        "CFLAGS": "-O2",
+        "CXXFLAGS": "-O2",
+    }
+
+
+def additions(arch: Architecture, compiler: Compiler) -> tuple[Addition, ...]:
+    """The files and links laid over the build root of every step."""
+    return (
+        Addition("/toolchain/target.cfg", _clang_configuration(arch)),
+        Addition("/toolchain/target.cmake", _cmake_toolchain(arch)),
+        Addition("/toolchain/resource/include", compiler.headers, link=True),
+        Addition("/toolchain/resource/lib", "/sysroot/usr/lib/clang/19/lib", link=True),
+        # What configure scripts and builds compile for the target runs here at once.
+        Addition(f"/usr/lib/{arch.loader}", "/sysroot/usr/lib/libc.so", link=True),
+        Addition(f"/etc/{arch.loader.removesuffix('.so.1')}.path", "/sysroot/usr/lib\n"),
+    )
+
+
+def _clang_configuration(arch: Architecture) -> str:
+    lines = (
+        f"--target={arch.triple}",
+        "--sysroot=/sysroot",
+        "-resource-dir=/toolchain/resource",
+        "-rtlib=compiler-rt",
+        "-unwindlib=libunwind",
+        "-stdlib=libc++",
+        "-fuse-ld=lld",
+        "-ffile-prefix-map=/source=.",
+        "-ffile-prefix-map=/build=.",
+        "-Wl,--build-id=none",
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _cmake_toolchain(arch: Architecture) -> str:
+    lines = [
+        "set(CMAKE_SYSTEM_NAME Linux)",
+        f"set(CMAKE_SYSTEM_PROCESSOR {arch.name})",
+        "set(CMAKE_SYSROOT /sysroot)",
+        "set(CMAKE_AR llvm-ar)",
+        "set(CMAKE_RANLIB llvm-ranlib)",
+        "set(CMAKE_NM llvm-nm)",
+        "set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)",
+    ]
+    for language, program in (("C", "clang"), ("CXX", "clang++"), ("ASM", "clang")):
+        lines.append(f"set(CMAKE_{language}_COMPILER {program})")
+        lines.append(f"set(CMAKE_{language}_COMPILER_TARGET {arch.triple})")
+        lines.append(f"set(CMAKE_{language}_FLAGS_INIT --config=/toolchain/target.cfg)")
+    for kind in ("LIBRARY", "INCLUDE", "PACKAGE"):
+        lines.append(f"set(CMAKE_FIND_ROOT_PATH_MODE_{kind} ONLY)")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,75 @@
+"""Puts trees on top of each other for a sandbox: by overlay, or by hard links where that is missing.
+
+layers (bottom first) ──overlay──▶ a mount at a fixed path; nothing is copied
+                      ──links────▶ a folder of hard links, bound read-only; or copied if writable
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rootfs.files import fresh_folder
+from rootfs.tree import merge
+
+
+@dataclass(frozen=True)
+class Composer:
+    """Makes the mounts of one sandbox. `folder` is its own; `overlay` says which way is taken."""
+
+    folder: Path
+    overlay: bool
+
+    def readonly(self, at: str, layers: Sequence[Path]) -> dict[str, Any]:
+        """`layers`, bottom first, read-only at the path `at`."""
+        if len(layers) == 1:
+            return bound(at, layers[0])
+        if self.overlay and layers:
+            return {"at": at, "overlay": [os.fspath(layer) for layer in reversed(layers)]}
+        return bound(at, self._linked(at, layers, copy=False))
+
+    def writable(self, at: str, lower: Path | None) -> dict[str, Any]:
+        """The tree `lower` (or nothing) at `at`, writable; `lower` itself never changes."""
+        if lower is None:
+            return bound(at, fresh_folder(self._named("new", at)), writable=True)
+        if not self.overlay:
+            return bound(at, self._linked(at, [lower], copy=True), writable=True)
+        upper, work = fresh_folder(self._named("upper", at)), fresh_folder(self._named("work", at))
+        layers = {"overlay": [os.fspath(lower)], "upper": os.fspath(upper), "work": os.fspath(work)}
+        return {"at": at, **layers}
+
+    def _named(self, kind: str, at: str) -> Path:
+        return self.folder / f"{kind}{at.replace('/', '-')}"
+
+    def _linked(self, at: str, layers: Sequence[Path], *, copy: bool) -> Path:
+        target = fresh_folder(self._named("linked", at))
+        for entry in merge(layers):
+            path = target / entry.path
+            if stat.S_ISDIR(entry.status.st_mode):
+                path.mkdir(mode=stat.S_IMODE(entry.status.st_mode) | stat.S_IRWXU)
+            elif copy or not _link(entry.source, path):
+                shutil.copy2(entry.source, path, follow_symlinks=False)
+        return target
+
+
+def bound(at: str, folder: Path, *, writable: bool = False) -> dict[str, Any]:
+    """The host's `folder` (or file) at the path `at`."""
+    return {"at": at, "bind": os.fspath(folder), "writable": writable}
+
+
+def scratch(at: str) -> dict[str, Any]:
+    """An empty folder in memory at the path `at`."""
+    return {"at": at, "tmpfs": "mode=1777"}
+
+
+def _link(source: Path, target: Path) -> bool:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:
+        return False  # another file system, or a protected link: a copy will do
+    return True

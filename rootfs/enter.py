@@ -1,0 +1,165 @@
+"""The one door into the sandbox: turns a description into a run of rootfs/sandbox.py.
+
+    Sandbox ──json──▶ rootfs/sandbox.py ──report──▶ list of Result, or BuildError with the remedy
+
+Every process started here is known, so that `stop_all` can end them when the run is interrupted;
+should this process be killed, they die with it.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from plan.errors import BuildError
+from plan.model import Command
+from rootfs import sandbox
+from rootfs.remedy import remedy
+
+HOST_NAME = "bq2"
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one command ended. Times in seconds, memory (peak) in bytes."""
+
+    status: int
+    seconds: float
+    cpu: float
+    memory: int
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """A place to run commands in. `folder` is the host's folder for what the set-up needs.
+
+    `root` and `mounts` are mounts as rootfs/sandbox.py describes them.
+    """
+
+    folder: Path
+    root: Mapping[str, Any]
+    mounts: Sequence[Mapping[str, Any]]
+    environment: Mapping[str, str]
+
+
+_running: set[subprocess.Popen[bytes]] = set()
+_lock = threading.Lock()
+
+
+def stop_all() -> None:
+    """Kill every sandbox that is running. Their namespaces go with them."""
+    with _lock:
+        for process in _running:
+            process.kill()
+
+
+def enter(
+    place: Sandbox, commands: Sequence[Command], *, log: Path | None, interactive: bool = False
+) -> list[Result]:
+    """Run `commands` in turn in `place`, and say how each that was run ended.
+
+    The first that fails is the last in the list. Output goes to the file `log`, or with
+    `interactive` to the terminal. Raises BuildError if the sandbox itself cannot be had.
+    """
+    base = place.folder / "mount"
+    base.mkdir(parents=True, exist_ok=True)
+    spec = {
+        "base": os.fspath(base),
+        "root": place.root,
+        "mounts": place.mounts,
+        "environment": place.environment,
+        "hostname": HOST_NAME,
+        "commands": [{"argv": command.argv, "cwd": command.cwd} for command in commands],
+        "log": os.fspath(log) if log else None,
+        "interactive": interactive,
+    }
+    spec_file = place.folder / "sandbox.json"
+    spec_file.write_text(json.dumps(spec, indent=1), encoding="utf-8")
+    status, lines = _run(spec_file, interactive=interactive)
+    results = []
+    for line in lines:
+        if "setup" in line:
+            raise _refused(line)
+        del line["command"]
+        results.append(Result(**line))
+    if len(results) < len(commands) and all(result.status == 0 for result in results):
+        raise BuildError(
+            f"the sandbox was killed from outside (status {status})",
+            where=os.fspath(spec_file),
+            hint="out of memory? see the kernel's log (dmesg)",
+        )
+    return results
+
+
+def _run(spec_file: Path, *, interactive: bool) -> tuple[int, list[dict[str, Any]]]:
+    read_end, write_end = os.pipe()
+    arguments = [os.fspath(spec_file), str(write_end), str(os.getpid())]
+    with _lock:
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-B", sandbox.__file__, *arguments],
+            stdin=None if interactive else subprocess.DEVNULL,
+            env={},
+            pass_fds=(write_end,),
+            start_new_session=not interactive,
+        )
+        _running.add(process)
+    os.close(write_end)
+    try:
+        with os.fdopen(read_end, encoding="utf-8") as report:
+            lines = [json.loads(line) for line in report]
+        return process.wait(), lines
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    finally:
+        with _lock:
+            _running.discard(process)
+
+
+def _refused(line: Mapping[str, Any]) -> BuildError:
+    number = int(line["errno"])
+    reason = errno.errorcode.get(number, str(number))
+    return SandboxRefused(
+        f"the sandbox cannot be had: {line['setup']} ({line['detail']}) failed with {reason}",
+        where="rootfs/sandbox.py",
+        hint=remedy(line["setup"], number),
+    )
+
+
+class SandboxRefused(BuildError):
+    """The kernel does not let this user make the sandbox."""
+
+
+def overlay_works(folder: Path) -> bool:
+    """Whether an unprivileged overlay can be had on the file system of `folder`.
+
+    Tries the whole set-up with no command. Raises SandboxRefused if it fails without overlay too.
+    """
+    import shutil
+
+    folder.mkdir(parents=True, exist_ok=True)
+    trial = folder / "overlay-trial"
+    try:
+        for name in ("lower/proc", "lower/dev", "lower/at", "other", "upper", "work"):
+            (trial / name).mkdir(parents=True, exist_ok=True)
+        layers = {"overlay": [str(trial / "lower"), str(trial / "other")]}
+        upper = {"upper": str(trial / "upper"), "work": str(trial / "work")}
+        at = {"at": "/at", **layers, **upper}
+        bound = {"at": "/", "bind": str(trial / "lower"), "writable": False}
+        try:
+            enter(Sandbox(trial, {"at": "/", **layers}, [at], {}), [], log=None)
+        except SandboxRefused:
+            enter(Sandbox(trial, bound, [], {}), [], log=None)
+            return False
+        return True
+    finally:
+        shutil.rmtree(trial, ignore_errors=True)

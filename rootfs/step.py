@@ -1,0 +1,142 @@
+"""Runs one step: everything is laid out at fixed paths, the commands run, DESTDIR is packed.
+
+build root ─┐
+dependencies ─▶ sandbox ──commands──▶ /dest ──tidy, pack──▶ tar, sha256, tree
+source ─────┘
+
+<folder>/log            what the commands printed
+<folder>/sandbox.json   the sandbox, to be entered again by hand
+<folder>/new-dest       DESTDIR
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from plan.errors import BuildError
+from plan.model import Command, Step
+from rootfs.compose import Composer, bound, scratch
+from rootfs.enter import Result, Sandbox, enter
+from rootfs.files import fresh_folder
+from rootfs.pack import Hashing, finish, pack, tidy
+
+FIXED = ("proc", "dev", "tmp", "source", "build", "dest", "sysroot", "recipe", "input", "sys")
+LOG_TAIL = 15
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Where a step's inputs lie on this machine. Trees are unpacked folders."""
+
+    build_root: Path
+    sysroot: Sequence[Path]
+    """The trees of the dependencies, bottom first."""
+    source: Path | None
+    recipe: Path | None
+    """The recipe's folder of files."""
+    files: Mapping[str, Path]
+    """What appears as /input/<name>."""
+
+
+@dataclass(frozen=True)
+class Packed:
+    """The packed DESTDIR: a synced temporary file, its sha256 and size, and the tree it is of."""
+
+    file: Path
+    sha256: str
+    size: int
+    tree: Path
+
+
+def prepare(step: Step, inputs: Inputs, folder: Path, *, overlay: bool, jobs: int) -> Sandbox:
+    """Lay out the sandbox of `step` in `folder`, empty of any earlier attempt."""
+    composer = Composer(fresh_folder(folder), overlay)
+    skeleton = _skeleton(step, inputs, folder / "skeleton")
+    mounts = [
+        scratch("/tmp"),
+        composer.writable("/source", inputs.source),
+        composer.writable("/build", None),
+        composer.writable("/dest", None),
+        composer.readonly("/sysroot", inputs.sysroot),
+    ]
+    if inputs.recipe is not None:
+        mounts.append(bound("/recipe", inputs.recipe))
+    mounts += [bound(f"/input/{name}", path) for name, path in sorted(inputs.files.items())]
+    root = composer.readonly("/", [inputs.build_root, skeleton])
+    return Sandbox(folder, root, mounts, dict(step.environment) | processes(jobs))
+
+
+def processes(jobs: int) -> dict[str, str]:
+    """The environment that says how many processes to use: the one thing that may vary."""
+    return {
+        "JOBS": str(jobs),
+        "MAKEFLAGS": f"-j{jobs}",
+        "CMAKE_BUILD_PARALLEL_LEVEL": str(jobs),
+    }
+
+
+def run_commands(step: Step, place: Sandbox) -> list[Result]:
+    """Run the step's commands. Raises BuildError with the log's end if one fails."""
+    log = place.folder / "log"
+    results = enter(place, step.commands, log=log)
+    if results and results[-1].status != 0:
+        raise _failure(step, step.commands[len(results) - 1], results[-1].status, log)
+    return results
+
+
+def pack_result(step: Step, place: Sandbox, into: Path) -> Packed:
+    """Bring DESTDIR into its final form and pack it into a temporary file in the folder `into`.
+
+    Raises BuildError if the package installed something that no package may.
+    """
+    tree = place.folder / "new-dest"
+    tidy(tree, remove=step.remove)
+    handle, name = tempfile.mkstemp(prefix=f".{step.name}.", suffix=".part", dir=into)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            out = Hashing(file)
+            pack([tree], out)
+            finish(out)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return Packed(Path(name), out.sha256.hexdigest(), out.size, tree)
+
+
+def _skeleton(step: Step, inputs: Inputs, folder: Path) -> Path:
+    """The layer over the build root: mount points, and the step's additions."""
+    for name in FIXED:
+        (folder / name).mkdir(parents=True)
+    for name in inputs.files:
+        (folder / "input" / name).touch()
+    for addition in step.additions:
+        path = folder / addition.path.lstrip("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if addition.link:
+            path.symlink_to(addition.text)
+        else:
+            path.write_text(addition.text, encoding="utf-8")
+    return folder
+
+
+def _failure(step: Step, command: Command, status: int, log: Path) -> BuildError:
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    first = next((line for line in lines if _is_error(line)), None)
+    tail = "\n    ".join(lines[-LOG_TAIL:])
+    shown = f"first error: {first.strip()}\n  " if first else ""
+    return BuildError(
+        f"{command.argv[0]} failed with status {status}",
+        where=f"pkg:{step.name} ({step.phase})",
+        hint=f"{shown}end of the log:\n    {tail}\n  log: {log}\n  look around in it: doit shell pkg:{step.name}",
+    )
+
+
+def _is_error(line: str) -> bool:
+    words = ("error:", "Error:", "fatal:", "undefined symbol", "No space left on device", "*** [")
+    return not line.startswith("+ ") and any(word in line for word in words)
