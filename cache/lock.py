@@ -36,3 +36,9 @@ class WorkLock:
         file.write(f"process {os.getpid()} ({command})\n")
         file.flush()
         self.file = file
+
+    def release(self) -> None:
+        """Let others have the work directory; fine if it is not held."""
+        if self.file:
+            self.file.close()
+            self.file = None

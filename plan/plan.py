@@ -25,7 +25,7 @@ from plan.recipes import load_recipes
 from plan.toolchain import Architecture
 from plan.yamlfile import Table, load
 
-SET_KEYS = {"phase": str, "packages": list, "initramfs": dict}
+SET_KEYS = {"phase": str, "packages": list, "leave": list, "initramfs": dict}
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class Set:
     name: str
     phase: str
     packages: tuple[str, ...]
+    leave: tuple[str, ...]
+    """Globs of what the products do not hold, though artifacts do."""
     initramfs: Initramfs
 
 
@@ -102,7 +104,7 @@ def load_set(path: Path, name: str, recipes: Mapping[str, Recipe]) -> Set:
     _check_packages(table, table.texts("packages"), recipes)
     _check_packages(inside, inside.texts("packages"), recipes)
     initramfs = Initramfs(inside.texts("packages"), inside.texts("leave"))
-    return Set(name, table["phase"], table.texts("packages"), initramfs)
+    return Set(name, table["phase"], table.texts("packages"), table.texts("leave"), initramfs)
 
 
 def _check_packages(table: Table, names: Sequence[str], recipes: Mapping[str, Recipe]) -> None:

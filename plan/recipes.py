@@ -1,7 +1,7 @@
 """Loads and checks the recipes; what comes out can be trusted by everything after it.
 
-    plan/recipes/<name>.yaml ─┬─▶ Recipe
-    plan/recipes/<name>/…    ─┘   (its files: patches, configurations, sources of our own)
+plan/recipes/<name>.yaml ─┬─▶ Recipe
+plan/recipes/<name>/…    ─┘   (its files: patches, configurations, sources of our own)
 """
 
 from __future__ import annotations
@@ -70,10 +70,14 @@ def _check_shape(table: Table, stem: str) -> None:
         )
     if table["style"] not in STYLES:
         raise BuildError(
-            f"unknown style {table['style']!r}", where=table.where("style"), hint=nearest(table["style"], STYLES)
+            f"unknown style {table['style']!r}",
+            where=table.where("style"),
+            hint=nearest(table["style"], STYLES),
         )
     if (table["style"] == "script") != ("build" in table):
-        raise BuildError("'build' goes with style script, and style script needs it", where=table.where("style"))
+        raise BuildError(
+            "'build' goes with style script, and style script needs it", where=table.where("style")
+        )
     if "sources" in table and "from" in table:
         raise BuildError("a recipe has either 'sources' or 'from'", where=table.where("from"))
     directory = table.get("directory", ".")
@@ -115,7 +119,9 @@ def _sources(table: Table, tables: dict[str, Table]) -> tuple[Source, ...]:
                 hint=nearest(table["from"], tables),
             )
         if "from" in owner:
-            raise BuildError(f"{table['from']!r} has no sources of its own", where=table.where("from"))
+            raise BuildError(
+                f"{table['from']!r} has no sources of its own", where=table.where("from")
+            )
         return _sources(owner, tables)
     sources = []
     for entry in table.get("sources", []):

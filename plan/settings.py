@@ -95,7 +95,16 @@ def _one_of(*known: str) -> Callable[[str], str]:
 
 
 def _flag(text: str) -> str:
-    words = {"1": "1", "yes": "1", "true": "1", "on": "1", "0": "0", "no": "0", "false": "0", "off": "0"}
+    words = {
+        "1": "1",
+        "yes": "1",
+        "true": "1",
+        "on": "1",
+        "0": "0",
+        "no": "0",
+        "false": "0",
+        "off": "0",
+    }
     if text.lower() not in words:
         raise ValueError("it is yes or no")
     return words[text.lower()]
@@ -139,7 +148,9 @@ PARAMETERS = (
     Parameter("set", _constant("base"), _one_of(*SETS), "what to build: " + ", ".join(SETS)),
     Parameter("arch", platform.machine, _one_of(*ARCHITECTURES), "the target architecture"),
     Parameter("seed", _constant("debian"), _seed, "the first root: debian, alpine, or a path"),
-    Parameter("jobs", lambda: str(len(os.sched_getaffinity(0))), _count, "how many processes at once"),
+    Parameter(
+        "jobs", lambda: str(len(os.sched_getaffinity(0))), _count, "how many processes at once"
+    ),
     Parameter("offline", _constant("0"), _flag, "never open a socket"),
     Parameter("strict", _constant("0"), _flag, "refuse a seed that drifted from its lock file"),
     Parameter("mirror", _constant(""), _url, "a Debian archive to ask before those of apt"),
@@ -197,7 +208,9 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
     return {
         name.removeprefix("BQ2_").lower(): value
         for name, value in environment.items()
-        if name.startswith("BQ2_") and not name.startswith("BQ2_TEST_") and name not in OTHER_VARIABLES
+        if name.startswith("BQ2_")
+        and not name.startswith("BQ2_TEST_")
+        and name not in OTHER_VARIABLES
     }
 
 

@@ -19,6 +19,10 @@ from plan.yamlfile import load
 SOURCE_DATE_EPOCH = 1735689600
 
 
+# C needs no unwinder, and is linked before there is one.
+CXX_CONFIGURATION = "@target.cfg\n-stdlib=libc++\n-unwindlib=libunwind\n"
+
+
 @dataclass(frozen=True)
 class Architecture:
     """What differs between targets (`plan/architectures.yaml`)."""
@@ -50,7 +54,6 @@ def load_architecture(data: Path, name: str) -> Architecture:
 
 def environment(arch: Architecture, compiler: Compiler) -> dict[str, str]:
     """The environment of every step. Nothing of the host's is in it."""
-    clang = "--config=/toolchain/target.cfg"
     return {
         "PATH": f"{compiler.programs}:/usr/bin:/bin:/usr/sbin:/sbin",
         "HOME": "/tmp",
@@ -63,8 +66,8 @@ def environment(arch: Architecture, compiler: Compiler) -> dict[str, str]:
         "TARGET": arch.triple,
         "SYSROOT": "/sysroot",
         "DESTDIR": "/dest",
-        "CC": f"clang {clang}",
-        "CXX": f"clang++ {clang}",
+        "CC": "clang --config=/toolchain/target.cfg",
+        "CXX": "clang++ --config=/toolchain/target++.cfg",
         "HOSTCC": "clang",
         "LD": "ld.lld",
         "AR": "llvm-ar",
@@ -81,6 +84,7 @@ def additions(arch: Architecture, compiler: Compiler) -> tuple[Addition, ...]:
     """The files and links laid over the build root of every step."""
     return (
         Addition("/toolchain/target.cfg", _clang_configuration(arch)),
+        Addition("/toolchain/target++.cfg", CXX_CONFIGURATION),
         Addition("/toolchain/target.cmake", _cmake_toolchain(arch)),
         Addition("/toolchain/resource/include", compiler.headers, link=True),
         Addition("/toolchain/resource/lib", "/sysroot/usr/lib/clang/19/lib", link=True),
@@ -96,8 +100,7 @@ def _clang_configuration(arch: Architecture) -> str:
         "--sysroot=/sysroot",
         "-resource-dir=/toolchain/resource",
         "-rtlib=compiler-rt",
-        "-unwindlib=libunwind",
-        "-stdlib=libc++",
+        "-unwindlib=none",
         "-fuse-ld=lld",
         "-ffile-prefix-map=/source=.",
         "-ffile-prefix-map=/build=.",
@@ -116,10 +119,10 @@ def _cmake_toolchain(arch: Architecture) -> str:
         "set(CMAKE_NM llvm-nm)",
         "set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)",
     ]
-    for language, program in (("C", "clang"), ("CXX", "clang++"), ("ASM", "clang")):
-        lines.append(f"set(CMAKE_{language}_COMPILER {program})")
+    for language, plus in (("C", ""), ("CXX", "++"), ("ASM", "")):
+        lines.append(f"set(CMAKE_{language}_COMPILER clang{plus})")
         lines.append(f"set(CMAKE_{language}_COMPILER_TARGET {arch.triple})")
-        lines.append(f"set(CMAKE_{language}_FLAGS_INIT --config=/toolchain/target.cfg)")
+        lines.append(f"set(CMAKE_{language}_FLAGS_INIT --config=/toolchain/target{plus}.cfg)")
     for kind in ("LIBRARY", "INCLUDE", "PACKAGE"):
         lines.append(f"set(CMAKE_FIND_ROOT_PATH_MODE_{kind} ONLY)")
     return "\n".join(lines) + "\n"

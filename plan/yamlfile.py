@@ -35,7 +35,7 @@ class Table(dict[str, Any]):
         self.lines: dict[str, int] = {}
 
     def where(self, key: str | None = None) -> str:
-        """"file:line" of `key`, or of the table itself."""
+        """ "file:line" of `key`, or of the table itself."""
         return f"{self.file}:{self.lines.get(key, self.line) if key else self.line}"
 
     def expect(self, kinds: Mapping[str, type], required: Iterable[str] = ()) -> None:
@@ -47,7 +47,9 @@ class Table(dict[str, Any]):
         for key, value in self.items():
             kind = kinds.get(key)
             if kind is None:
-                raise BuildError(f"unknown key {key!r}", where=self.where(key), hint=nearest(key, kinds))
+                raise BuildError(
+                    f"unknown key {key!r}", where=self.where(key), hint=nearest(key, kinds)
+                )
             if kind in (bool, int) and isinstance(value, str):
                 value = self[key] = self._number_or_truth(key, value, kind)
             if not isinstance(value, kind):
@@ -76,7 +78,14 @@ class Table(dict[str, Any]):
 
 
 def _name_of(kind: type) -> str:
-    names = {str: "text", bool: "yes or no", int: "whole number", list: "list", Table: "mapping", dict: "mapping"}
+    names = {
+        str: "text",
+        bool: "yes or no",
+        int: "whole number",
+        list: "list",
+        Table: "mapping",
+        dict: "mapping",
+    }
     return names.get(kind, kind.__name__)
 
 
@@ -103,7 +112,9 @@ def load(path: Path, *, shown_as: str | None = None) -> Table:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{file}:{mark.line + 1}" if mark else file
-        raise BuildError(f"broken YAML: {getattr(error, 'problem', None) or error}", where=place) from error
+        raise BuildError(
+            f"broken YAML: {getattr(error, 'problem', None) or error}", where=place
+        ) from error
     value = _plain(node, file) if node is not None else Table(file, 1)
     if not isinstance(value, Table):
         raise BuildError("must hold a mapping (key: value)", where=f"{file}:1")
@@ -116,7 +127,9 @@ def _refuse_aliases(yaml: Any, loader: Any, text: str, file: str) -> None:
         return
     for event in yaml.parse(text, Loader=loader):
         if isinstance(event, yaml.AliasEvent):
-            raise BuildError("aliases (*) are not allowed", where=f"{file}:{event.start_mark.line + 1}")
+            raise BuildError(
+                "aliases (*) are not allowed", where=f"{file}:{event.start_mark.line + 1}"
+            )
 
 
 def _plain(node: Any, file: str) -> Any:

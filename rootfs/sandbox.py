@@ -208,7 +208,7 @@ def drop_privilege() -> None:
 def run_commands(spec: dict[str, Any], report: Report) -> int:
     """Run the commands in turn, as the init of the namespace; stop at the first that fails."""
     for index, command in enumerate(spec["commands"]):
-        if not spec["interactive"]:
+        if spec["log"] is not None:
             os.write(1, f"+ {shlex.join(command['argv'])}\n".encode(errors="surrogateescape"))
         start = time.monotonic()
         pid = os.fork()

@@ -1,0 +1,260 @@
+"""The package index of a Debian suite, trusted because its signature was checked.
+
+    dists/<suite>/Release + Release.gpg ──gpgv or sqv, Debian's archive key──▶ sha256 of Packages.xz
+        ──cache.sources──▶ Packages ──Index──▶ closure(): packages with all that they depend on
+
+The detached signature is taken (not InRelease) because both tools check exactly the bytes that
+are then read. Formats: https://wiki.debian.org/DebianRepository/Format, Debian policy chapter 7.
+"""
+
+from __future__ import annotations
+
+import lzma
+import re
+import shutil
+import subprocess
+import tempfile
+from collections import deque
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+from cache.places import PlaceFailed
+from cache.sources import fetch
+from cache.web import Web
+from plan.errors import BuildError
+from plan.model import Source
+from plan.seedfile import Deb
+
+_KEYRINGS = (
+    Path("/usr/share/keyrings/debian-archive-keyring.gpg"),
+    Path("/usr/share/keyrings/debian-archive-keyring.pgp"),
+)
+_LARGEST_RELEASE = 4 << 20
+_NEEDED_LINES = re.compile(
+    rb"^(?:(?:Package|Version|Provides|(?:Pre-)?Depends|Filename|Size|SHA256): .*)?\n", re.MULTILINE
+)
+_RELEASE_HASHES = re.compile(r"^SHA256:\s*\n((?: .*\n?)+)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Release:
+    """What a suite's checked Release file says. hashes: path → (sha256, size in bytes)."""
+
+    suite: str
+    date: datetime
+    hashes: dict[str, tuple[str, int]]
+
+
+def fetch_index(
+    bases: Sequence[str],
+    *,
+    suite: str,
+    component: str = "main",
+    architecture: str = "amd64",
+    keyring: Path | None = None,
+    web: Web | None = None,
+) -> tuple[Release, Index]:
+    """The checked index of a suite, from the first archive that gives it.
+
+    bases: URLs of archives, each with `dists/` below it. keyring: instead of Debian's own.
+    Raises BuildError: no archive answers (each with its reason), a signature or hash that is
+    wrong, no tool or key to check it with.
+    """
+    web = web or Web()
+    release = fetch_release(bases, suite=suite, keyring=keyring, web=web)
+    path = f"{component}/binary-{architecture}/Packages.xz"
+    if path not in release.hashes:
+        raise BuildError(f"its Release file does not name {path}", where=f"Debian {suite}")
+    sha256, size = release.hashes[path]
+    places = tuple(f"{base.rstrip('/')}/dists/{suite}/{path}" for base in bases)
+    packed = fetch([Source(sha256, size, "Packages.xz", places)], web=web)[sha256]
+    return release, Index(_needed(packed))
+
+
+def _needed(packed: Path) -> bytes:
+    """The lines of a packed `Packages` file that `Index` reads: a third of its 50 MB."""
+    kept = []
+    try:
+        with lzma.open(packed) as file:
+            while block := file.read(1 << 20):
+                block += file.readline()
+                kept.append(b"".join(_NEEDED_LINES.findall(block)))
+    except (lzma.LZMAError, EOFError) as error:
+        raise BuildError(f"cannot be unpacked: {error}", where=str(packed)) from error
+    return b"".join(kept)
+
+
+def fetch_release(
+    bases: Sequence[str], *, suite: str, keyring: Path | None = None, web: Web | None = None
+) -> Release:
+    """The checked Release file of a suite, from the first of `bases` that gives it."""
+    web = web or Web()
+    reasons = []
+    for base in bases:
+        url = f"{base.rstrip('/')}/dists/{suite}/Release"
+        try:
+            text, signature = _get(web, url), _get(web, f"{url}.gpg")
+        except PlaceFailed as error:
+            reasons.append(f"\n    {base}: {error.reason}")
+            continue
+        check_signature(text, signature, keyring=keyring, where=url)
+        return _parse_release(text.decode("utf-8", "replace"), suite, url)
+    raise BuildError(
+        f"no archive gives the Release file of Debian {suite}{''.join(reasons)}",
+        hint="check the network, or give a Debian archive with mirror=URL",
+    )
+
+
+def _get(web: Web, url: str) -> bytes:
+    from urllib3.exceptions import HTTPError
+
+    with web.get(url) as response:
+        try:
+            data: bytes = response.raw.read(_LARGEST_RELEASE, decode_content=False)
+        except (HTTPError, OSError) as error:
+            raise PlaceFailed(f"cut connection: {error}", again=True) from error
+    return data
+
+
+def check_signature(
+    text: bytes, signature: bytes, *, keyring: Path | None = None, where: str
+) -> None:
+    """Check a detached signature with gpgv or sqv. Raises BuildError unless a known key made it.
+
+    An index is signed by several keys; a machine need not know all of them, but none may be wrong.
+    """
+    keys = keyring or next((path for path in _KEYRINGS if path.exists()), None)
+    tool = shutil.which("gpgv") or shutil.which("sqv")
+    if not tool or not keys:
+        raise BuildError(
+            f"cannot check the signature: {'no archive key' if tool else 'neither gpgv nor sqv'}",
+            where=where,
+            hint="install the packages gpgv and debian-archive-keyring",
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        signed, detached = Path(folder, "Release"), Path(folder, "Release.gpg")
+        signed.write_bytes(text)
+        detached.write_bytes(signature)
+        status = ["--status-fd", "1"] if Path(tool).name == "gpgv" else []
+        result = subprocess.run(
+            [tool, *status, "--keyring", keys.absolute(), detached, signed],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+        )
+    said = set(re.findall(r"^\[GNUPG:\] (\w+)", result.stdout, re.MULTILINE))
+    # gpgv fails already when one of several keys is unknown to it, so what it reports decides.
+    good = "GOODSIG" in said and "BADSIG" not in said if status else result.returncode == 0
+    if not good:
+        lines = result.stderr.strip().splitlines() or ["it said nothing"]
+        raise BuildError(
+            f"the signature is not by a key in {keys}: {lines[-1]}",
+            where=where,
+            hint="bring the package debian-archive-keyring up to date; if it stays, the archive lies",
+        )
+
+
+def _parse_release(text: str, suite: str, where: str) -> Release:
+    fields = dict(re.findall(r"^([A-Za-z-]+): (.*)$", text, re.MULTILINE))
+    if suite not in (fields.get("Suite"), fields.get("Codename")):
+        raise BuildError(f"is the Release file of {fields.get('Codename')}, not {suite}", where=where)
+    table = _RELEASE_HASHES.search(text)
+    try:
+        date = parsedate_to_datetime(fields["Date"].replace("UTC", "+0000")).astimezone(UTC)
+        rows = [line.split() for line in table[1].splitlines()] if table else []
+        hashes = {path: (sha256, int(size)) for sha256, size, path in rows}
+    except (KeyError, ValueError) as error:
+        raise BuildError("is no Release file that we can read", where=where) from error
+    return Release(suite, date, hashes)
+
+
+@dataclass(frozen=True)
+class Package:
+    """One package of an index. depends: each a tuple of alternatives, without versions."""
+
+    deb: Deb
+    depends: tuple[tuple[str, ...], ...]
+
+
+class Index:
+    """A `Packages` file, searched where it stands: of its 70,000 packages few are needed."""
+
+    _NAMES = re.compile(rb"^(Package|Provides): (.*)$", re.MULTILINE)
+    _FIELDS = re.compile(rb"^([A-Za-z0-9-]+): (.*)$", re.MULTILINE)
+
+    def __init__(self, text: bytes) -> None:
+        self._text = text
+        self._starts: dict[str, int] = {}
+        self._providers: dict[str, list[str]] = {}
+        name = ""
+        for match in self._NAMES.finditer(text):
+            value = match[2].decode()
+            if match[1] == b"Package":
+                name = value
+                self._starts[name] = match.start()
+            else:
+                for (virtual,) in _alternatives(value):
+                    self._providers.setdefault(virtual, []).append(name)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._starts
+
+    def find(self, name: str) -> Package | None:
+        """The package of that name, or the first (by name) that provides it, or None."""
+        if name not in self._starts:
+            providers = self._providers.get(name)
+            return self.find(min(providers)) if providers else None
+        start = self._starts[name]
+        end = self._text.find(b"\n\n", start)
+        stanza = self._text[start : end if end >= 0 else len(self._text)]
+        fields = {key.decode(): value.decode() for key, value in self._FIELDS.findall(stanza)}
+        try:
+            size = int(fields["Size"])
+            deb = Deb(name, fields["Version"], fields["Filename"], size, fields["SHA256"])
+        except (KeyError, ValueError) as error:
+            raise BuildError("its entry in the index is broken", where=f"Debian {name}") from error
+        both = (fields.get("Pre-Depends", ""), fields.get("Depends", ""))
+        return Package(deb, tuple(group for text in both for group in _alternatives(text)))
+
+
+def _alternatives(text: str) -> Iterator[tuple[str, ...]]:
+    """The groups of a dependency field; versions, architectures and conditions are dropped."""
+    for group in text.split(","):
+        names = tuple(part.split()[0].partition(":")[0] for part in group.split("|") if part.strip())
+        if names:
+            yield names
+
+
+def closure(index: Index, wanted: Sequence[str], exclude: Collection[str] = ()) -> tuple[Deb, ...]:
+    """`wanted` and all that they depend on, sorted by name.
+
+    Of alternatives the one that is there already is taken, else the first that the index has;
+    versions need not be compared within one suite. A dependency with an excluded alternative
+    counts as met. Raises BuildError: a package that the index lacks, an `exclude` in vain.
+    """
+    chosen: dict[str, Deb] = {}
+    met: set[str] = set()
+    pending = deque(((name,), "the seed") for name in wanted)
+    while pending:
+        names, by = pending.popleft()
+        skipped = [name for name in names if name in exclude]
+        met.update(skipped)
+        if skipped or any(name in chosen for name in names):
+            continue
+        found = [package for name in names if (package := index.find(name))]
+        if not found:
+            raise BuildError(
+                f"{' | '.join(names)}, which {by} wants, is not in the index",
+                hint="take it off the list, or exclude it with a reason",
+            )
+        package = next((p for p in found if p.deb.name in names), found[0])
+        if package.deb.name not in chosen:
+            chosen[package.deb.name] = package.deb
+            pending.extend((group, package.deb.name) for group in package.depends)
+    if vain := sorted(set(exclude) - met):
+        raise BuildError(f"excluded, but nothing depends on it: {', '.join(vain)}")
+    return tuple(sorted(chosen.values(), key=lambda deb: deb.name))

@@ -1,0 +1,162 @@
+"""Opens addresses over HTTP as one run does: hosts that are down are asked only once.
+
+    url ──▶ host known to be down? ──▶ GET ──▶ redirect (http, https; at most 10)? ──▶ response
+
+Proxies, the CA bundle and .netrc come from the environment, as `requests` takes them. The body
+of a response is left unread, so that nothing unbounded is ever held in memory.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin
+
+from cache.places import PlaceFailed, without_password
+
+if TYPE_CHECKING:
+    import requests
+
+_REDIRECTS = 10
+# How often a host may take a request without answering before it counts as down. A refused
+# connection or an unknown name counts at once: asking again would give the same.
+_SILENCES = 2
+_BUSY = frozenset({408, 429, 500, 502, 503, 504})
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait, in seconds: for a connection, for the next bytes, between two rounds."""
+
+    connect: float = 8.0
+    read: float = 30.0
+    pause: float = 1.0
+
+
+class Web:
+    """What the downloads of one run share. All methods may be called from any thread."""
+
+    def __init__(self, patience: Patience | None = None) -> None:
+        self.patience = patience or Patience()
+        self.stop = threading.Event()
+        """Set it to make every download of this run give up soon."""
+        self._down: dict[str, str] = {}
+        self._news: list[str] = []
+        self._silences: dict[str, int] = {}
+        self._lock = threading.Lock()
+        self._mine = threading.local()
+
+    def get(self, url: str, *, start: int = 0) -> requests.Response:
+        """The response to a GET of `url` from byte `start` on, with status 200, 206 or 416.
+
+        The caller reads `response.raw` without decoding and closes the response. Raises
+        PlaceFailed with the reason for anything else.
+        """
+        for _ in range(_REDIRECTS + 1):
+            response = self._get_once(url, start)
+            target = self._session().get_redirect_target(response)
+            if target is None:
+                return _checked(response)
+            response.close()
+            url = _follow(url, target)
+        raise PlaceFailed(f"redirects more than {_REDIRECTS} times")
+
+    def news(self) -> list[str]:
+        """A line for each host that was found to be down since the last call."""
+        with self._lock:
+            news, self._news = self._news, []
+        return news
+
+    def _get_once(self, url: str, start: int) -> requests.Response:
+        import requests
+        from urllib3.exceptions import HTTPError
+
+        host = without_password(url).split("/")[2]
+        if host in self._down:
+            raise PlaceFailed(f"{host} is down ({self._down[host]}), not asked again")
+        # Compression by the server would change the bytes whose hash is known.
+        headers = {"Accept-Encoding": "identity"}
+        if start:
+            headers["Range"] = f"bytes={start}-"
+        timeout = (self.patience.connect, self.patience.read)
+        try:
+            return self._session().get(
+                url, headers=headers, stream=True, allow_redirects=False, timeout=timeout
+            )
+        except requests.ReadTimeout as error:
+            self._silent(host)
+            raise PlaceFailed(f"no answer for {self.patience.read:g} s") from error
+        except requests.ConnectionError as error:
+            reason, connected = _explain(error)
+            if not connected:
+                self._mark_down(host, reason)
+            raise PlaceFailed(reason, again=connected) from error
+        except (requests.RequestException, HTTPError, ValueError) as error:
+            raise PlaceFailed(f"not a usable answer: {_innermost(error)}") from error
+
+    def _session(self) -> requests.Session:
+        """This thread's session: connections are kept and used again, but not across threads."""
+        if not hasattr(self._mine, "session"):
+            import requests
+
+            self._mine.session = requests.Session()
+        session: requests.Session = self._mine.session
+        return session
+
+    def _silent(self, host: str) -> None:
+        with self._lock:
+            self._silences[host] = self._silences.get(host, 0) + 1
+            often = self._silences[host] >= _SILENCES
+        if often:
+            self._mark_down(host, "does not answer")
+
+    def _mark_down(self, host: str, reason: str) -> None:
+        with self._lock:
+            if host not in self._down:
+                self._down[host] = reason
+                self._news.append(f"{host} is not asked again: {reason}")
+
+
+def _follow(url: str, target: str) -> str:
+    try:
+        joined = urljoin(url, target)
+    except ValueError:
+        joined = ""
+    if not joined.startswith(("http://", "https://")):
+        raise PlaceFailed(f"redirects to {target}, which is not http or https")
+    return joined
+
+
+def _checked(response: requests.Response) -> requests.Response:
+    status = response.status_code
+    if status in (200, 206, 416):
+        return response
+    response.close()
+    raise PlaceFailed(f"HTTP {status} {response.reason or ''}".rstrip(), again=status in _BUSY)
+
+
+def _explain(error: requests.ConnectionError) -> tuple[str, bool]:
+    """The reason in words, and whether a connection had been made at all."""
+    import requests
+    from urllib3 import exceptions as errors
+
+    cause = error.args[0] if error.args else error
+    if not isinstance(cause, errors.MaxRetryError):
+        return f"cut connection: {_innermost(error)}", True
+    if isinstance(error, requests.exceptions.ProxyError):
+        return f"the proxy fails: {_innermost(error)}", False
+    if isinstance(error, requests.exceptions.SSLError):
+        return f"TLS fails: {_innermost(error)}", False
+    if isinstance(cause.reason, errors.NameResolutionError):
+        return "its name does not resolve", False
+    if isinstance(error, requests.ConnectTimeout):
+        return "no connection in time", False
+    return f"no connection: {_innermost(error)}", False
+
+
+def _innermost(error: BaseException) -> str:
+    """The text of the exception that started it: outer ones repeat addresses and object names."""
+    while inner := error.__cause__ or error.__context__:
+        error = inner
+    return str(getattr(error, "strerror", None) or error) or type(error).__name__

@@ -1,0 +1,54 @@
+"""bootstrap-qcow2: a Linux system from upstream source, as a tarball and as a bootable image.
+
+doit image     the QCOW2 image           doit sysroot   the tarball
+doit boot      start the image           doit shell     a shell where the builds run
+doit list      all that can be done      doit settings  the parameters of a run
+
+seed ─▶ pkg:<name> in the order of the plan ─┬─▶ sysroot
+                                             └─▶ image ─▶ boot
+"""
+
+from tasks import hooks
+from tasks.check import task_bench, task_test
+from tasks.machine import task_boot
+from tasks.packages import task_pkg
+from tasks.products import task_image, task_sysroot
+from tasks.project import project
+from tasks.reporter import Reporter
+from tasks.seed import task_lock, task_seed
+from tasks.shell import task_shell
+from tasks.show import task_plan, task_settings
+from tasks.sources import task_fetch
+
+project.workdir.mkdir(parents=True, exist_ok=True)
+hooks.install()
+
+DOIT_CONFIG = {
+    "default_tasks": ["image"],
+    "sort": "definition",
+    "verbosity": 2,
+    "reporter": Reporter,
+    # Threads: other processes do the work. One failure does not stop the independent branches.
+    "num_process": min(project.settings.jobs, 2),
+    "par_type": "thread",
+    "continue": True,
+    # The stamps and the store say what stands; doit's own state may be lost at any moment.
+    "backend": "sqlite3",
+    "dep_file": str(project.workdir / "doit.sqlite3"),
+}
+
+__all__ = [
+    "DOIT_CONFIG",
+    "task_bench",
+    "task_boot",
+    "task_fetch",
+    "task_image",
+    "task_lock",
+    "task_pkg",
+    "task_plan",
+    "task_seed",
+    "task_settings",
+    "task_shell",
+    "task_sysroot",
+    "task_test",
+]

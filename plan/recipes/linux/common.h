@@ -1,0 +1,10 @@
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/sched/signal.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/device.h>
+#include <linux/interrupt.h>
+#include <linux/seq_file.h>
+#include <linux/uaccess.h>
+#include <linux/highmem.h>

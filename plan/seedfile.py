@@ -1,0 +1,207 @@
+"""Seeds as data: what is authored, and what is locked.
+
+    plan/seeds/debian-<arch>.yaml ──load_debian──▶ DebianSeed   what is wanted, and why
+        │ `doit lock` (cache.seedlock)
+        ▼
+    plan/seeds/debian-<arch>.lock.yaml ──load_lock──▶ Lock ──debs──▶ Sources to fetch
+    plan/seeds/alpine-<arch>.yaml ──load_alpine──▶ AlpineSeed
+
+Everything that comes out is checked: names, hashes, sizes, paths that stay in their tree.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from plan.errors import BuildError
+from plan.model import Source
+from plan.yamlfile import Table, load
+
+# Debian policy, 5.6.1 and 5.6.12.
+PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+\Z")
+VERSION = re.compile(r"[A-Za-z0-9.+~:-]+\Z")
+POOL_PATH = re.compile(r"pool/[A-Za-z0-9.+~_:%/-]+\.deb\Z")
+SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+SNAPSHOT = re.compile(r"\d{8}T\d{6}Z\Z")
+
+
+@dataclass(frozen=True)
+class DebianSeed:
+    """What is authored about a seed of Debian packages.
+
+    exclude: packages that are never taken, though something depends on them. leave: globs of
+    files that stay packed. folders, files (path, text) and links (path, target) are what
+    maintainer scripts would have made; a file that a package brings wins over a link.
+    """
+
+    architecture: str
+    suite: str
+    component: str
+    debian_architecture: str
+    wanted: tuple[str, ...]
+    exclude: tuple[str, ...]
+    leave: tuple[str, ...]
+    folders: tuple[str, ...]
+    files: tuple[tuple[str, str], ...]
+    links: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Deb:
+    """One pinned package. path: in Debian's archive ("pool/main/…"); size: bytes."""
+
+    name: str
+    version: str
+    path: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A pinned seed. snapshot: when snapshot.debian.org held all of it ("20250801T000000Z")."""
+
+    suite: str
+    snapshot: str
+    debs: tuple[Deb, ...]
+
+
+@dataclass(frozen=True)
+class AlpineSeed:
+    """Alpine's minimal root file system, one tarball."""
+
+    architecture: str
+    version: str
+    source: Source
+
+
+def load_debian(path: Path) -> DebianSeed:
+    """Read an authored Debian seed. Raises BuildError with file and line."""
+    table = load(path)
+    kinds = {
+        "architecture": str,
+        "archive": dict,
+        "wanted": dict,
+        "exclude": dict,
+        "leave": list,
+        "folders": list,
+        "files": dict,
+        "links": dict,
+    }
+    table.expect(kinds, required=("architecture", "archive", "wanted"))
+    archive: Table = table["archive"]
+    fields = ("suite", "component", "architecture")
+    archive.expect(dict.fromkeys(fields, str), required=fields)
+    return DebianSeed(
+        architecture=table["architecture"],
+        suite=archive["suite"],
+        component=archive["component"],
+        debian_architecture=archive["architecture"],
+        wanted=_reasoned(table, "wanted"),
+        exclude=_reasoned(table, "exclude"),
+        leave=table.texts("leave"),
+        folders=_inside(table, "folders", table.texts("folders")),
+        files=tuple((name, table["files"][name]) for name in _keys(table, "files")),
+        links=_links(table),
+    )
+
+
+def load_lock(path: Path) -> Lock:
+    """Read a lock file. Raises BuildError with file and line; the remedy is `doit lock`."""
+    table = load(path)
+    table.expect(
+        {"suite": str, "snapshot": str, "packages": list},
+        required=("suite", "snapshot", "packages"),
+    )
+    _match(table, "snapshot", SNAPSHOT)
+    return Lock(
+        table["suite"], table["snapshot"], tuple(_deb(item, table) for item in table["packages"])
+    )
+
+
+def load_alpine(path: Path) -> AlpineSeed:
+    """Read the description of an Alpine seed. Raises BuildError with file and line."""
+    table = load(path)
+    kinds = {
+        "architecture": str,
+        "version": str,
+        "file": str,
+        "size": int,
+        "sha256": str,
+        "places": list,
+    }
+    table.expect(kinds, required=kinds)
+    _match(table, "sha256", SHA256)
+    source = Source(table["sha256"], table["size"], table["file"], table.texts("places"))
+    return AlpineSeed(table["architecture"], table["version"], source)
+
+
+def debs(lock: Lock | Iterable[Deb]) -> tuple[Source, ...]:
+    """The pinned packages as sources, in the lock's order."""
+    pinned = lock.debs if isinstance(lock, Lock) else lock
+    return tuple(
+        Source(deb.sha256, deb.size, PurePosixPath(deb.path).name, (f"debian:{deb.path}",))
+        for deb in pinned
+    )
+
+
+def _deb(item: object, table: Table) -> Deb:
+    if not isinstance(item, Table):
+        raise BuildError("a package must be a mapping", where=table.where("packages"))
+    fields = {"name": str, "version": str, "path": str, "size": int, "sha256": str}
+    item.expect(fields, required=fields)
+    patterns = {"name": PACKAGE, "version": VERSION, "path": POOL_PATH, "sha256": SHA256}
+    for key, pattern in patterns.items():
+        _match(item, key, pattern)
+    return Deb(item["name"], item["version"], item["path"], item["size"], item["sha256"])
+
+
+def _match(table: Table, key: str, pattern: re.Pattern[str]) -> None:
+    if not pattern.match(table[key]) or ".." in table[key].split("/"):
+        hint = "run `doit lock` to make the lock file anew"
+        raise BuildError(f"{key} cannot be {table[key]!r}", where=table.where(key), hint=hint)
+
+
+def _reasoned(table: Table, key: str) -> tuple[str, ...]:
+    """The packages under `key`, each of which has to come with its reason."""
+    reasons = table.get(key, {})
+    for name, reason in reasons.items():
+        where = reasons.where(name)
+        if not PACKAGE.match(name):
+            raise BuildError(f"{name!r} is no name of a Debian package", where=where)
+        if not isinstance(reason, str) or not reason.strip():
+            raise BuildError(f"{name} has no reason", where=where, hint=f"{name}: why")
+    return tuple(sorted(reasons))
+
+
+def _keys(table: Table, key: str) -> tuple[str, ...]:
+    entries = table.get(key)
+    if entries is None:
+        return ()
+    entries.expect(dict.fromkeys(entries, str))
+    return _inside(table, key, sorted(entries))
+
+
+def _links(table: Table) -> tuple[tuple[str, str], ...]:
+    """Links as (path, target), sorted; authored as target: [names in /usr/bin]."""
+    groups = table.get("links")
+    if groups is None:
+        return ()
+    groups.expect(dict.fromkeys(groups, list))
+    found = [(f"usr/bin/{name}", target) for target in groups for name in groups.texts(target)]
+    paths = _inside(table, "links", [path for path, _ in found])
+    if len(set(paths)) != len(paths):
+        twice = sorted({path for path in paths if paths.count(path) > 1})
+        raise BuildError(f"made twice: {', '.join(twice)}", where=table.where("links"))
+    return tuple(sorted(found))
+
+
+def _inside(table: Table, key: str, paths: Iterable[str]) -> tuple[str, ...]:
+    """`paths`, all of them plain relative ones."""
+    for path in paths:
+        if not path or path.startswith("/") or {"", ".", ".."} & set(path.split("/")):
+            raise BuildError(f"{path!r} is no path inside the seed", where=table.where(key))
+    return tuple(paths)

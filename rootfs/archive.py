@@ -1,0 +1,296 @@
+"""Unpacks tar archives that need not be trusted.
+
+It guarantees, with checks of its own whatever the Python (the filters of `tarfile` were bypassed
+more than once), that nothing outside `into` is made, changed or followed:
+
+    member --> name: relative, no "..", no newline --> strip, leave packed?
+           --> every folder above it is a real folder, looked at once, never a link
+           --> O_EXCL | O_NOFOLLOW, after removing what had the name
+
+Symbolic links may point anywhere (a root file system's are relative to its own root), because
+nothing here ever goes through one. Hard links have to name a file inside. Devices, fifos and
+sparse files are refused, setuid and setgid dropped, owners ignored, times kept. The last of
+several members with one name wins. Works as an ordinary user.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from plan.errors import BuildError
+from rootfs.tarstream import BLOCK, Damaged, Member, Readable, Stream, members
+
+# Folders that no member names get this time instead of the present: SOURCE_DATE_EPOCH of steps.
+UNNAMED_FOLDER_TIME = 1735689600
+_LATEST = 1 << 33  # beyond it some file systems cannot go; an honest mtime never does
+_DEFAULT_LIMIT = 64 << 30
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def unpack(
+    archive: Path,
+    into: Path,
+    *,
+    strip: int = 0,
+    leave: Sequence[str] = (),
+    keep_setuid: bool = False,
+    limit: int = _DEFAULT_LIMIT,
+) -> int:
+    """Unpack a tar archive (plain, gzip, bzip2, xz; zstd from Python 3.14 on) into a folder.
+
+    into: made if missing; may hold files already.
+    strip: leading folders dropped from each name ("." does not count).
+    leave: globs of members that stay packed, relative to the stripped name: `*` stays within
+        one folder, `**` does not; a folder's glob leaves all below it.
+    keep_setuid: keep the setuid, setgid bits of files instead of dropping them.
+    limit: bytes of all unpacked files together, above which the archive is refused.
+    Returns the number of members unpacked. Raises BuildError; what was unpacked until then stays.
+    """
+    try:
+        with archive.open("rb") as raw:
+            return unpack_stream(
+                raw,
+                into,
+                name=os.fspath(archive),
+                strip=strip,
+                leave=leave,
+                keep_setuid=keep_setuid,
+                limit=limit,
+            )
+    except FileNotFoundError as error:
+        raise BuildError("no such archive", where=os.fspath(archive)) from error
+
+
+def unpack_stream(
+    raw: Readable,
+    into: Path,
+    *,
+    name: str,
+    strip: int = 0,
+    leave: Sequence[str] = (),
+    keep_setuid: bool = False,
+    limit: int = _DEFAULT_LIMIT,
+    moved: Mapping[bytes, bytes] | None = None,
+) -> int:
+    """The same from an open file. name: the archive's, for messages.
+
+    moved: top folders that lie elsewhere (`{b"lib": b"usr/lib"}`): members in them are written
+    there, which is how a package for a usr-merged root gets past the link `/lib`.
+    """
+    into.mkdir(parents=True, exist_ok=True)
+    writer = _Writer(os.fsencode(into), strip, leave, keep_setuid, limit, moved or {})
+    with Stream(raw) as stream:
+        member: Member | None = None
+        try:
+            for member in members(stream):
+                writer.add(member, stream)
+                stream.skip(-member.size % BLOCK)
+            writer.finish()
+        except Damaged as error:
+            raise BuildError(
+                f"cannot be unpacked: {error}",
+                where=name,
+                hint="delete the file and fetch it again; if it stays, its hash is of a bad file",
+            ) from error
+        except _RefusedError as error:
+            raise _refusal(name, member, str(error)) from error
+        except OSError as error:
+            raise _failed(name, into, member, error) from error
+    return writer.count
+
+
+class _RefusedError(Exception):
+    """The member may not be unpacked; the message says why."""
+
+
+def _refusal(archive: str, member: Member | None, why: str) -> BuildError:
+    shown = os.fsdecode(member.name) if member else ""
+    return BuildError(
+        f"refused to unpack {shown!r}: {why}",
+        where=archive,
+        hint="if the archive is trusted and needs no such member, name it under `leave`",
+    )
+
+
+def _failed(archive: str, into: Path, member: Member | None, error: OSError) -> BuildError:
+    shown = os.fsdecode(member.name) if member else ""
+    hint = f"look at the permissions of {into}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        hint = f"make room on the disk of {into}"
+    return BuildError(f"{error.strerror} while unpacking {shown!r}", where=archive, hint=hint)
+
+
+def glob_pattern(globs: Sequence[str]) -> re.Pattern[bytes] | None:
+    """One compiled expression for all of `globs`, which matches a path or any folder above it."""
+    if not globs:
+        return None
+    parts = []
+    for glob in globs:
+        part = ""
+        for token in re.findall(r"\*\*/?|\*|\?|\[[^]]+\]|.", glob.strip("/"), re.DOTALL):
+            if token == "**/":
+                part += "(?:.*/)?"
+            elif token in ("**", "*", "?"):
+                part += {"**": ".*", "*": "[^/]*", "?": "[^/]"}[token]
+            elif len(token) > 1:
+                part += token.replace("[!", "[^", 1).replace("\\", r"\\")
+            else:
+                part += re.escape(token)
+        parts.append(part)
+    return re.compile(f"(?:{'|'.join(parts)})(?:/|\\Z)".encode(), re.DOTALL)
+
+
+class _Writer:
+    """Writes members below one folder, and remembers which folders it knows to be real."""
+
+    def __init__(
+        self,
+        into: bytes,
+        strip: int,
+        leave: Sequence[str],
+        keep_setuid: bool,
+        limit: int,
+        moved: Mapping[bytes, bytes],
+    ) -> None:
+        self.count = 0
+        self._into = into + b"/"
+        self._strip = strip
+        self._leave = glob_pattern(leave)
+        self._file_bits = 0o6777 if keep_setuid else 0o777
+        self._room = limit
+        self._moved = moved
+        self._real: set[bytes] = {b""}
+        self._folders: dict[bytes, tuple[int, int]] = {}  # path -> mode, mtime: set at the end
+
+    def add(self, member: Member, stream: Stream) -> None:
+        """Unpack one member, or pass it over."""
+        path = self._place(member.name, is_folder=member.kind == b"5")
+        if not path or (self._leave and self._leave.match(path)):
+            stream.skip(member.size)
+            return
+        if member.size < 0:
+            raise _RefusedError("its size is negative")
+        self._room -= member.size
+        if self._room < 0:
+            raise _RefusedError("the unpacked files are larger than the limit")
+        if member.kind == b"5":
+            self._folder(path)
+            self._folders[path] = (member.mode & 0o1777 | 0o700, _time(member))
+        else:
+            self._folder(path.rpartition(b"/")[0])
+            self._make(member, path, stream)
+        self.count += 1
+
+    def _place(self, name: bytes, *, is_folder: bool) -> bytes:
+        """Where a member belongs, relative to `into`; empty if nowhere."""
+        if name.startswith(b"/"):
+            raise _RefusedError("its name is absolute")
+        if b"\n" in name or b"\0" in name:
+            raise _RefusedError("its name holds a newline or a NUL")
+        parts = [part for part in name.split(b"/") if part and part != b"."]
+        if b".." in parts:
+            raise _RefusedError('its name holds ".."')
+        del parts[: self._strip]
+        if self._moved and parts and (len(parts) > 1 or is_folder):
+            parts[0] = self._moved.get(parts[0], parts[0])
+        return b"/".join(parts)
+
+    def _folder(self, path: bytes) -> None:
+        """Make sure that `path` and all above it are real folders."""
+        if path in self._real:
+            return
+        above = path.rpartition(b"/")[0]
+        self._folder(above)
+        full = self._into + path
+        try:
+            os.mkdir(full, 0o755)
+            self._folders[path] = (0o755, UNNAMED_FOLDER_TIME)
+        except FileExistsError:
+            if not stat.S_ISDIR(os.lstat(full).st_mode):
+                raise _RefusedError(f"{os.fsdecode(path)!r} above it is no folder") from None
+        self._real.add(path)
+
+    def _make(self, member: Member, path: bytes, stream: Stream) -> None:
+        full = self._into + path
+        if path in self._real:
+            raise _RefusedError("an earlier member made it a folder")
+        if member.kind == b"0":
+            self._file(member, full, stream)
+        elif member.kind == b"2":
+            if not member.link or b"\0" in member.link:
+                raise _RefusedError("it is a link to nothing")
+            _replacing(full, lambda: os.symlink(member.link, full))
+            os.utime(full, (_time(member),) * 2, follow_symlinks=False)
+        elif member.kind == b"1":
+            self._hard_link(member, path)
+        elif member.kind in b"346":
+            raise _RefusedError("it is a device or a fifo")
+        else:
+            raise _RefusedError(f"it is of the unknown kind {os.fsdecode(member.kind)!r}")
+
+    def _file(self, member: Member, full: bytes, stream: Stream) -> None:
+        try:
+            handle = os.open(full, _NEW_FILE, 0o600)
+        except FileExistsError:
+            os.unlink(full)
+            handle = os.open(full, _NEW_FILE, 0o600)
+        try:
+            for piece in stream.pieces(member.size):
+                done = os.write(handle, piece)
+                while done < len(piece):
+                    done += os.write(handle, piece[done:])
+            os.fchmod(handle, member.mode & self._file_bits | 0o400)
+            os.utime(handle, (_time(member),) * 2)
+        finally:
+            os.close(handle)
+
+    def _hard_link(self, member: Member, path: bytes) -> None:
+        target = self._place(member.link, is_folder=False)
+        if not target or target == path:
+            raise _RefusedError("it is a hard link to nothing")
+        above = target.rpartition(b"/")[0]
+        if above not in self._real and not self._is_real(above):
+            raise _RefusedError("it is a hard link through a link, or to nothing")
+        source, full = self._into + target, self._into + path
+        try:
+            kind = os.lstat(source).st_mode
+        except FileNotFoundError:
+            raise _RefusedError(f"it is a hard link to {member.link!r}, which is missing") from None
+        if not (stat.S_ISREG(kind) or stat.S_ISLNK(kind)):
+            raise _RefusedError("it is a hard link to what is no file")
+        _replacing(full, lambda: os.link(source, full, follow_symlinks=False))
+
+    def _is_real(self, path: bytes) -> bool:
+        """Whether `path` and all above it are folders, none of them a link; makes nothing."""
+        while path and path not in self._real:
+            try:
+                if not stat.S_ISDIR(os.lstat(self._into + path).st_mode):
+                    return False
+            except OSError:
+                return False
+            path = path.rpartition(b"/")[0]
+        return True
+
+    def finish(self) -> None:
+        """Give the folders their modes and times: writing below them changed these."""
+        for path, (mode, mtime) in self._folders.items():
+            os.chmod(self._into + path, mode)
+            os.utime(self._into + path, (mtime, mtime))
+
+
+def _time(member: Member) -> int:
+    return min(max(member.mtime, 0), _LATEST)
+
+
+def _replacing(full: bytes, make: Callable[[], None]) -> None:
+    """Call `make`, which makes `full`; what had that name before (never a folder) goes first."""
+    try:
+        make()
+    except FileExistsError:
+        os.unlink(full)
+        make()

@@ -1,0 +1,72 @@
+"""Unpacks Debian packages without dpkg and without running their scripts.
+
+A `.deb` (deb(5)) is an ar(5) archive of `debian-binary`, `control.tar.*` and `data.tar.*`, in this
+order. Only the last is unpacked, by `rootfs.archive` with all its checks; the control part, with
+the maintainer's scripts, is never read.
+
+    .deb --> ar members --> data.tar.* --> unpack_stream, /lib and its like going to /usr/lib
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from plan.errors import BuildError
+from rootfs.archive import unpack_stream
+
+_MAGIC = b"!<arch>\n"
+_HEADER = 60
+_HINT = "delete the file and fetch it again"
+
+# Debian's root is usr-merged: these top folders are links into /usr. A package that still names
+# them has to land behind the links, which `rootfs.archive` would rightly refuse to follow.
+USR_MERGED = {
+    folder: b"usr/" + folder for folder in (b"bin", b"sbin", b"lib", b"lib32", b"lib64", b"libx32")
+}
+
+
+class Window:
+    """A part of an open file, `size` bytes from its present position on, read like a file."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self._file = file
+        self._left = size
+
+    def read(self, size: int, /) -> bytes:
+        """At most `size` bytes; none at the end of the part."""
+        data = self._file.read(min(size, self._left))
+        self._left -= len(data)
+        return data
+
+
+def unpack_deb(deb: Path, into: Path, *, leave: Sequence[str] = ()) -> int:
+    """Unpack the files of a .deb into a usr-merged tree. Returns the number of members.
+
+    leave: globs of members that stay packed, as in `rootfs.archive.unpack`.
+    Raises BuildError if it is no .deb, damaged, or holds what may not be unpacked.
+    """
+    name = os.fspath(deb)
+    try:
+        with deb.open("rb") as file:
+            data = _data_member(file, name)
+            return unpack_stream(data, into, name=name, leave=leave, moved=USR_MERGED)
+    except FileNotFoundError as error:
+        raise BuildError("no such package file", where=name) from error
+
+
+def _data_member(file: BinaryIO, name: str) -> Window:
+    """The `data.tar.*` of an open .deb (ar(5): 60-byte headers, members at even offsets)."""
+    if file.read(len(_MAGIC)) != _MAGIC:
+        raise BuildError("is no Debian package: it is not an ar archive", where=name, hint=_HINT)
+    while header := file.read(_HEADER):
+        size = header[48:58].strip()
+        if len(header) != _HEADER or header[58:] != b"`\n" or not size.isdigit():
+            raise BuildError("is cut off or corrupt", where=name, hint=_HINT)
+        member = header[:16].rstrip(b" ").rstrip(b"/")
+        if member.startswith(b"data.tar"):
+            return Window(file, int(size))
+        file.seek(int(size) + int(size) % 2, os.SEEK_CUR)
+    raise BuildError("holds no data.tar: cut off or no Debian package", where=name, hint=_HINT)

@@ -1,0 +1,234 @@
+"""Finds QEMU and the UEFI firmware that it boots an image with.
+
+Guarantees: what is returned exists; the firmware starts unsigned images (nothing that enforces
+Secure Boot); its two files are templates that nobody writes to (QEMU opens the variables through
+a throw-away overlay, see qemu.py).
+
+    BQ2_FIRMWARE=code[:variables]
+      | not set
+    QEMU's firmware descriptors    (docs/interop/firmware.json of QEMU: the distribution says it)
+      | none fits
+    the places known of Debian, Fedora, Arch, Alpine, openSUSE and QEMU's own copies
+      | none
+    BuildError with the names of the packages
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from plan.errors import BuildError, nearest
+
+
+@dataclass(frozen=True)
+class Flash:
+    """One file for QEMU's flash memory; format: "raw" or "qcow2"."""
+
+    path: Path
+    format: str
+
+
+@dataclass(frozen=True)
+class Firmware:
+    """UEFI firmware: the code, and the template of the variables (None: both are in one file)."""
+
+    code: Flash
+    variables: Flash | None
+
+
+@dataclass(frozen=True)
+class _Platform:
+    """What the two searches need to know of an architecture.
+
+    machine: a versioned machine name as the descriptors' globs match it.
+    packages: distribution -> the packages with QEMU and the firmware.
+    places: code and variables below a root folder, the best first.
+    bundled: QEMU's own copy below its share/qemu folder (Homebrew, Arch, Gentoo).
+    """
+
+    machine: str
+    packages: dict[str, str]
+    places: tuple[tuple[str, str], ...]
+    bundled: tuple[str, str]
+
+
+_PLATFORMS = {
+    "x86_64": _Platform(
+        machine="pc-q35-0",
+        packages={
+            "Debian, Ubuntu": "qemu-system-x86 ovmf",
+            "Fedora": "qemu-system-x86-core edk2-ovmf",
+            "Arch": "qemu-system-x86 edk2-ovmf",
+            "Alpine": "qemu-system-x86_64 ovmf",
+        },
+        places=(
+            ("usr/share/OVMF/OVMF_CODE_4M.fd", "usr/share/OVMF/OVMF_VARS_4M.fd"),
+            ("usr/share/edk2/ovmf/OVMF_CODE_4M.qcow2", "usr/share/edk2/ovmf/OVMF_VARS_4M.qcow2"),
+            ("usr/share/edk2/ovmf/OVMF_CODE.fd", "usr/share/edk2/ovmf/OVMF_VARS.fd"),
+            ("usr/share/edk2/x64/OVMF_CODE.4m.fd", "usr/share/edk2/x64/OVMF_VARS.4m.fd"),
+            ("usr/share/edk2-ovmf/x64/OVMF_CODE.fd", "usr/share/edk2-ovmf/x64/OVMF_VARS.fd"),
+            ("usr/share/qemu/ovmf-x86_64-4m-code.bin", "usr/share/qemu/ovmf-x86_64-4m-vars.bin"),
+            ("usr/share/OVMF/OVMF_CODE.fd", "usr/share/OVMF/OVMF_VARS.fd"),
+        ),
+        bundled=("edk2-x86_64-code.fd", "edk2-i386-vars.fd"),
+    ),
+    "aarch64": _Platform(
+        machine="virt-0",
+        packages={
+            "Debian, Ubuntu": "qemu-system-arm qemu-efi-aarch64",
+            "Fedora": "qemu-system-aarch64-core edk2-aarch64",
+            "Arch": "qemu-system-aarch64 edk2-aarch64",
+            "Alpine": "qemu-system-aarch64 aavmf",
+        },
+        places=(
+            ("usr/share/AAVMF/AAVMF_CODE.no-secboot.fd", "usr/share/AAVMF/AAVMF_VARS.fd"),
+            ("usr/share/AAVMF/AAVMF_CODE.fd", "usr/share/AAVMF/AAVMF_VARS.fd"),
+            (
+                "usr/share/edk2/aarch64/QEMU_EFI-pflash.qcow2",
+                "usr/share/edk2/aarch64/vars-template-pflash.qcow2",
+            ),
+            (
+                "usr/share/edk2/aarch64/QEMU_EFI-pflash.raw",
+                "usr/share/edk2/aarch64/vars-template-pflash.raw",
+            ),
+            ("usr/share/edk2/aarch64/QEMU_CODE.fd", "usr/share/edk2/aarch64/QEMU_VARS.fd"),
+            (
+                "usr/share/qemu/aavmf-aarch64-code.bin",
+                "usr/share/qemu/aavmf-aarch64-vars.bin",
+            ),
+        ),
+        bundled=("edk2-aarch64-code.fd", "edk2-arm-vars.fd"),
+    ),
+}
+
+# Features of a descriptor that do not go with an unsigned image or with our plain machine.
+_UNFIT = {"enrolled-keys", "requires-smm"}
+
+
+def find_qemu(arch: str) -> Path:
+    """The program that emulates a machine of `arch` ("x86_64" or "aarch64"), from PATH.
+
+    Raises BuildError when there is none, naming the packages to install.
+    """
+    platform = _platform(arch)
+    found = shutil.which(f"qemu-system-{arch}")
+    if found is None:
+        raise BuildError(f"qemu-system-{arch} is not installed", hint=_install(platform))
+    return Path(found)
+
+
+def find_firmware(arch: str, qemu: Path, *, root: Path = Path("/")) -> Firmware:
+    """The UEFI firmware for `arch`.
+
+    qemu: the program from find_qemu (its own share/qemu folder is searched too).
+    root: where the system's files are looked for (tests give a tree of their own).
+    Raises BuildError when there is none, or when BQ2_FIRMWARE names a file that is not there.
+    """
+    platform = _platform(arch)
+    override = os.environ.get("BQ2_FIRMWARE")
+    if override:
+        return _overridden(override)
+    # Both the path as found and the real one: Homebrew and Nix link their programs.
+    shares = [path.parent.parent / "share/qemu" for path in (qemu, qemu.resolve())]
+    folders = [
+        Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "qemu/firmware",
+        root / "etc/qemu/firmware",
+        root / "usr/share/qemu/firmware",
+        *(share / "firmware" for share in shares),
+    ]
+    for firmware in _described(folders, arch, platform.machine, root):
+        return firmware
+    pairs = [(root / code, root / variables) for code, variables in platform.places]
+    pairs += [(share / platform.bundled[0], share / platform.bundled[1]) for share in shares]
+    for code, variables in pairs:
+        if code.is_file() and variables.is_file():
+            return Firmware(_flash(code), _flash(variables))
+    raise BuildError(
+        f"no UEFI firmware for {arch} was found",
+        hint=f"{_install(platform)}\n  or set BQ2_FIRMWARE=<code file>:<variables file>",
+    )
+
+
+def _platform(arch: str) -> _Platform:
+    if arch not in _PLATFORMS:
+        raise BuildError(f"no machine is known for arch {arch!r}", hint=nearest(arch, _PLATFORMS))
+    return _PLATFORMS[arch]
+
+
+def _install(platform: _Platform) -> str:
+    lines = [f"{name}: {packages}" for name, packages in platform.packages.items()]
+    return "\n    ".join(["install QEMU and its UEFI firmware:", *lines])
+
+
+def _overridden(value: str) -> Firmware:
+    code, _, variables = value.partition(":")
+    for part in filter(None, (code, variables)):
+        if not Path(part).is_file():
+            raise BuildError(
+                f"no such file: {part}",
+                where="BQ2_FIRMWARE",
+                hint="give the code file and the file of variables: BQ2_FIRMWARE=code:variables",
+            )
+    return Firmware(_flash(Path(code)), _flash(Path(variables)) if variables else None)
+
+
+def _flash(path: Path) -> Flash:
+    return Flash(path, file_format(path))
+
+
+def file_format(path: Path) -> str:
+    """ "qcow2" when `path` begins with qcow2's magic number, else "raw".
+
+    QEMU is always told the format: its own guess lets a guest turn a raw file into another.
+    """
+    with path.open("rb") as file:
+        return "qcow2" if file.read(4) == b"QFI\xfb" else "raw"
+
+
+def _described(folders: list[Path], arch: str, machine: str, root: Path) -> Iterator[Firmware]:
+    """What the descriptors in `folders` (highest priority first) offer, the best first.
+
+    As the specification says: a file in an earlier folder hides its namesakes in later ones, an
+    empty one hides them all, and the names' order is the order of preference.
+    """
+    files: dict[str, Path] = {}
+    for folder in folders:
+        for path in folder.glob("*.json"):
+            files.setdefault(path.name, path)
+    for name in sorted(files):
+        try:
+            descriptor = json.loads(files[name].read_text(encoding="utf-8"))
+            firmware = _from_descriptor(descriptor, arch, machine, root)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue  # empty, or not a descriptor of this kind: the next one may be
+        if firmware:
+            yield firmware
+
+
+def _from_descriptor(data: Any, arch: str, machine: str, root: Path) -> Firmware | None:
+    mapping = data["mapping"]
+    fits = (
+        "uefi" in data["interface-types"]
+        and mapping["device"] == "flash"
+        and mapping.get("mode", "split") == "split"
+        and _UNFIT.isdisjoint(data["features"])
+        and any(
+            target["architecture"] == arch
+            and any(fnmatch.fnmatch(machine, pattern) for pattern in target["machines"])
+            for target in data["targets"]
+        )
+    )
+    if not fits:
+        return None
+    parts = [mapping["executable"], mapping["nvram-template"]]
+    code, variables = (
+        Flash(root / part["filename"].lstrip("/"), part.get("format", "raw")) for part in parts
+    )
+    return Firmware(code, variables) if code.path.is_file() and variables.path.is_file() else None

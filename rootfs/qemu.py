@@ -1,0 +1,185 @@
+"""QEMU's command line for a machine with UEFI firmware, and whether KVM can run it.
+
+Guarantees: nothing that is given to QEMU is written to unless asked (`persist`): the firmware's
+variables and the image are opened through throw-away overlays, which QEMU unlinks as soon as it
+has made them, so that not even `kill -9` leaves one behind. KVM is used only when the firmware
+was seen to run under it.
+
+    /dev/kvm writable? -- no --> tcg
+      | yes
+    kvm.json has this boot and this QEMU? -- yes --> its verdict
+      | no
+    the firmware, no disk, under KVM: a first byte on the console --> kvm
+      | an error, "KVM internal error", silence
+      +--> tcg
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from plan.errors import BuildError
+from rootfs.console import End, Program, listen
+from rootfs.files import replacing
+from rootfs.firmware import Firmware, Flash, file_format, find_firmware, find_qemu
+
+# Firmware that KVM runs speaks within a second; what KVM cannot run dies at once.
+_TRIAL_SECONDS = 10.0
+_KVM = Path("/dev/kvm")
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+# Machine and processor. Under KVM `max` is the host's own. On aarch64 emulating all that `max`
+# has is slow (pointer authentication), and QEMU's plain virt machine takes eight processors.
+_MACHINES = {"x86_64": "q35", "aarch64": "virt"}
+_PROCESSORS = {
+    ("x86_64", "tcg"): "max",
+    ("x86_64", "kvm"): "max",
+    ("aarch64", "tcg"): "cortex-a57",
+    ("aarch64", "kvm"): "max",
+}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What is emulated.
+
+    arch: "x86_64" or "aarch64". memory_mib: MiB of memory. cpus: processors; None: the host's,
+    at most four. accel: "kvm", "tcg", or None: KVM if it really works.
+    cache: the folder that keeps the verdict on KVM until the next reboot; None: try each time.
+    """
+
+    arch: str
+    memory_mib: int = 512
+    cpus: int | None = None
+    accel: str | None = None
+    cache: Path | None = None
+
+
+@dataclass(frozen=True)
+class Emulator:
+    """A machine with all that its command line needs: found, and decided upon."""
+
+    machine: Machine
+    qemu: Path
+    firmware: Firmware
+    accel: str
+
+    def command(
+        self, *, image: Path | None = None, persist: bool = False, run: str | None = None
+    ) -> list[str]:
+        """QEMU's argv: the serial console on its standard input and output, nothing else.
+
+        image: the disk, qcow2 or raw. persist: what the guest writes goes into it.
+        run: the path of a file whose bytes the guest finds as `opt/bq2/run` (fw_cfg).
+        """
+        arch = self.machine.arch
+        cpus = self.machine.cpus or min(os.cpu_count() or 1, 4)
+        argv = [os.fspath(self.qemu), "-nodefaults", "-no-user-config", "-display", "none"]
+        argv += ["-machine", _MACHINES[arch], "-cpu", _PROCESSORS[arch, self.accel]]
+        argv += ["-accel", "tcg,thread=multi" if self.accel == "tcg" else self.accel]
+        argv += ["-smp", str(cpus), "-m", str(self.machine.memory_mib)]
+        argv += ["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]
+        argv += ["-device", "virtio-rng-pci"]
+        variables = self.firmware.variables
+        argv += [
+            "-drive",
+            _flash(self.firmware.code, "readonly=on" if variables else "snapshot=on"),
+        ]
+        if variables:
+            argv += ["-drive", _flash(variables, "snapshot=on")]
+        if image:
+            disk = f"if=none,id=disk,format={file_format(image)},file={_escaped(image)}"
+            argv += ["-drive", disk if persist else f"{disk},snapshot=on"]
+            argv += ["-device", "virtio-blk-pci,drive=disk,bootindex=0"]
+        if run is not None:
+            argv += ["-no-reboot", "-fw_cfg", f"name=opt/bq2/run,file={run}"]
+        return argv
+
+
+def _flash(flash: Flash, access: str) -> str:
+    return f"if=pflash,format={flash.format},{access},file={_escaped(flash.path)}"
+
+
+def _escaped(path: Path) -> str:
+    """`path` inside a QEMU option: absolute (a "nbd:x" would be a protocol), commas doubled."""
+    return os.fspath(path.absolute()).replace(",", ",,")
+
+
+def find_emulator(machine: Machine) -> Emulator:
+    """QEMU, firmware and accelerator for `machine`.
+
+    Raises BuildError, naming what to install, when QEMU or the firmware is missing, and when
+    `machine.accel` is not one of those known.
+    """
+    if machine.accel not in (None, "kvm", "tcg"):
+        raise BuildError(f"no accelerator {machine.accel!r}", hint="known: kvm, tcg")
+    qemu = find_qemu(machine.arch)
+    firmware = find_firmware(machine.arch, qemu)
+    accel = machine.accel or _accelerator(machine, qemu, firmware)
+    return Emulator(machine, qemu, firmware, accel)
+
+
+def distrust_kvm(emulator: Emulator) -> bool:
+    """Notes that KVM failed after all: until the next reboot `find_emulator` chooses TCG.
+
+    False when that is not so: nowhere to note it, or the machine insists on its accelerator.
+    """
+    machine = emulator.machine
+    if machine.cache is None or machine.accel is not None:
+        return False
+    return _write(machine.cache, _key(emulator.qemu), False)
+
+
+def _accelerator(machine: Machine, qemu: Path, firmware: Firmware) -> str:
+    if machine.arch != platform.machine() or not os.access(_KVM, os.R_OK | os.W_OK):
+        return "tcg"
+    key = _key(qemu)
+    works = _read(machine.cache).get(key) if machine.cache else None
+    if works is None:
+        works = _kvm_works(Emulator(machine, qemu, firmware, "kvm"))
+        if machine.cache:
+            _write(machine.cache, key, works)
+    return "kvm" if works else "tcg"
+
+
+def _kvm_works(emulator: Emulator) -> bool:
+    """Whether the firmware, started under KVM without a disk, says anything on the console."""
+    with Program(emulator.command()) as program:
+        return listen(program, bool, seconds=_TRIAL_SECONDS) is End.ENOUGH
+
+
+def _key(qemu: Path) -> str:
+    """What a verdict holds for: this boot of the host, and this version of QEMU."""
+    process = subprocess.run(
+        [qemu, "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    version = re.search(r"version (\S+)", process.stdout)
+    return f"{_BOOT_ID.read_text().strip()} {version.group(1) if version else process.stdout}"
+
+
+def _read(cache: Path) -> Mapping[str, bool]:
+    """The verdicts kept in `cache`; none when the file is missing or is not ours."""
+    try:
+        verdicts = json.loads((cache / "kvm.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return verdicts if isinstance(verdicts, dict) else {}
+
+
+def _write(cache: Path, key: str, works: bool) -> bool:
+    """Keeps one verdict: those of earlier boots are of no use. A cache that cannot be written
+    to costs a trial each time, and is no reason to fail."""
+    try:
+        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with replacing(cache / "kvm.json") as file:
+            file.write(json.dumps({key: works}).encode() + b"\n")
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,206 @@
+"""Makes the seed's tree: the first root that a build can run in.
+
+    .debs in their order ──▶ usr-merged tree, nothing of the packages ever run
+      ──▶ what maintainer scripts would have made: folders, files, links of the authored seed
+      ──▶ every time and mode fixed, so that the same packages give the same tree
+
+Alpine's tarball, and a folder or tarball of the user's, become a root in the same sense: with
+the folders that a namespace needs, a shell, and no device of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+from plan.errors import BuildError
+from plan.seedfile import DebianSeed
+from rootfs.archive import UNNAMED_FOLDER_TIME, unpack
+from rootfs.deb import USR_MERGED, unpack_deb
+
+# What is mounted over, or filled, by whoever enters the root.
+_MOUNTED = ("dev", "proc", "sys")
+_NEEDED_FOLDERS = (*_MOUNTED, "etc", "root", "run", "tmp", "usr/bin", "var/tmp")
+_FOR_ALL = ("tmp", "var/tmp")
+_MERGED = ("bin", "lib", "lib64", "sbin")
+_MOST_LINKS = 40  # as many as the kernel follows, path_resolution(7)
+
+
+def make_seed(debs: Sequence[Path], into: Path, *, seed: DebianSeed) -> None:
+    """Unpack Debian packages into a new tree, and make what their scripts would have made.
+
+    debs: in the order in which they are unpacked; a later one wins. into: missing, or empty.
+    Raises BuildError: a bad package, or a link of the seed whose target no package brings.
+    """
+    _claim(into)
+    for name in _MERGED:
+        _folder(into, f"usr/{name}")
+        (into / name).symlink_to(os.fsdecode(USR_MERGED[name.encode()]))
+    for deb in debs:
+        unpack_deb(deb, into, leave=seed.leave)
+    for folder in (*_NEEDED_FOLDERS, *seed.folders):
+        _folder(into, folder)
+    for name, text in seed.files:
+        _folder(into, os.path.dirname(name))
+        (into / name).write_text(text, encoding="utf-8")
+    for name, target in seed.links:
+        _folder(into, os.path.dirname(name))
+        if not os.path.lexists(into / name):
+            (into / name).symlink_to(target)
+    missing = sorted({target for name, target in seed.links if not inside(into, name)})
+    if missing:
+        raise BuildError(
+            f"no package of the seed brings {', '.join(missing)}",
+            hint="name a package that does under `wanted`, or take the link away",
+        )
+    _check(into, where=os.fspath(into))
+    _settle(into)
+
+
+def make_alpine(tarball: Path, into: Path) -> None:
+    """Unpack Alpine's minimal root file system into a new, namespace-ready tree.
+
+    Its absolute links stay as they are: they are right for whoever enters the root.
+    """
+    _claim(into)
+    # Devices come from whoever enters the root; an ordinary user could not make them.
+    unpack(tarball, into, leave=("dev/*",))
+    _finish(into, where=os.fspath(tarball))
+
+
+def make_from_path(path: Path, into: Path) -> None:
+    """Make a new tree from a folder or a tarball that holds a root file system.
+
+    What is in its /dev, /proc and /sys is left out. Raises BuildError: not there, unreadable,
+    no root file system.
+    """
+    _claim(into)
+    where = os.fspath(path)
+    if path.is_dir():
+        _copy(path, into)
+    elif path.is_file():
+        unpack(path, into, leave=tuple(f"{name}/*" for name in _MOUNTED))
+    else:
+        raise BuildError(
+            "is neither a folder nor a tarball",
+            where=where,
+            hint="seed= takes debian, alpine, self, or the path of a root file system",
+        )
+    _finish(into, where=where)
+
+
+def inside(root: Path, path: str) -> Path | None:
+    """Where `path` leads for someone whose `/` is `root`; None if nowhere.
+
+    No link is ever followed out of `root`: each step is taken by hand.
+    """
+    todo = [part for part in reversed(path.split("/")) if part]
+    at: list[str] = []
+    links = 0
+    while todo:
+        part = todo.pop()
+        if part in (".", ".."):
+            del at[len(at) - (part == "..") :]
+            continue
+        here = root.joinpath(*at, part)
+        try:
+            status = here.lstat()
+        except OSError:
+            return None
+        if not stat.S_ISLNK(status.st_mode):
+            at.append(part)
+            continue
+        links += 1
+        if links > _MOST_LINKS:
+            return None
+        target = os.readlink(here)
+        if target.startswith("/"):
+            at = []
+        todo += [part for part in reversed(target.split("/")) if part]
+    return root.joinpath(*at)
+
+
+def _claim(into: Path) -> None:
+    into.mkdir(parents=True, exist_ok=True)
+    if any(into.iterdir()):
+        raise BuildError("a seed is made in an empty folder, and this one is not", where=str(into))
+    into.chmod(0o755)
+
+
+def _finish(into: Path, *, where: str) -> None:
+    for folder in _NEEDED_FOLDERS:
+        if inside(into, folder) is None:
+            _folder(into, folder)
+    _check(into, where=where)
+    _settle(into)
+
+
+def _check(root: Path, *, where: str) -> None:
+    shell = inside(root, "bin/sh")
+    if shell is None or not shell.is_file():
+        raise BuildError(
+            "holds no /bin/sh: no root file system that a build can run in",
+            where=where,
+            hint="a tarball must hold bin, etc, usr... at its top, not in a folder",
+        )
+
+
+def _folder(root: Path, path: str) -> None:
+    """Make a folder and those above it, through no link."""
+    at = root
+    for part in path.split("/"):
+        at = at / part
+        try:
+            at.mkdir()
+            at.chmod(0o755)
+        except FileExistsError:
+            if at.is_symlink() or not at.is_dir():
+                shown = at.relative_to(root)
+                raise BuildError(f"{shown} should be a folder", where=str(root)) from None
+
+
+def _copy(tree: Path, into: Path) -> None:
+    """Copy a root file system, less what no ordinary user can make or read, and the mounts."""
+
+    def left_out(folder: str, names: list[str]) -> list[str]:
+        if Path(folder) != tree and Path(folder).parent == tree and Path(folder).name in _MOUNTED:
+            return names
+        return [name for name in names if not _copied(os.lstat(os.path.join(folder, name)).st_mode)]
+
+    try:
+        shutil.copytree(tree, into, symlinks=True, ignore=left_out, dirs_exist_ok=True)
+    except (OSError, shutil.Error) as error:
+        # copytree gathers what failed as (from, to, why).
+        first = error.args[0][0][2] if isinstance(error, shutil.Error) else str(error)
+        raise BuildError(
+            f"cannot be copied: {first}",
+            where=os.fspath(tree),
+            hint="give a folder that you may read all of, or a tarball of it",
+        ) from error
+
+
+def _copied(mode: int) -> bool:
+    return stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)
+
+
+def _settle(root: Path) -> None:
+    """Fix the times of folders, which unpacking changed, and of what was made here."""
+    for name in _FOR_ALL:
+        folder = inside(root, name)
+        if folder is not None:
+            folder.chmod(0o1777)
+    for folder_name, folders, files in os.walk(root, topdown=False):
+        for name in files:
+            path = os.path.join(folder_name, name)
+            if os.lstat(path).st_mtime > UNNAMED_FOLDER_TIME:
+                _stamp(path)
+        for name in folders:
+            _stamp(os.path.join(folder_name, name))
+    _stamp(os.fspath(root))
+
+
+def _stamp(path: str) -> None:
+    os.utime(path, (UNNAMED_FOLDER_TIME,) * 2, follow_symlinks=False)

@@ -1,0 +1,283 @@
+"""Reads tar archives front to back: decompression, then the members with their data.
+
+It guarantees that a damaged archive is an error and never a short tree: the compressor's own
+end mark, every header's checksum and the archive's end mark have to be there. It says nothing
+about names: `rootfs.archive` judges those.
+
+    file --> chunks()  (a thread: decompressing releases Python's lock) --> Stream --> members()
+
+Formats: ustar and pax (POSIX.1-2018, "pax Interchange Format") with GNU's long names and
+base-256 numbers; plain, gzip, bzip2, xz and, where the interpreter has it, zstd, told apart by
+their magic bytes. Not supported, and said so: sparse files, multi-volume archives.
+"""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+import queue
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any, NamedTuple, Protocol
+
+BLOCK = 512
+_ZEROS = bytes(BLOCK)
+_READ = 1 << 18
+_CHUNK = 1 << 20
+_QUEUED_CHUNKS = 8
+_LARGEST_EXTENSION = 1 << 20  # a long name or pax record set above 1 MiB is no honest one
+
+
+class Damaged(Exception):
+    """The archive cannot be read on: cut off, corrupt, or of a kind that we do not read."""
+
+
+class Readable(Protocol):
+    """What an archive is read from: a binary file, or a window of one."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+class Member(NamedTuple):
+    """One entry. kind is ustar's type flag (`b"0"` for any regular file); mtime in seconds."""
+
+    name: bytes
+    kind: bytes
+    mode: int
+    size: int
+    mtime: int
+    link: bytes
+
+
+def _zstd() -> Any:
+    try:
+        from compression.zstd import ZstdDecompressor  # type: ignore[import-not-found]
+    except ImportError:
+        raise Damaged("it is packed with zstd, which Python reads from version 3.14 on") from None
+    return ZstdDecompressor()
+
+
+_MAGIC: tuple[tuple[bytes, Callable[[], Any]], ...] = (
+    (b"\xfd7zXZ\0", lzma.LZMADecompressor),
+    (b"\x1f\x8b", lambda: zlib.decompressobj(wbits=31)),
+    (b"BZh", bz2.BZ2Decompressor),
+    (b"\x28\xb5\x2f\xfd", _zstd),
+)
+
+
+def chunks(raw: Readable) -> Iterator[bytes]:
+    """The decompressed bytes of `raw`, some 1 MiB at a time. Raises Damaged."""
+    data = raw.read(_READ)
+    make = next((make for magic, make in _MAGIC if data.startswith(magic)), None)
+    if make is None:
+        while data:
+            yield data
+            data = raw.read(_CHUNK)
+        return
+    try:
+        while data:  # more than once where compressed streams were concatenated
+            unpacker = make()
+            yield from _one_stream(unpacker, data, raw)
+            data = (unpacker.unused_data or raw.read(_READ)).lstrip(b"\0")
+    except (lzma.LZMAError, zlib.error, OSError, EOFError) as error:
+        raise Damaged(str(error) or type(error).__name__) from error
+
+
+def _one_stream(unpacker: Any, data: bytes, raw: Readable) -> Iterator[bytes]:
+    """What one compressed stream holds; `data` is its beginning, already read from `raw`."""
+    while True:
+        piece = unpacker.decompress(data, _CHUNK)
+        if piece:
+            yield piece
+        if unpacker.eof:
+            return
+        data = getattr(unpacker, "unconsumed_tail", b"")  # zlib's way of holding input back
+        if not data and getattr(unpacker, "needs_input", True):
+            data = raw.read(_READ)
+            if not data and not piece:
+                raise Damaged("it ends in the middle")
+
+
+class Stream:
+    """Decompressed bytes, produced by a thread of its own. A context manager: it ends the thread.
+
+    All methods raise Damaged when the bytes end too early or cannot be decompressed.
+    """
+
+    def __init__(self, raw: Readable) -> None:
+        self._chunks: queue.Queue[bytes | Exception] = queue.Queue(_QUEUED_CHUNKS)
+        self._stop = False
+        self._view = memoryview(b"")
+        self._at = 0
+        self._thread = threading.Thread(target=self._produce, args=(raw,), daemon=True)
+
+    def __enter__(self) -> Stream:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop = True
+        while self._thread.is_alive():  # it may wait for room in the queue
+            try:
+                self._chunks.get(timeout=0.01)
+            except queue.Empty:
+                pass
+
+    def _produce(self, raw: Readable) -> None:
+        try:
+            for chunk in chunks(raw):
+                if self._stop:
+                    return
+                self._chunks.put(chunk)
+            self._chunks.put(b"")
+        except Exception as error:  # handed over to the reader, which raises it
+            self._chunks.put(error)
+
+    def _next_chunk(self) -> bool:
+        chunk = self._chunks.get()
+        if isinstance(chunk, Exception):
+            self._chunks.put(chunk)  # whoever reads on gets it again
+            raise chunk
+        if not chunk:
+            self._chunks.put(chunk)
+            return False
+        self._view = memoryview(chunk)
+        self._at = 0
+        return True
+
+    def pieces(self, size: int) -> Iterator[memoryview]:
+        """The next `size` bytes, in as many pieces as it takes."""
+        while size > 0:
+            piece = self._view[self._at : self._at + size]
+            if piece:
+                self._at += len(piece)
+                size -= len(piece)
+                yield piece
+            elif not self._next_chunk():
+                raise Damaged("it ends in the middle")
+
+    def take(self, size: int) -> bytes:
+        """The next `size` bytes in one."""
+        end = self._at + size
+        if end <= len(self._view):
+            piece = self._view[self._at : end]
+            self._at = end
+            return bytes(piece)
+        return b"".join(self.pieces(size))
+
+    def skip(self, size: int) -> None:
+        """Pass over `size` bytes."""
+        if self._at + size <= len(self._view):
+            self._at += size
+            return
+        for _ in self.pieces(size):
+            pass
+
+    def drain(self) -> None:
+        """Read to the end, so that a check sum at the very end is checked too."""
+        while self._next_chunk():
+            pass
+
+
+def members(stream: Stream) -> Iterator[Member]:
+    """The members of a tar archive in their order. Raises Damaged.
+
+    Whoever takes a member reads its `size` bytes from the stream, all of them or none: what is
+    left of them and the padding is passed over with `skip_rest`.
+    """
+    everywhere: dict[bytes, bytes] = {}
+    once: dict[bytes, bytes] = {}
+    while True:
+        header = stream.take(BLOCK)
+        if header == _ZEROS:
+            stream.drain()
+            return
+        member = _parse(header)
+        if member.kind in b"xgLK":
+            if member.size > _LARGEST_EXTENSION:
+                raise Damaged(f"an extended header of {member.size} bytes")
+            body = stream.take(member.size)
+            stream.skip(-member.size % BLOCK)
+            if member.kind == b"g":
+                everywhere.update(_pax(body))
+            elif member.kind == b"x":
+                once.update(_pax(body))
+            else:
+                key = b"path" if member.kind == b"L" else b"linkpath"
+                once[key] = body.split(b"\0", 1)[0]
+            continue
+        if everywhere or once:
+            member = _extended(member, {**everywhere, **once})
+            once = {}
+        yield member
+
+
+def _parse(header: bytes) -> Member:
+    """One ustar header block as a member (POSIX.1-2018, pax, "ustar Interchange Format")."""
+    stated = _number(header[148:156])
+    if stated != sum(header) - sum(header[148:156]) + 8 * ord(" "):
+        raise Damaged("a header's check sum is wrong: cut off, corrupt, or no tar archive")
+    name = header[:100].split(b"\0", 1)[0]
+    if header[257:263] == b"ustar\0" and header[345]:
+        name = header[345:500].split(b"\0", 1)[0] + b"/" + name
+    kind = header[156:157]
+    if kind in b"\x007":  # before POSIX; and "contiguous", a regular file to everybody
+        kind = b"5" if name.endswith(b"/") else b"0"
+    size = _number(header[124:136])
+    if kind in b"123456":  # by the format no data follows these, whatever their size says
+        size = 0
+    link = header[157:257].split(b"\0", 1)[0] if kind in b"12" else b""
+    return Member(name, kind, _number(header[100:108]), size, _number(header[136:148]), link)
+
+
+def _number(field: bytes) -> int:
+    """A numeric field: octal digits, or base-256 where the first bit is set (GNU)."""
+    if field[0] & 0x80:
+        if field[0] & 0x40:
+            return 0 if len(field) == 12 and field[0] == 0xFF else -1
+        return int.from_bytes(field, "big") & ~(0x80 << 8 * (len(field) - 1))
+    digits = field.split(b"\0", 1)[0].strip()
+    try:
+        return int(digits, 8) if digits else 0
+    except ValueError:
+        raise Damaged("a header holds a number that is none") from None
+
+
+def _pax(body: bytes) -> dict[bytes, bytes]:
+    """The records of a pax header, each `b"<length> <key>=<value>\\n"`."""
+    found = {}
+    at = 0
+    while at < len(body) and body[at]:
+        space = body.find(b" ", at, at + 20)
+        length = int(body[at:space]) if space > at and body[at:space].isdigit() else 0
+        record = body[at : at + length]
+        key, equals, value = record[space - at + 1 : -1].partition(b"=")
+        if not equals or not record.endswith(b"\n") or len(record) != length:
+            raise Damaged("a pax header is malformed")
+        found[key] = value
+        at += length
+    return found
+
+
+def _extended(member: Member, records: dict[bytes, bytes]) -> Member:
+    """`member` with what pax records or GNU's long names say about it."""
+    if any(key.startswith(b"GNU.sparse.") for key in records):
+        raise Damaged("it holds a sparse file, which we do not read")
+    try:
+        size = int(records.get(b"size", member.size))
+        mtime = int(float(records.get(b"mtime", member.mtime)))
+    except (ValueError, OverflowError):
+        raise Damaged("a pax header holds a number that is none") from None
+    return member._replace(
+        name=records.get(b"path", member.name),
+        link=records.get(b"linkpath", member.link) if member.kind in b"12" else b"",
+        size=0 if member.kind in b"123456" else size,
+        mtime=mtime,
+    )

@@ -1,0 +1,36 @@
+"""How tasks speak: one line at a time, and a BuildError as doit's failure of the task."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from doit.exceptions import TaskFailed
+
+from plan.errors import BuildError
+
+_lock = threading.Lock()
+
+
+def say(text: str) -> None:
+    """Print `text` as whole lines, whichever thread it comes from."""
+    with _lock:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+
+def speaking(action: Callable[..., Any]) -> Callable[..., Any]:
+    """`action` as doit wants it: a BuildError becomes the task's failure, with its text alone."""
+
+    @functools.wraps(action)
+    def wrapped(*arguments: Any, **named: Any) -> Any:
+        try:
+            result = action(*arguments, **named)
+        except BuildError as error:
+            return TaskFailed(str(error))
+        return result is not False
+
+    return wrapped

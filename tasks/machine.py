@@ -1,0 +1,40 @@
+"""boot: start the image in QEMU, with its console on this terminal, or run one command in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tasks.console import say, speaking
+from tasks.interrupt import terminal_taken
+from tasks.products import image
+from tasks.project import project
+
+
+def task_boot() -> dict[str, Any]:
+    """start the image in QEMU; run='COMMAND' runs one command in it and gives its status"""
+    return {"task_dep": ["image"], "actions": [(speaking(_boot),)]}
+
+
+def _boot() -> None:
+    from rootfs import vm
+
+    # The machine may run for days: others can build meanwhile.
+    project.lock.release()
+    if project.settings.run:
+        result = vm.run(image.file, project.settings.run, machine())
+        say(result.output.rstrip("\n"))
+        project.exit_status = result.status
+        return
+    terminal_taken.set()
+    try:
+        vm.boot(image.file, machine())
+    finally:
+        terminal_taken.clear()
+
+
+def machine() -> Any:
+    """The emulated machine for the architecture of this run."""
+    from cache import paths
+    from rootfs.qemu import Machine
+
+    return Machine(project.settings.arch, cache=paths.root())

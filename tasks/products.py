@@ -1,0 +1,147 @@
+"""sysroot, image: what the packages are built for.
+
+    artifacts ──┬─▶ sysroot   output/bootstrap-qcow2-<set>-<arch>.tar
+                └─▶ image     output/bootstrap-qcow2-<set>-<arch>.qcow2
+
+A product is up to date when the file is the one written last, from the same inputs. What it was
+made from is kept in `work/stamps/products/`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from plan.plan import sha256_of
+from rootfs.files import replacing
+from tasks.console import say, speaking
+from tasks.packages import artifacts, tree_of
+from tasks.project import ROOT, project
+
+# Raise it when the same inputs give another file.
+FORMAT = 1
+
+# This project, as it stands in a checkout and in the image.
+OWN_FILES = (
+    *(".ci", ".gitignore", "LICENSE", "README.md", "bq2", "cache", "docs", "dodo.py", "plan"),
+    *("pyproject.toml", "requirements.txt", "requirements-dev.txt", "rootfs", "tasks", "tests"),
+)
+
+
+def task_sysroot() -> dict[str, Any]:
+    """the composed tree, with sources, plan and this project, as a reproducible tarball"""
+    return _task(sysroot, list(project.plan.steps))
+
+
+def task_image() -> dict[str, Any]:
+    """the QCOW2 image, which boots by an EFI executable"""
+    return _task(image, ["kernel"])
+
+
+class Product:
+    """A file made of artifacts, and what it was made of."""
+
+    def __init__(
+        self, suffix: str, inputs: Callable[[], Mapping[str, Any]], write: Callable[[Path], None]
+    ) -> None:
+        settings = project.settings
+        self.file = settings.output(f"bootstrap-qcow2-{settings.set}-{settings.arch}.{suffix}")
+        self.inputs, self.write = inputs, write
+        self.stamp_file = (
+            project.workdir / "stamps" / "products" / f"{sha256_of(str(self.file))}.json"
+        )
+
+    def stands(self) -> bool:
+        """Whether the file is there, untouched, and made of what its inputs are now."""
+        try:
+            return bool(json.loads(self.stamp_file.read_text()) == self._stamp())
+        except (OSError, ValueError, KeyError):
+            return False
+
+    def make(self) -> None:
+        """Write the file. Raises BuildError."""
+        start = time.monotonic()
+        self.write(self.file)
+        took = time.monotonic() - start
+        with replacing(self.stamp_file) as file:
+            file.write(json.dumps(self._stamp()).encode())
+        say(f"{self.file}: {self.file.stat().st_size / 1e6:.1f} MB in {took:.1f} s")
+
+    def _stamp(self) -> list[Any]:
+        status = self.file.stat()
+        made_of = sha256_of([FORMAT, self.inputs()])
+        return [str(self.file), made_of, status.st_size, status.st_mtime_ns]
+
+
+def _task(product: Product, packages: list[str]) -> dict[str, Any]:
+    return {
+        "task_dep": [f"pkg:{name}" for name in packages],
+        "uptodate": [product.stands],
+        "actions": [(speaking(product.make),)],
+    }
+
+
+def _image_inputs() -> Mapping[str, Any]:
+    return {"kernel": artifacts(project)["kernel"], "arch": project.settings.arch}
+
+
+def _write_image(out: Path) -> None:
+    from rootfs.image import write_image
+
+    write_image(
+        out,
+        efi_executable=tree_of(project, "kernel") / "boot" / "kernel.efi",
+        efi_name=project.plan.arch.efi,
+        identity=f"{project.settings.set} {project.settings.arch}",
+    )
+
+
+def _sysroot_inputs() -> Mapping[str, Any]:
+    return {
+        "artifacts": artifacts(project),
+        "leave": project.plan.set.leave,
+        "plan": plan_json(),
+        "sources": project.settings.sources,
+        "project": {name: sha256_of(text.decode("latin-1")) for name, text, _ in own_files()},
+    }
+
+
+def _write_sysroot(out: Path) -> None:
+    from rootfs.sysroot import write_sysroot
+
+    steps = project.plan.steps.values()
+    sources = {source.sha256: source for step in steps for source in step.sources}
+    write_sysroot(
+        out,
+        layers=[tree_of(project, name) for name in project.plan.steps],
+        leave=project.plan.set.leave,
+        own=own_files(),
+        plan=plan_json(),
+        sources=[project.fetched(source) for source in sources.values()]
+        if project.settings.sources
+        else [],
+    )
+
+
+def plan_json() -> str:
+    """The text of plan.json for this run."""
+    return project.plan.as_json(project.seed.describe())
+
+
+def own_files() -> list[tuple[str, bytes, bool]]:
+    """Path, content and whether it is executable of each file of this project, sorted."""
+    found = []
+    for name in OWN_FILES:
+        top = ROOT / name
+        for path in [top] if top.is_file() else sorted(top.rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                executable = bool(path.stat().st_mode & 0o100)
+                found.append((path.relative_to(ROOT).as_posix(), path.read_bytes(), executable))
+    return sorted(found)
+
+
+sysroot = Product("tar", _sysroot_inputs, _write_sysroot)
+image = Product("qcow2", _image_inputs, _write_image)

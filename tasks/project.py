@@ -1,0 +1,78 @@
+"""What all task modules share: the settings, the plan and the places of this run, made once."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from doit import doit_cmd
+from doit.exceptions import InvalidDodoFile
+
+from cache import paths
+from cache.lock import WorkLock
+from cache.store import Store
+from plan.errors import BuildError
+from plan.model import Source
+from plan.plan import Plan, make_plan
+from plan.settings import Settings, resolve
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Project:
+    """One checkout with the parameters of one run."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.data = ROOT / "plan"
+        self.store = Store()
+        self.lock = WorkLock(settings.workdir)
+        self.exit_status = 0
+        """What the process ends with if doit finds nothing worse (`doit boot run=…`)."""
+
+    @cached_property
+    def plan(self) -> Plan:
+        return make_plan(self.data, set_name=self.settings.set, arch_name=self.settings.arch)
+
+    @property
+    def workdir(self) -> Path:
+        return self.settings.workdir
+
+    @cached_property
+    def seed(self) -> Any:
+        from tasks.seed import choose_seed
+
+        return choose_seed(self)
+
+    def fetched(self, source: Source) -> Path:
+        """The file of `source`, fetched now if the cache lacks it. Raises BuildError."""
+        from cache.sources import cached
+        from tasks.sources import fetch_now
+
+        if cached(source) is None:
+            fetch_now([source])
+        return paths.root() / "sources" / source.sha256
+
+    @cached_property
+    def overlay(self) -> bool:
+        """Whether trees can be composed by overlay; found out once, by trying."""
+        from rootfs.enter import overlay_works
+
+        return overlay_works(self.workdir)
+
+
+def _load() -> Project:
+    # doit keeps the name=value words of its command line here; get_var only asks for known names,
+    # and it is the unknown ones that must be refused.
+    given = doit_cmd._CMDLINE_VARS or {}
+    try:
+        loaded = Project(resolve(ROOT, given, os.environ))
+        loaded.plan  # noqa: B018  every mistake in an authored file shows here, before any task
+        return loaded
+    except BuildError as error:
+        raise InvalidDodoFile(str(error)) from None
+
+
+project = _load()

@@ -1,0 +1,87 @@
+"""seed, lock: the first root. What it is made of, whether it stands, and making it.
+
+    plan/seeds/<seed>-<arch>.lock.yaml ──fetch──▶ packages ──unpack──▶ trees/seed-<identity>
+
+A seed has a name, an identity (a hash of what it is made of) and a tree; nothing else of it
+matters to a step. Seeds are kept in the user's cache, shared by all checkouts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tasks.console import say, speaking
+from tasks.project import Project, project
+from tasks.seeds import AlpineRoot, DebianRoot, PathRoot, Seed
+
+
+def choose_seed(project: Project) -> Seed:
+    """The seed that the settings name. Raises BuildError if its data are broken or missing."""
+    settings = project.settings
+    if settings.seed == "debian":
+        return DebianRoot(project.data / "seeds", settings.arch, project.store)
+    if settings.seed == "alpine":
+        return AlpineRoot(project.data / "seeds", settings.arch, project.store)
+    return PathRoot((project.settings.root / settings.seed).absolute(), project.store)
+
+
+def task_seed() -> dict[str, Any]:
+    """fetch and unpack the seed, the first root with a shell and a compiler"""
+    return {
+        "setup": ["fetch"],
+        "uptodate": [lambda: project.seed.tree.exists()],
+        "actions": [(speaking(_make),)],
+    }
+
+
+def task_lock() -> dict[str, Any]:
+    """pin the seed debian: what Debian's signed index has now, with every hash"""
+    return {"actions": [(speaking(_lock),)]}
+
+
+def _make() -> None:
+    from cache import paths
+
+    seed = project.seed
+    if not seed.tree.exists():
+        seed.make(
+            {source.sha256: paths.root() / "sources" / source.sha256 for source in seed.sources}
+        )
+    say(f"seed {seed.name} {seed.identity[:12]} is ready")
+
+
+def _lock() -> None:
+    from cache import apt
+    from cache.places import mirror_archives
+    from cache.seedlock import lock
+    from rootfs.files import replacing
+
+    settings = project.settings
+    authored = project.data / "seeds" / f"debian-{settings.arch}.yaml"
+    archives = (*mirror_archives(settings.mirror or ""), *apt.archives())
+    text = lock(authored, [archive.url for archive in archives])
+    path = authored.with_suffix(".lock.yaml")
+    before = path.read_text() if path.exists() else ""
+    with replacing(path) as file:
+        file.write(text.encode())
+    changed = set(text.splitlines()) - set(before.splitlines())
+    say(
+        f"{path.relative_to(settings.root)}: {len(changed)} of {len(text.splitlines())} lines changed"
+    )
+
+
+def follow_drift(reasons: Mapping[str, Mapping[str, str]]) -> bool:
+    """After a failed fetch: replace the seed's packages that no place serves by their successors.
+
+    `reasons`: what could not be had, by sha256. Returns whether the fetch can be tried again.
+    Raises BuildError if strict=1 forbids it, or the index has no successor.
+    """
+    seed = project.seed
+    if not isinstance(seed, DebianRoot) or not reasons.keys() <= {s.sha256 for s in seed.sources}:
+        return False
+    settings = project.settings
+    for drift in seed.replace(set(reasons), mirror=settings.mirror or "", strict=settings.strict):
+        say(f"DRIFT  the seed's {drift}")
+    return True

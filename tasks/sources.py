@@ -1,0 +1,68 @@
+"""fetch: bring every source into the user's cache, verified.
+
+fetch            all that the set and the seed need and the cache lacks, in parallel
+fetch:<package>  the sources of one package
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+
+from doit.task import Task
+
+from cache.sources import cached
+from plan.model import Source
+from tasks.console import speaking
+from tasks.project import project
+from tasks.seed import follow_drift
+
+
+def task_fetch() -> Iterator[Task]:
+    """fetch all sources of the set, and the seed's packages"""
+    doc = "fetch all sources of the set, and the seed's packages"
+    yield Task("fetch", [(speaking(_fetch_all),)], uptodate=[_have(_all)], doc=doc)
+    for step in project.plan.steps.values():
+        if step.sources:
+            yield Task(
+                f"fetch:{step.name}",
+                [(speaking(fetch_now), [step.sources])],
+                uptodate=[_have(lambda sources=step.sources: sources)],
+                doc=", ".join(source.file for source in step.sources),
+                subtask_of="fetch",
+            )
+
+
+def _all() -> list[Source]:
+    found = {s.sha256: s for step in project.plan.steps.values() for s in step.sources}
+    return [*found.values(), *project.seed.sources]
+
+
+def _have(sources: Callable[[], Sequence[Source]]) -> Callable[[], bool]:
+    return lambda: all(cached(source) for source in sources())
+
+
+def _fetch_all() -> None:
+    from cache.sources import FetchFailed
+
+    try:
+        fetch_now(_all())
+    except FetchFailed as error:
+        if not follow_drift(error.reasons):
+            raise
+        fetch_now(_all())
+
+
+def fetch_now(sources: Sequence[Source]) -> None:
+    """Fetch what the cache lacks of `sources`. Raises BuildError that lists every failure."""
+    from cache.progress import choose
+    from cache.sources import fetch
+
+    settings = project.settings
+    fetch(
+        sources,
+        offline=settings.offline,
+        mirror=settings.mirror or "",
+        snapshot=project.seed.snapshot,
+        progress=choose(sys.stderr),
+    )

@@ -1,0 +1,233 @@
+"""A real HTTP server on loopback whose every path misbehaves in its own way."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import random
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from plan.model import Source
+
+DATA = random.Random(2).randbytes(300_000)
+HALF = len(DATA) // 2
+HTML = b"<!DOCTYPE html>\n<html><body>Please log in</body></html>"
+
+
+def source(*places: str, data: bytes = DATA, file: str = "thing-1.0.tar.gz") -> Source:
+    return Source(hashlib.sha256(data).hexdigest(), len(data), file, places)
+
+
+class Site:
+    """`url(NAME)` is an address that behaves as the method NAME below; `asked` counts requests."""
+
+    def __init__(self) -> None:
+        self.asked: Counter[str] = Counter()
+        self.ranges: list[str] = []
+        self.headers: list[dict[str, str]] = []
+        self.connections = 0
+        self.over = threading.Event()
+        site = self
+
+        class Handler(_Handler):
+            def setup(self) -> None:
+                site.connections += 1
+                super().setup()
+
+            def do_GET(self) -> None:
+                name = re.split(r"[/?]", self.path.removeprefix("http://").lstrip("/"))[0]
+                site.asked[name] += 1
+                site.ranges.append(self.headers.get("Range", ""))
+                site.headers.append({k.lower(): v for k, v in self.headers.items()})
+                behave: Callable[[_Handler], None] = getattr(site, name, site.missing)
+                behave(self)
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self._server.server_address[1]
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+
+    def url(self, name: str) -> str:
+        return f"http://127.0.0.1:{self.port}/{name}"
+
+    def close(self) -> None:
+        self.over.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    # Places that give the file in the end.
+
+    def good(self, to: _Handler) -> None:
+        start = to.start()
+        if start:
+            whole = f"bytes {start}-{len(DATA) - 1}/{len(DATA)}"
+            to.answer(206, DATA[start:], {"Content-Range": whole})
+        else:
+            to.answer(200, DATA)
+
+    def ignores_range(self, to: _Handler) -> None:
+        to.answer(200, DATA)
+
+    def refuses_range(self, to: _Handler) -> None:
+        to.answer(416, b"") if to.start() else to.answer(200, DATA)
+
+    def lies_about_range(self, to: _Handler) -> None:
+        """Says 206 and sends the file from its beginning."""
+        if to.start():
+            to.answer(206, DATA, {"Content-Range": f"bytes 0-{len(DATA) - 1}/{len(DATA)}"})
+        else:
+            to.answer(200, DATA)
+
+    def says_gzip(self, to: _Handler) -> None:
+        """A common mistake: the file is named .gz, so it is called encoded."""
+        to.answer(200, DATA, {"Content-Encoding": "gzip"})
+
+    def slow(self, to: _Handler) -> None:
+        to.head(200, {"Content-Length": str(len(DATA))})
+        for at in range(0, len(DATA), 30_000):
+            to.wfile.write(DATA[at : at + 30_000])
+            time.sleep(0.05)
+
+    def very_slow(self, to: _Handler) -> None:
+        """All but the last byte at once, the last one after the test is over."""
+        to.head(200, {"Content-Length": str(len(DATA))})
+        to.wfile.write(DATA[:HALF])
+        self.over.wait(20)
+
+    def chunked(self, to: _Handler) -> None:
+        to.chunks(DATA)
+
+    def until_close(self, to: _Handler) -> None:
+        to.head(200, {"Connection": "close"})
+        to.wfile.write(DATA)
+
+    def moved(self, to: _Handler) -> None:
+        to.answer(302, b"moved", {"Location": "/good"})
+
+    def busy_once(self, to: _Handler) -> None:
+        to.answer(503, b"") if self.asked["busy_once"] == 1 else self.good(to)
+
+    def cut_once(self, to: _Handler) -> None:
+        """Half the file the first time; from then on it works, with ranges."""
+        self.cut(to) if self.asked["cut_once"] == 1 else self.good(to)
+
+    # Places that never do.
+
+    def missing(self, to: _Handler) -> None:
+        to.answer(404, b"not here")
+
+    def html(self, to: _Handler) -> None:
+        to.answer(200, HTML, {"Content-Type": "text/html; charset=utf-8"})
+
+    def html_chunked(self, to: _Handler) -> None:
+        to.chunks(HTML)
+
+    def html_of_right_length(self, to: _Handler) -> None:
+        to.answer(200, HTML.ljust(len(DATA)))
+
+    def html_cut(self, to: _Handler) -> None:
+        to.head(200, {"Content-Length": str(len(DATA)), "Connection": "close"})
+        to.wfile.write(HTML)
+
+    def wrong(self, to: _Handler) -> None:
+        to.answer(200, DATA[:-1] + b"!")
+
+    def wrong_cut(self, to: _Handler) -> None:
+        """The first half of another file."""
+        to.head(200, {"Content-Length": str(len(DATA)), "Connection": "close"})
+        to.wfile.write(bytes(HALF))
+
+    def longer(self, to: _Handler) -> None:
+        to.answer(200, DATA + b"more")
+
+    def shorter(self, to: _Handler) -> None:
+        to.answer(200, DATA[:-1])
+
+    def shorter_chunked(self, to: _Handler) -> None:
+        to.chunks(DATA[:-1])
+
+    def endless(self, to: _Handler) -> None:
+        to.head(200, {"Connection": "close"})
+        while not self.over.is_set():
+            to.wfile.write(DATA)
+
+    def cut(self, to: _Handler) -> None:
+        """Promises all, sends half, hangs up."""
+        to.head(200, {"Content-Length": str(len(DATA)), "Connection": "close"})
+        to.wfile.write(DATA[:HALF])
+
+    def cut_chunked(self, to: _Handler) -> None:
+        to.head(200, {"Transfer-Encoding": "chunked", "Connection": "close"})
+        to.wfile.write(b"%x\r\n" % len(DATA) + DATA[:HALF])
+
+    def hangs(self, to: _Handler) -> None:
+        self.over.wait(20)
+        to.close_connection = True
+
+    def hangs_midway(self, to: _Handler) -> None:
+        self.very_slow(to)
+
+    def trickles(self, to: _Handler) -> None:
+        to.head(200, {"Content-Length": str(len(DATA))})
+        while not self.over.wait(0.02):
+            to.wfile.write(b"x")
+
+    def loops(self, to: _Handler) -> None:
+        to.answer(301, b"round", {"Location": self.url("loops")})
+
+    def to_file(self, to: _Handler) -> None:
+        to.answer(302, b"", {"Location": "file:///etc/hostname"})
+
+    def to_nonsense(self, to: _Handler) -> None:
+        to.answer(302, b"", {"Location": "http://[::1/x"})
+
+    def gzips(self, to: _Handler) -> None:
+        to.answer(200, gzip.compress(DATA), {"Content-Encoding": "gzip"})
+
+    def gzips_chunked(self, to: _Handler) -> None:
+        to.chunks(gzip.compress(bytes(len(DATA))), {"Content-Encoding": "gzip"})
+
+    def not_http(self, to: _Handler) -> None:
+        to.wfile.write(b"SSH-2.0-hello\r\n")
+        to.close_connection = True
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def head(self, status: int, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def answer(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+        self.head(status, {"Content-Length": str(len(body)), **(headers or {})})
+        self.wfile.write(body)
+
+    def chunks(self, body: bytes, headers: dict[str, str] | None = None) -> None:
+        self.head(200, {"Transfer-Encoding": "chunked", **(headers or {})})
+        for at in range(0, len(body), 70_000):
+            piece = body[at : at + 70_000]
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+        self.wfile.write(b"0\r\n\r\n")
+
+    def start(self) -> int:
+        match = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        return int(match[1]) if match else 0
+
+    def handle(self) -> None:
+        try:
+            super().handle()
+        except ConnectionError:
+            self.close_connection = True  # the client has seen enough
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass

@@ -1,0 +1,142 @@
+"""cache/download.py: every way in which a server can be wrong, and what is kept then."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from cache.download import Stopped, download
+from cache.partial import Partial, locked
+from cache.places import PlaceFailed
+from cache.web import Patience, Web
+from tests.cache.loopback import DATA, HALF, HTML, Site, source
+
+SOURCE = source()
+SIZE = len(DATA)
+QUICK = Patience(connect=0.5, read=0.3, pause=0.01)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Partial]:
+    def never() -> None:
+        raise AssertionError("the file should have been free")
+
+    with locked(path, SOURCE.sha256, SIZE, count=lambda size: None, wait=never) as partial:
+        yield partial
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "good",
+        "ignores_range",
+        "refuses_range",
+        "lies_about_range",
+        "says_gzip",
+        "slow",
+        "chunked",
+        "until_close",
+        "moved",
+    ],
+)
+@pytest.mark.parametrize(
+    "there",
+    [
+        pytest.param(b"", id="from-zero"),
+        pytest.param(DATA[:HALF], id="resumed"),
+        pytest.param(bytes(HALF), id="resumed-on-wrong-bytes"),
+        pytest.param(HTML, id="resumed-on-html"),
+        pytest.param(DATA[:-1] + b"!", id="wrong-of-right-length"),
+        pytest.param(DATA + DATA, id="too-long"),
+    ],
+)
+def test_places_that_give_the_file(site: Site, tmp_path: Path, name: str, there: bytes) -> None:
+    (tmp_path / "x").write_bytes(there)
+    with opened(tmp_path / "x") as partial:
+        download(Web(QUICK), site.url(name), partial)
+        assert partial.complete()
+    assert (tmp_path / "x").read_bytes() == DATA
+
+
+def test_a_resumed_download_asks_for_the_rest_only(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(DATA[:HALF])
+    with opened(tmp_path / "x") as partial:
+        download(Web(QUICK), site.url("good"), partial)
+    assert site.ranges == [f"bytes={HALF}-"]
+
+
+def test_wrong_bytes_from_before_cost_one_more_try(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(bytes(HALF))
+    with opened(tmp_path / "x") as partial:
+        download(Web(QUICK), site.url("good"), partial)
+    assert site.ranges == [f"bytes={HALF}-", ""]
+
+
+FAILURES = {
+    # name: the reason, how many bytes stay
+    "missing": ("HTTP 404 Not Found", 0),
+    "html": (f"an HTML page instead of {SIZE} bytes", 0),
+    "html_chunked": ("an HTML page instead of the file", 0),
+    "html_of_right_length": ("an HTML page instead of the file", 0),
+    "html_cut": (f"cut connection after {len(HTML)} of {SIZE} bytes", 0),
+    "wrong": ("another file: its sha256 is ", 0),
+    "longer": (f"{SIZE + 4} bytes instead of {SIZE} bytes", 0),
+    "shorter": (f"{SIZE - 1} bytes instead of {SIZE} bytes", 0),
+    "shorter_chunked": (f"{SIZE - 1} bytes instead of {SIZE}", 0),
+    "endless": (f"more instead of {SIZE} bytes", 0),
+    "cut": (f"cut connection after {HALF} of {SIZE} bytes", HALF),
+    "cut_chunked": (f"cut connection after {HALF} of {SIZE} bytes", HALF),
+    "hangs": ("no answer for 0.3 s", 0),
+    "hangs_midway": (f"stalls after {HALF} of {SIZE} bytes: nothing for 0.3 s", HALF),
+    "trickles": ("stalls after ", None),
+    "loops": ("redirects more than 10 times", 0),
+    "to_file": ("redirects to file:///etc/hostname, which is not http or https", 0),
+    "gzips": (f"bytes instead of {SIZE} bytes (sent with Content-Encoding gzip, unasked)", 0),
+    "gzips_chunked": ("(sent with Content-Encoding gzip, unasked)", 0),
+    "not_http": ("cut connection: ", 0),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_places_that_do_not(site: Site, tmp_path: Path, name: str) -> None:
+    reason, stays = FAILURES[name]
+    path = tmp_path / "x"
+    with pytest.raises(PlaceFailed) as caught, opened(path) as partial:
+        download(Web(QUICK), site.url(name), partial)
+    assert reason in caught.value.reason
+    assert not (tmp_path / "kept").exists()
+    if stays is not None:
+        assert (path.stat().st_size if path.exists() else 0) == stays
+
+
+@pytest.mark.parametrize("name", ["missing", "html", "longer", "shorter", "hangs", "loops"])
+def test_a_wrong_place_does_not_cost_what_another_gave(
+    site: Site, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "x").write_bytes(DATA[:HALF])
+    with pytest.raises(PlaceFailed), opened(tmp_path / "x") as partial:
+        download(Web(QUICK), site.url(name), partial)
+    assert (tmp_path / "x").read_bytes() == DATA[:HALF]
+
+
+def test_a_wrong_file_is_not_asked_for_twice(site: Site, tmp_path: Path) -> None:
+    with pytest.raises(PlaceFailed), opened(tmp_path / "x") as partial:
+        download(Web(QUICK), site.url("wrong"), partial)
+    assert site.asked["wrong"] == 1
+
+
+def test_stopping_keeps_what_came(site: Site, tmp_path: Path) -> None:
+    web = Web(Patience(read=5))
+    threading.Timer(0.1, web.stop.set).start()
+    began = time.monotonic()
+    with pytest.raises(Stopped), opened(tmp_path / "x") as partial:
+        download(web, site.url("slow"), partial)
+    assert time.monotonic() - began < 0.5
+    there = (tmp_path / "x").read_bytes()
+    assert 0 < len(there) < SIZE
+    assert DATA.startswith(there)

@@ -1,0 +1,132 @@
+"""cache/partial.py: one at a time, hashed while it grows, kept whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from cache.partial import Partial, locked
+from plan.errors import BuildError
+from tests.cache.loopback import DATA, HALF, source
+
+SOURCE = source()
+
+
+def never() -> None:
+    raise AssertionError("the file should have been free")
+
+
+@contextmanager
+def opened(
+    path: Path,
+    *,
+    count: Callable[[int], None] = lambda size: None,
+    wait: Callable[[], None] = never,
+) -> Iterator[Partial]:
+    with locked(path, SOURCE.sha256, SOURCE.size, count=count, wait=wait) as partial:
+        yield partial
+
+
+@pytest.mark.parametrize(
+    ("there", "length", "complete"),
+    [
+        (b"", 0, False),
+        (DATA[:HALF], HALF, False),
+        (b"wrong, but short", 16, False),
+        (DATA, len(DATA), True),
+        (DATA[:-1] + b"!", 0, False),
+        (DATA + b"!", 0, False),
+    ],
+)
+def test_what_is_there_is_taken_up(
+    tmp_path: Path, there: bytes, length: int, complete: bool
+) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(there)
+    counted: list[int] = []
+    with opened(path, count=counted.append) as partial:
+        assert (partial.length, partial.complete()) == (length, complete)
+        assert sum(counted) == length
+        if partial.length < SOURCE.size:
+            partial.empty()
+            partial.append(DATA[:10])
+            partial.append(DATA[10:])
+        assert partial.complete()
+        assert sum(counted) == len(DATA)
+        partial.keep(tmp_path / "kept")
+    assert (tmp_path / "kept").read_bytes() == DATA
+    assert (tmp_path / "kept").stat().st_mode & 0o777 == 0o444
+    assert not path.exists()
+
+
+def test_an_empty_one_is_removed_and_a_begun_one_stays(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    with opened(path):
+        assert path.exists()
+    assert not path.exists()
+    with opened(path) as partial:
+        partial.append(DATA[:HALF])
+    assert path.read_bytes() == DATA[:HALF]
+
+
+def test_the_second_waits_and_then_starts_afresh_if_it_was_kept(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    waited, done = threading.Event(), threading.Event()
+    lengths: list[int] = []
+
+    def second() -> None:
+        def wait() -> None:
+            waited.set()
+            done.wait(5)
+
+        with opened(path, wait=wait) as partial:
+            lengths.append(partial.length)
+
+    with opened(path) as first:
+        thread = threading.Thread(target=second)
+        thread.start()
+        assert waited.wait(5)
+        first.append(DATA)
+        first.keep(tmp_path / "kept")
+    done.set()
+    thread.join(5)
+    assert lengths == [0]
+    assert (tmp_path / "kept").read_bytes() == DATA
+
+
+def test_giving_up_while_waiting(tmp_path: Path) -> None:
+    class GiveUp(Exception):
+        pass
+
+    def wait() -> None:
+        raise GiveUp
+
+    with (
+        opened(tmp_path / "x") as first,
+        pytest.raises(GiveUp),
+        opened(tmp_path / "x", wait=wait),
+    ):
+        raise AssertionError("two had the lock")
+    assert first.length == 0
+
+
+def test_a_folder_that_is_gone_is_an_error_with_its_name(tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match="cannot be written") as caught, opened(tmp_path / "a/b"):
+        raise AssertionError("opened nothing")
+    assert str(tmp_path / "a/b") in str(caught.value)
+
+
+def test_a_full_disk_is_an_error_with_a_remedy(tmp_path: Path) -> None:
+    (tmp_path / "x").symlink_to("/dev/full")
+    with (
+        pytest.raises(BuildError, match="No space left") as caught,
+        locked(tmp_path / "x", SOURCE.sha256, 5, count=print, wait=never) as partial,
+    ):
+        partial.append(b"bytes")
+    assert "BQ2_CACHE" in str(caught.value)
+    assert os.path.lexists(tmp_path / "x") is False

@@ -1,0 +1,118 @@
+"""cache/web.py: answers, redirects, dead hosts, proxies."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from cache.places import PlaceFailed
+from cache.web import Patience, Web
+from tests.cache.loopback import DATA, Site
+
+QUICK = Patience(connect=0.5, read=0.3, pause=0.01)
+
+
+@pytest.fixture
+def web() -> Web:
+    return Web(QUICK)
+
+
+def refused(web: Web, url: str) -> PlaceFailed:
+    with pytest.raises(PlaceFailed) as caught:
+        web.get(url)
+    return caught.value
+
+
+@pytest.mark.parametrize("name", ["good", "moved", "says_gzip"])
+def test_the_body_is_there_to_be_read_as_sent(site: Site, web: Web, name: str) -> None:
+    with web.get(site.url(name)) as response:
+        assert response.raw.read(decode_content=False) == DATA
+    assert site.headers[-1]["accept-encoding"] == "identity"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason", "again"),
+    [
+        ("missing", "HTTP 404 Not Found", False),
+        ("busy_once", "HTTP 503 Service Unavailable", True),
+        ("loops", "redirects more than 10 times", False),
+        ("to_file", "redirects to file:///etc/hostname, which is not http or https", False),
+        ("to_nonsense", "redirects to http://[::1/x, which is not http or https", False),
+        ("hangs", "no answer for 0.3 s", False),
+        ("not_http", "cut connection", True),
+    ],
+)
+def test_refusals(site: Site, web: Web, name: str, reason: str, again: bool) -> None:
+    error = refused(web, site.url(name))
+    assert error.reason.startswith(reason)
+    assert error.again is again
+
+
+def test_redirects_are_counted(site: Site, web: Web) -> None:
+    refused(web, site.url("loops"))
+    assert site.asked["loops"] == 11
+
+
+def test_a_range_is_asked_for_and_survives_a_redirect(site: Site, web: Web) -> None:
+    with web.get(site.url("moved"), start=1000) as response:
+        assert response.status_code == 206
+        assert response.raw.read(decode_content=False) == DATA[1000:]
+    assert site.ranges == ["bytes=1000-", "bytes=1000-"]
+
+
+def test_a_host_that_refuses_is_asked_once(web: Web) -> None:
+    with socket.socket() as unused:  # bound, never listening: nobody else gets this port
+        unused.bind(("127.0.0.1", 0))
+        host = f"127.0.0.1:{unused.getsockname()[1]}"
+        assert refused(web, f"http://{host}/a").reason == "no connection: Connection refused"
+    with socket.create_server(("127.0.0.1", int(host.split(":")[1]))):
+        again = refused(web, f"http://me:secret@{host}/b").reason
+    assert again == f"{host} is down (no connection: Connection refused), not asked again"
+    assert web.news() == [f"{host} is not asked again: no connection: Connection refused"]
+    assert web.news() == []
+
+
+def test_a_name_that_does_not_resolve_is_said_so(web: Web) -> None:
+    assert refused(web, "http://nowhere.invalid/a").reason == "its name does not resolve"
+    assert "not asked again" in refused(web, "http://nowhere.invalid/b").reason
+
+
+def test_a_host_that_takes_no_connection_in_time(web: Web) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        port = full.getsockname()[1]
+        # A backlog of nothing still holds one connection: then the kernel drops what comes.
+        with socket.create_connection(("127.0.0.1", port)):
+            assert refused(web, f"http://127.0.0.1:{port}/").reason == "no connection in time"
+
+
+def test_a_silent_host_gets_a_second_chance_but_no_third(site: Site, web: Web) -> None:
+    refused(web, site.url("hangs"))
+    with web.get(site.url("good")):
+        pass
+    refused(web, site.url("hangs"))
+    assert "does not answer" in refused(web, site.url("good")).reason
+    assert site.asked == {"hangs": 2, "good": 1}
+
+
+def test_a_server_without_tls_is_named_so(site: Site, web: Web) -> None:
+    assert refused(web, site.url("good").replace("http:", "https:")).reason.startswith("TLS fails")
+
+
+def test_the_proxy_of_the_environment_is_used(
+    site: Site, web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{site.port}")
+    monkeypatch.setenv("no_proxy", "")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with web.get("http://nowhere.invalid/good") as response:
+        assert response.status_code == 404
+    assert site.asked["nowhere.invalid"] == 1
+
+
+def test_connections_are_used_again(site: Site, web: Web) -> None:
+    for _ in range(5):
+        with web.get(site.url("good")) as response:
+            while response.raw.read1(1 << 16, decode_content=False):
+                pass
+    assert site.connections == 1

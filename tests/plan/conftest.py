@@ -1,0 +1,49 @@
+"""A small, complete `plan/` folder that tests can write into."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+PLAN = Path(__file__).resolve().parents[2] / "plan"
+
+RECIPE = """\
+name: {name}
+version: "1"
+licence: MIT
+why: a test needs it
+depends: [{depends}]
+style: script
+build: |
+  true
+"""
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A plan folder with the real architectures, and a set `base` that wants the recipe `top`."""
+    (tmp_path / "recipes").mkdir()
+    shutil.copy(PLAN / "architectures.yaml", tmp_path)
+    (tmp_path / "sets.yaml").write_text(
+        "base:\n"
+        "  phase: sysroot-from-seed\n"
+        "  packages: [top]\n"
+        "  leave: []\n"
+        "  initramfs: {packages: [top]}\n"
+    )
+    return tmp_path
+
+
+@pytest.fixture
+def recipe(data: Path) -> Callable[..., Path]:
+    """Writes a small recipe with the given name and dependencies."""
+
+    def write(name: str, *depends: str, extra: str = "") -> Path:
+        path = data / "recipes" / f"{name}.yaml"
+        path.write_text(RECIPE.format(name=name, depends=", ".join(depends)) + extra)
+        return path
+
+    return write

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from plan.errors import BuildError
+from plan.identity import step_id
+from plan.model import Source
+from plan.plan import Plan, make_plan
+
+
+def planned(data: Path) -> Plan:
+    return make_plan(data, set_name="base", arch_name="x86_64")
+
+
+def test_the_plan_is_the_closure_in_order(recipe: Callable[..., Path], data: Path) -> None:
+    recipe("top", "left", "right")
+    recipe("left", "bottom")
+    recipe("right", "bottom")
+    recipe("bottom")
+    recipe("unused")
+    plan = planned(data)
+    assert list(plan.steps) == ["bottom", "left", "right", "top"]
+    assert plan.steps["top"].depends == ("bottom", "left", "right")
+
+
+def test_plan_json_holds_the_literal_commands(recipe: Callable[..., Path], data: Path) -> None:
+    recipe("top")
+    content = json.loads(planned(data).as_json({"name": "seed"}))
+    (step,) = content["steps"]
+    assert step["commands"][0] == {"argv": ["sh", "-euc", "true\n"], "cwd": "/source"}
+    assert ["TARGET", "x86_64-bq2-linux-musl"] in step["environment"]
+    assert content["digest"] == planned(data).digest
+
+
+def test_comments_and_reasons_do_not_change_the_plan(
+    recipe: Callable[..., Path], data: Path
+) -> None:
+    path = recipe("top")
+    before = planned(data).digest
+    path.write_text("# a comment\n" + path.read_text().replace("a test needs it", "another why"))
+    assert planned(data).digest == before
+    path.write_text(path.read_text().replace("  true\n", "  false\n"))
+    assert planned(data).digest != before
+
+
+def test_a_cycle_and_unknown_packages_name_the_place(
+    recipe: Callable[..., Path], data: Path
+) -> None:
+    recipe("top", "other")
+    recipe("other", "top")
+    with pytest.raises(BuildError, match="top → other → top"):
+        planned(data)
+    (data / "recipes" / "other.yaml").unlink()
+    recipe("topp")
+    (data / "recipes" / "top.yaml").unlink()
+    with pytest.raises(BuildError) as caught:
+        planned(data)
+    assert caught.value.where == "plan/sets.yaml:3"
+    assert caught.value.hint == "did you mean topp?"
+
+
+def test_step_ids_change_with_all_that_the_output_depends_on(
+    recipe: Callable[..., Path], data: Path
+) -> None:
+    recipe("top", "bottom")
+    recipe("bottom")
+    step = planned(data).steps["top"]
+
+    def identity(**changes: object) -> str:
+        inputs = {"build_root": "seed", "artifacts": {"bottom": "1"}, "image": None} | changes
+        return step_id(step, **inputs)  # type: ignore[arg-type]
+
+    ids = {
+        identity(),
+        identity(build_root="other"),
+        identity(artifacts={"bottom": "2"}),
+        identity(image={"a": 1}),
+    }
+    assert len(ids) == 4
+    assert identity() == identity()
+    assert identity(artifacts={"bottom": "1", "other": "3"}) == identity()
+
+
+def test_where_a_source_is_found_does_not_change_the_step_id(
+    recipe: Callable[..., Path], data: Path
+) -> None:
+    recipe("top")
+    step = planned(data).steps["top"]
+    here = Source("a" * 64, 1, "x.tar", ("https://here.test/x",))
+    there = replace(here, places=("https://there.test/x",), size=2)
+    other = replace(here, leave=("docs",))
+
+    def identity(source: Source) -> str:
+        return step_id(replace(step, sources=(source,)), build_root="seed", artifacts={})
+
+    assert identity(here) == identity(there) != identity(other)

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from plan.errors import BuildError
+from plan.settings import PARAMETERS, resolve
+
+
+def test_command_line_wins_over_environment_over_file_over_default(tmp_path: Path) -> None:
+    (tmp_path / "local.yaml").write_text("jobs: 3\narch: aarch64\nmirror: http://file.test\n")
+    settings = resolve(
+        tmp_path, {"jobs": "5"}, {"BQ2_JOBS": "4", "BQ2_ARCH": "x86_64", "JOBS": "9"}
+    )
+    assert (settings.jobs, settings.arch, settings.mirror) == (5, "x86_64", "http://file.test")
+    assert settings.set == "base"
+    origins = [settings.origin[name] for name in ("jobs", "arch", "mirror", "set")]
+    assert origins == ["command line", "environment", "local.yaml", "default"]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"sed": "debian"}, "did you mean seed?"),
+        ({"set": "bsae"}, "did you mean base?"),
+        ({"arch": "x86-64"}, "did you mean x86_64?"),
+        ({"seed": "debain"}, "did you mean debian?"),
+        ({"seed": "./nowhere"}, "no such directory or tarball"),
+        ({"jobs": "0"}, "from 1 to 1024"),
+        ({"jobs": "two"}, "from 1 to 1024"),
+        ({"offline": "perhaps"}, "yes or no"),
+        ({"mirror": "ftp://x"}, "http"),
+        ({"workdir": ""}, "a path"),
+    ],
+)
+def test_unknown_names_and_values_are_refused_with_the_remedy(
+    tmp_path: Path, given: dict[str, str], words: str
+) -> None:
+    with pytest.raises(BuildError) as caught:
+        resolve(tmp_path, given, {})
+    assert words in str(caught.value)
+    assert caught.value.where == "command line"
+
+
+def test_the_environment_and_the_file_are_checked_alike(tmp_path: Path) -> None:
+    with pytest.raises(BuildError) as caught:
+        resolve(tmp_path, {}, {"BQ2_JBOS": "2"})
+    assert caught.value.where == "environment"
+    (tmp_path / "local.yaml").write_text("jobs: [1]\n")
+    with pytest.raises(BuildError) as caught:
+        resolve(tmp_path, {}, {})
+    assert caught.value.where == "local.yaml:1"
+
+
+def test_variables_of_the_tests_and_the_cache_are_no_parameters(tmp_path: Path) -> None:
+    resolve(tmp_path, {}, {"BQ2_CACHE": "/x", "BQ2_TEST_IMAGE": "/y", "BQ2_FIRMWARE": "/z"})
+
+
+def test_a_seed_may_be_a_path_and_outputs_are_absolute(tmp_path: Path) -> None:
+    settings = resolve(tmp_path, {"seed": str(tmp_path), "output": "x/y.tar"}, {})
+    assert settings.seed == str(tmp_path)
+    assert settings.output("z") == tmp_path / "x/y.tar"
+    assert settings.workdir == tmp_path / "work"
+
+
+def test_every_default_is_a_valid_value() -> None:
+    for parameter in PARAMETERS:
+        assert parameter.check(parameter.default()) == parameter.default()
