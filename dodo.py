@@ -8,6 +8,8 @@ seed ─▶ pkg:<name> in the order of the plan ─┬─▶ sysroot
                                              └─▶ image ─▶ boot
 """
 
+import sys
+
 from tasks import hooks
 from tasks.check import task_bench, task_test
 from tasks.machine import task_boot
@@ -29,7 +31,8 @@ DOIT_CONFIG = {
     "verbosity": 2,
     "reporter": Reporter,
     # Threads: other processes do the work. One failure does not stop the independent branches.
-    "num_process": min(project.settings.jobs, 2),
+    # Who holds the terminal must be the main thread, for only there signals can be handled.
+    "num_process": 0 if {"boot", "shell"} & set(sys.argv) else min(project.settings.jobs, 2),
     "par_type": "thread",
     "continue": True,
     # The stamps and the store say what stands; doit's own state may be lost at any moment.

@@ -154,14 +154,16 @@ def check_signature(
         raise BuildError(
             f"the signature is not by a key in {keys}: {lines[-1]}",
             where=where,
-            hint="bring the package debian-archive-keyring up to date; if it stays, the archive lies",
+            hint="bring the package debian-archive-keyring up to date, or use another mirror",
         )
 
 
 def _parse_release(text: str, suite: str, where: str) -> Release:
     fields = dict(re.findall(r"^([A-Za-z-]+): (.*)$", text, re.MULTILINE))
     if suite not in (fields.get("Suite"), fields.get("Codename")):
-        raise BuildError(f"is the Release file of {fields.get('Codename')}, not {suite}", where=where)
+        raise BuildError(
+            f"is the Release file of {fields.get('Codename')}, not {suite}", where=where
+        )
     table = _RELEASE_HASHES.search(text)
     try:
         date = parsedate_to_datetime(fields["Date"].replace("UTC", "+0000")).astimezone(UTC)
@@ -224,7 +226,9 @@ class Index:
 def _alternatives(text: str) -> Iterator[tuple[str, ...]]:
     """The groups of a dependency field; versions, architectures and conditions are dropped."""
     for group in text.split(","):
-        names = tuple(part.split()[0].partition(":")[0] for part in group.split("|") if part.strip())
+        names = tuple(
+            part.split()[0].partition(":")[0] for part in group.split("|") if part.strip()
+        )
         if names:
             yield names
 
@@ -238,7 +242,7 @@ def closure(index: Index, wanted: Sequence[str], exclude: Collection[str] = ()) 
     """
     chosen: dict[str, Deb] = {}
     met: set[str] = set()
-    pending = deque(((name,), "the seed") for name in wanted)
+    pending: deque[tuple[tuple[str, ...], str]] = deque(((name,), "the seed") for name in wanted)
     while pending:
         names, by = pending.popleft()
         skipped = [name for name in names if name in exclude]

@@ -60,18 +60,21 @@ def download(web: Web, url: str, partial: Partial) -> None:
 
 def _open(web: Web, url: str, partial: Partial) -> requests.Response:
     """A response whose body goes on at the end of `partial`, which is emptied if it must be."""
-    response = web.get(url, start=partial.length)
-    if partial.length and not _continues(response, partial):
+    if partial.length:
+        response = web.get(url, start=partial.length)
+        if _continues(response, partial):
+            _check_length(response, partial.size - partial.length)
+            return response
         if response.status_code != 200:
             response.close()
             response = web.get(url)
-        if response.status_code == 200:
-            _check_length(response, partial.size)
-            partial.empty()
-    if response.status_code != (206 if partial.length else 200):
+    else:
+        response = web.get(url)
+    if response.status_code != 200:
         response.close()
         raise PlaceFailed(f"HTTP {response.status_code}, which was not asked for")
-    _check_length(response, partial.size - partial.length)
+    _check_length(response, partial.size)
+    partial.empty()
     return response
 
 

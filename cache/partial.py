@@ -21,7 +21,7 @@ from typing import BinaryIO
 from plan.errors import BuildError
 
 _CHUNK = 1 << 20
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class Partial:
@@ -44,11 +44,12 @@ class Partial:
         rest = memoryview(chunk)
         try:
             while rest:
-                rest = rest[self._file.write(rest) :]
+                written = self._file.write(rest)
+                self._digest.update(rest[:written])
+                self._grow(written)
+                rest = rest[written:]
         except OSError as error:
-            raise _disk_error(error, self.path) from error
-        self._digest.update(chunk)
-        self._grow(len(chunk))
+            raise disk_error(error, self.path) from error
 
     def empty(self) -> None:
         """Throw away what has come so far."""
@@ -76,11 +77,11 @@ class Partial:
             finally:
                 os.close(folder)
         except OSError as error:
-            raise _disk_error(error, final) from error
+            raise disk_error(error, final) from error
 
     def _hash_what_is_there(self) -> None:
         self._file.seek(0)
-        while chunk := self._file.read(_CHUNK):
+        while self.length <= self.size and (chunk := self._file.read(_CHUNK)):
             self._digest.update(chunk)
             self._grow(len(chunk))
         if self.length > self.size or (self.length == self.size and not self.complete()):
@@ -88,7 +89,8 @@ class Partial:
 
     def _grow(self, by: int) -> None:
         self.length += by
-        self._count(by)
+        if by:
+            self._count(by)
 
 
 @contextmanager
@@ -107,7 +109,7 @@ def locked(
             file = path.open("a+b", buffering=0)
             mine = _lock(file, path)
         except OSError as error:
-            raise _disk_error(error, path) from error
+            raise disk_error(error, path) from error
         with file:
             if mine:
                 partial = Partial(file, path, sha256, size, count)
@@ -129,6 +131,7 @@ def _lock(file: BinaryIO, path: Path) -> bool:
         return False
 
 
-def _disk_error(error: OSError, path: Path) -> BuildError:
+def disk_error(error: OSError, path: Path) -> BuildError:
+    """What to raise when the cache's disk fails at `path`."""
     hint = "make room there, or set BQ2_CACHE to another disk" if error.errno in _FULL else None
-    return BuildError(f"the cache cannot be written: {error.strerror}", where=str(path), hint=hint)
+    return BuildError(f"the cache fails: {error.strerror}", where=str(path), hint=hint)

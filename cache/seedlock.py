@@ -1,7 +1,7 @@
 """Pins the Debian seed, and follows Debian where a pinned package is gone.
 
-    DebianSeed ──signed index──▶ closure ──▶ Lock ──dump──▶ plan/seeds/debian-<arch>.lock.yaml
-    pinned, but served nowhere ──signed index──▶ its successor, and a Drift that says so
+DebianSeed ──signed index──▶ closure ──▶ Lock ──dump──▶ plan/seeds/debian-<arch>.lock.yaml
+pinned, but served nowhere ──signed index──▶ its successor, and a Drift that says so
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cache import apt, download, paths, wheels
-from cache.partial import Partial, locked
+from cache.partial import Partial, disk_error, locked
 from cache.places import Candidate, PlaceFailed, mirror_archives, resolve
 from cache.progress import Progress, Silent
 from cache.web import Web
@@ -28,7 +28,7 @@ from plan.model import Source
 
 _ROUNDS = 3  # over the places that may do better a moment later
 _TICK = 0.1  # seconds between two looks at what the threads have done
-_FAREWELL = 1.0  # seconds that stopped threads get to end by themselves
+_FAREWELL = 0.3  # seconds that stopped threads get to end by themselves
 
 
 class FetchFailed(BuildError):
@@ -119,7 +119,7 @@ def _present(source: Source, *, verify: bool) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        raise BuildError(f"the cache fails: {error.strerror}", where=str(path)) from error
+        raise disk_error(error, path) from error
 
 
 class _Run:
@@ -205,6 +205,8 @@ class _Run:
                 return
             try:
                 self._news.put((source, self._one(source, candidates)))
+            except OSError as error:
+                self._news.put((source, disk_error(error, self._partials / source.sha256)))
             except Exception as error:
                 self._news.put((source, error))
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
+from cache.paths import NAME
 from cache.places import PlaceFailed, without_password
 
 if TYPE_CHECKING:
@@ -55,11 +56,10 @@ class Web:
         """
         for _ in range(_REDIRECTS + 1):
             response = self._get_once(url, start)
-            target = self._session().get_redirect_target(response)
-            if target is None:
+            if not response.is_redirect:
                 return _checked(response)
             response.close()
-            url = _follow(url, target)
+            url = _follow(url, response.headers["Location"])
         raise PlaceFailed(f"redirects more than {_REDIRECTS} times")
 
     def news(self) -> list[str]:
@@ -76,7 +76,7 @@ class Web:
         if host in self._down:
             raise PlaceFailed(f"{host} is down ({self._down[host]}), not asked again")
         # Compression by the server would change the bytes whose hash is known.
-        headers = {"Accept-Encoding": "identity"}
+        headers = {"Accept-Encoding": "identity", "User-Agent": NAME}
         if start:
             headers["Range"] = f"bytes={start}-"
         timeout = (self.patience.connect, self.patience.read)
@@ -98,9 +98,7 @@ class Web:
     def _session(self) -> requests.Session:
         """This thread's session: connections are kept and used again, but not across threads."""
         if not hasattr(self._mine, "session"):
-            import requests
-
-            self._mine.session = requests.Session()
+            self._mine.session = _session()
         session: requests.Session = self._mine.session
         return session
 
@@ -118,12 +116,28 @@ class Web:
                 self._news.append(f"{host} is not asked again: {reason}")
 
 
+def _session() -> requests.Session:
+    import requests
+
+    class Session(requests.Session):
+        """Sees no redirects: requests reads the whole body of one, however long, even when told
+        not to follow it."""
+
+        def get_redirect_target(self, resp: requests.Response) -> None:
+            return None
+
+    return Session()
+
+
 def _follow(url: str, target: str) -> str:
     try:
+        # Header fields are read as Latin-1 (RFC 9110, 5.5), but servers send UTF-8.
+        target = target.encode("latin-1").decode("utf-8", errors="replace")
         joined = urljoin(url, target)
+        usable = bool(urlsplit(joined).hostname) and joined.startswith(("http://", "https://"))
     except ValueError:
-        joined = ""
-    if not joined.startswith(("http://", "https://")):
+        usable = False
+    if not usable:
         raise PlaceFailed(f"redirects to {target}, which is not http or https")
     return joined
 

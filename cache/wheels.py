@@ -104,7 +104,9 @@ def _reason(said: str) -> str:
         return f"pip: another file: its sha256 is {other[1]}"
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
-    return "pip: " + (errors or lines or ["it fails without a word"])[-1]
+    if not errors or errors[-1] == "Exception:":
+        errors = lines[-1:]  # a traceback ends with what went wrong
+    return f"pip: {errors[-1] if errors else 'it fails without a word'}"
 
 
 def _take(folder: Path, partial: Partial) -> None:

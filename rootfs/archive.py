@@ -13,6 +13,9 @@ sparse files are refused, setuid and setgid dropped, owners ignored, times kept.
 several members with one name wins. Works as an ordinary user.
 """
 
+# ruff: noqa: PTH101, PTH102, PTH108, PTH211
+# Names are bytes here, because they need not be UTF-8; `pathlib` holds text only.
+
 from __future__ import annotations
 
 import errno
@@ -29,6 +32,7 @@ from rootfs.tarstream import BLOCK, Damaged, Member, Readable, Stream, members
 UNNAMED_FOLDER_TIME = 1735689600
 _LATEST = 1 << 33  # beyond it some file systems cannot go; an honest mtime never does
 _DEFAULT_LIMIT = 64 << 30
+_PATH_MAX = 4096  # limits.h of Linux
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -62,8 +66,8 @@ def unpack(
                 keep_setuid=keep_setuid,
                 limit=limit,
             )
-    except FileNotFoundError as error:
-        raise BuildError("no such archive", where=os.fspath(archive)) from error
+    except OSError as error:
+        raise BuildError(f"cannot be read: {error.strerror}", where=os.fspath(archive)) from error
 
 
 def unpack_stream(
@@ -95,7 +99,7 @@ def unpack_stream(
             raise BuildError(
                 f"cannot be unpacked: {error}",
                 where=name,
-                hint="delete the file and fetch it again; if it stays, its hash is of a bad file",
+                hint=error.hint,
             ) from error
         except _RefusedError as error:
             raise _refusal(name, member, str(error)) from error
@@ -168,13 +172,10 @@ class _Writer:
         self._folders: dict[bytes, tuple[int, int]] = {}  # path -> mode, mtime: set at the end
 
     def add(self, member: Member, stream: Stream) -> None:
-        """Unpack one member, or pass it over."""
         path = self._place(member.name, is_folder=member.kind == b"5")
         if not path or (self._leave and self._leave.match(path)):
             stream.skip(member.size)
             return
-        if member.size < 0:
-            raise _RefusedError("its size is negative")
         self._room -= member.size
         if self._room < 0:
             raise _RefusedError("the unpacked files are larger than the limit")
@@ -192,6 +193,8 @@ class _Writer:
             raise _RefusedError("its name is absolute")
         if b"\n" in name or b"\0" in name:
             raise _RefusedError("its name holds a newline or a NUL")
+        if len(name) >= _PATH_MAX:
+            raise _RefusedError("its name is too long")
         parts = [part for part in name.split(b"/") if part and part != b"."]
         if b".." in parts:
             raise _RefusedError('its name holds ".."')
@@ -202,18 +205,19 @@ class _Writer:
 
     def _folder(self, path: bytes) -> None:
         """Make sure that `path` and all above it are real folders."""
-        if path in self._real:
-            return
-        above = path.rpartition(b"/")[0]
-        self._folder(above)
-        full = self._into + path
-        try:
-            os.mkdir(full, 0o755)
-            self._folders[path] = (0o755, UNNAMED_FOLDER_TIME)
-        except FileExistsError:
-            if not stat.S_ISDIR(os.lstat(full).st_mode):
-                raise _RefusedError(f"{os.fsdecode(path)!r} above it is no folder") from None
-        self._real.add(path)
+        unseen = []
+        while path not in self._real:
+            unseen.append(path)
+            path = path.rpartition(b"/")[0]
+        for path in reversed(unseen):
+            try:
+                os.mkdir(self._into + path)
+                self._folders[path] = (0o755, UNNAMED_FOLDER_TIME)
+            except FileExistsError:
+                if not stat.S_ISDIR(os.lstat(self._into + path).st_mode):
+                    shown = os.fsdecode(path)
+                    raise _RefusedError(f"{shown!r} is no folder but a file or link") from None
+            self._real.add(path)
 
     def _make(self, member: Member, path: bytes, stream: Stream) -> None:
         full = self._into + path
@@ -241,9 +245,8 @@ class _Writer:
             handle = os.open(full, _NEW_FILE, 0o600)
         try:
             for piece in stream.pieces(member.size):
-                done = os.write(handle, piece)
-                while done < len(piece):
-                    done += os.write(handle, piece[done:])
+                while piece:
+                    piece = piece[os.write(handle, piece) :]
             os.fchmod(handle, member.mode & self._file_bits | 0o400)
             os.utime(handle, (_time(member),) * 2)
         finally:
@@ -260,7 +263,8 @@ class _Writer:
         try:
             kind = os.lstat(source).st_mode
         except FileNotFoundError:
-            raise _RefusedError(f"it is a hard link to {member.link!r}, which is missing") from None
+            shown = os.fsdecode(target)
+            raise _RefusedError(f"it is a hard link to {shown!r}, which is missing") from None
         if not (stat.S_ISREG(kind) or stat.S_ISLNK(kind)):
             raise _RefusedError("it is a hard link to what is no file")
         _replacing(full, lambda: os.link(source, full, follow_symlinks=False))

@@ -53,8 +53,8 @@ def unpack_deb(deb: Path, into: Path, *, leave: Sequence[str] = ()) -> int:
         with deb.open("rb") as file:
             data = _data_member(file, name)
             return unpack_stream(data, into, name=name, leave=leave, moved=USR_MERGED)
-    except FileNotFoundError as error:
-        raise BuildError("no such package file", where=name) from error
+    except OSError as error:
+        raise BuildError(f"cannot be read: {error.strerror}", where=name) from error
 
 
 def _data_member(file: BinaryIO, name: str) -> Window:

@@ -137,8 +137,9 @@ def find_firmware(arch: str, qemu: Path, *, root: Path = Path("/")) -> Firmware:
         return _overridden(override)
     # Both the path as found and the real one: Homebrew and Nix link their programs.
     shares = [path.parent.parent / "share/qemu" for path in (qemu, qemu.resolve())]
+    home = os.environ.get("HOME", "")  # not Path.home(): a user may have none
     folders = [
-        Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "qemu/firmware",
+        Path(os.environ.get("XDG_CONFIG_HOME") or f"{home}/.config") / "qemu/firmware",
         root / "etc/qemu/firmware",
         root / "usr/share/qemu/firmware",
         *(share / "firmware" for share in shares),

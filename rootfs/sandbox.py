@@ -50,6 +50,9 @@ PR_SET_PDEATHSIG, PR_CAPBSET_READ, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 23,
 
 SETUP_FAILED = 125
 DEVICES = ("null", "zero", "full", "random", "urandom")
+# Files of the whole machine that belong to user 0: read-only, because where root builds, user 0
+# inside is user 0 outside.
+MACHINE_FILES = ("sys", "sysrq-trigger", "irq", "bus", "fs")
 DEVICE_LINKS = {
     "fd": "/proc/self/fd",
     "stdin": "/proc/self/fd/0",
@@ -177,6 +180,13 @@ def make_devices(new_root: str, *, terminal: bool) -> None:
     mount("tmpfs", f"{folder}/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
 
 
+def make_proc(folder: str) -> None:
+    mount("proc", folder, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    for name in MACHINE_FILES:
+        if os.path.exists(f"{folder}/{name}"):
+            bind(f"{folder}/{name}", f"{folder}/{name}", writable=False)
+
+
 def make_root(spec: dict[str, Any]) -> None:
     """Mount everything below the base folder and make that the only file system there is."""
     mount("", "/", "", MS_REC | MS_PRIVATE)
@@ -187,7 +197,7 @@ def make_root(spec: dict[str, Any]) -> None:
     os.mkdir(links)
     mount_one(new_root, links, spec["root"])
     make_devices(new_root, terminal=spec["interactive"])
-    mount("proc", f"{new_root}/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    make_proc(f"{new_root}/proc")
     for entry in spec["mounts"]:
         mount_one(new_root, links, entry)
     os.chdir(new_root)

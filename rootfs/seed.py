@@ -14,7 +14,7 @@ import os
 import shutil
 import stat
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from plan.errors import BuildError
 from plan.seedfile import DebianSeed
@@ -44,12 +44,16 @@ def make_seed(debs: Sequence[Path], into: Path, *, seed: DebianSeed) -> None:
     for folder in (*_NEEDED_FOLDERS, *seed.folders):
         _folder(into, folder)
     for name, text in seed.files:
-        _folder(into, os.path.dirname(name))
-        (into / name).write_text(text, encoding="utf-8")
+        place = PurePosixPath(name)
+        file = _folder(into, str(place.parent)) / place.name
+        file.unlink(missing_ok=True)  # it might be a link
+        file.write_text(text, encoding="utf-8")
+        file.chmod(0o644)
     for name, target in seed.links:
-        _folder(into, os.path.dirname(name))
-        if not os.path.lexists(into / name):
-            (into / name).symlink_to(target)
+        place = PurePosixPath(name)
+        link = _folder(into, str(place.parent)) / place.name
+        if not os.path.lexists(link):
+            link.symlink_to(target)
     missing = sorted({target for name, target in seed.links if not inside(into, name)})
     if missing:
         raise BuildError(
@@ -102,8 +106,10 @@ def inside(root: Path, path: str) -> Path | None:
     links = 0
     while todo:
         part = todo.pop()
-        if part in (".", ".."):
-            del at[len(at) - (part == "..") :]
+        if part == ".":
+            continue
+        if part == "..":
+            at = at[:-1]
             continue
         here = root.joinpath(*at, part)
         try:
@@ -116,7 +122,7 @@ def inside(root: Path, path: str) -> Path | None:
         links += 1
         if links > _MOST_LINKS:
             return None
-        target = os.readlink(here)
+        target = str(here.readlink())
         if target.startswith("/"):
             at = []
         todo += [part for part in reversed(target.split("/")) if part]
@@ -148,10 +154,10 @@ def _check(root: Path, *, where: str) -> None:
         )
 
 
-def _folder(root: Path, path: str) -> None:
-    """Make a folder and those above it, through no link."""
+def _folder(root: Path, path: str) -> Path:
+    """Make the folder `path` of `root` and those above it, through no link."""
     at = root
-    for part in path.split("/"):
+    for part in PurePosixPath(path).parts:
         at = at / part
         try:
             at.mkdir()
@@ -159,16 +165,20 @@ def _folder(root: Path, path: str) -> None:
         except FileExistsError:
             if at.is_symlink() or not at.is_dir():
                 shown = at.relative_to(root)
-                raise BuildError(f"{shown} should be a folder", where=str(root)) from None
+                raise BuildError(f"{shown} should be a folder", where=os.fspath(root)) from None
+    return at
 
 
 def _copy(tree: Path, into: Path) -> None:
-    """Copy a root file system, less what no ordinary user can make or read, and the mounts."""
+    """Copy a root file system, less what no ordinary user can make, and what is mounted."""
+    if into.resolve().is_relative_to(tree.resolve()):
+        raise BuildError("holds the work directory", where=os.fspath(tree), hint="move workdir=")
+    mounted = {os.fspath(tree / name) for name in _MOUNTED}
 
     def left_out(folder: str, names: list[str]) -> list[str]:
-        if Path(folder) != tree and Path(folder).parent == tree and Path(folder).name in _MOUNTED:
+        if folder in mounted:
             return names
-        return [name for name in names if not _copied(os.lstat(os.path.join(folder, name)).st_mode)]
+        return [name for name in names if not _can_be_copied(Path(folder, name).lstat().st_mode)]
 
     try:
         shutil.copytree(tree, into, symlinks=True, ignore=left_out, dirs_exist_ok=True)
@@ -182,25 +192,25 @@ def _copy(tree: Path, into: Path) -> None:
         ) from error
 
 
-def _copied(mode: int) -> bool:
+def _can_be_copied(mode: int) -> bool:
     return stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)
 
 
 def _settle(root: Path) -> None:
-    """Fix the times of folders, which unpacking changed, and of what was made here."""
+    """Fix the times of folders, which unpacking changed; clamp those of everything else."""
     for name in _FOR_ALL:
         folder = inside(root, name)
         if folder is not None:
             folder.chmod(0o1777)
-    for folder_name, folders, files in os.walk(root, topdown=False):
+    for above, folders, files in os.walk(root, topdown=False):
         for name in files:
-            path = os.path.join(folder_name, name)
-            if os.lstat(path).st_mtime > UNNAMED_FOLDER_TIME:
+            path = Path(above, name)
+            if path.lstat().st_mtime > UNNAMED_FOLDER_TIME:
                 _stamp(path)
         for name in folders:
-            _stamp(os.path.join(folder_name, name))
-    _stamp(os.fspath(root))
+            _stamp(Path(above, name))
+    _stamp(root)
 
 
-def _stamp(path: str) -> None:
+def _stamp(path: Path) -> None:
     os.utime(path, (UNNAMED_FOLDER_TIME,) * 2, follow_symlinks=False)

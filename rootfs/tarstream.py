@@ -14,6 +14,7 @@ their magic bytes. Not supported, and said so: sparse files, multi-volume archiv
 from __future__ import annotations
 
 import bz2
+import contextlib
 import lzma
 import queue
 import threading
@@ -30,8 +31,15 @@ _QUEUED_CHUNKS = 8
 _LARGEST_EXTENSION = 1 << 20  # a long name or pax record set above 1 MiB is no honest one
 
 
+_FETCH_AGAIN = "delete the file and fetch it again; if it stays, its hash is of a bad file"
+
+
 class Damaged(Exception):
     """The archive cannot be read on: cut off, corrupt, or of a kind that we do not read."""
+
+    def __init__(self, why: str, *, hint: str = _FETCH_AGAIN) -> None:
+        super().__init__(why)
+        self.hint = hint
 
 
 class Readable(Protocol):
@@ -55,7 +63,10 @@ def _zstd() -> Any:
     try:
         from compression.zstd import ZstdDecompressor  # type: ignore[import-not-found]
     except ImportError:
-        raise Damaged("it is packed with zstd, which Python reads from version 3.14 on") from None
+        raise Damaged(
+            "it is packed with zstd, which Python reads from version 3.14 on",
+            hint="use Python 3.14, or pack the archive with xz",
+        ) from None
     return ZstdDecompressor()
 
 
@@ -125,10 +136,8 @@ class Stream:
     ) -> None:
         self._stop = True
         while self._thread.is_alive():  # it may wait for room in the queue
-            try:
+            with contextlib.suppress(queue.Empty):
                 self._chunks.get(timeout=0.01)
-            except queue.Empty:
-                pass
 
     def _produce(self, raw: Readable) -> None:
         try:
@@ -189,8 +198,8 @@ class Stream:
 def members(stream: Stream) -> Iterator[Member]:
     """The members of a tar archive in their order. Raises Damaged.
 
-    Whoever takes a member reads its `size` bytes from the stream, all of them or none: what is
-    left of them and the padding is passed over with `skip_rest`.
+    Whoever takes a member has to read or skip its `size` bytes, and the padding to a full block,
+    before taking the next.
     """
     everywhere: dict[bytes, bytes] = {}
     once: dict[bytes, bytes] = {}
@@ -230,9 +239,7 @@ def _parse(header: bytes) -> Member:
     kind = header[156:157]
     if kind in b"\x007":  # before POSIX; and "contiguous", a regular file to everybody
         kind = b"5" if name.endswith(b"/") else b"0"
-    size = _number(header[124:136])
-    if kind in b"123456":  # by the format no data follows these, whatever their size says
-        size = 0
+    size = _size(kind, _number(header[124:136]))
     link = header[157:257].split(b"\0", 1)[0] if kind in b"12" else b""
     return Member(name, kind, _number(header[100:108]), size, _number(header[136:148]), link)
 
@@ -240,14 +247,21 @@ def _parse(header: bytes) -> Member:
 def _number(field: bytes) -> int:
     """A numeric field: octal digits, or base-256 where the first bit is set (GNU)."""
     if field[0] & 0x80:
-        if field[0] & 0x40:
-            return 0 if len(field) == 12 and field[0] == 0xFF else -1
-        return int.from_bytes(field, "big") & ~(0x80 << 8 * (len(field) - 1))
+        bits = 8 * len(field) - 1
+        value = int.from_bytes(field, "big") & ~(1 << bits)
+        return value if value < 1 << bits - 1 else value - (1 << bits)
     digits = field.split(b"\0", 1)[0].strip()
     try:
         return int(digits, 8) if digits else 0
     except ValueError:
-        raise Damaged("a header holds a number that is none") from None
+        raise Damaged("a header holds a number that is none: corrupt, or no tar archive") from None
+
+
+def _size(kind: bytes, size: int) -> int:
+    """How many bytes of data follow a header: by the format none do for links and folders."""
+    if size < 0:
+        raise Damaged("a member's size is negative")
+    return 0 if kind in b"123456" else size
 
 
 def _pax(body: bytes) -> dict[bytes, bytes]:
@@ -271,13 +285,13 @@ def _extended(member: Member, records: dict[bytes, bytes]) -> Member:
     if any(key.startswith(b"GNU.sparse.") for key in records):
         raise Damaged("it holds a sparse file, which we do not read")
     try:
-        size = int(records.get(b"size", member.size))
+        size = _size(member.kind, int(records.get(b"size", member.size)))
         mtime = int(float(records.get(b"mtime", member.mtime)))
     except (ValueError, OverflowError):
         raise Damaged("a pax header holds a number that is none") from None
     return member._replace(
         name=records.get(b"path", member.name),
         link=records.get(b"linkpath", member.link) if member.kind in b"12" else b"",
-        size=0 if member.kind in b"123456" else size,
+        size=size,
         mtime=mtime,
     )

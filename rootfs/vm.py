@@ -45,19 +45,25 @@ class Result:
     powered_off: bool
 
 
-def boot(image: Path, machine: Machine, *, interactive: bool = True, persist: bool = False) -> None:
+def boot(
+    image: Path,
+    machine: Machine,
+    *,
+    keyboard: int | None = 0,
+    screen: int = 1,
+    persist: bool = False,
+) -> None:
     """Boots `image` with its serial console on this terminal, until it powers off.
 
-    Ctrl-C and all other keys go to the guest; Ctrl-] ends QEMU. Without a terminal on standard
-    input its bytes are the keys, and its end changes nothing. interactive: False leaves
-    standard input alone. persist: what the guest writes goes into `image`.
+    keyboard, screen: file descriptors, by default this process's input and output. On a terminal
+    Ctrl-C and all other keys go to the guest, and Ctrl-] ends QEMU. Otherwise the bytes are the
+    keys, and their end changes nothing; keyboard=None reads none.
+    persist: what the guest writes goes into `image`.
     Raises BuildError when the image, QEMU or the firmware is missing, or QEMU fails. A SIGINT,
     SIGTERM or SIGHUP ends QEMU, and is then delivered again to its former handler.
     """
     emulator = _emulator(image, machine)
     sys.stdout.flush()
-    keyboard = sys.stdin.fileno() if interactive else None
-    screen = sys.stdout.fileno()
     at_terminal = keyboard is not None and os.isatty(keyboard)
     opening = _Opening()
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from plan import toolchain
 from plan.errors import BuildError, nearest
 from plan.model import Command
 from tasks.console import say, speaking
@@ -77,7 +78,8 @@ def _plain(layers: list[Path], folder: Path) -> Sandbox:
     for name in ("proc", "dev", "tmp", "root"):
         (points / name).mkdir(parents=True)
     root = composer.readonly("/", [*layers, points])
-    environment = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": "/tmp", "TERM": "linux"}
+    programs = f"{toolchain.DEBIAN.programs}:/usr/bin:/bin:/usr/sbin:/sbin"
+    environment = {"PATH": programs, "HOME": "/root", "TERM": "linux"}
     return Sandbox(folder, root, [scratch("/tmp"), scratch("/root")], environment)
 
 

@@ -93,7 +93,7 @@ class Site:
         to.head(200, {"Content-Length": str(len(DATA))})
         for at in range(0, len(DATA), 30_000):
             to.wfile.write(DATA[at : at + 30_000])
-            time.sleep(0.05)
+            time.sleep(0.01)
 
     def very_slow(self, to: _Handler) -> None:
         """All but the last byte at once, the last one after the test is over."""
@@ -119,6 +119,10 @@ class Site:
         self.cut(to) if self.asked["cut_once"] == 1 else self.good(to)
 
     # Places that never do.
+
+    def always_partial(self, to: _Handler) -> None:
+        """Says 206 whatever was asked."""
+        to.answer(206, DATA, {"Content-Range": f"bytes 0-{len(DATA) - 1}/{len(DATA)}"})
 
     def missing(self, to: _Handler) -> None:
         to.answer(404, b"not here")
@@ -185,6 +189,12 @@ class Site:
     def to_file(self, to: _Handler) -> None:
         to.answer(302, b"", {"Location": "file:///etc/hostname"})
 
+    def redirects_endlessly(self, to: _Handler) -> None:
+        """A redirect with a body that does not end."""
+        to.head(302, {"Location": "/missing", "Connection": "close"})
+        while not self.over.is_set():
+            to.wfile.write(DATA)
+
     def to_nonsense(self, to: _Handler) -> None:
         to.answer(302, b"", {"Location": "http://[::1/x"})
 
@@ -201,6 +211,7 @@ class Site:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or each answer waits 40 ms for an acknowledgement
 
     def head(self, status: int, headers: dict[str, str]) -> None:
         self.send_response(status)

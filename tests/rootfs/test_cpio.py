@@ -128,6 +128,8 @@ def test_every_member_is_roots_and_has_the_time(tmp_path: Path) -> None:
     numbers = [values["ino"] for _, values, _ in members]
     assert sorted(set(numbers)) == list(range(1, len(set(numbers)) + 1))
     assert numbers[0] == 1
+    folders = [values["nlink"] for _, values, _ in members if stat.S_ISDIR(values["mode"])]
+    assert folders == [2, 2]
     tool_names = {name: values for name, values, _ in members if values["mode"] == 0o104755}
     assert len(tool_names) == 4
     assert {values["nlink"] for values in tool_names.values()} == {4}

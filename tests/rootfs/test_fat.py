@@ -41,7 +41,7 @@ def read_back(raw: Path, into: Path) -> dict[str, bytes]:
     assert "Checking free cluster summary" in report
     assert not any(word in report for word in ("differences", "wrong", "Free cluster", "Dirty"))
     into.mkdir()
-    tool("mcopy", "-s", "-n", "-i", raw, "::/", into)
+    tool("mcopy", "-s", "-n", "-m", "-i", raw, "::/", into)
     found = snapshot(into)
     return {name: data for name, (_, data, _) in found.items() if (into / name).is_file()}
 
@@ -71,7 +71,7 @@ def test_random_files_come_back(data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("size", [0, 1, 511, 512, 513, 70_000, 40 << 20])
 def test_sizes_of_files(tmp_path: Path, size: int) -> None:
-    files = {"EFI/BOOT/BOOTX64.EFI": os.urandom(size), "After": b"after"}
+    files = {"EFI/BOOT/BOOTX64.EFI": os.urandom(size), "Next": b"to it"}
     disk = volume_of(make_tree(tmp_path / "tree", files))
     assert disk.size % (1 << 20) == 0
     assert disk.size < (34 << 20) + size
@@ -99,6 +99,8 @@ def test_label_identity_time_and_place(tmp_path: Path) -> None:
     assert "FILE     TXT         5 2025-01-01   1:02" in listing
     dated = [line for line in listing.splitlines() if "2025-01-01   1:02" in line]
     assert len(dated) == 4  # DIR, ".", "..", FILE.TXT
+    read_back(raw, tmp_path / "back")
+    assert (tmp_path / "back/DIR/FILE.TXT").stat().st_mtime == TIME
     placed = fat.volume({}, label="A", volume_id=1, timestamp=TIME, first_sector=2048)
     assert "hidden sectors: 2048" in tool("minfo", "-i", write(placed, tmp_path / "placed"), "::")
 

@@ -53,6 +53,7 @@ def test_the_executable_is_where_firmware_looks(tmp_path: Path, kernel: Path) ->
         disk.seek(MIB)
         (tmp_path / "esp").write_bytes(disk.read(33 * MIB))
     tool("fsck.fat", "-n", tmp_path / "esp")
+    assert "hidden sectors: 2048" in tool("minfo", "-i", f"{raw}@@1M", "::")
 
 
 def test_further_partitions(tmp_path: Path, kernel: Path) -> None:

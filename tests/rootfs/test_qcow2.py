@@ -46,12 +46,13 @@ def data(kind: str, length: int) -> bytes:
         "zero": bytes(length),
         "noise": NOISE[start : start + length],
         "text": (b"%d bytes of text; " % length * (length // 10 + 1))[:length],
+        "far": NOISE[start : start + 8000] * (length // 8000 + 1),  # beyond the window
         "mixed": (NOISE[start : start + 900] + b"x" * 100) * (length // 1000 + 1),
     }[kind][:length]
 
 
 lengths = st.one_of(st.integers(1, 700), st.integers(1, 2 * CLUSTER), st.just(CLUSTER))
-pieces = st.tuples(lengths, st.sampled_from(["zero", "noise", "text", "mixed"]), lengths)
+pieces = st.tuples(lengths, st.sampled_from(["zero", "noise", "text", "far", "mixed"]), lengths)
 
 
 @quick
@@ -81,6 +82,7 @@ def row(*kinds: str) -> Disk:
         (["zero"] * 9, 0, 0, 4),
         (["text"] * 9, 9, 9, 6),
         (["noise"] * 9, 9, 0, 14),
+        (["far"] * 2, 2, 0, 7),
         (["noise", "zero", "text"] * 3, 6, 3, 9),
         (["mixed"] * 8, 8, 8, 13),  # nine tenths of a cluster each: across the borders
         (["mixed", "noise"] * 8, 16, 8, 21),  # the borders are not next to each other
@@ -119,10 +121,14 @@ def test_many_refcount_blocks_and_tables(tmp_path: Path, monkeypatch: pytest.Mon
         "SECTORS_SHIFT": 61,
     }.items():  # fmt: skip
         monkeypatch.setattr(qcow2, name, value)
-    for clusters in (*range(180, 260, 13), 17000):  # 256 refcounts a block, 64 blocks a table
-        kinds = ("noise", "text", "text", "zero")
-        extents = tuple(Extent(n * 512, 512, data(kinds[n % 7 % 4], 512)) for n in range(clusters))
-        checked(Disk(clusters * 512, extents), tmp_path)
+    for clusters in range(247, 252):  # with the metadata, around the 256 of a refcount block
+        noise = tuple(Extent(n * 512, 512, data("noise", 512)) for n in range(clusters))
+        checked(Disk(clusters * 512, noise), tmp_path)
+    kinds = ("noise", "noise", "text", "zero")  # more than the 64 blocks of a table's cluster
+    mixed = tuple(Extent(n * 512, 512, data(kinds[n % 7 % 4], 512)) for n in range(30000))
+    checked(Disk(30000 * 512, mixed), tmp_path)
+    header = (tmp_path / "image.qcow2").read_bytes()[: qcow2.HEADER.size]
+    assert int.from_bytes(header[56:60], "big") == 2  # refcount_table_clusters
 
 
 def test_threads_do_not_show() -> None:

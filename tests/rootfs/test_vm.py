@@ -7,7 +7,6 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
-import sys
 from pathlib import Path
 
 import pytest
@@ -184,7 +183,7 @@ def test_an_image_that_qemu_refuses(image: Path, logs: Path, call: object) -> No
     image.write_bytes(b"QFI\xfb" + bytes(1000))
     with pytest.raises(BuildError, match="QEMU ended with status 1") as caught:
         if call is vm.boot:
-            vm.boot(image, MACHINE, interactive=False)
+            vm.boot(image, MACHINE, keyboard=None)
         else:
             vm.time_to_prompt(image, MACHINE)
     assert "QEMU said:" in str(caught.value.hint)
@@ -232,25 +231,22 @@ def test_a_signal_leaves_no_qemu(image: Path, number: int) -> None:
 
 
 def test_without_a_terminal_the_console_is_shown_and_keys_are_passed(
-    fake: Path, image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fake: Path, image: Path, tmp_path: Path
 ) -> None:
     fake.write_text("#!/bin/sh\nprintf '\\033[2J\\033[01;01HBds'; read a; echo \"got $a\"\n")
     (tmp_path / "keys").write_text("some\x1dthing\n")
     with (tmp_path / "keys").open() as keys, (tmp_path / "shown").open("w") as shown:
-        monkeypatch.setattr(sys, "stdin", keys)
-        monkeypatch.setattr(sys, "stdout", shown)
-        vm.boot(image, MACHINE)
+        vm.boot(image, MACHINE, keyboard=keys.fileno(), screen=shown.fileno())
     assert (tmp_path / "shown").read_text() == "Bdsgot some\x1dthing\n"
 
 
-def test_a_reader_that_goes_away(fake: Path, image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reader_that_goes_away(fake: Path, image: Path) -> None:
     fake.write_text("#!/bin/sh\nwhile :; do echo more; sleep 0.05; done\n")
     reader, writer = os.pipe()
     os.close(reader)
-    with os.fdopen(writer, "w") as shown:
-        monkeypatch.setattr(sys, "stdout", shown)
-        with pytest.raises(BuildError, match="cannot be shown: Broken pipe"):
-            vm.boot(image, MACHINE, interactive=False)
+    with pytest.raises(BuildError, match="cannot be shown: Broken pipe"):
+        vm.boot(image, MACHINE, keyboard=None, screen=writer)
+    os.close(writer)
 
 
 @pytest.mark.parametrize(
