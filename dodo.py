@@ -27,7 +27,6 @@ hooks.install()
 
 DOIT_CONFIG = {
     "default_tasks": ["image"],
-    "sort": "definition",
     "verbosity": 2,
     "reporter": Reporter,
     # Threads: other processes do the work. One failure does not stop the independent branches.

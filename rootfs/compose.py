@@ -1,4 +1,4 @@
-"""Puts trees on top of each other for a sandbox: by overlay, or by hard links where that is missing.
+"""Puts trees on top of each other for a sandbox: by overlay, or where it is missing by hard links.
 
 layers (bottom first) ──overlay──▶ a mount at a fixed path; nothing is copied
                       ──links────▶ a folder of hard links, bound read-only; or copied if writable

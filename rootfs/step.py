@@ -133,7 +133,8 @@ def _failure(step: Step, command: Command, status: int, log: Path) -> BuildError
     return BuildError(
         f"{command.argv[0]} failed with status {status}",
         where=f"pkg:{step.name} ({step.phase})",
-        hint=f"{shown}end of the log:\n    {tail}\n  log: {log}\n  look around in it: doit shell pkg:{step.name}",
+        hint=f"{shown}end of the log:\n    {tail}\n  log: {log}\n"
+        f"  look around in it: doit shell pkg:{step.name}",
     )
 
 

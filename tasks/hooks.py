@@ -18,7 +18,6 @@ from doit.exceptions import InvalidCommand
 from plan.errors import nearest
 from tasks.project import project
 
-
 TASKS = (
     *("bench", "boot", "fetch", "image", "lock", "pkg", "plan", "seed", "settings", "shell"),
     *("sysroot", "test"),
@@ -58,7 +57,7 @@ def _with_nearest(original: Any, task_names: list[str]) -> Any:
     def text(self: InvalidCommand) -> str:
         message = str(original(self)).strip()
         words = [self.not_found] if self.not_found else message.split("'")[1:2]
-        if not words or "not a task" not in message and not self.not_found:
+        if not words or ("not a task" not in message and not self.not_found):
             return message
         return f"there is no task {words[0]!r}\n  {nearest(words[0], task_names)}"
 

@@ -13,7 +13,6 @@ from types import FrameType
 from rootfs import enter
 from tasks.console import say
 
-
 # While a shell or a guest has the terminal, Ctrl-C is theirs.
 terminal_taken = threading.Event()
 

@@ -1,4 +1,4 @@
-"""What a run prints: a line for what is done, nothing for what stands, failures once more at the end.
+"""What a run prints: a line for what is done, none for what stands, failures again at the end.
 
 doit calls these methods in the main thread, but `execute_task` in the thread of the task.
 """

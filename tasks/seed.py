@@ -9,7 +9,6 @@ matters to a step. Seeds are kept in the user's cache, shared by all checkouts.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from tasks.console import say, speaking
@@ -66,10 +65,9 @@ def _lock() -> None:
     before = path.read_text() if path.exists() else ""
     with replacing(path) as file:
         file.write(text.encode())
-    changed = set(text.splitlines()) - set(before.splitlines())
-    say(
-        f"{path.relative_to(settings.root)}: {len(changed)} of {len(text.splitlines())} lines changed"
-    )
+    lines = text.splitlines()
+    changed = len(set(lines) - set(before.splitlines()))
+    say(f"{path.relative_to(settings.root)}: {changed} of {len(lines)} lines changed")
 
 
 def follow_drift(reasons: Mapping[str, Mapping[str, str]]) -> bool:

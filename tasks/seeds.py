@@ -158,7 +158,7 @@ class AlpineRoot(Seed):
 
 
 class PathRoot(Seed):
-    """A directory or a tarball that the user names: copied or unpacked, so that it stays as it is."""
+    """A directory or tarball that the user names: copied or unpacked, so that it stays as it is."""
 
     def __init__(self, path: Path, store: Store) -> None:
         super().__init__(path.name, store)

@@ -41,9 +41,7 @@ def _shell(targets: list[str]) -> None:
     run = project.settings.run
     commands = [Command(("sh", "-c", run) if run else ("sh", "-i"), "/")]
     if not run:
-        say(
-            f"{target}: leave with `exit`; what is written outside /source, /build and /dest is lost"
-        )
+        say(f"{target}: leave with `exit`; only /source, /build and /dest keep what is written")
     terminal_taken.set()
     try:
         results = enter(place, commands, log=None, interactive=not run)

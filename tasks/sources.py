@@ -7,7 +7,8 @@ fetch:<package>  the sources of one package
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 from doit.task import Task
 
@@ -21,13 +22,13 @@ from tasks.seed import follow_drift
 def task_fetch() -> Iterator[Task]:
     """fetch all sources of the set, and the seed's packages"""
     doc = "fetch all sources of the set, and the seed's packages"
-    yield Task("fetch", [(speaking(_fetch_all),)], uptodate=[_have(_all)], doc=doc)
+    yield Task("fetch", [(speaking(_fetch_all),)], uptodate=[lambda: _have(_all())], doc=doc)
     for step in project.plan.steps.values():
         if step.sources:
             yield Task(
                 f"fetch:{step.name}",
                 [(speaking(fetch_now), [step.sources])],
-                uptodate=[_have(lambda sources=step.sources: sources)],
+                uptodate=[partial(_have, step.sources)],
                 doc=", ".join(source.file for source in step.sources),
                 subtask_of="fetch",
             )
@@ -38,8 +39,8 @@ def _all() -> list[Source]:
     return [*found.values(), *project.seed.sources]
 
 
-def _have(sources: Callable[[], Sequence[Source]]) -> Callable[[], bool]:
-    return lambda: all(cached(source) for source in sources())
+def _have(sources: Sequence[Source]) -> bool:
+    return all(cached(source) for source in sources)
 
 
 def _fetch_all() -> None:

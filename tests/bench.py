@@ -1,0 +1,217 @@
+"""`doit bench`: measures what the project promises, beside the plain tool in the same run.
+
+    doit bench         the quick ones (a minute)
+    doit bench cold    a whole cold build of the base set as well, in a cache of its own
+
+Times are the best of several runs, in seconds of wall time unless said otherwise. A figure is
+printed with what was promised; nothing here passes or fails, because a busy machine is no bug.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from plan.toolchain import SOURCE_DATE_EPOCH
+from tests.checkout import ROOT, copy_project, own_cache
+
+RUNS = 5
+
+
+def main(words: list[str]) -> int:
+    with tempfile.TemporaryDirectory(prefix="bq2-bench-") as name:
+        folder = Path(name)
+        for bench in (plan_40, up_to_date, sandbox, pack_tree, unpack_tree, image, prompt):
+            bench(folder)
+        if "cold" in words:
+            cold_build(folder)
+    return 0
+
+
+def report(what: str, figure: str, promised: str = "", ratio: str = "") -> None:
+    print(f"{what:<44} {figure:>16}  {promised:<16} {ratio}", flush=True)
+
+
+def best(action: Callable[[], Any], runs: int = RUNS) -> float:
+    times = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def run(*command: str | Path, **more: Any) -> subprocess.CompletedProcess[str]:
+    words = [os.fspath(word) for word in command]
+    return subprocess.run(words, check=True, capture_output=True, text=True, **more)
+
+
+def versus(ours: float, theirs: float, tool: str) -> str:
+    return f"{ours / theirs:.2f} x {tool} ({theirs:.3f} s)"
+
+
+def plan_40(folder: Path) -> None:
+    """Forty recipes: the real ones under several names."""
+    from plan.plan import make_plan
+
+    data = folder / "plan"
+    shutil.copytree(ROOT / "plan", data)
+    real = sorted((data / "recipes").glob("*.yaml"))
+    for number in range(40 - len(real)):
+        model = real[number % len(real)]
+        text = model.read_text().replace(f"name: {model.stem}\n", f"name: x{number}\n", 1)
+        (data / "recipes" / f"x{number}.yaml").write_text(text)
+    every = sorted(path.stem for path in (data / "recipes").glob("*.yaml"))
+    text = (data / "sets.yaml").read_text()
+    line = next(line for line in text.splitlines() if line.startswith("  packages: ["))
+    (data / "sets.yaml").write_text(text.replace(line, f"  packages: [{', '.join(every)}]"))
+    took = best(lambda: make_plan(data, set_name="base", arch_name="x86_64").digest)
+    report(f"load, order and hash {len(every)} recipes", f"{took:.3f} s", "<= 0.15 s")
+
+
+def up_to_date(folder: Path) -> None:
+    doit = [sys.executable, "-m", "doit"]
+    run(*doit, "image", "set=base", cwd=ROOT)
+    ours = best(lambda: run(*doit, "image", "set=base", cwd=ROOT))
+    theirs = best(lambda: run(*doit, "--version", cwd=folder))
+    report(
+        "doit image set=base, up to date",
+        f"{ours:.3f} s",
+        "<= 0.5 s",
+        versus(ours, theirs, "doit --version"),
+    )
+
+
+def sandbox(folder: Path) -> None:
+    from plan.model import Command
+    from rootfs.compose import bound, scratch
+    from rootfs.enter import Sandbox, enter
+
+    points = folder / "points"
+    for name in ("proc", "dev", "tmp", "usr"):
+        (points / name).mkdir(parents=True)
+    for name in ("bin", "lib", "lib64"):
+        (points / name).symlink_to(f"usr/{name}")
+    mounts = [bound("/usr", Path("/usr")), scratch("/tmp")]
+    place = Sandbox(folder / "sandbox", bound("/", points), mounts, {"PATH": "/usr/bin"})
+    ours = best(lambda: enter(place, [Command(("true",), "/")], log=folder / "log"), 20)
+    theirs = best(lambda: run("unshare", "-Urmpinuf", "true"), 20)
+    report(
+        "run `true` in the sandbox", f"{ours * 1000:.0f} ms", "", versus(ours, theirs, "unshare")
+    )
+
+
+def seed_tree() -> Path:
+    """The seed: some thousand files, as real as any."""
+    trees = own_cache() / "trees"
+    return next(iter(sorted(trees.glob("seed-*"))))
+
+
+def pack_tree(folder: Path) -> None:
+    from rootfs.pack import Hashing, finish, pack
+
+    tree = seed_tree() / "usr" / "lib"
+
+    def ours() -> None:
+        with (folder / "ours.tar").open("wb") as file:
+            out = Hashing(file)
+            pack([tree], out)
+            finish(out)
+
+    plain = ["tar", "--sort=name", f"--mtime=@{SOURCE_DATE_EPOCH}", "-C", tree, "-cf"]
+    took = best(ours, 3)
+    theirs = best(lambda: run(*plain, folder / "theirs.tar", "."), 3)
+    size = (folder / "ours.tar").stat().st_size
+    report(f"pack and hash {size / 1e6:.0f} MB", f"{took:.2f} s", "", versus(took, theirs, "tar"))
+
+
+def unpack_tree(folder: Path) -> None:
+    from rootfs.archive import unpack
+    from rootfs.files import fresh_folder
+
+    archive = folder / "ours.tar"
+    took = best(lambda: unpack(archive, fresh_folder(folder / "unpacked")), 3)
+
+    def plain() -> None:
+        run("tar", "-xf", archive, "-C", fresh_folder(folder / "unpacked"))
+
+    theirs = best(plain, 3)
+    report("unpack the same", f"{took:.2f} s", "", versus(took, theirs, "tar"))
+
+
+def base_image() -> Path:
+    return next((ROOT / "output").glob("bootstrap-qcow2-base-*.qcow2"))
+
+
+def image(folder: Path) -> None:
+    from rootfs.image import write_image
+
+    raw, kernel = folder / "image.raw", folder / "kernel"
+    run("qemu-img", "convert", "-O", "raw", base_image(), raw)
+    run("mcopy", "-i", f"{raw}@@1M", "::/EFI/BOOT/BOOTX64.EFI", kernel)
+    out = folder / "image.qcow2"
+    identity = {"efi_name": "BOOTX64.EFI", "identity": "bench"}
+    took = best(lambda: write_image(out, efi_executable=kernel, **identity), 3)
+    plain = ["qemu-img", "convert", "-c", "-O", "qcow2", raw, folder / "theirs.qcow2"]
+    theirs = best(lambda: run(*plain), 3)
+    report(
+        "write the image", f"{took:.2f} s", "<= 2 s", versus(took, theirs, "qemu-img convert -c")
+    )
+    report("size of the image", f"{out.stat().st_size / 1e6:.1f} MB", "<= 12 MB")
+
+
+def prompt(folder: Path) -> None:
+    del folder
+    from rootfs.qemu import Machine
+    from rootfs.vm import time_to_prompt
+
+    machine = Machine("x86_64", accel="tcg")
+    took = min(time_to_prompt(base_image(), machine) for _ in range(3))
+    report("QEMU's start to the prompt, TCG", f"{took:.1f} s", "<= 10 s")
+
+
+def cold_build(folder: Path) -> None:
+    """All but the downloads of the sources: those are counted, but come from the user's cache."""
+    checkout = copy_project(folder / "checkout")
+    cache = folder / "cache"
+    cache.mkdir()
+    shutil.copytree(own_cache() / "sources", cache / "sources", copy_function=os.link)
+    with cpu() as used:
+        start = time.monotonic()
+        command = [sys.executable, "-m", "doit", "image", "set=base", "offline=1"]
+        environment = os.environ | {"BQ2_CACHE": str(cache)}
+        subprocess.run(command, cwd=checkout, env=environment, check=True)
+        wall = time.monotonic() - start
+    records = [json.loads(path.read_text()) for path in (cache / "steps").glob("*.json")]
+    packages = sum(record["cpu"] for record in records)
+    kernel = sum(record["cpu"] for record in records if record["name"] == "linux")
+    report("cold build", f"{wall / 60:.1f} min", "<= 12 min")
+    report("CPU of the kernel's configuration", f"{kernel / 60:.1f} min", "<= 10 min")
+    own = used[0] - packages
+    share = own / used[0]
+    report("CPU of all but the packages' commands", f"{own:.0f} s", "<= 5 %", f"{share:.1%}")
+
+
+@contextmanager
+def cpu() -> Iterator[list[float]]:
+    """The CPU time, in seconds, of the processes that ran and ended in the block."""
+    used = [0.0]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    yield used
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used[0] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    report("peak memory of any process", f"{after.ru_maxrss / 1024:.0f} MiB")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

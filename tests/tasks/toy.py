@@ -1,0 +1,203 @@
+"""A toy checkout: the real machinery with recipes that need no compiler.
+
+    dodo.py, tasks/, plan/*.py, cache/, rootfs/ ──copied──┐
+    recipes of three lines, a set `base` of them ─────────┼─▶ checkout ──python -m doit──▶ Done
+    a seed that is busybox and nothing else (seed=PATH) ──┘      its own cache beside it
+
+    bottom ◀── left  ◀─┐
+    bottom ◀── right ◀─┴── top      kernel (its initramfs: bottom, left, right, top)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+BUSYBOX = Path("/bin/busybox")  # Debian's busybox-static
+PROGRAMS = (
+    *("sh", "cat", "cp", "date", "dd", "echo", "env", "false", "find", "head", "id", "ls"),
+    *("mkdir", "patch", "printf", "pwd", "rm", "sleep", "tr", "true", "wc"),
+)
+PARTS = ("LICENSE", "cache", "dodo.py", "pyproject.toml", "rootfs", "tasks")
+SECONDS = 60
+
+SETS = """\
+base:
+  phase: sysroot-from-seed
+  packages: [top, kernel]
+  leave: [usr/src]
+  initramfs:
+    packages: [bottom, left, right, top]
+    leave: [usr/include]
+"""
+DEPENDS = {"bottom": (), "left": ("bottom",), "right": ("bottom",), "top": ("left", "right")}
+SCRIPTS = {
+    "bottom": "echo bottom > $share/bottom",
+    "left": "cat /sysroot/usr/share/bottom > $share/left; echo left >> $share/left",
+    "right": "cat /sysroot/usr/share/bottom > $share/right",
+    "top": "cat /sysroot/usr/share/left /sysroot/usr/share/right > $share/top",
+    "kernel": "mkdir /dest/boot; cat /input/initramfs.cpio > /dest/boot/kernel.efi",
+}
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a run of doit ended, and all that it printed."""
+
+    status: int
+    said: str
+
+    @property
+    def built(self) -> list[str]:
+        """The packages whose commands were run, in that order."""
+        return re.findall(r"^pkg:(\S+) +building", self.said, re.MULTILINE)
+
+    @property
+    def from_store(self) -> list[str]:
+        return re.findall(r"^pkg:(\S+) +from the store", self.said, re.MULTILINE)
+
+    def __str__(self) -> str:
+        return f"status {self.status}\n{self.said}"
+
+
+@dataclass
+class Checkout:
+    """One copy of the project at `root`; `variables` are what its runs find in the environment."""
+
+    root: Path
+    cache: Path
+    seed: Path
+    variables: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if name[:4] != "BQ2_"}
+        own = {"BQ2_CACHE": os.fspath(self.cache), "BQ2_SEED": os.fspath(self.seed)}
+        return kept | own | self.variables
+
+    def doit(self, *words: str, **variables: str) -> Done:
+        """Run doit with `words` and say how it ended, whatever that is."""
+        process = self.start(*words, **variables)
+        try:
+            said, _ = process.communicate(timeout=SECONDS)
+        except BaseException:
+            process.kill()
+            raise
+        return Done(process.returncode, said)
+
+    def start(self, *words: str, **variables: str) -> subprocess.Popen[str]:
+        """doit with `words`, running."""
+        return subprocess.Popen(
+            self.command(*words),
+            cwd=self.root,
+            env=self.environment | variables,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def command(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "doit", *words]
+
+    def builds(self, *packages: str, words: Sequence[str] = ("pkg",)) -> Done:
+        """Run doit, which has to succeed and to run the commands of exactly these packages."""
+        done = self.doit(*words)
+        assert done.status == 0, done
+        assert sorted(done.built) == sorted(packages), done
+        return done
+
+    def recipe(self, name: str, script: str, *depends: str, **more: str) -> Path:
+        """Write the recipe `name`; `more` are further keys with their YAML."""
+        lines = [f"name: {name}", "version: '1'", "licence: MIT", f"why: {name} is a toy"]
+        lines += [f"{key}: {value}" for key, value in {"sources": "[]", **more}.items()]
+        lines += [f"depends: [{', '.join(depends)}]", "style: script", "build: |"]
+        lines += ["  share=/dest/usr/share; mkdir -p $share"]
+        lines += [f"  {line}" for line in script.splitlines()]
+        path = self.root / "plan" / "recipes" / f"{name}.yaml"
+        path.write_text("\n".join(lines) + "\n")
+        return path
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        """Replace `old`, which has to be there, in a file of the checkout."""
+        text = (self.root / path).read_text()
+        assert old in text
+        (self.root / path).write_text(text.replace(old, new))
+
+    def stamp(self, name: str) -> dict[str, str]:
+        file = self.root / "work" / "stamps" / "sysroot-from-seed" / f"{name}.json"
+        return dict(json.loads(file.read_text()))
+
+    def artifact(self, name: str) -> Path:
+        return self.cache / "artifacts" / f"{self.stamp(name)['artifact']}.tar"
+
+    def record(self, name: str) -> Path:
+        return self.cache / "steps" / f"{self.stamp(name)['step']}.json"
+
+    def plan(self) -> dict[str, Any]:
+        done = self.doit("plan")
+        assert done.status == 0, done
+        return dict(json.loads((self.root / "work" / "plan.json").read_text()))
+
+
+def make_seed(folder: Path) -> Path:
+    """A root file system of one program under many names."""
+    programs = folder / "usr" / "bin"
+    programs.mkdir(parents=True)
+    (folder / "bin").symlink_to("usr/bin")
+    shutil.copy(BUSYBOX, programs / "busybox")
+    for name in PROGRAMS:
+        (programs / name).symlink_to("busybox")
+    return folder
+
+
+def make_template(folder: Path) -> Path:
+    """What all toy checkouts are copied from, with its modules compiled."""
+    (folder / "plan" / "recipes").mkdir(parents=True)
+    for name in PARTS:
+        _copy(ROOT / name, folder / name)
+    for path in (*(ROOT / "plan").glob("*.py"), ROOT / "plan" / "architectures.yaml"):
+        shutil.copy2(path, folder / "plan")
+    (folder / "plan" / "sets.yaml").write_text(SETS)
+    compile_all = [sys.executable, "-m", "compileall", "-q", os.fspath(folder)]
+    subprocess.run(compile_all, check=True)
+    return folder
+
+
+def make_checkout(template: Path, root: Path, *, cache: Path, seed: Path) -> Checkout:
+    """A new checkout at `root` with the five toy recipes."""
+    shutil.copytree(template, root)
+    checkout = Checkout(root, cache, seed)
+    for name, script in SCRIPTS.items():
+        checkout.recipe(name, script, *DEPENDS.get(name, ()))
+    return checkout
+
+
+def processes(marker: str) -> list[str]:
+    """The command lines of all running processes in which `marker` appears."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue
+        if marker in line:
+            found.append(line)
+    return found
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+    else:
+        shutil.copy2(source, target)
+

@@ -1,0 +1,160 @@
+"""The promise as a whole: a fresh checkout, the README's first command, a machine that boots.
+
+Everything is built from source, in a cache of its own; only files that were fetched before are
+taken from the user's cache, where each is known by its hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cache.store import Record
+from tests.checkout import copy_project, own_cache
+
+pytestmark = [pytest.mark.end_to_end, pytest.mark.qemu, pytest.mark.namespace]
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+HOURS = 3600
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy_project(tmp_path_factory.mktemp("end") / "checkout")
+
+
+@pytest.fixture(scope="module")
+def doit(checkout: Path) -> Run:
+    """Runs doit in the checkout, and says what it said if it fails."""
+    cache = checkout.parent / "cache"
+    sources = own_cache() / "sources"
+    if sources.exists():
+        ignore = shutil.ignore_patterns("partial")
+        shutil.copytree(sources, cache / "sources", ignore=ignore, copy_function=_link)
+    environment = {name: value for name, value in os.environ.items() if name[:4] != "BQ2_"}
+    environment["BQ2_CACHE"] = str(cache)
+
+    def run(*words: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "doit", *words]
+        done = subprocess.run(
+            command, cwd=checkout, env=environment, capture_output=True, text=True, timeout=HOURS
+        )
+        assert done.returncode == status, done.stdout + done.stderr
+        return done
+
+    return run
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+@pytest.fixture(scope="module")
+def image(checkout: Path, doit: Run) -> Path:
+    """The image of the base set, built from nothing but sources and the seed."""
+    doit("image", "set=base")
+    # What came for the first time serves the next run too.
+    mine, theirs = checkout.parent / "cache" / "sources", own_cache() / "sources"
+    theirs.mkdir(parents=True, exist_ok=True)
+    for path in mine.iterdir():
+        if path.is_file() and not (theirs / path.name).exists():
+            _link(os.fspath(path), os.fspath(theirs / path.name))
+    (found,) = (checkout / "output").glob("*.qcow2")
+    return found
+
+
+def records(checkout: Path) -> dict[str, Record]:
+    steps = (checkout.parent / "cache" / "steps").glob("*.json")
+    found = [Record(**json.loads(path.read_text())) for path in steps]
+    return {record.name: record for record in found}
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.timeout(HOURS)
+def test_the_image_is_a_sound_qcow2_with_a_sound_esp(image: Path, tmp_path: Path) -> None:
+    raw = tmp_path / "disk"
+    for command in (
+        ["qemu-img", "check", image],
+        ["qemu-img", "convert", "-O", "raw", image, raw],
+        ["sgdisk", "-v", raw],
+        ["mcopy", "-i", f"{raw}@@1M", "::/EFI/BOOT/BOOTX64.EFI", tmp_path / "kernel"],
+    ):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert image.stat().st_size <= 12_000_000
+    assert (tmp_path / "kernel").read_bytes()[:2] == b"MZ"
+
+
+def test_about_prints_the_truth(image: Path, checkout: Path, doit: Run) -> None:
+    told = json.loads(doit("boot", "run=about --json").stdout.split("\n", 1)[1])
+    made = records(checkout)
+    doit("plan")
+    plan = json.loads((checkout / "work" / "plan.json").read_text())
+    assert (told["set"], told["arch"], told["plan"]) == ("base", plan["arch"], plan["digest"])
+    assert told["seed"] == f"{plan['seed']['name']} {plan['seed']['identity']}"
+    for package in told["packages"]:
+        record = made[package["name"]]
+        assert (package["version"], package["artifact"]) == (record.version, record.artifact)
+    shown = doit("boot", "run=about").stdout
+    assert "booted by EFI" in shown
+    assert f"kernel  {made['linux'].version}" in shown
+    assert all(package["artifact"][:16] in shown for package in told["packages"])
+
+
+def test_a_command_in_the_guest_gives_its_output_and_status(image: Path, doit: Run) -> None:
+    done = doit("boot", "run=uname -m; ls /dev/console /proc/1/exe; exit 7", status=7)
+    assert done.stdout.splitlines()[-3:] == [os.uname().machine, "/dev/console", "/proc/1/exe"]
+
+
+def test_a_second_run_has_nothing_to_do(image: Path, doit: Run) -> None:
+    assert doit("image", "set=base").stdout == "image is up to date\n"
+
+
+def test_forgetting_musl_compiles_musl_and_nothing_else(
+    image: Path, checkout: Path, doit: Run
+) -> None:
+    before, was = digest(image), records(checkout)
+    doit("forget", "pkg:musl")
+    said = doit("image", "set=base").stdout
+    assert [line for line in said.splitlines() if "building" in line] == [
+        "pkg:musl            building 1.2.5"
+    ]
+    assert "the same bytes as before" in said
+    assert digest(image) == before
+    assert {name: record.artifact for name, record in records(checkout).items()} == {
+        name: record.artifact for name, record in was.items()
+    }
+
+
+def test_the_sysroot_is_a_tarball_with_all_that_made_it(
+    image: Path, checkout: Path, doit: Run
+) -> None:
+    doit("sysroot", "set=base")
+    (tarball,) = (checkout / "output").glob("*.tar")
+    listing = subprocess.run(["tar", "-tf", tarball], capture_output=True, text=True, check=True)
+    names = set(listing.stdout.splitlines())
+    assert {"usr/bin/busybox", "usr/lib/libc.so", "usr/include/stdio.h", "init"} <= names
+    assert {"workspace/plan.json", "workspace/bootstrap-qcow2/dodo.py"} <= names
+    plan = json.loads((checkout / "work" / "plan.json").read_text())
+    wanted = {source["sha256"] for step in plan["steps"] for source in step["sources"]}
+    assert {f"workspace/cache/sources/{sha256}" for sha256 in wanted} <= names
+
+
+def test_the_composed_sysroot_runs(image: Path, doit: Run) -> None:
+    said = doit("shell", "sysroot", "run=uname -s; busybox | head -1; ldd /usr/bin/about").stdout
+    assert "Linux\nBusyBox v1.37.0" in said
+    assert "libgc.so" in said and "not found" not in said
