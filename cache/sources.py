@@ -28,6 +28,7 @@ from plan.model import Source
 
 _ROUNDS = 3  # over the places that may do better a moment later
 _TICK = 0.1  # seconds between two looks at what the threads have done
+_THREAD = "fetch"
 _FAREWELL = 0.3  # seconds that stopped threads get to end by themselves
 
 
@@ -148,7 +149,7 @@ class _Run:
             todo.put(item)
         # Daemons: a thread that hangs in a read must not hold up the end of the program.
         threads = [
-            threading.Thread(target=self._work, args=(todo,), daemon=True)
+            threading.Thread(target=self._work, args=(todo,), name=_THREAD, daemon=True)
             for _ in range(max(1, min(jobs, len(resolved))))
         ]
         self._progress.begin(len(resolved), sum(source.size for source, _ in resolved))

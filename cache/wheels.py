@@ -67,9 +67,11 @@ def tags(file: str) -> list[str]:
 
 
 def _pip(arguments: list[str], folder: Path, stop: threading.Event) -> None:
-    argv = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--no-cache-dir"]
-    argv += ["--disable-pip-version-check", "--retries=1", f"--dest={folder}", "--no-deps"]
-    argv += ["--only-binary=:all:", "--require-hashes", "--ignore-requires-python", *arguments]
+    # -P: the working directory's modules are none of pip's.
+    argv = [sys.executable, "-P", "-m", "pip", "download", "--quiet", "--no-input"]
+    argv += ["--no-cache-dir", "--disable-pip-version-check", "--retries=1", "--no-deps"]
+    argv += ["--only-binary=:all:", "--require-hashes", "--ignore-requires-python"]
+    argv += [f"--dest={folder}", *arguments]
     process = subprocess.Popen(
         argv,
         stdin=subprocess.DEVNULL,

@@ -20,12 +20,12 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from plan.errors import BuildError
+from rootfs.globs import compiled
 from rootfs.tarstream import BLOCK, Damaged, Member, Readable, Stream, members
 
 # Folders that no member names get this time instead of the present: SOURCE_DATE_EPOCH of steps.
@@ -129,26 +129,6 @@ def _failed(archive: str, into: Path, member: Member | None, error: OSError) -> 
     return BuildError(f"{error.strerror} while unpacking {shown!r}", where=archive, hint=hint)
 
 
-def glob_pattern(globs: Sequence[str]) -> re.Pattern[bytes] | None:
-    """One compiled expression for all of `globs`, which matches a path or any folder above it."""
-    if not globs:
-        return None
-    parts = []
-    for glob in globs:
-        part = ""
-        for token in re.findall(r"\*\*/?|\*|\?|\[[^]]+\]|.", glob.strip("/"), re.DOTALL):
-            if token == "**/":
-                part += "(?:.*/)?"
-            elif token in ("**", "*", "?"):
-                part += {"**": ".*", "*": "[^/]*", "?": "[^/]"}[token]
-            elif len(token) > 1:
-                part += token.replace("[!", "[^", 1).replace("\\", r"\\")
-            else:
-                part += re.escape(token)
-        parts.append(part)
-    return re.compile(f"(?:{'|'.join(parts)})(?:/|\\Z)".encode(), re.DOTALL)
-
-
 class _Writer:
     """Writes members below one folder, and remembers which folders it knows to be real."""
 
@@ -164,7 +144,7 @@ class _Writer:
         self.count = 0
         self._into = into + b"/"
         self._strip = strip
-        self._leave = glob_pattern(leave)
+        self._leave = compiled(leave)
         self._file_bits = 0o6777 if keep_setuid else 0o777
         self._room = limit
         self._moved = moved

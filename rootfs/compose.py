@@ -51,7 +51,8 @@ class Composer:
         for entry in merge(layers):
             path = target / entry.path
             if stat.S_ISDIR(entry.status.st_mode):
-                path.mkdir(mode=stat.S_IMODE(entry.status.st_mode) | stat.S_IRWXU)
+                path.mkdir()
+                path.chmod(stat.S_IMODE(entry.status.st_mode) | stat.S_IRWXU)
             elif copy or not _link(entry.source, path):
                 shutil.copy2(entry.source, path, follow_symlinks=False)
         return target

@@ -28,9 +28,10 @@ def remove_tree(path: Path) -> None:
 
 
 def fresh_folder(path: Path) -> Path:
-    """An empty folder at `path`, whatever was there before."""
+    """An empty folder at `path`, whatever was there before; its mode is not the umask's."""
     remove_tree(path)
     path.mkdir(parents=True)
+    path.chmod(0o755)
     return path
 
 

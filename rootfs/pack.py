@@ -100,13 +100,19 @@ def add(out: Sink, name: str, entry: Entry) -> None:
     elif info.type == tarfile.SYMTYPE:
         info.linkname = os.readlink(entry.source)
     elif info.type == tarfile.REGTYPE:
-        info.size = entry.status.st_size
-        with entry.source.open("rb") as file:
-            _write(out, info)
-            shutil.copyfileobj(file, out, 1 << 20)
-        out.write(bytes(-info.size % tarfile.BLOCKSIZE))
+        add_file(out, name, entry.source, mode=info.mode)
         return
     _write(out, info)
+
+
+def add_file(out: Sink, name: str, path: Path, *, mode: int) -> None:
+    """Write one regular file with the content of `path`, whatever mode that has here."""
+    info = _header(name, stat.S_IFREG | mode)
+    info.size = path.stat().st_size
+    with path.open("rb") as file:
+        _write(out, info)
+        shutil.copyfileobj(file, out, 1 << 20)
+    out.write(bytes(-info.size % tarfile.BLOCKSIZE))
 
 
 def add_bytes(out: Sink, name: str, content: bytes, *, mode: int = 0o644) -> None:

@@ -12,6 +12,8 @@ source ─────┘
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +24,7 @@ from plan.model import Command, Step
 from rootfs.compose import Composer, bound, scratch
 from rootfs.enter import Result, Sandbox, enter
 from rootfs.files import fresh_folder
-from rootfs.pack import Hashing, finish, pack, tidy
+from rootfs.pack import Hashing, finish, pack, stamp_times, tidy
 
 FIXED = ("proc", "dev", "tmp", "source", "build", "dest", "sysroot", "recipe", "input", "sys")
 LOG_TAIL = 15
@@ -64,7 +66,7 @@ def prepare(step: Step, inputs: Inputs, folder: Path, *, overlay: bool, jobs: in
         composer.readonly("/sysroot", inputs.sysroot),
     ]
     if inputs.recipe is not None:
-        mounts.append(bound("/recipe", inputs.recipe))
+        mounts.append(bound("/recipe", _copied(step, inputs.recipe, folder / "recipe")))
     mounts += [bound(f"/input/{name}", path) for name, path in sorted(inputs.files.items())]
     root = composer.readonly("/", [inputs.build_root, skeleton])
     return Sandbox(folder, root, mounts, dict(step.environment) | processes(jobs))
@@ -122,12 +124,38 @@ def _skeleton(step: Step, inputs: Inputs, folder: Path) -> Path:
             path.symlink_to(addition.text)
         else:
             path.write_text(addition.text, encoding="utf-8")
+    _settle(folder)
     return folder
 
 
+def _copied(step: Step, recipe: Path, folder: Path) -> Path:
+    """The recipe's files as the step names them: by path and content, whatever their mode."""
+    folder.mkdir()
+    for name, _ in step.files:
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(recipe / name, target)
+    _settle(folder)
+    return folder
+
+
+def _settle(tree: Path) -> None:
+    """Modes and times that say nothing of the user, of the umask, or of the hour."""
+    for folder, _, names in os.walk(tree):
+        os.chmod(folder, 0o755)
+        for path in (os.path.join(folder, name) for name in names):
+            if not os.path.islink(path):
+                os.chmod(path, 0o644)
+    stamp_times(tree)
+
+
 def _failure(step: Step, command: Command, status: int, log: Path) -> BuildError:
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    first = next((line for line in lines if _is_error(line)), None)
+    text = log.read_text(encoding="utf-8", errors="replace")
+    lines = text.splitlines()
+    # The log repeats each command, and a script may speak of errors that did not happen.
+    for each in step.commands:
+        text = text.replace(f"+ {shlex.join(each.argv)}\n", "")
+    first = next((line for line in text.splitlines() if _is_error(line)), None)
     tail = "\n    ".join(lines[-LOG_TAIL:])
     shown = f"first error: {first.strip()}\n  " if first else ""
     return BuildError(
@@ -140,4 +168,4 @@ def _failure(step: Step, command: Command, status: int, log: Path) -> BuildError
 
 def _is_error(line: str) -> bool:
     words = ("error:", "Error:", "fatal:", "undefined symbol", "No space left on device", "*** [")
-    return not line.startswith("+ ") and any(word in line for word in words)
+    return any(word in line for word in words)

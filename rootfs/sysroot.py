@@ -15,7 +15,6 @@ from pathlib import Path, PurePosixPath
 
 from rootfs import pack
 from rootfs.files import replacing
-from rootfs.tree import Entry
 
 WORKSPACE = "workspace"
 PROJECT = f"{WORKSPACE}/bootstrap-qcow2"
@@ -42,7 +41,8 @@ def write_sysroot(
         for folder in (WORKSPACE, f"{WORKSPACE}/cache", SOURCES):
             pack.add_folder(file, folder)
         for source in sorted(sources):
-            pack.add(file, f"{SOURCES}/{source.name}", _plain(source))
+            # Who unpacked or copied a cache may have given its files another mode.
+            pack.add_file(file, f"{SOURCES}/{source.name}", source, mode=0o444)
         pack.add_bytes(file, f"{WORKSPACE}/plan.json", plan.encode())
         _add_project(file, own)
         pack.finish(file)
@@ -58,7 +58,3 @@ def _add_project(file: pack.Sink, own: Sequence[tuple[str, bytes, bool]]) -> Non
     for path, content, executable in own:
         mode = 0o755 if executable else 0o644
         pack.add_bytes(file, f"{PROJECT}/{path}", content, mode=mode)
-
-
-def _plain(path: Path) -> Entry:
-    return Entry(path.name, path, path.stat(), 0)

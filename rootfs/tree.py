@@ -11,13 +11,14 @@ none, nothing is hidden silently: that is an error that names both.
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from plan.errors import BuildError
+from rootfs.globs import compiled
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,10 @@ def merge(layers: Sequence[Path], *, leave: Sequence[str] = ()) -> list[Entry]:
     Hard links count within a layer only: between layers they are an accident of storage.
     Raises BuildError: a layer that cannot be read, a socket, a directory against a file.
     """
-    patterns = [tuple(glob.strip("/").split("/")) for glob in leave]
+    left_out = compiled(leave)
     merged: dict[str, Entry] = {}
     for number, layer in enumerate(layers):
-        for entry in _walk(layer, number, patterns):
+        for entry in _walk(layer, number, left_out):
             check_replacement(entry, merged.get(entry.path))
             merged[entry.path] = entry
     return _with_links(sorted(merged.values(), key=lambda entry: os.fsencode(entry.path)))
@@ -66,23 +67,7 @@ def check_replacement(new: Entry, old: Entry | None) -> None:
     )
 
 
-def matches(path: str, patterns: Sequence[tuple[str, ...]]) -> bool:
-    """Whether a relative path matches one of the globs, given split at their slashes."""
-    names = tuple(path.split("/"))
-    return any(_match(names, pattern) for pattern in patterns)
-
-
-def _match(names: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
-    if not pattern:
-        return not names
-    if pattern[0] == "**":
-        return any(_match(names[skip:], pattern[1:]) for skip in range(len(names) + 1))
-    if not names or not fnmatchcase(names[0], pattern[0]):
-        return False
-    return _match(names[1:], pattern[1:])
-
-
-def _walk(top: Path, layer: int, leave: Sequence[tuple[str, ...]]) -> Iterator[Entry]:
+def _walk(top: Path, layer: int, leave: re.Pattern[bytes] | None) -> Iterator[Entry]:
     """The entries of one layer, a directory before what is in it."""
     pending = [""]
     while pending:
@@ -95,7 +80,7 @@ def _walk(top: Path, layer: int, leave: Sequence[tuple[str, ...]]) -> Iterator[E
             raise BuildError(f"cannot be read: {error.strerror}", where=where) from error
         for item, status in found:
             path = inside + item.name
-            if leave and matches(path, leave):
+            if leave and leave.match(os.fsencode(path)):
                 continue
             if stat.S_ISSOCK(status.st_mode):
                 hint = "remove it: a socket cannot be archived"

@@ -29,8 +29,26 @@ def speaking(action: Callable[..., Any]) -> Callable[..., Any]:
     def wrapped(*arguments: Any, **named: Any) -> Any:
         try:
             result = action(*arguments, **named)
+        except SetupFailed as error:
+            return TaskFailed(str(error), report=False)
         except BuildError as error:
             return TaskFailed(str(error))
         return result is not False
+
+    return wrapped
+
+
+class SetupFailed(BuildError):
+    """A task cannot begin because what it stands on failed, which was reported already."""
+
+
+def standing(check: Callable[[], bool]) -> Callable[[], bool]:
+    """`check` as doit's up-to-date test: what cannot be found out is for the action to report."""
+
+    def wrapped() -> bool:
+        try:
+            return check()
+        except BuildError:
+            return False
 
     return wrapped

@@ -1,10 +1,12 @@
 """Where doit is extended beyond its plug-ins, which a bare `doit` cannot find in a checkout.
 
-Two of its methods are wrapped, in the version that the requirements pin:
+Some of its methods are wrapped, in the version that the requirements pin:
 
 - `forget` also makes the next run compile the forgotten packages again, though the store, which
   doit knows nothing of, holds what they gave;
-- a name that is no task is answered with the nearest one.
+- a name that is no task is answered with the nearest one;
+- doit's own state stays in memory: whether a task stands is asked of the stamps and the store
+  every time, and what is never read should not be able to be locked, broken or full.
 """
 
 from __future__ import annotations
@@ -12,7 +14,10 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+from doit.cmd_base import subtasks_iter, tasks_and_deps_iter
 from doit.cmd_forget import Forget
+from doit.cmd_info import Info
+from doit.dependency import SqliteDB
 from doit.exceptions import InvalidCommand
 
 from plan.errors import nearest
@@ -32,25 +37,58 @@ def install() -> None:
     sources = [f"fetch:{step.name}" for step in steps if step.sources]
     known = [*TASKS, *COMMANDS, *packages, *sources]
     Forget._execute = _forgetting(Forget._execute)
+    Info._execute = _of_known(Info._execute)
     InvalidCommand.__str__ = _with_nearest(InvalidCommand.__str__, known)
+    SqliteDB._sqlite3 = _in_memory(SqliteDB._sqlite3)
 
 
 def _forgetting(original: Any) -> Any:
     # doit reads the names of the parameters off the method's signature: wraps keeps them.
     @functools.wraps(original)
-    def execute(self: Any, *arguments: Any, **named: Any) -> Any:
+    def execute(self: Any, **named: Any) -> Any:
         from tasks.packages import forget
+        from tasks.products import image, sysroot
 
-        result = original(self, *arguments, **named)
-        every = list(project.plan.steps)
-        if named.get("forget_all") or "pkg" in (self.sel_tasks or ()):
-            forget(project, every)
-        else:
-            chosen = {name.removeprefix("pkg:") for name in self.sel_tasks or ()}
-            forget(project, [name for name in every if name in chosen])
+        result = original(self, **named)
+        names = _forgotten(self, **named)
+        forget(project, [name for name in project.plan.steps if f"pkg:{name}" in names])
+        for name, product in (("image", image), ("sysroot", sysroot)):
+            if name in names:
+                product.forget()
         return result
 
     return execute
+
+
+def _forgotten(
+    command: Any, forget_sub: bool, forget_disable_default: bool, forget_all: bool
+) -> set[str]:
+    """The names of the tasks that `command` forgot, by the rules of doit's own method."""
+    tasks = {task.name: task for task in command.task_list}
+    if forget_all:
+        return set(tasks)
+    if command.sel_default_tasks and forget_disable_default:
+        return set()
+    if forget_sub:
+        return {task.name for task in tasks_and_deps_iter(tasks, command.sel_tasks)}
+    inside = [subtasks_iter(tasks, tasks[name]) for name in command.sel_tasks]
+    return {*command.sel_tasks, *(task.name for subtasks in inside for task in subtasks)}
+
+
+def _of_known(original: Any) -> Any:
+    @functools.wraps(original)
+    def execute(self: Any, pos_args: list[str], **named: Any) -> Any:
+        known = {task.name for task in self.task_list}
+        for name in pos_args:
+            if name not in known:
+                raise InvalidCommand(not_found=name)
+        return original(self, pos_args, **named)
+
+    return execute
+
+
+def _in_memory(original: Any) -> Any:
+    return lambda self, name: original(self, ":memory:")
 
 
 def _with_nearest(original: Any, task_names: list[str]) -> Any:

@@ -4,8 +4,8 @@
                                      ├─▶ in the store?   write the stamp
                                      └─▶ otherwise       build, register, write the stamp
 
-The stamp, `work/stamps/<phase>/<name>.json`, names the step id and the artifact that stand in
-this work directory. It is written last.
+The stamp, `work/stamps/<phase>/<name>.json`, names the step id and the artifact (with its size, so
+that a truncated one is noticed) that stand in this work directory. It is written last.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from plan.identity import step_id
 from plan.model import Source, Step
 from plan.plan import sha256_of
 from rootfs.files import fresh_folder, remove_tree, replacing
-from tasks.console import say, speaking
+from tasks.console import say, speaking, standing
 from tasks.project import Project, project
 
 # One lock a tree: two steps may want the same one at the same moment.
@@ -39,7 +39,7 @@ def task_pkg() -> Iterator[dict[str, Any]]:
             "doc": f"{step.version:<10} {why}",
             "task_dep": [f"pkg:{name}" for name in step.depends],
             "setup": ["fetch", "seed"],
-            "uptodate": [(Builder(project, step).stands,)],
+            "uptodate": [standing(Builder(project, step).stands)],
             "actions": [(speaking(Builder(project, step).build),)],
         }
 
@@ -68,13 +68,13 @@ class Builder:
         self.forgotten = stamps / f"{step.name}.forgotten"
         self.folder = project.workdir / "build" / step.phase / step.name
 
-    def stamp(self) -> dict[str, str] | None:
-        """The stamp, or None when there is none that can be read and whose artifact is there."""
+    def stamp(self) -> dict[str, Any] | None:
+        """The stamp, or None when there is none that can be read and whose artifact is whole."""
         try:
-            stamp = json.loads(self.stamp_file.read_text())
-            self.project.store.artifact(stamp["artifact"]).stat()
-            return dict(stamp)
-        except (OSError, ValueError, KeyError):
+            stamp = dict(json.loads(self.stamp_file.read_text()))
+            size = self.project.store.artifact(stamp["artifact"]).stat().st_size
+            return stamp if stamp["size"] == size else None
+        except (OSError, ValueError, TypeError, KeyError):
             return None
 
     def stands(self) -> bool:
@@ -96,6 +96,7 @@ class Builder:
 
     def build(self) -> None:
         """Run the step and register what it gave. Raises BuildError if it fails."""
+        self.project.require("fetch", "seed")
         wanted = self.step_id()
         assert wanted is not None, "doit runs a task after its dependencies"
         record = self.project.store.find(wanted)
@@ -129,7 +130,7 @@ class Builder:
 
     def write_stamp(self, record: Record) -> None:
         """Say that the step stands, as `record` has it."""
-        content = {"artifact": record.artifact, "step": record.step}
+        content = {"artifact": record.artifact, "size": record.size, "step": record.step}
         with replacing(self.stamp_file) as file:
             file.write(json.dumps(content).encode() + b"\n")
 
@@ -188,6 +189,7 @@ class Builder:
         image = describe_image(self.project)
         with replacing(path) as file:
             write_initramfs(layers, file, leave=self.step.initramfs.leave, image=image)
+        path.chmod(0o444)  # the step sees it, as it does its sources
         return path
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from plan.plan import sha256_of
 from rootfs.files import replacing
-from tasks.console import say, speaking
+from tasks.console import say, speaking, standing
 from tasks.packages import artifacts, tree_of
 from tasks.project import ROOT, project
 
@@ -70,6 +70,10 @@ class Product:
             file.write(json.dumps(self._stamp()).encode())
         say(f"{self.file}: {self.file.stat().st_size / 1e6:.1f} MB in {took:.1f} s")
 
+    def forget(self) -> None:
+        """Make the next run write the file again."""
+        self.stamp_file.unlink(missing_ok=True)
+
     def _stamp(self) -> list[Any]:
         status = self.file.stat()
         made_of = sha256_of([FORMAT, self.inputs()])
@@ -79,7 +83,7 @@ class Product:
 def _task(product: Product, packages: list[str]) -> dict[str, Any]:
     return {
         "task_dep": [f"pkg:{name}" for name in packages],
-        "uptodate": [product.stands],
+        "uptodate": [standing(product.stands)],
         "actions": [(speaking(product.make),)],
     }
 

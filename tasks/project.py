@@ -17,6 +17,7 @@ from plan.errors import BuildError
 from plan.model import Source
 from plan.plan import Plan, make_plan
 from plan.settings import Settings, resolve
+from tasks.console import SetupFailed
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -29,6 +30,8 @@ class Project:
         self.data = ROOT / "plan"
         self.store = Store()
         self.lock = WorkLock(settings.workdir)
+        self.failed: set[str] = set()
+        """The tasks of this run that failed."""
         self.exit_status = 0
         """What the process ends with if doit finds nothing worse (`doit boot run=…`)."""
 
@@ -45,6 +48,12 @@ class Project:
         from tasks.seed import choose_seed
 
         return choose_seed(self)
+
+    def require(self, *tasks: str) -> None:
+        """Raise SetupFailed if one of `tasks` failed: doit runs a task even if its set-up did."""
+        for name in tasks:
+            if name in self.failed:
+                raise SetupFailed(f"waits for {name}")
 
     def fetched(self, source: Source) -> Path:
         """The file of `source`, fetched now if the cache lacks it. Raises BuildError."""

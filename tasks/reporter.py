@@ -44,10 +44,16 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         if task.name in self.selected:
             say(f"{task.name} is up to date")
 
+    def add_success(self, task: Any) -> None:
+        """A group does nothing itself: what was asked for shall be answered all the same."""
+        if not task.actions and task.name in self.selected:
+            say(f"{task.name} is up to date")
+
     def add_failure(self, task: Any, fail: BaseFail) -> None:
         """Say it at once; a task that only waited for a failed one is no news."""
-        if isinstance(fail, UnmetDependency):
+        if isinstance(fail, UnmetDependency) or not fail.report:
             return
+        project.failed.add(task.name)
         self.failures.append({"task": task, "exception": fail})
         say(f"\n{task.name} FAILED\n  {self._text(fail)}\n")
 

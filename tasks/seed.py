@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tasks.console import say, speaking
+from tasks.console import say, speaking, standing
 from tasks.project import Project, project
 from tasks.seeds import AlpineRoot, DebianRoot, PathRoot, Seed
 
@@ -30,7 +30,7 @@ def task_seed() -> dict[str, Any]:
     """fetch and unpack the seed, the first root with a shell and a compiler"""
     return {
         "setup": ["fetch"],
-        "uptodate": [lambda: project.seed.tree.exists()],
+        "uptodate": [standing(lambda: project.seed.tree.exists())],
         "actions": [(speaking(_make),)],
     }
 
@@ -43,6 +43,7 @@ def task_lock() -> dict[str, Any]:
 def _make() -> None:
     from cache import paths
 
+    project.require("fetch")
     seed = project.seed
     if not seed.tree.exists():
         seed.make(

@@ -14,15 +14,19 @@ from doit.task import Task
 
 from cache.sources import cached
 from plan.model import Source
-from tasks.console import speaking
+from tasks.console import speaking, standing
 from tasks.project import project
 from tasks.seed import follow_drift
 
 
 def task_fetch() -> Iterator[Task]:
     """fetch all sources of the set, and the seed's packages"""
-    doc = "fetch all sources of the set, and the seed's packages"
-    yield Task("fetch", [(speaking(_fetch_all),)], uptodate=[lambda: _have(_all())], doc=doc)
+    yield Task(
+        "fetch",
+        [(speaking(_fetch_all),)],
+        uptodate=[standing(lambda: _have(_all()))],
+        doc="fetch all sources of the set, and the seed's packages",
+    )
     for step in project.plan.steps.values():
         if step.sources:
             yield Task(

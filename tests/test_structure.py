@@ -25,7 +25,8 @@ LIBRARIES = {
     "tasks": {"doit"},
 }
 MODULES = [path for package in PACKAGES for path in sorted((ROOT / package).glob("*.py"))]
-LINES = 300
+# The sandbox is one file because it runs alone; all others stay well below.
+LINES = 330
 
 
 def imported(path: Path) -> Iterator[str]:

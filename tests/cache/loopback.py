@@ -96,10 +96,11 @@ class Site:
             time.sleep(0.01)
 
     def very_slow(self, to: _Handler) -> None:
-        """All but the last byte at once, the last one after the test is over."""
+        """Half at once, and the rest not before the test is over."""
         to.head(200, {"Content-Length": str(len(DATA))})
         to.wfile.write(DATA[:HALF])
         self.over.wait(20)
+        to.close_connection = True
 
     def chunked(self, to: _Handler) -> None:
         to.chunks(DATA)

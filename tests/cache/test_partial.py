@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import resource
 import threading
 from collections.abc import Callable, Iterator
@@ -97,6 +98,27 @@ def test_the_second_waits_and_then_starts_afresh_if_it_was_kept(tmp_path: Path) 
     thread.join(5)
     assert lengths == [0]
     assert (tmp_path / "kept").read_bytes() == DATA
+
+
+def test_a_file_kept_between_opening_and_locking_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(DATA[:HALF])
+    lock = fcntl.flock
+    waits: list[None] = []
+
+    def another_was_quicker(file: int, operation: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", lock)
+        path.rename(tmp_path / "kept")
+        lock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", another_was_quicker)
+    with opened(path, wait=lambda: waits.append(None)) as partial:
+        assert partial.length == 0
+        partial.append(b"something else")
+    assert len(waits) == 1
+    assert (tmp_path / "kept").read_bytes() == DATA[:HALF]
 
 
 def test_giving_up_while_waiting(tmp_path: Path) -> None:

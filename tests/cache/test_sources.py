@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from cache import paths
+from cache.partial import locked
 from cache.progress import Silent
 from cache.sources import FetchFailed, cached, fetch
 from cache.web import Patience, Web
@@ -21,12 +23,12 @@ from plan.model import Source
 from tests.cache.loopback import DATA, HALF, HTML, Site, source
 
 ROOT = Path(__file__).parents[2]
-QUICK = Patience(connect=0.5, read=0.3, pause=0.01)
+CALM = Patience(connect=10, read=10, pause=0.01)
 
 
 def get(*sources: Source, **options: object) -> dict[str, Path]:
-    """fetch without this machine's apt configuration and with little patience."""
-    settings = {"web": Web(QUICK), "apt_root": Path("/nonexistent"), **options}
+    """fetch without this machine's apt configuration and without long pauses."""
+    settings = {"web": Web(CALM), "apt_root": Path("/nonexistent"), **options}
     return fetch(sources, **settings)  # type: ignore[arg-type]
 
 
@@ -76,7 +78,7 @@ def test_places_are_tried_in_turn(site: Site) -> None:
     names = ["missing", "html", "wrong", "cut", "hangs", "endless", "good", "slow"]
     wanted = source(*map(site.url, names))
     told = Told()
-    get(wanted, progress=told)
+    get(wanted, progress=told, web=Web(Patience(read=1)))
     assert told.places == {wanted.file: site.url("good")}
     assert told.size == len(DATA)
     assert site.asked["slow"] == 0
@@ -136,7 +138,7 @@ def test_the_error_names_every_source_and_place(site: Site, cache_root: Path) ->
 
 
 def test_a_failure_does_not_stop_a_shared_web(site: Site) -> None:
-    web = Web(QUICK)
+    web = Web(CALM)
     with pytest.raises(FetchFailed):
         get(source(site.url("missing")), web=web)
     get(source(site.url("good")), web=web)
@@ -219,18 +221,37 @@ def test_stopping_from_another_thread(site: Site, cache_root: Path) -> None:
     assert time.monotonic() - began < 3
 
 
+def test_whatever_ends_it_ends_its_threads(site: Site, cache_root: Path) -> None:
+    class Interrupted(Silent):
+        def add(self, size: int) -> None:
+            raise KeyboardInterrupt
+
+    busy = source(site.url("trickles"))
+    waiting = source(site.url("good"), data=DATA + b"1")
+    path = paths.folder("sources/partial") / waiting.sha256
+    with (
+        locked(path, waiting.sha256, waiting.size, count=print, wait=lambda: None),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        get(busy, waiting, progress=Interrupted(), web=Web(Patience(read=30)))
+    until(lambda: all(thread.name != "fetch" for thread in threading.enumerate()))
+
+
 # What needs a process of its own: each script says "done" when all went well.
 
 PRELUDE = """
+import signal
 import sys
 from pathlib import Path
 from cache.sources import fetch
 from cache.web import Patience, Web
 from plan.model import Source
 
-def get(*places, offline=False, read=0.5):
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
+
+def get(*places, offline=False):
     wanted = Source({sha256!r}, {size}, "thing.tar.gz", places)
-    web = Web(Patience(connect=0.5, read=read, pause=0.01))
+    web = Web(Patience(pause=0.01))
     return fetch([wanted], offline=offline, web=web, apt_root=Path("/nonexistent"))
 """
 
@@ -299,7 +320,7 @@ def begun(cache_root: Path) -> bool:
 
 
 def test_after_kill_9_the_next_run_goes_on(site: Site, cache_root: Path) -> None:
-    process = start(f'get("{site.url("very_slow")}", read=30)')
+    process = start(f'get("{site.url("very_slow")}")')
     until(lambda: begun(cache_root))
     process.kill()
     finish(process)
@@ -319,7 +340,7 @@ def test_killed_between_the_last_byte_and_the_name(site: Site, cache_root: Path)
 
 
 def test_an_interrupt_ends_it_at_once(site: Site, cache_root: Path) -> None:
-    process = start(f'get("{site.url("very_slow")}", read=30)')
+    process = start(f'get("{site.url("very_slow")}")')
     until(lambda: begun(cache_root))
     began = time.monotonic()
     process.send_signal(signal.SIGINT)

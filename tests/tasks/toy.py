@@ -1,11 +1,11 @@
 """A toy checkout: the real machinery with recipes that need no compiler.
 
-    dodo.py, tasks/, plan/*.py, cache/, rootfs/ ──copied──┐
-    recipes of three lines, a set `base` of them ─────────┼─▶ checkout ──python -m doit──▶ Done
-    a seed that is busybox and nothing else (seed=PATH) ──┘      its own cache beside it
+dodo.py, tasks/, plan/*.py, cache/, rootfs/ ──copied──┐
+recipes of three lines, a set `base` of them ─────────┼─▶ checkout ──python -m doit──▶ Done
+a seed that is busybox and nothing else (seed=PATH) ──┘      its own cache beside it
 
-    bottom ◀── left  ◀─┐
-    bottom ◀── right ◀─┴── top      kernel (its initramfs: bottom, left, right, top)
+bottom ◀── left  ◀─┐
+bottom ◀── right ◀─┴── top      kernel (its initramfs: bottom, left, right, top)
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 BUSYBOX = Path("/bin/busybox")  # Debian's busybox-static
 PROGRAMS = (
-    *("sh", "cat", "cp", "date", "dd", "echo", "env", "false", "find", "head", "id", "ls"),
-    *("mkdir", "patch", "printf", "pwd", "rm", "sleep", "tr", "true", "wc"),
+    *("sh", "[", "cat", "chmod", "cp", "date", "dd", "echo", "env", "false", "find", "grep"),
+    *("head", "hostname", "id", "ls", "mkdir", "mkfifo", "patch", "printf", "pwd", "rm", "sleep"),
+    *("sort", "stat", "touch", "tr", "true", "uname", "wc"),
 )
 PARTS = ("LICENSE", "cache", "dodo.py", "pyproject.toml", "rootfs", "tasks")
 SECONDS = 60
@@ -86,7 +87,11 @@ class Checkout:
 
     def doit(self, *words: str, **variables: str) -> Done:
         """Run doit with `words` and say how it ended, whatever that is."""
-        process = self.start(*words, **variables)
+        return self.run(doit(*words), **variables)
+
+    def run(self, command: Sequence[str], **variables: str) -> Done:
+        """Run `command` in the checkout."""
+        process = self.start(command, **variables)
         try:
             said, _ = process.communicate(timeout=SECONDS)
         except BaseException:
@@ -94,10 +99,10 @@ class Checkout:
             raise
         return Done(process.returncode, said)
 
-    def start(self, *words: str, **variables: str) -> subprocess.Popen[str]:
-        """doit with `words`, running."""
+    def start(self, command: Sequence[str], **variables: str) -> subprocess.Popen[str]:
+        """`command` in the checkout, running."""
         return subprocess.Popen(
-            self.command(*words),
+            command,
             cwd=self.root,
             env=self.environment | variables,
             stdin=subprocess.DEVNULL,
@@ -105,9 +110,6 @@ class Checkout:
             stderr=subprocess.STDOUT,
             text=True,
         )
-
-    def command(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "doit", *words]
 
     def builds(self, *packages: str, words: Sequence[str] = ("pkg",)) -> Done:
         """Run doit, which has to succeed and to run the commands of exactly these packages."""
@@ -119,7 +121,7 @@ class Checkout:
     def recipe(self, name: str, script: str, *depends: str, **more: str) -> Path:
         """Write the recipe `name`; `more` are further keys with their YAML."""
         lines = [f"name: {name}", "version: '1'", "licence: MIT", f"why: {name} is a toy"]
-        lines += [f"{key}: {value}" for key, value in {"sources": "[]", **more}.items()]
+        lines += [f"{key}: {value}" for key, value in more.items()]
         lines += [f"depends: [{', '.join(depends)}]", "style: script", "build: |"]
         lines += ["  share=/dest/usr/share; mkdir -p $share"]
         lines += [f"  {line}" for line in script.splitlines()]
@@ -133,12 +135,16 @@ class Checkout:
         assert old in text
         (self.root / path).write_text(text.replace(old, new))
 
-    def stamp(self, name: str) -> dict[str, str]:
+    def stamp(self, name: str) -> dict[str, Any]:
         file = self.root / "work" / "stamps" / "sysroot-from-seed" / f"{name}.json"
         return dict(json.loads(file.read_text()))
 
     def artifact(self, name: str) -> Path:
         return self.cache / "artifacts" / f"{self.stamp(name)['artifact']}.tar"
+
+    def tree(self, name: str, path: str) -> Path:
+        """`path` in the unpacked artifact of the package `name`."""
+        return self.cache / "trees" / str(self.stamp(name)["artifact"]) / path
 
     def record(self, name: str) -> Path:
         return self.cache / "steps" / f"{self.stamp(name)['step']}.json"
@@ -149,12 +155,19 @@ class Checkout:
         return dict(json.loads((self.root / "work" / "plan.json").read_text()))
 
 
+def doit(*words: str) -> list[str]:
+    """The command that runs doit with `words`."""
+    return [sys.executable, "-m", "doit", *words]
+
+
 def make_seed(folder: Path) -> Path:
     """A root file system of one program under many names."""
     programs = folder / "usr" / "bin"
     programs.mkdir(parents=True)
     (folder / "bin").symlink_to("usr/bin")
     shutil.copy(BUSYBOX, programs / "busybox")
+    (programs / "llvm-strip").write_text("#!/bin/sh\n:\n")
+    (programs / "llvm-strip").chmod(0o755)
     for name in PROGRAMS:
         (programs / name).symlink_to("busybox")
     return folder
@@ -200,4 +213,3 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
     else:
         shutil.copy2(source, target)
-

@@ -1,0 +1,96 @@
+"""A small Debian archive on loopback, with an index signed by a throw-away key."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import lzma
+import shutil
+import subprocess
+import tempfile
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+DATE = "Sat, 12 Sep 2026 07:55:41 UTC"
+
+
+class Signer:
+    """A key of its own; `keyring` holds its public half."""
+
+    def __init__(self) -> None:
+        # Not below pytest's folder: the agent's socket may have 107 characters only.
+        self._home = Path(tempfile.mkdtemp(prefix="bq2-gpg-"))
+        self._gpg("--quick-generate-key", "Nobody <nobody@example.org>", "ed25519", "sign", "never")
+        self.keyring = self._home / "public.gpg"
+        self.keyring.write_bytes(self._gpg("--export"))
+
+    def sign(self, text: bytes) -> bytes:
+        """A detached, armoured signature."""
+        return self._gpg("--armor", "--detach-sign", "--output", "-", stdin=text)
+
+    def close(self) -> None:
+        subprocess.run(["gpgconf", "--homedir", self._home, "--kill", "all"], check=False)
+        shutil.rmtree(self._home, ignore_errors=True)
+
+    def _gpg(self, *argv: str, stdin: bytes = b"") -> bytes:
+        command = ["gpg", "--homedir", str(self._home), "--batch", "--quiet"]
+        result = subprocess.run(
+            [*command, "--pinentry-mode", "loopback", "--passphrase", "", *argv],
+            input=stdin,
+            capture_output=True,
+            check=False,
+        )
+        assert result.returncode == 0, result.stderr.decode()
+        return result.stdout
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+class Mirror:
+    """Serves a folder that `publish` fills; `url` is its base."""
+
+    def __init__(self, folder: Path, signer: Signer) -> None:
+        self.folder = folder
+        self._signer = signer
+        folder.mkdir(parents=True)
+        handler = functools.partial(_Quiet, directory=str(folder))
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+
+    def publish(self, packages: str, *, suite: str = "trixie", codename: str = "trixie") -> Path:
+        """Put up an index of `packages` (deb822 text); returns the folder of its Release file."""
+        top = self.folder / "dists" / suite
+        binary = top / "main/binary-amd64"
+        binary.mkdir(parents=True, exist_ok=True)
+        packed = lzma.compress(packages.encode())
+        (binary / "Packages.xz").write_bytes(packed)
+        release = (
+            f"Origin: Debian\nSuite: stable\nCodename: {codename}\nDate: {DATE}\n"
+            f"MD5Sum:\n {'0' * 32} {len(packed):8} main/binary-amd64/Packages.xz\n"
+            f"SHA256:\n {hashlib.sha256(packed).hexdigest()} {len(packed):8}"
+            " main/binary-amd64/Packages.xz\n"
+        ).encode()
+        (top / "Release").write_bytes(release)
+        (top / "Release.gpg").write_bytes(self._signer.sign(release))
+        return top
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+def stanza(name: str, version: str = "1-1", **fields: str) -> str:
+    """One entry of an index, with what every entry has and `fields` (`_` stands for `-`)."""
+    sha256 = hashlib.sha256(f"{name} {version}".encode()).hexdigest()
+    path = f"pool/main/{name[0]}/{name}/{name}_{version}_amd64.deb"
+    lines = [f"Package: {name}", f"Version: {version}", "Architecture: amd64"]
+    lines += [f"{key.replace('_', '-')}: {value}" for key, value in fields.items()]
+    lines += [f"Filename: {path}", "Size: 1000", "MD5sum: 0", f"SHA256: {sha256}"]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,161 @@
+"""Bad input through the real command line, and the commands that only show something."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.tasks.toy import SCRIPTS, Checkout, doit
+
+BOTTOM = "plan/recipes/bottom.yaml"
+
+
+def refused(toy: Checkout, *words: str, **variables: str) -> str:
+    """What doit says of bad input: one error, no traceback, and nothing is built."""
+    done = toy.doit(*words, **variables)
+    assert done.status != 0, done
+    assert "Traceback" not in done.said, done
+    assert done.said.count("ERROR: ") == 1 and done.said.count("\n") <= 3, done
+    assert not (toy.root / "work" / "stamps").exists()
+    return done.said
+
+
+@pytest.mark.parametrize(
+    ("words", "message", "hint"),
+    [
+        ("jbos=2", "command line: unknown parameter 'jbos'", "did you mean jobs?"),
+        ("image workdi=x", "command line: unknown parameter 'workdi'", "did you mean workdir?"),
+        ("set=bse", "set cannot be 'bse'", "did you mean base?"),
+        ("arch=x86-64", "arch cannot be 'x86-64'", "did you mean x86_64?"),
+        ("arch=riscv64", "arch cannot be 'riscv64'", "known: aarch64, x86_64"),
+        ("jobs=0", "jobs cannot be '0'", "a whole number from 1"),
+        ("offline=maybe", "offline cannot be 'maybe'", "yes or no"),
+        ("seed=/does/not/exist", "seed cannot be '/does/not/exist'", "no such directory"),
+        ("mirror=ftp://x", "mirror cannot be 'ftp://x'", "http(s)"),
+        ("imag", "there is no task 'imag'", "did you mean image?"),
+        ("pkg:bottm", "there is no task 'pkg:bottm'", "did you mean pkg:bottom?"),
+        ("run sysrot", "there is no task 'sysrot'", "did you mean sysroot?"),
+        ("info pkg:tpo", "there is no task 'pkg:tpo'", "did you mean pkg:top?"),
+        ("forget pkg:tpo", "there is no task 'pkg:tpo'", "did you mean pkg:top?"),
+        ("list sysrot", "there is no task 'sysrot'", "did you mean sysroot?"),
+        ("clean imag", "there is no task 'imag'", "did you mean image?"),
+        ("info SOMETHING", "there is no task 'SOMETHING'", "known: bench, boot"),
+        ("image --wrong", "option --wrong not recognized", ""),
+    ],
+)
+def test_bad_words(toy: Checkout, words: str, message: str, hint: str) -> None:
+    said = refused(toy, *words.split())
+    assert message in said and hint in said
+
+
+@pytest.mark.parametrize(
+    ("variable", "message"),
+    [("BQ2_JBOS", "environment: unknown parameter 'jbos'"), ("BQ2_SET", "environment: set cannot")],
+)
+def test_bad_variables(toy: Checkout, variable: str, message: str) -> None:
+    assert message in refused(toy, "pkg", **{variable: "x"})
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "messages"),
+    [
+        (BOTTOM, "'1'", "'1", [f"{BOTTOM}:", "broken YAML"]),
+        (BOTTOM, "depends: []", "name: bottom", [f"{BOTTOM}:5: the key 'name'", "first in line 1"]),
+        (BOTTOM, "licence:", "license:", [f"{BOTTOM}:3: unknown key 'license'", "licence?"]),
+        (BOTTOM, "style: script", "style: scrpt", [f"{BOTTOM}:6: unknown style", "script?"]),
+        (BOTTOM, "depends: []", "depends: [tpo]", [f"{BOTTOM}:5: depends on 'tpo'", "top?"]),
+        (BOTTOM, "depends: []", "depends: [top]", ["cycle: top → left → bottom → top"]),
+        ("plan/sets.yaml", "[top, kernel]", "[topp]", ["plan/sets.yaml:3", "'topp'", "mean top?"]),
+        ("plan/sets.yaml", "  leave: [usr/src]\n", "", ["plan/sets.yaml:", "'leave' is missing"]),
+    ],
+)  # fmt: skip
+def test_bad_authored_files(
+    toy: Checkout, path: str, old: str, new: str, messages: list[str]
+) -> None:
+    toy.edit(path, old, new)
+    said = refused(toy, "list")
+    assert all(message in said for message in messages), said
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("jbos: 2\n", "local.yaml: unknown parameter 'jbos'"),
+        ("jobs: 0\n", "local.yaml: jobs cannot be '0'"),
+        ("jobs: [1]\n", "local.yaml:1: 'jobs' must be a plain value"),
+        ("jobs: 1\njobs: 2\n", "local.yaml:2: the key 'jobs' stands here a second time"),
+    ],
+)
+def test_a_bad_local_file(toy: Checkout, text: str, message: str) -> None:
+    (toy.root / "local.yaml").write_text(text)
+    assert message in refused(toy, "pkg")
+
+
+def test_settings_say_where_each_value_came_from(toy: Checkout) -> None:
+    (toy.root / "local.yaml").write_text("jobs: 5\noffline: yes\nstrict: yes\n")
+    done = toy.doit("settings", "strict=no", "jobs=7", BQ2_JOBS="6", BQ2_OFFLINE="no")
+    assert done.status == 0
+    rows = {line.split()[0]: line.split(None, 2)[1:] for line in done.said.splitlines()}
+    shown = {name: (value, rest) for name, (value, rest) in rows.items()}
+    expected = {
+        "jobs": ("7", "command line "),
+        "strict": ("0", "command line "),
+        "offline": ("0", "environment "),
+        "seed": (str(toy.seed), "environment "),
+        "set": ("base", "default "),
+        "output": ("-", "default "),
+    }
+    for name, (value, origin) in expected.items():
+        assert shown[name][0] == value and shown[name][1].startswith(origin), name
+    local = toy.doit("settings").said
+    assert "jobs      5            local.yaml " in local
+
+
+def test_the_plan_is_literal_and_the_same_twice(toy: Checkout) -> None:
+    plan = toy.plan()
+    assert [step["name"] for step in plan["steps"]] == ["bottom", "left", "right", "top", "kernel"]
+    left = plan["steps"][1]
+    script = f"share=/dest/usr/share; mkdir -p $share\n{SCRIPTS['left']}\n"
+    assert left["commands"][0] == {"argv": ["sh", "-euc", script], "cwd": "/source"}
+    assert (
+        left["depends"] == ["bottom"] and ["TARGET", "x86_64-bq2-linux-musl"] in left["environment"]
+    )
+    assert plan["seed"] == {"name": "seed", "identity": plan["seed"]["identity"]}
+    text = (toy.root / "work" / "plan.json").read_text()
+    assert str(toy.root) not in text and str(toy.cache) not in text
+    assert toy.plan() == plan and (toy.root / "work" / "plan.json").read_text() == text
+    other = toy.doit("plan", "arch=aarch64", "workdir=other")
+    assert other.status == 0
+    assert "aarch64-bq2-linux-musl" in (toy.root / "other" / "plan.json").read_text()
+
+
+def test_list_and_info_tell_what_stands(built: Checkout) -> None:
+    def status(*words: str) -> dict[str, str]:
+        lines = built.doit("list", "--all", "--status", *words).said.splitlines()
+        return {line.split()[1]: line.split()[0] for line in lines}
+
+    packages = {f"pkg:{name}" for name in SCRIPTS}
+    before = status()
+    assert {name for name, letter in before.items() if letter == "U"} == packages | {
+        "fetch",
+        "seed",
+    }
+    built.edit("plan/recipes/left.yaml", "echo left", "echo other")
+    after = status("pkg")
+    assert after["pkg:bottom"] == after["pkg:right"] == "U"
+    assert after["pkg:left"] == after["pkg:kernel"] == "R"
+    info = built.doit("info", "pkg:bottom").said
+    assert "bottom is a toy" in info and "up-to-date" in info
+
+
+def test_every_task_is_among_the_names_to_choose_from(toy: Checkout) -> None:
+    names = toy.doit("list", "--all", "--quiet").said.split()
+    assert {"image", "pkg", "pkg:top"} <= {*names}
+    known = toy.doit("info", "WRONG").said.partition("known: ")[2]
+    assert {*names} <= {*known.strip().split(", ")}
+
+
+def test_it_does_not_matter_where_doit_is_called(built: Checkout) -> None:
+    inside = ["sh", "-c", 'cd rootfs && exec "$@"', "sh"]
+    done = built.run([*inside, *doit("-k", "image")])
+    assert done.status == 0 and done.built == [], done
+    assert (built.root / "output" / "bootstrap-qcow2-base-x86_64.qcow2").exists()

@@ -1,0 +1,229 @@
+"""pkg: what is built, what is not built again, and what a failure says. For real, with toys."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.tasks.toy import DEPENDS, SCRIPTS, Checkout, make_checkout
+
+pytestmark = pytest.mark.namespace
+
+ALL = tuple(SCRIPTS)
+RECIPES = "plan/recipes"
+
+
+def test_a_cold_build_runs_each_step_after_its_dependencies(toy: Checkout) -> None:
+    done = toy.builds(*ALL)
+    for name, depends in DEPENDS.items():
+        assert all(done.built.index(each) < done.built.index(name) for each in depends)
+    assert done.built[-1] == "kernel"
+    assert toy.tree("top", "usr/share/top").read_text() == "bottom\nleft\nbottom\n"
+    again = toy.builds()
+    assert again.said == "pkg is up to date\n"
+
+
+# --- early cut-off -----------------------------------------------------------------------------
+
+# The image says which plan it is of, so a changed command always reaches the kernel, which holds
+# the initramfs.
+CHANGES: dict[str, tuple[tuple[str, str, str], list[str]]] = {
+    "a comment": (("bottom", "name: bottom", "# why not\nname: bottom"), []),
+    "the reason": (("bottom", "bottom is a toy", "it is good"), []),
+    "a command, bytes equal": (("bottom", "echo bottom", "echo 'bottom'"), ["bottom", "kernel"]),
+    "the version": (("left", "version: '1'", "version: '2'"), ["left", "kernel"]),
+    "bytes at the bottom": (("bottom", "echo bottom", "echo other"), [*ALL]),
+    "bytes half-way": (("left", "echo left", "echo other"), ["left", "top", "kernel"]),
+    "the licence": (("right", "licence: MIT", "licence: ISC"), ["kernel"]),
+    "a dependency": (("right", "[bottom]", "[bottom, left]"), ["right", "kernel"]),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_rebuilds_what_it_can_reach(built: Checkout, change: str) -> None:
+    (name, old, new), expected = CHANGES[change]
+    built.edit(f"{RECIPES}/{name}.yaml", old, new)
+    built.builds(*expected)
+
+
+def test_changed_files_and_sets_rebuild_what_uses_them(built: Checkout) -> None:
+    own = built.root / RECIPES / "left"
+    own.mkdir()
+    (own / "note").write_text("one")
+    built.builds("left", "kernel")
+    built.edit("plan/sets.yaml", "leave: [usr/include]", "leave: [usr/share/left]")
+    built.builds("kernel")
+
+
+def test_a_change_and_its_reversal_come_from_the_store(built: Checkout) -> None:
+    before = built.stamp("kernel")
+    built.edit(f"{RECIPES}/left.yaml", "echo left", "echo other")
+    built.builds("left", "top", "kernel")
+    built.edit(f"{RECIPES}/left.yaml", "echo other", "echo left")
+    done = built.builds()
+    assert done.from_store == ["left", "top", "kernel"]
+    assert built.stamp("kernel") == before
+
+
+# --- forget ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["pkg:left"], ["left"]),
+        (["pkg:left", "pkg:kernel"], ["left", "kernel"]),
+        (["-s", "pkg:left"], ["bottom", "left"]),
+        (["pkg"], [*ALL]),
+        (["--all"], [*ALL]),
+    ],
+    ids=" ".join,
+)
+def test_what_is_forgotten_is_really_built_again(
+    built: Checkout, words: list[str], expected: list[str]
+) -> None:
+    before = {name: built.record(name).stat().st_mtime_ns for name in ALL}
+    assert built.doit("forget", *words).status == 0
+    done = built.builds(*expected)
+    assert done.said.count("the same bytes as before") == len(expected)
+    after = {name: built.record(name).stat().st_mtime_ns for name in ALL}
+    assert {name for name in ALL if after[name] != before[name]} == set(expected)
+    built.builds()
+
+
+def test_forgotten_with_other_bytes_reaches_the_dependents(toy: Checkout) -> None:
+    toy.recipe("left", "cat /proc/sys/kernel/random/uuid > $share/left", "bottom")
+    toy.builds(*ALL)
+    toy.doit("forget", "pkg:left")
+    toy.builds("left", "top", "kernel")
+
+
+def test_what_failed_stays_forgotten(built: Checkout) -> None:
+    built.doit("forget", "pkg:left")
+    built.edit(f"{RECIPES}/left.yaml", "echo left", "exit 1; echo left")
+    assert built.doit("pkg").status != 0
+    built.edit(f"{RECIPES}/left.yaml", "exit 1; echo left", "echo left")
+    built.builds("left")
+
+
+# --- what may be lost --------------------------------------------------------------------------
+
+
+def _break_state(toy: Checkout) -> None:
+    """What doit itself would keep there is not needed."""
+    (toy.root / "work" / "doit.sqlite3").write_bytes(b"not a data base " * 1000)
+
+
+def _drop_work(toy: Checkout) -> None:
+    shutil.rmtree(toy.root / "work")
+
+
+def _break_stamps(toy: Checkout) -> None:
+    for path in (toy.root / "work" / "stamps" / "sysroot-from-seed").iterdir():
+        path.write_text("{")
+
+
+def _drop_trees(toy: Checkout) -> None:
+    shutil.rmtree(toy.cache / "trees")
+    shutil.rmtree(toy.root / "work")
+
+
+@pytest.mark.parametrize("lose", [_break_state, _drop_work, _break_stamps, _drop_trees])
+def test_what_costs_no_rebuild(built: Checkout, lose: Callable[[Checkout], None]) -> None:
+    lose(built)
+    done = built.builds()
+    from_store = [] if lose is _break_state else list(ALL)
+    assert sorted(done.from_store) == sorted(from_store), done
+    built.builds()
+
+
+def test_checkouts_share_the_store(built: Checkout, template: Path, tmp_path: Path) -> None:
+    other = make_checkout(template, tmp_path / "other", cache=built.cache, seed=built.seed)
+    assert len(other.builds().from_store) == len(ALL)
+
+
+def _missing(path: Path) -> None:
+    path.unlink()
+
+
+def _truncated(path: Path) -> None:
+    content = path.read_bytes()
+    path.unlink()
+    path.write_bytes(content[:-512])
+
+
+@pytest.mark.parametrize("damage", [_missing, _truncated])
+@pytest.mark.parametrize("work", ["with work", "without work"])
+def test_a_damaged_artifact_is_built_again(
+    built: Checkout, damage: Callable[[Path], None], work: str
+) -> None:
+    path = built.artifact("left")
+    size = path.stat().st_size
+    damage(path)
+    if work == "without work":
+        _drop_work(built)
+    built.builds("left")
+    assert path.stat().st_size == size
+    built.builds()
+
+
+def test_a_damaged_record_is_built_again(built: Checkout) -> None:
+    built.record("left").write_text("{")
+    _drop_work(built)
+    built.builds("left")
+
+
+# --- failures ----------------------------------------------------------------------------------
+
+
+def test_a_failure_says_what_where_and_how_to_go_on(toy: Checkout) -> None:
+    failing = "echo begun\necho 'x.c:3:1: error: no such thing' >&2\nexit 7"
+    toy.recipe("left", failing, "bottom")
+    done = toy.doit("pkg")
+    assert done.status != 0
+    assert sorted(done.built) == ["bottom", "left", "right"], done
+    folder = toy.root / "work" / "build" / "sysroot-from-seed" / "left"
+    for expected in (
+        "pkg:left FAILED",
+        "pkg:left (sysroot-from-seed): sh failed with status 7",
+        "first error: x.c:3:1: error: no such thing",
+        f"log: {folder}/log",
+        "doit shell pkg:left",
+    ):
+        assert expected in done.said
+    assert "begun" in (folder / "log").read_text()
+    assert (folder / "new-dest" / "usr" / "share").is_dir()
+    assert "Traceback" not in done.said
+    toy.recipe("left", SCRIPTS["left"], "bottom")
+    toy.builds("left", "top", "kernel")
+    assert not folder.exists()
+
+
+def test_all_failures_are_listed_at_the_end(toy: Checkout) -> None:
+    for name in ("left", "right"):
+        toy.recipe(name, "no-such-program", "bottom")
+    done = toy.doit("pkg")
+    assert done.status != 0
+    end = done.said[done.said.index("2 tasks failed:") :].splitlines()
+    assert sorted(line.split(":")[1].strip() for line in end[1:]) == ["left", "right"]
+    assert all("sh failed with status 127" in line for line in end[1:])
+    assert "top" not in done.said
+
+
+@pytest.mark.parametrize(
+    ("script", "path"),
+    [
+        ("echo > $share/su; chmod 4755 $share/su", "usr/share/su"),
+        ("mkdir -m 2755 /dest/usr/group", "usr/group"),
+        ("mkfifo $share/pipe", "usr/share/pipe"),
+    ],
+)
+def test_what_no_package_may_install(toy: Checkout, script: str, path: str) -> None:
+    toy.recipe("bottom", script)
+    done = toy.doit("pkg:bottom")
+    assert done.status != 0
+    assert f"{path}: the package installs a device, socket or set-id file" in done.said
+    assert "Traceback" not in done.said

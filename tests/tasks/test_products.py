@@ -1,0 +1,246 @@
+"""sysroot, image: what they hold, when they are written again, and that they are reproducible."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tests.rootfs.tools import tool
+from tests.tasks.toy import SCRIPTS, Checkout, make_checkout, make_seed, make_template
+
+pytestmark = pytest.mark.namespace
+
+NOBODY = 65534
+SOURCE = b"what a package is made of\n"
+DIGEST = hashlib.sha256(SOURCE).hexdigest()
+
+
+def product(checkout: Checkout, suffix: str) -> Path:
+    return checkout.root / "output" / f"bootstrap-qcow2-base-x86_64.{suffix}"
+
+
+def with_source(checkout: Checkout) -> Checkout:
+    """`bottom` gets a second source, which nobody could fetch, but it is in the cache."""
+    folder = checkout.cache / "sources"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / DIGEST).write_bytes(SOURCE)
+    place = f"{{sha256: {DIGEST}, size: {len(SOURCE)}, file: note.txt, places: []}}"
+    archive = folder / "tar"
+    with tarfile.open(archive, "w") as tar:
+        tar.add(checkout.root / "LICENSE", "thing-1/LICENSE")
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    size = archive.stat().st_size
+    archive.rename(folder / digest)
+    for path in folder.iterdir():
+        path.chmod(0o444)  # as the cache keeps them
+    first = f"{{sha256: {digest}, size: {size}, file: thing-1.tar, places: []}}"
+    script = "cat /input/note.txt LICENSE > $share/bottom"
+    checkout.recipe("bottom", script, sources=f"[{first}, {place}]")
+    return checkout
+
+
+# --- contents ----------------------------------------------------------------------------------
+
+
+def test_the_tarball_holds_the_tree_and_all_it_was_made_from(toy: Checkout) -> None:
+    with_source(toy)
+    left_out = "mkdir -p /dest/usr/src; echo > /dest/usr/src/x; " + SCRIPTS["right"]
+    toy.recipe("right", left_out, "bottom")
+    assert toy.doit("sysroot").status == 0
+    plan = toy.plan()
+    whole = product(toy, "tar")
+    names = tool("tar", "-t", "-f", whole).splitlines()
+    assert names == list(dict.fromkeys(names)), "a name twice"
+    assert {f"usr/share/{name}" for name in ("bottom", "left", "right", "top")} <= {*names}
+    assert "boot/kernel.efi" in names and "usr/src/" not in names
+    sources = {
+        name for name in names if name.startswith("workspace/cache/sources/") and name[-1] != "/"
+    }
+    assert sources == {
+        f"workspace/cache/sources/{path.name}"
+        for path in (toy.cache / "sources").iterdir()
+        if path.is_file()
+    }
+    assert len(sources) == 2
+    unpacked = toy.root / "unpacked"
+    unpacked.mkdir()
+    tool("tar", "-x", "-f", whole, "-C", unpacked)
+    workspace = unpacked / "workspace"
+    assert json.loads((workspace / "plan.json").read_text()) == plan
+    assert (workspace / "cache" / "sources" / DIGEST).read_bytes() == SOURCE
+    own = workspace / "bootstrap-qcow2"
+    for name in ("dodo.py", "plan/recipes/bottom.yaml", "rootfs/pack.py", "LICENSE"):
+        assert (own / name).read_bytes() == (toy.root / name).read_bytes()
+    assert not list(own.rglob("__pycache__")) and not (own / "work").exists()
+
+    done = toy.doit("sysroot", "sources=no", "output=elsewhere/small.tar")
+    assert done.status == 0 and done.built == []
+    small = tool("tar", "-t", "-f", toy.root / "elsewhere" / "small.tar").splitlines()
+    assert {*names} - {*small} == sources
+
+
+def test_the_unpacked_workspace_builds_the_same_again(toy: Checkout, tmp_path: Path) -> None:
+    """The tarball is enough: its sources are a cache, its project is a checkout."""
+    with_source(toy)
+    assert toy.doit("sysroot").status == 0
+    unpacked = tmp_path / "unpacked"
+    unpacked.mkdir()
+    tool("tar", "-x", "-f", product(toy, "tar"), "-C", unpacked)
+    workspace = unpacked / "workspace"
+    again = Checkout(workspace / "bootstrap-qcow2", workspace / "cache", toy.seed)
+    assert again.doit("sysroot", "offline=1").status == 0
+    assert product(again, "tar").read_bytes() == product(toy, "tar").read_bytes()
+
+
+def test_the_image_boots_what_the_initramfs_says_it_is(built: Checkout) -> None:
+    assert built.doit("image").status == 0
+    raw, kernel = built.root / "raw", built.root / "kernel.efi"
+    tool("qemu-img", "check", product(built, "qcow2"))
+    tool("qemu-img", "convert", "-O", "raw", product(built, "qcow2"), raw)
+    tool("mcopy", "-n", "-i", f"{raw}@@1M", "::/EFI/BOOT/BOOTX64.EFI", kernel)
+    content = kernel.read_bytes()
+    names = tool("cpio", "-t", stdin=content).splitlines()
+    assert {"dev/console", "usr/share/top", "etc/bq2/image.json"} <= {*names}
+    said = json.loads(tool("cpio", "-i", "--to-stdout", "etc/bq2/image.json", stdin=content))
+    plan = built.plan()
+    assert (said["set"], said["arch"], said["plan"]) == ("base", "x86_64", plan["digest"])
+    assert said["seed"] == f"seed {plan['seed']['identity']}"
+    assert [package["name"] for package in said["packages"]] == ["bottom", "left", "right", "top"]
+    for package in said["packages"]:
+        assert package["artifact"] == built.stamp(package["name"])["artifact"]
+
+
+# --- up to date --------------------------------------------------------------------------------
+
+
+def _delete(path: Path) -> None:
+    path.unlink()
+
+
+def _touch(path: Path) -> None:
+    os.utime(path)
+
+
+def _modify(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.write(b"other")
+
+
+@pytest.mark.parametrize(("task", "suffix"), [("image", "qcow2"), ("sysroot", "tar")])
+def test_a_product_is_written_again_when_somebody_changed_it(
+    built: Checkout, task: str, suffix: str
+) -> None:
+    assert str(product(built, suffix)) in built.doit(task).said
+    content = product(built, suffix).read_bytes()
+    for change in (_delete, _touch, _modify):
+        change(product(built, suffix))
+        done = built.builds(words=[task])
+        assert f"{task} is up to date" not in done.said, change
+        assert product(built, suffix).read_bytes() == content
+    built.doit("forget", task)
+    assert f"{task} is up to date" not in built.doit(task).said
+    assert built.doit(task).said == f"{task} is up to date\n"
+
+
+def test_what_the_products_are_made_of_reaches_them(built: Checkout) -> None:
+    for task in ("image", "sysroot"):
+        assert built.doit(task).status == 0
+    built.edit("plan/recipes/bottom.yaml", "bottom is a toy", "it is better")
+    # A reason is in the project that the tarball carries, and nowhere in the image.
+    assert "image is up to date" in built.doit("image").said
+    assert "sysroot is up to date" not in built.doit("sysroot").said
+
+
+# --- reproducible ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user of the machine may look into, which pytest's are not."""
+    folder = Path(tempfile.mkdtemp(prefix="bq2-toy-"))
+    folder.chmod(0o755)
+    yield folder
+    subprocess.run(["chmod", "-R", "u+rwX", folder], check=True)
+    shutil.rmtree(folder)
+
+
+def as_nobody(folder: Path, command: list[str]) -> list[str]:
+    """`command` as an ordinary user with a strict umask; Python's libraries come along."""
+    libraries = folder / "libraries"
+    libraries.mkdir()
+    for name in ("doit", "yaml", "_yaml", "tqdm"):
+        spec = find_spec(name)
+        assert spec and spec.origin
+        shutil.copytree(Path(spec.origin).parent, libraries / name)
+    subprocess.run(["chown", "-R", f"{NOBODY}:{NOBODY}", folder], check=True)
+    user = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+    return ["setpriv", *user, "sh", "-c", 'umask 077; exec "$@"', "sh", *command]
+
+
+# All that a build could see of whoever runs it: modes and owners, its environment, its machine.
+NOSY = r"""
+find /toolchain /recipe /input /source /build /dest /sysroot /etc > /tmp/names
+for name in / /bin /dev /tmp /usr $(cat /tmp/names); do
+  [ -L $name ] || stat -c '%a %u %g %n' $name
+done > $share/modes
+cp -R /recipe/. /source/. $share
+cp -a /build /dest/usr/build
+env | grep -v -e JOBS= -e MAKEFLAGS= -e PARALLEL | sort > $share/environment
+{ id; uname -a; umask; hostname; pwd; date +%Z; ls / /dev; ls /proc/self/fd | wc -l; } > $share/right
+"""
+
+
+def nosy(checkout: Checkout) -> Checkout:
+    """`right` copies all it can find out about the machine into its artifact."""
+    checkout.recipe("right", NOSY.strip(), "bottom", **{"from": "bottom"})
+    own = checkout.root / "plan" / "recipes" / "right"
+    (own / "inside").mkdir(parents=True)
+    (own / "inside" / "script").write_text("#!/bin/sh\n")
+    (own / "inside" / "script").chmod(0o755)
+    (own / "note").write_text("note\n")
+    return with_source(checkout)
+
+
+@pytest.mark.parametrize("user", ["this user", "nobody"])
+def test_two_checkouts_give_the_same_bytes(open_folder: Path, user: str) -> None:
+    """Other folders, umask, user, jobs, time zone and locale; the same artifacts and products."""
+    if user == "nobody" and os.geteuid() != 0:
+        pytest.skip("another user can only be tried by root")
+    seed, template = make_seed(open_folder / "seed"), make_template(open_folder / "template")
+    one = make_checkout(template, open_folder / "one", cache=open_folder / "cache", seed=seed)
+    inside = open_folder / "other" / "much" / "deeper"
+    other = make_checkout(template, inside / "two", cache=inside / "cache", seed=seed)
+    nosy(one)
+    nosy(other)
+    subprocess.run(["chmod", "-R", "go-rwx", other.root], check=True)
+    words = ("-m", "doit", "run", "image", "sysroot")
+    first = [sys.executable, *words, "jobs=2"]
+    if user == "nobody":
+        second = as_nobody(inside, [os.path.realpath(sys.executable), *words, "jobs=1"])
+    else:
+        second = ["sh", "-c", 'umask 077; exec "$@"', "sh", sys.executable, *words, "jobs=1"]
+    different = {"TZ": "Asia/Tokyo", "LANG": "tr_TR.UTF-8", "LC_ALL": "", "HOME": str(inside)}
+    different |= {"PYTHONPATH": str(inside / "libraries"), "PYTHONHASHSEED": "7"}
+    for checkout, command, variables in ((one, first, {}), (other, second, different)):
+        done = checkout.run(command, **variables)
+        assert done.status == 0, done.said
+    for name in ("modes", "environment", "right"):
+        file = f"usr/share/{name}"
+        assert one.tree("right", file).read_text() == other.tree("right", file).read_text()
+    for name in SCRIPTS:
+        assert one.stamp(name) == other.stamp(name)
+    for suffix in ("tar", "qcow2"):
+        assert product(one, suffix).read_bytes() == product(other, suffix).read_bytes(), suffix
+    if user == "nobody":
+        assert product(other, "tar").stat().st_uid == NOBODY

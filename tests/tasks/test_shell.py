@@ -1,0 +1,112 @@
+"""shell: the places that builds run in, entered by hand."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+
+import pytest
+
+from tests.tasks.toy import DEPENDS, SECONDS, Checkout, doit
+
+pytestmark = pytest.mark.namespace
+
+
+def entered(checkout: Checkout, target: str, run: str, status: int = 0) -> list[str]:
+    """The lines that the command `run` printed in the place `target`."""
+    done = checkout.doit("shell", *target.split(), f"run={run}")
+    assert done.status == status, done
+    assert "Traceback" not in done.said
+    return done.said.splitlines()
+
+
+def test_the_seed_and_exit_statuses(toy: Checkout) -> None:
+    """It is made ready if it is not; what is written there is lost."""
+    said = entered(toy, "", "id -u; echo x > /root/x && ls /root; echo x > /usr/x; exit 7", 7)
+    assert said[-3:-1] == ["0", "x"] and "Read-only file system" in said[-1]
+    assert entered(toy, "seed", "ls /root; ls -d /sysroot /dest; true")[-1].startswith("ls: ")
+    entered(toy, "seed", "kill -9 $$", 128 + 9)
+    entered(toy, "seed", "no-such-program", 127)
+
+
+def test_the_sysroot_holds_what_is_built(toy: Checkout) -> None:
+    toy.recipe(
+        "bottom", "mkdir /dest/usr/bin; cp /bin/busybox /dest/usr/bin/sh\necho > $share/bottom"
+    )
+    refused = toy.doit("shell", "sysroot", "run=true")
+    assert refused.status != 0 and "Traceback" not in refused.said, refused
+    assert "doit pkg" in refused.said, refused
+    assert toy.doit("pkg").status == 0
+    (line,) = entered(toy, "sysroot", "echo /usr/share/* /usr/bin/*")
+    names = ("bottom", "left", "right", "top")
+    assert line == " ".join([*(f"/usr/share/{name}" for name in names), "/usr/bin/sh"])
+
+
+def test_a_failed_build_as_it_was_left(toy: Checkout) -> None:
+    toy.recipe("left", "echo one > /build/clue; echo two > $share/half; exit 1", *DEPENDS["left"])
+    assert toy.doit("pkg:left").status != 0
+    look = "cat /build/clue /dest/usr/share/half /sysroot/usr/share/bottom; echo $TARGET; touch /build/more"
+    said = entered(toy, "pkg:left", look)
+    assert "as it was left" in said[0] and said[0].endswith("left/log")
+    assert said[1:] == ["one", "two", "bottom", "x86_64-bq2-linux-musl"]
+    assert entered(toy, "pkg:left", "echo /build/*")[1:] == ["/build/clue /build/more"]
+    log = toy.root / "work" / "build" / "sysroot-from-seed" / "left" / "log"
+    assert "exit 1" in log.read_text()
+
+
+def test_the_build_of_a_package_made_ready(built: Checkout) -> None:
+    said = entered(
+        built, "pkg:top", "cat /sysroot/usr/share/left; ls -A /build /dest; echo $JOBS", 0
+    )
+    assert said[:2] == ["bottom", "left"]
+    built.edit("plan/recipes/bottom.yaml", "echo bottom", "echo other")
+    # The next build of it starts from nothing all the same.
+    built.recipe("top", "[ ! -e /build/x ]; echo > $share/top", *DEPENDS["top"])
+    entered(built, "pkg:top", "touch /build/x")
+    built.builds("bottom", "left", "right", "top", "kernel")
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("sed", "there is nothing called 'sed' to enter"),
+        ("pkg:tpo", "did you mean pkg:top?"),
+        ("pkg:top", "the dependencies of top are not built yet"),
+    ],
+)
+def test_what_cannot_be_entered(toy: Checkout, target: str, message: str) -> None:
+    done = toy.doit("shell", target, "run=true")
+    assert done.status != 0
+    assert message in done.said and "Traceback" not in done.said
+
+
+def test_a_shell_on_a_terminal(toy: Checkout) -> None:
+    """Interactive: a prompt; Ctrl-C is for what runs in it, and not the end of doit."""
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        ["setsid", "--ctty", "--wait", *doit("shell")],
+        **{"stdin": slave, "stdout": slave, "stderr": slave},
+        cwd=toy.root,
+        env=toy.environment,
+    )
+    os.close(slave)
+    said = b""
+
+    def expect(text: bytes) -> None:
+        nonlocal said
+        while text not in said:
+            said += os.read(master, 4096)
+        said = said.partition(text)[2]
+
+    expect(b"leave with `exit`")
+    expect(b"# ")
+    os.write(master, b"sleep 1000\n")
+    expect(b"sleep 1000\r\n")
+    os.write(master, b"\x03")
+    expect(b"# ")
+    os.write(master, b"echo $((6 * 7))\n")
+    expect(b"42")
+    os.write(master, b"exit 3\n")
+    assert process.wait(SECONDS) == 0
+    os.close(master)
