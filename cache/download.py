@@ -29,6 +29,7 @@ _CHUNK = 1 << 18
 _SLOWEST = 1024
 _HTML = re.compile(rb"\s*(<\?xml[^>]*>\s*)?<(!doctype\s+html|html|head)\b", re.IGNORECASE)
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+_UNKNOWN_SIZE_LIMIT = 1 << 30  # bytes of a file whose size no recipe or lock says
 
 
 class Stopped(Exception):
@@ -73,9 +74,20 @@ def _open(web: Web, url: str, partial: Partial) -> requests.Response:
     if response.status_code != 200:
         response.close()
         raise PlaceFailed(f"HTTP {response.status_code}, which was not asked for")
-    _check_length(response, partial.size)
+    size = partial.size or _announced(response)
+    _check_length(response, size)
     partial.empty()
+    partial.size = size
     return response
+
+
+def _announced(response: requests.Response) -> int:
+    """How long the body says it is, for a source of unknown size: something has to bound it."""
+    length = response.headers.get("Content-Length", "")
+    if not length.isdecimal() or not 0 < int(length) <= _UNKNOWN_SIZE_LIMIT:
+        response.close()
+        raise PlaceFailed(f"its size is unknown, and this place says {length or 'nothing'}")
+    return int(length)
 
 
 def _continues(response: requests.Response, partial: Partial) -> bool:

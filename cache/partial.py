@@ -25,14 +25,17 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class Partial:
-    """The content of a locked partial file. Its bytes may be wrong until `complete` says no."""
+    """The content of a locked partial file. Its bytes may be wrong until `complete` says no.
+
+    size: how long it has to become; 0 while that is unknown, until a place has said it.
+    """
 
     def __init__(
         self, file: BinaryIO, path: Path, sha256: str, size: int, count: Callable[[int], None]
     ) -> None:
         self.path = path
         self.sha256 = sha256
-        self.size = size
+        self.size = self._given = size
         self.length = 0
         self._file = file
         self._count = count
@@ -56,6 +59,7 @@ class Partial:
         self._file.truncate(0)
         self._digest = hashlib.sha256()
         self._grow(-self.length)
+        self.size = self._given
 
     def complete(self) -> bool:
         """Whether this is the whole file and the right one."""

@@ -52,7 +52,7 @@ def cached(source: Source) -> Path | None:
     """The source's file if the cache has it in the right size, without reading it."""
     path = paths.root() / "sources" / source.sha256
     try:
-        return path if path.stat().st_size == source.size else None
+        return path if path.stat().st_size == source.size or not source.size else None
     except OSError:
         return None
 
@@ -101,7 +101,8 @@ def fetch(
 
 
 def _title(source: Source) -> str:
-    return f"{source.file} (sha256 {source.sha256}, {source.size} bytes)"
+    size = f"{source.size} bytes" if source.size else "of unknown size"
+    return f"{source.file} (sha256 {source.sha256}, {size})"
 
 
 def _present(source: Source, *, verify: bool) -> bool:
@@ -110,7 +111,7 @@ def _present(source: Source, *, verify: bool) -> bool:
     try:
         with path.open("rb") as file:
             state = os.fstat(file.fileno())
-            good = state.st_size == source.size and not (
+            good = (state.st_size == source.size or not source.size) and not (
                 verify and hashlib.file_digest(file, "sha256").hexdigest() != source.sha256
             )
         # Another process may have seen the damage too, and brought the right file meanwhile.

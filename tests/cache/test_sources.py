@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,21 @@ def test_a_source_is_fetched_kept_and_found_again(site: Site, cache_root: Path) 
     assert told.places == {wanted.file: wanted.places[0]}
     assert get(wanted) == {wanted.sha256: path}
     assert site.asked == {"good": 1}
+
+
+def test_a_source_of_unknown_size_is_known_by_its_hash(site: Site) -> None:
+    def unknown(*names: str) -> Source:
+        return replace(source(*map(site.url, names)), size=0)
+
+    assert cached(unknown("good")) is None
+    # One place has something else of some length, one does not say how long it is.
+    wanted = unknown("html", "chunked", "good")
+    path = get(wanted)[wanted.sha256]
+    assert path.read_bytes() == DATA
+    assert cached(wanted) == path
+    path.unlink()
+    with pytest.raises(FetchFailed, match="its size is unknown, and this place says nothing"):
+        get(unknown("chunked"))
 
 
 def test_places_are_tried_in_turn(site: Site) -> None:
