@@ -9,11 +9,10 @@ the id as it was: that is the early cut-off.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from plan.model import Step
-from plan.plan import sha256_of
+from plan.plan import literal, sha256_of
 
 # Raise it when the way a step is run or packed changes in a way that can reach its output.
 FORMAT = 1
@@ -31,13 +30,10 @@ def step_id(
     `build_root` is the identity of the tree it runs in, `artifacts` the sha256 of each artifact
     in `step.depends`, `image` what the initramfs is told about itself (for steps that have one).
     """
-    literal = asdict(step)
-    # Where a source is found says nothing about its content.
-    literal["sources"] = [[source.sha256, source.leave] for source in step.sources]
     return sha256_of(
         {
             "format": FORMAT,
-            "step": literal,
+            "step": literal(step),
             "build_root": build_root,
             "depends": [[name, artifacts[name]] for name in step.depends],
             "image": image,

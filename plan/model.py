@@ -18,8 +18,8 @@ PHASES = (SYSROOT_FROM_SEED, ROOTFS_FROM_SYSROOT)
 class Source:
     """An upstream file. Its identity is `sha256`; `places` are only hints where to find it.
 
-    `size` is in bytes, 0 where it is not known. A place is "https://…", "debian:pool/…" (a path in Debian's archive) or
-    "wheel:NAME==VERSION". `leave` are globs of members that are not unpacked.
+    `size` is in bytes, 0 where it is not known. A place is "https://…", "debian:pool/…" (a path in
+    Debian's archive) or "wheel:NAME==VERSION". `leave` are globs of members not to be unpacked.
     """
 
     sha256: str

@@ -53,7 +53,7 @@ class Plan:
     @cached_property
     def digest(self) -> str:
         """sha256 of the canonical JSON of all steps."""
-        return sha256_of([asdict(step) for step in self.steps.values()])
+        return sha256_of([literal(step) for step in self.steps.values()])
 
     def as_json(self, seed: Mapping[str, Any]) -> str:
         """The text of plan.json; `seed` describes the seed as it was really used."""
@@ -66,6 +66,12 @@ class Plan:
             "steps": [asdict(step) for step in self.steps.values()],
         }
         return json.dumps(content, indent=1) + "\n"
+
+
+def literal(step: Step) -> dict[str, Any]:
+    """All of `step` that can reach its output: where a source is found says nothing about it."""
+    sources = [[source.sha256, source.leave] for source in step.sources]
+    return asdict(step) | {"sources": sources}
 
 
 def canonical(value: Any) -> bytes:

@@ -2,8 +2,9 @@
 
     before ─▶ patches ─▶ the style's own commands ─▶ after ─▶ strip
 
-Every command is literal; only the number of processes comes from outside (JOBS, MAKEFLAGS,
-CMAKE_BUILD_PARALLEL_LEVEL), because it must not reach an output.
+Every command is literal; `$TARGET` in a recipe's options becomes the triple here. Only the number
+of processes comes from outside (JOBS, MAKEFLAGS, CMAKE_BUILD_PARALLEL_LEVEL), because it must not
+reach an output.
 """
 
 from __future__ import annotations
@@ -48,6 +49,10 @@ def commands(recipe: Recipe, target: str) -> tuple[Command, ...]:
     return tuple(found)
 
 
+def _options(recipe: Recipe, target: str) -> list[str]:
+    return [option.replace("$TARGET", target) for option in recipe.options]
+
+
 def _script(text: str, cwd: str) -> Command:
     return Command(("sh", "-euc", text), cwd)
 
@@ -60,14 +65,13 @@ def _configure(recipe: Recipe, target: str) -> list[Command]:
     script = f"{_source_directory(recipe)}/configure"
     machine = (f"--build={target}", f"--host={target}", "--prefix=/usr")
     return [
-        Command((script, *machine, *recipe.options), BUILD),
+        Command((script, *machine, *_options(recipe, target)), BUILD),
         Command(("make",), BUILD),
         Command(("make", "install", f"DESTDIR={DEST}"), BUILD),
     ]
 
 
 def _cmake(recipe: Recipe, target: str) -> list[Command]:
-    del target  # the toolchain file says it
     return [
         Command(
             (
@@ -77,7 +81,7 @@ def _cmake(recipe: Recipe, target: str) -> list[Command]:
                 "-DCMAKE_INSTALL_PREFIX=/usr",
                 "-DCMAKE_INSTALL_LIBDIR=lib",
                 "-DCMAKE_BUILD_TYPE=Release",
-                *recipe.options,
+                *_options(recipe, target),
             ),
             BUILD,
         ),
@@ -87,10 +91,9 @@ def _cmake(recipe: Recipe, target: str) -> list[Command]:
 
 
 def _make(recipe: Recipe, target: str) -> list[Command]:
-    del target  # CC says it
-    directory = _source_directory(recipe)
-    install = ("make", "install", "PREFIX=/usr", "prefix=/usr", f"DESTDIR={DEST}", *recipe.options)
-    return [Command(("make", *recipe.options), directory), Command(install, directory)]
+    directory, options = _source_directory(recipe), _options(recipe, target)
+    install = ("make", "install", "PREFIX=/usr", "prefix=/usr", f"DESTDIR={DEST}", *options)
+    return [Command(("make", *options), directory), Command(install, directory)]
 
 
 def _scripted(recipe: Recipe, target: str) -> list[Command]:

@@ -18,6 +18,9 @@ CONTAINER = (
 
 def remedy(stage: str, number: int, *, proc: Path = Path("/proc"), root: Path = Path("/")) -> str:
     """A sentence for the failed `stage` of rootfs/sandbox.py with errno `number`."""
+    if stage == "files" and number in (errno.ENOSPC, errno.EDQUOT):
+        return "free some space where the work directory is"
+    # Too many namespaces is told as ENOSPC too (user_namespaces(7)).
     if _sysctl(proc, "user/max_user_namespaces") == "0" or number == errno.ENOSPC:
         return SYSCTL.format(name="user.max_user_namespaces", value=15000)
     if _sysctl(proc, "kernel/unprivileged_userns_clone") == "0":

@@ -1,7 +1,11 @@
-"""How tasks speak: one line at a time, and a BuildError as doit's failure of the task."""
+"""How tasks speak: one line at a time, and a BuildError as doit's failure of the task.
+
+A full disk can show at any write, so it is told apart here, for all of them.
+"""
 
 from __future__ import annotations
 
+import errno
 import functools
 import sys
 import threading
@@ -33,6 +37,10 @@ def speaking(action: Callable[..., Any]) -> Callable[..., Any]:
             return TaskFailed(str(error), report=False)
         except BuildError as error:
             return TaskFailed(str(error))
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            return TaskFailed(str(_full(error)))
         return result is not False
 
     return wrapped
@@ -52,3 +60,12 @@ def standing(check: Callable[[], bool]) -> Callable[[], bool]:
             return False
 
     return wrapped
+
+
+def _full(error: OSError) -> BuildError:
+    return BuildError(
+        error.strerror,
+        where=error.filename,
+        hint="free some space for the work directory, the cache or the output, and run again: "
+        "what is built is kept",
+    )

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from cache.store import Record
+from plan.errors import BuildError
 from plan.identity import step_id
 from plan.model import Source, Step
 from plan.plan import sha256_of
@@ -238,7 +239,12 @@ def unpacked(project: Project, source: Source) -> Path:
     with _unpacking.setdefault(tree, threading.Lock()):
         if not tree.exists():
             fresh = fresh_folder(tree.with_name(f".{tree.name}.part"))
-            unpack(project.fetched(source), fresh, strip=1, leave=source.leave)
+            try:
+                unpack(project.fetched(source), fresh, strip=1, leave=source.leave)
+            except BuildError as error:
+                # The cache knows it by its hash alone.
+                where = f"{source.file} ({error.where})"
+                raise BuildError(error.message, where=where, hint=error.hint) from error
             keep_tree(fresh, tree)
     return tree
 

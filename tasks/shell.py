@@ -17,7 +17,7 @@ from plan.errors import BuildError, nearest
 from plan.model import Command
 from tasks.console import say, speaking
 from tasks.interrupt import terminal_taken
-from tasks.packages import Builder, tree_of
+from tasks.packages import Builder, artifacts, tree_of
 from tasks.project import project
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ def _place(target: str) -> Sandbox:
     if target == "seed":
         return _plain([project.seed.tree], folder)
     if target == "sysroot":
+        if artifacts(project).keys() != project.plan.steps.keys():
+            raise BuildError("the sysroot is not built yet", hint="doit pkg")
         return _plain([tree_of(project, name) for name in project.plan.steps], folder)
     known = [f"pkg:{name}" for name in project.plan.steps]
     if target not in known:

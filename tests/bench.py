@@ -112,9 +112,12 @@ def sandbox(folder: Path) -> None:
 
 
 def seed_tree() -> Path:
-    """The seed: some thousand files, as real as any."""
-    trees = own_cache() / "trees"
-    return next(iter(sorted(trees.glob("seed-*"))))
+    """The seed debian: some thousand files, as real as any."""
+    return next(tree for tree in (own_cache() / "trees").glob("seed-*") if _has_clang(tree))
+
+
+def _has_clang(tree: Path) -> bool:
+    return (tree / "usr" / "lib" / "llvm-19").is_dir()
 
 
 def pack_tree(folder: Path) -> None:

@@ -4,26 +4,17 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.tasks.toy import DEPENDS, SCRIPTS, SECONDS, Checkout, doit, processes
+from tests.tasks.toy import DEPENDS, SCRIPTS, SECONDS, Checkout, doit, processes, until
 
 pytestmark = pytest.mark.namespace
 
 KEPT = ["bottom", "right"]
 REST = sorted(set(SCRIPTS) - set(KEPT))
-
-
-def until(true: Callable[[], bool], what: str) -> None:
-    """Wait for something that has to come."""
-    end = time.monotonic() + SECONDS
-    while not true():
-        assert time.monotonic() < end, f"{what} did not come"
-        time.sleep(0.02)
 
 
 @pytest.fixture

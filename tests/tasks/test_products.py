@@ -197,7 +197,9 @@ done > $share/modes
 cp -R /recipe/. /source/. $share
 cp -a /build /dest/usr/build
 env | grep -v -e JOBS= -e MAKEFLAGS= -e PARALLEL | sort > $share/environment
-{ id; uname -a; umask; hostname; pwd; date +%Z; ls / /dev; ls /proc/self/fd | wc -l; } > $share/right
+for command in id 'uname -a' umask hostname pwd 'date +%Z' 'ls / /dev' 'ls /proc/self/fd'; do
+  $command
+done > $share/right
 """
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import pty
-import subprocess
 
 import pytest
 
-from tests.tasks.toy import DEPENDS, SECONDS, Checkout, doit
+from tests.rootfs.terminal import Terminal
+from tests.tasks.toy import DEPENDS, SECONDS, Checkout, doit, processes, until
 
 pytestmark = pytest.mark.namespace
 
@@ -46,8 +45,8 @@ def test_the_sysroot_holds_what_is_built(toy: Checkout) -> None:
 def test_a_failed_build_as_it_was_left(toy: Checkout) -> None:
     toy.recipe("left", "echo one > /build/clue; echo two > $share/half; exit 1", *DEPENDS["left"])
     assert toy.doit("pkg:left").status != 0
-    look = "cat /build/clue /dest/usr/share/half /sysroot/usr/share/bottom; echo $TARGET; touch /build/more"
-    said = entered(toy, "pkg:left", look)
+    look = "cat /build/clue /dest/usr/share/half /sysroot/usr/share/bottom; echo $TARGET"
+    said = entered(toy, "pkg:left", f"{look}; touch /build/more")
     assert "as it was left" in said[0] and said[0].endswith("left/log")
     assert said[1:] == ["one", "two", "bottom", "x86_64-bq2-linux-musl"]
     assert entered(toy, "pkg:left", "echo /build/*")[1:] == ["/build/clue /build/more"]
@@ -81,32 +80,30 @@ def test_what_cannot_be_entered(toy: Checkout, target: str, message: str) -> Non
     assert message in done.said and "Traceback" not in done.said
 
 
-def test_a_shell_on_a_terminal(toy: Checkout) -> None:
+# Makes the terminal that it finds the controlling one, as a login does.
+ON_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.chdir(sys.argv[1])
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+def test_a_shell_on_a_terminal(toy: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
     """Interactive: a prompt; Ctrl-C is for what runs in it, and not the end of doit."""
-    master, slave = pty.openpty()
-    process = subprocess.Popen(
-        ["setsid", "--ctty", "--wait", *doit("shell")],
-        **{"stdin": slave, "stdout": slave, "stderr": slave},
-        cwd=toy.root,
-        env=toy.environment,
-    )
-    os.close(slave)
-    said = b""
-
-    def expect(text: bytes) -> None:
-        nonlocal said
-        while text not in said:
-            said += os.read(master, 4096)
-        said = said.partition(text)[2]
-
-    expect(b"leave with `exit`")
-    expect(b"# ")
-    os.write(master, b"sleep 1000\n")
-    expect(b"sleep 1000\r\n")
-    os.write(master, b"\x03")
-    expect(b"# ")
-    os.write(master, b"echo $((6 * 7))\n")
-    expect(b"42")
-    os.write(master, b"exit 3\n")
-    assert process.wait(SECONDS) == 0
-    os.close(master)
+    monkeypatch.setenv("BQ2_CACHE", str(toy.cache))
+    monkeypatch.setenv("BQ2_SEED", str(toy.seed))
+    marker = f"{1000 + os.getpid()}"
+    with Terminal(ON_TERMINAL, str(toy.root), *doit("shell")) as terminal:
+        terminal.expect(b"leave with `exit`")
+        terminal.expect(b"/ # ")
+        terminal.type(f"sleep {marker}\n".encode())
+        until(lambda: bool(processes(f"sleep {marker}")), "the command")
+        terminal.type(b"\x03")
+        terminal.expect(b"/ # ")
+        terminal.type(b"echo $((6 * 7))\n")
+        terminal.expect(b"42")
+        terminal.type(b"exit 3\n")
+        assert terminal.process.wait(SECONDS) == 0
+        assert terminal.restored()
+    assert not processes(f"sleep {marker}")

@@ -88,7 +88,7 @@ def test_a_source_that_no_place_has_right(toy: Checkout, site: Site) -> None:
 @pytest.mark.parametrize(
     ("data", "messages"),
     [
-        (PLAIN[:700], ["thing-1.tar", "pkg:bottom"]),
+        (PLAIN[:700], ["thing-1.tar", "it ends in the middle"]),
         (archive("../outside"), ["thing-1.tar", "../outside"]),
         (b"no archive at all" * 99, ["thing-1.tar"]),
     ],

@@ -16,7 +16,8 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -206,6 +207,14 @@ def processes(marker: str) -> list[str]:
         if marker in line:
             found.append(line)
     return found
+
+
+def until(true: Callable[[], bool], what: str) -> None:
+    """Wait for something that has to come."""
+    end = time.monotonic() + SECONDS
+    while not true():
+        assert time.monotonic() < end, f"{what} did not come"
+        time.sleep(0.02)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -1,0 +1,102 @@
+"""rootfs.files: what removes, makes and replaces files, whatever was left behind."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from rootfs.files import fresh_folder, remove_tree, replacing
+from tests.rootfs.tools import make_tree
+
+
+def as_other_user(action: object) -> int:
+    """The exit status of `action` in a child that is not root, so that modes count."""
+    assert callable(action)
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            if os.geteuid() == 0:
+                os.setgroups([])
+                os.setresgid(65534, 65534, 65534)
+                os.setresuid(65534, 65534, 65534)
+            action()
+            status = 0
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def test_remove_tree_also_enters_what_nobody_may_enter() -> None:
+    folder = Path(f"/tmp/bq2-test-files-{os.getpid()}")
+
+    def make_and_remove() -> None:
+        tree = make_tree(folder, {"a/b/c/file": b"", "a/plain": b"", "read-only/file": b""})
+        (tree / "a/b/c").chmod(0o000)
+        (tree / "a/b").chmod(0o444)
+        (tree / "read-only").chmod(0o555)
+        (tree / "a/link").symlink_to("/etc")
+        tree.chmod(0o000)
+        remove_tree(tree)
+
+    assert as_other_user(make_and_remove) == 0
+    assert not folder.exists()
+
+
+def test_remove_tree_follows_no_link(tmp_path: Path) -> None:
+    outside = make_tree(tmp_path / "outside", {"file": b""})
+    tree = make_tree(tmp_path / "tree", {"x": b""})
+    (tree / "link").symlink_to(outside)
+    remove_tree(tree)
+    assert not tree.exists() and (outside / "file").exists()
+    link = tmp_path / "link"
+    link.symlink_to(outside)
+    remove_tree(link)
+    assert not link.is_symlink() and (outside / "file").exists()
+    remove_tree(outside / "file")
+    remove_tree(outside / "file")
+    assert not (outside / "file").exists()
+
+
+@pytest.mark.parametrize("before", ["nothing", "folder", "file", "link"])
+def test_a_fresh_folder_is_empty_and_has_a_fixed_mode(tmp_path: Path, before: str) -> None:
+    path = tmp_path / "above" / "folder"
+    outside = make_tree(tmp_path / "outside", {"kept": b""})
+    if before != "nothing":
+        path.parent.mkdir()
+    if before == "folder":
+        make_tree(path, {"x/y": b""})
+    elif before == "file":
+        path.touch()
+    elif before == "link":
+        path.symlink_to(outside)
+    old = os.umask(0o077)
+    try:
+        assert fresh_folder(path) == path
+    finally:
+        os.umask(old)
+    assert not path.is_symlink() and list(path.iterdir()) == []
+    assert stat.S_IMODE(path.stat().st_mode) == 0o755
+    assert (outside / "kept").exists()
+
+
+def test_replacing_is_all_or_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "file"
+    with replacing(path) as file:
+        file.write(b"one")
+        assert not path.exists()
+    assert path.read_bytes() == b"one"
+    with pytest.raises(KeyboardInterrupt), replacing(path) as file:
+        file.write(b"half of tw")
+        raise KeyboardInterrupt
+    assert path.read_bytes() == b"one"
+    with replacing(path) as file:
+        file.write(b"two")
+        file.seek(0)
+        assert file.read() == b"two"
+        assert path.read_bytes() == b"one"
+    assert [each.name for each in path.parent.iterdir()] == ["file"]
+    assert path.read_bytes() == b"two"

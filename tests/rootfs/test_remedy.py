@@ -1,0 +1,53 @@
+"""rootfs.remedy: each way in which a machine refuses the sandbox has its own advice."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from rootfs.remedy import remedy
+
+
+@pytest.mark.parametrize(
+    ("stage", "number", "files", "advice"),
+    [
+        ("unshare", errno.ENOSPC, {}, "sysctl -w user.max_user_namespaces=15000"),
+        (
+            *("unshare", errno.EPERM, {"proc/sys/user/max_user_namespaces": "0"}),
+            "sysctl -w user.max_user_namespaces=15000",
+        ),
+        (
+            *("unshare", errno.EPERM, {"proc/sys/kernel/unprivileged_userns_clone": "0"}),
+            "sysctl -w kernel.unprivileged_userns_clone=1",
+        ),
+        (
+            "uid_map",
+            errno.EPERM,
+            {"proc/sys/kernel/apparmor_restrict_unprivileged_userns": "1"},
+            "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
+        ),
+        ("unshare", errno.EPERM, {".dockerenv": ""}, "this is a container whose profile forbids"),
+        ("mount", errno.EPERM, {"run/.containerenv": ""}, "--security-opt unmask=ALL (podman)"),
+        ("unshare", errno.EINVAL, {}, "CONFIG_USER_NS"),
+        ("mount", errno.EPERM, {}, "a build needs user, mount, PID"),
+        ("files", errno.ENOSPC, {}, "free some space"),
+        ("files", errno.EDQUOT, {}, "free some space"),
+    ],
+)
+def test_the_advice(
+    tmp_path: Path, stage: str, number: int, files: dict[str, str], advice: str
+) -> None:
+    usual = {
+        "proc/sys/user/max_user_namespaces": "15000",
+        "proc/sys/kernel/unprivileged_userns_clone": "1",
+    }
+    for name, text in (usual | files).items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text + "\n")
+    assert advice in remedy(stage, number, proc=tmp_path / "proc", root=tmp_path)
+
+
+def test_on_a_machine_without_those_files(tmp_path: Path) -> None:
+    assert "namespaces" in remedy("unshare", errno.EPERM, proc=tmp_path, root=tmp_path)
