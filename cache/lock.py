@@ -18,8 +18,21 @@ class WorkLock:
         self.file: IO[str] | None = None
 
     def take(self, command: str) -> None:
-        """Hold the lock until this process ends. Raises BuildError that says who holds it."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        """Hold the lock until this process ends. Raises BuildError that says who holds it.
+
+        Also raises BuildError if the work directory cannot be written to.
+        """
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.file = self._claimed(command)
+        except OSError as error:
+            raise BuildError(
+                f"the work directory cannot be used: {error.strerror}",
+                where=os.fspath(self.path.parent),
+                hint="free some space there, or name another one: workdir=PATH",
+            ) from error
+
+    def _claimed(self, command: str) -> IO[str]:
         file = self.path.open("a+")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -35,7 +48,7 @@ class WorkLock:
         file.truncate(0)
         file.write(f"process {os.getpid()} ({command})\n")
         file.flush()
-        self.file = file
+        return file
 
     def release(self) -> None:
         """Let others have the work directory; fine if it is not held."""

@@ -141,11 +141,9 @@ def _copied(step: Step, recipe: Path, folder: Path) -> Path:
 
 def _settle(tree: Path) -> None:
     """Modes and times that say nothing of the user, of the umask, or of the hour."""
-    for folder, _, names in os.walk(tree):
-        os.chmod(folder, 0o755)
-        for path in (os.path.join(folder, name) for name in names):
-            if not os.path.islink(path):
-                os.chmod(path, 0o644)
+    for path in (tree, *tree.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() else 0o644)
     stamp_times(tree)
 
 

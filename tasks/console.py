@@ -1,6 +1,7 @@
 """How tasks speak: one line at a time, and a BuildError as doit's failure of the task.
 
-A full disk can show at any write, so it is told apart here, for all of them.
+What the system refuses (a full disk, a folder that may not be written to) can show at any file,
+so it becomes a failure here, for all of them.
 """
 
 from __future__ import annotations
@@ -38,9 +39,7 @@ def speaking(action: Callable[..., Any]) -> Callable[..., Any]:
         except BuildError as error:
             return TaskFailed(str(error))
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            return TaskFailed(str(_full(error)))
+            return TaskFailed(str(_refused(error)))
         return result is not False
 
     return wrapped
@@ -62,10 +61,12 @@ def standing(check: Callable[[], bool]) -> Callable[[], bool]:
     return wrapped
 
 
-def _full(error: OSError) -> BuildError:
-    return BuildError(
-        error.strerror,
-        where=error.filename,
-        hint="free some space for the work directory, the cache or the output, and run again: "
-        "what is built is kept",
+def _refused(error: OSError) -> BuildError:
+    """What the system said, of which file, and what helps if it is space that lacks."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    hint = (
+        "free some space for the work directory, the cache or the output, and run again: "
+        "what is built is kept"
     )
+    where = error.filename2 or error.filename
+    return BuildError(error.strerror or str(error), where=where, hint=hint if full else None)

@@ -79,9 +79,13 @@ def _load() -> Project:
     try:
         loaded = Project(resolve(ROOT, given, os.environ))
         loaded.plan  # noqa: B018  every mistake in an authored file shows here, before any task
+        loaded.workdir.mkdir(parents=True, exist_ok=True)
         return loaded
     except BuildError as error:
         raise InvalidDodoFile(str(error)) from None
+    except OSError as error:
+        message = f"{error.filename}: the work directory cannot be made: {error.strerror}"
+        raise InvalidDodoFile(f"{message}\n  name another one: workdir=PATH") from None
 
 
 project = _load()

@@ -20,7 +20,7 @@ from plan import seedfile
 from plan.errors import BuildError
 from plan.model import Source
 from plan.plan import sha256_of
-from rootfs.files import fresh_folder, replacing
+from rootfs.files import fresh_folder, remove_tree, replacing
 
 if TYPE_CHECKING:
     from cache.seedlock import Drift
@@ -61,7 +61,13 @@ class Seed(ABC):
         """Unpack it. `fetched`: the files of `sources`, by sha256. Raises BuildError."""
         fresh = fresh_folder(self.tree.with_name(f".{self.tree.name}.{os.getpid()}"))
         self.unpack(fetched, fresh)
-        fresh.rename(self.tree)
+        try:
+            fresh.rename(self.tree)
+        except OSError:
+            # Another checkout was faster.
+            if not self.tree.exists():
+                raise
+            remove_tree(fresh)
 
     @abstractmethod
     def unpack(self, fetched: Mapping[str, Path], into: Path) -> None:

@@ -101,7 +101,7 @@ def test_layers_and_prefix(tmp_path: Path) -> None:
     lower = make_tree(tmp_path / "lower", {"usr/a": b"low", "usr/b": b"low", "usr/src/x": b""})
     (lower / "usr/c").hardlink_to(lower / "usr/b")
     upper = make_tree(tmp_path / "upper", {"usr/a": b"up"})
-    data = packed(lower, upper, prefix="top/", leave=["usr/src"])
+    data = packed(lower, upper, prefix="top/", leave=("usr/src",))
     found = gnu_tar(b"".join([_folder("top"), data]), tmp_path / "back")
     assert {name: value[1:] for name, value in found.items()} == {
         "top": (b"", "top"),

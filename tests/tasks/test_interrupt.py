@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ def sleeping(toy: Checkout, marker: str) -> Iterator[subprocess.Popen[str]]:
     """A run whose step `left` sleeps, with all that can be built beside it already built."""
     toy.recipe("left", f"echo begun\nsleep {marker} & sleep {marker}", *DEPENDS["left"])
     toy.recipe("kernel", SCRIPTS["kernel"], "top")
-    process = toy.start(doit("pkg"))
+    process = toy.start(doit("pkg"), BQ2_JOBS="2")
     stamps = toy.root / "work" / "stamps" / "sysroot-from-seed"
     until(lambda: all((stamps / f"{name}.json").exists() for name in KEPT), "the rest")
     until(lambda: len(processes(f"sleep {marker}")) >= 2, "the sleeping step")
@@ -71,18 +72,34 @@ def test_a_second_run_says_who_holds_the_work_directory(
     assert toy.doit("pkg:bottom").built == ["bottom"]
 
 
+def test_a_sandbox_that_somebody_killed(
+    toy: Checkout, sleeping: subprocess.Popen[str], marker: str
+) -> None:
+    """As the kernel does when memory runs out: a failure of that step, and of no other."""
+    tasks = Path(f"/proc/{sleeping.pid}/task").glob("*/children")
+    (child,) = (int(pid) for file in tasks for pid in file.read_text().split())
+    os.kill(child, signal.SIGKILL)
+    said, _ = sleeping.communicate(timeout=SECONDS)
+    assert sleeping.returncode != 0
+    assert "pkg:left FAILED" in said and "the sandbox was killed from outside" in said
+    assert "out of memory?" in said and "Traceback" not in said
+    until(lambda: not processes(marker), "the end of all that ran in it")
+    toy.recipe("left", SCRIPTS["left"], *DEPENDS["left"])
+    toy.builds(*REST)
+
+
 def test_killed_at_any_point_the_next_run_goes_on(toy: Checkout, built: Checkout) -> None:
     """The same artifacts in the end, however often and wherever it was cut off."""
-    for tenths in range(1, 100):
+    for kills in range(100):
         process = toy.start(doit("pkg"))
         try:
-            said, _ = process.communicate(timeout=tenths / 20)
+            said, _ = process.communicate(timeout=0.15 * (kills + 1))
             break
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
     assert process.returncode == 0, said
-    assert tenths > 3, "too quick to be cut off"
+    assert kills > 0, "too quick to be cut off"
     for name in SCRIPTS:
         assert toy.stamp(name)["artifact"] == built.stamp(name)["artifact"]
         assert toy.artifact(name).read_bytes() == built.artifact(name).read_bytes()

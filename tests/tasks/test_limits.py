@@ -3,45 +3,49 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 
 import pytest
 
-from tests.tasks.toy import SCRIPTS, Checkout, Done, doit
+from tests.tasks.toy import SCRIPTS, Checkout, Done, doit, make_checkout
 
 pytestmark = pytest.mark.namespace
 
 
 def as_master(toy: Checkout, script: str) -> Done:
     """Run a shell script in user and mount namespaces in which it may mount and set limits."""
-    return toy.run(["unshare", "--user", "--map-root-user", "--mount", "sh", "-euc", script])
+    namespaces = ("unshare", "--user", "--map-root-user", "--mount")
+    return toy.run([*namespaces, "sh", "-euc", script], BQ2_JOBS="2")
 
 
-@pytest.mark.parametrize("what", ["work", "cache"])
-def test_a_full_disk_is_said_and_loses_nothing(toy: Checkout, what: str) -> None:
+@pytest.mark.parametrize(("what", "inside"), [("work", "/build"), ("cache", "/sysroot")])
+def test_a_full_disk_is_said_and_loses_nothing(toy: Checkout, what: str, inside: str) -> None:
     """It fills up while `left` is being built; the next run starts with no space at all."""
     place = toy.root / "work" if what == "work" else toy.cache
     place.mkdir()
-    toy.recipe("left", "sleep 1; dd if=/dev/zero of=$share/left bs=64k count=16", "bottom")
+    recipe = toy.recipe("left", "dd if=/dev/zero of=$share/left bs=64k count=16", "bottom")
+    ready = recipe.rename(toy.root / "ready.yaml")
+    wait = f"while [ $(stat -f -c %a {inside}) != 0 ]; do sleep 0.02; done"
+    toy.recipe("left", f"{wait}; dd if=/dev/zero of=$share/left bs=64k count=16", "bottom")
     run = shlex.join(doit("pkg"))
     done = as_master(
         toy,
         f"""mount -t tmpfs -o size=8m tmpfs {place}
-        stamps={toy.root}/work/stamps/sysroot-from-seed
         fill() {{
-          while [ ! -e $stamps/right.json ]; do sleep 0.05; done
+          while [ ! -e {toy.root}/work/stamps/sysroot-from-seed/right.json ]; do sleep 0.05; done
           dd if=/dev/zero of={place}/filler bs=4k 2> /dev/null
         }}
         fill &
         {run} || echo "=== status $?"
         {run} || echo "=== status $?"
         rm {place}/filler
+        mv {ready} {recipe}
         {run}""",
     )
     assert done.status == 0 and "Traceback" not in done.said, done.said
     first, second, third = done.said.split("=== status ")
     assert "No space left on device" in first
     assert "No space left on device" in second and "free some space" in second, second
-    assert third.startswith(second[0])
     assert "top" not in first + second
     assert sorted(Done(0, third).built) == ["kernel", "left", "top"], done.said
 
@@ -54,3 +58,51 @@ def test_no_user_namespaces(toy: Checkout) -> None:
     assert "sysctl -w user.max_user_namespaces=" in done.said
     assert "Traceback" not in done.said
     toy.builds(*SCRIPTS)
+
+
+@pytest.mark.parametrize(
+    ("words", "variables", "message"),
+    [
+        ("pkg workdir=/proc/x", {}, "/proc/x: the work directory cannot be made: No such file"),
+        ("pkg workdir=LICENSE", {}, "LICENSE: the work directory cannot be made: File exists"),
+        ("image output=/proc/x/y", {}, "cannot be written: No such file"),
+        ("image output=plan", {}, "plan: cannot be written: Is a directory"),
+        ("sysroot output=/proc/x/y", {}, "/proc/x: No such file"),
+        ("sysroot output=plan", {}, "plan: Is a directory"),
+        ("pkg", {"BQ2_CACHE": "relative"}, "BQ2_CACHE is the relative path relative"),
+        ("seed", {"BQ2_CACHE": "/proc/x"}, "/proc/x: No such file"),
+        ("seed seed=plan", {}, "plan: holds no /bin/sh"),
+        ("seed seed=LICENSE", {}, "LICENSE: cannot be unpacked"),
+    ],
+)
+def test_places_that_cannot_be_used(
+    built: Checkout, words: str, variables: dict[str, str], message: str
+) -> None:
+    done = built.doit(*words.split(), **variables)
+    assert done.status != 0
+    assert message in done.said and "Traceback" not in done.said, done.said
+    assert not list(built.root.glob(".*.part"))
+
+
+def test_a_work_directory_that_may_not_be_written_to(toy: Checkout) -> None:
+    """Read-only for root too: by a mount."""
+    (toy.root / "work").mkdir()
+    mount = f"mount -t tmpfs -o ro tmpfs {toy.root}/work"
+    done = as_master(toy, f"{mount}; exec {shlex.join(doit('pkg'))}")
+    assert done.status != 0
+    assert f"{toy.root}/work: the work directory cannot be used: Read-only" in done.said
+    assert "Traceback" not in done.said
+
+
+def test_two_checkouts_start_at_once_with_an_empty_cache(
+    toy: Checkout, template: Path, tmp_path: Path
+) -> None:
+    """Both make the seed and build everything at the same time, and neither disturbs the other."""
+    other = make_checkout(template, tmp_path / "other", cache=toy.cache, seed=toy.seed)
+    runs = [checkout.start(doit("pkg")) for checkout in (toy, other)]
+    ends = [run.communicate()[0] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], ends
+    for name in SCRIPTS:
+        assert toy.stamp(name) == other.stamp(name)
+    seeds = [path.name for path in (toy.cache / "trees").iterdir() if "seed" in path.name]
+    assert len(seeds) == 1, "the slower one left something"

@@ -75,7 +75,6 @@ def test_a_change_and_its_reversal_come_from_the_store(built: Checkout) -> None:
     ("words", "expected"),
     [
         (["pkg:left"], ["left"]),
-        (["pkg:left", "pkg:kernel"], ["left", "kernel"]),
         (["-s", "pkg:left"], ["bottom", "left"]),
         (["pkg"], [*ALL]),
         (["--all"], [*ALL]),
