@@ -34,9 +34,10 @@ DOIT_CONFIG = {
     "num_process": 0 if {"boot", "shell"} & set(sys.argv) else min(project.settings.jobs, 2),
     "par_type": "thread",
     "continue": True,
-    # The stamps and the store say what stands; doit's own state may be lost at any moment.
+    # doit's own state is never read: the stamps and the store say what stands, every time. What is
+    # not on disk cannot be locked by another run, broken by a power cut or in the way when full.
     "backend": "sqlite3",
-    "dep_file": str(project.workdir / "doit.sqlite3"),
+    "dep_file": ":memory:",
 }
 
 __all__ = [

@@ -4,9 +4,7 @@ Some of its methods are wrapped, in the version that the requirements pin:
 
 - `forget` also makes the next run compile the forgotten packages again, though the store, which
   doit knows nothing of, holds what they gave;
-- a name that is no task is answered with the nearest one;
-- doit's own state stays in memory: whether a task stands is asked of the stamps and the store
-  every time, and what is never read should not be able to be locked, broken or full.
+- a name that is no task is answered with the nearest one.
 """
 
 from __future__ import annotations
@@ -17,7 +15,6 @@ from typing import Any
 from doit.cmd_base import subtasks_iter, tasks_and_deps_iter
 from doit.cmd_forget import Forget
 from doit.cmd_info import Info
-from doit.dependency import SqliteDB
 from doit.exceptions import InvalidCommand
 
 from plan.errors import nearest
@@ -39,7 +36,6 @@ def install() -> None:
     Forget._execute = _forgetting(Forget._execute)
     Info._execute = _of_known(Info._execute)
     InvalidCommand.__str__ = _with_nearest(InvalidCommand.__str__, known)
-    SqliteDB._sqlite3 = _in_memory(SqliteDB._sqlite3)
 
 
 def _forgetting(original: Any) -> Any:
@@ -85,10 +81,6 @@ def _of_known(original: Any) -> Any:
         return original(self, pos_args, **named)
 
     return execute
-
-
-def _in_memory(original: Any) -> Any:
-    return lambda self, name: original(self, ":memory:")
 
 
 def _with_nearest(original: Any, task_names: list[str]) -> Any:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from plan.errors import BuildError
 from tasks.console import say, speaking, standing
 from tasks.project import Project, project
 from tasks.seeds import AlpineRoot, DebianRoot, PathRoot, Seed
@@ -20,10 +21,20 @@ def choose_seed(project: Project) -> Seed:
     """The seed that the settings name. Raises BuildError if its data are broken or missing."""
     settings = project.settings
     if settings.seed == "debian":
-        return DebianRoot(project.data / "seeds", settings.arch, project.store)
+        return _strictly(DebianRoot(project.data / "seeds", settings.arch, project.store))
     if settings.seed == "alpine":
         return AlpineRoot(project.data / "seeds", settings.arch, project.store)
     return PathRoot((project.settings.root / settings.seed).absolute(), project.store)
+
+
+def _strictly(seed: DebianRoot) -> DebianRoot:
+    if seed.drift and project.settings.strict:
+        replaced = ", ".join(each["name"] for each in seed.drift)
+        raise BuildError(
+            f"strict=1, and the seed drifted from its lock file: {replaced}",
+            hint="run `doit lock` to pin what Debian serves now, or build without strict=1",
+        )
+    return seed
 
 
 def task_seed() -> dict[str, Any]:

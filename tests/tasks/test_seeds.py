@@ -1,0 +1,87 @@
+"""tasks/seeds.py: what a seed is made of and called. Its unpacking is tested in tests/rootfs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from cache.store import Store
+from plan.errors import BuildError
+from tasks.seeds import AlpineRoot, DebianRoot, PathRoot
+from tests.checkout import ROOT
+
+SEEDS = ROOT / "plan" / "seeds"
+
+
+def debian(store: Path, data: Path = SEEDS) -> DebianRoot:
+    return DebianRoot(data, "x86_64", Store(store))
+
+
+def drifted(root: DebianRoot) -> DebianRoot:
+    """`root` again, after one of its packages was replaced."""
+    pinned = root.lock.debs[0]
+    taken = replace(pinned, version="999", sha256="9" * 64)
+    record = [{"name": pinned.name, "pinned": asdict(pinned), "taken": asdict(taken)}]
+    root.drift_file.parent.mkdir(parents=True, exist_ok=True)
+    root.drift_file.write_text(json.dumps(record))
+    return debian(root.store.root)
+
+
+def test_a_seed_is_named_by_its_packages_and_by_what_shapes_its_tree(tmp_path: Path) -> None:
+    data = tmp_path / "seeds"
+    shutil.copytree(SEEDS, data)
+    before = debian(tmp_path, data).identity
+    authored = data / "debian-x86_64.yaml"
+    authored.write_text("# a comment\n" + authored.read_text())
+    assert debian(tmp_path, data).identity == before
+    authored.write_text(authored.read_text().replace("  - usr/share/doc\n", ""))
+    shaped = debian(tmp_path, data).identity
+    lock = data / "debian-x86_64.lock.yaml"
+    lock.write_text("\n".join(lock.read_text().splitlines()[:-1]) + "\n")
+    assert len({before, shaped, debian(tmp_path, data).identity}) == 3
+
+
+def test_drift_replaces_the_package_and_is_told(tmp_path: Path) -> None:
+    before = debian(tmp_path)
+    assert before.describe()["drift"] == []
+    after = drifted(before)
+    assert after.sources[0].sha256 == "9" * 64
+    assert after.sources[1:] == before.sources[1:]
+    assert after.identity != before.identity
+    assert after.describe()["drift"][0]["taken"]["version"] == "999"
+
+
+def test_a_broken_record_of_drift_counts_as_none(tmp_path: Path) -> None:
+    root = debian(tmp_path)
+    drifted(root).drift_file.write_text("{")
+    assert debian(tmp_path).identity == root.identity
+
+
+def test_an_architecture_without_a_lock_is_told(tmp_path: Path) -> None:
+    with pytest.raises(BuildError) as caught:
+        DebianRoot(SEEDS, "aarch64", Store(tmp_path))
+    assert "seed=PATH" in str(caught.value)
+
+
+def test_alpine_is_pinned_for_both_architectures(tmp_path: Path) -> None:
+    roots = [AlpineRoot(SEEDS, arch, Store(tmp_path)) for arch in ("x86_64", "aarch64")]
+    assert len({root.identity for root in roots}) == 2
+    assert all(root.sources[0].file.endswith(f"{root.name[7:]}.tar.gz") for root in roots)
+
+
+def test_a_path_is_known_by_its_content(tmp_path: Path) -> None:
+    folder = tmp_path / "root"
+    folder.mkdir()
+    (folder / "file").write_text("1")
+    before = PathRoot(folder, Store(tmp_path / "store")).identity
+    (folder / "file").write_text("22")
+    assert PathRoot(folder, Store(tmp_path / "store")).identity != before
+    one, two = tmp_path / "one.tar", tmp_path / "two.tar"
+    one.write_bytes(b"same")
+    two.write_bytes(b"same")
+    identities = {PathRoot(path, Store(tmp_path / "store")).identity for path in (one, two)}
+    assert len(identities) == 1
