@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from cache import paths
 from plan.errors import BuildError
 
 _CHUNK = 1 << 20
@@ -75,11 +76,7 @@ class Partial:
             os.fsync(self._file.fileno())
             os.fchmod(self._file.fileno(), 0o444)
             self.path.rename(final)
-            folder = os.open(final.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            paths.sync(final.parent)
         except OSError as error:
             raise disk_error(error, final) from error
 

@@ -62,3 +62,12 @@ def folder(name: str) -> Path:
     if not writable:
         raise BuildError("the cache cannot be written to", where=str(path), hint=_SETTINGS_HINT)
     return path
+
+
+def sync(path: Path) -> None:
+    """Make what was renamed in the folder `path` last, whatever happens to the power."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -69,7 +69,7 @@ class Store:
         target = self.artifact(record.artifact)
         packed.chmod(0o444)
         packed.replace(target)
-        _sync(target.parent)
+        paths.sync(target.parent)
         path = self._record(record.step)
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".{path.name}.{os.getpid()}")
@@ -78,7 +78,7 @@ class Store:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
-        _sync(path.parent)
+        paths.sync(path.parent)
 
     def intact(self, sha256: str) -> bool:
         """Whether the artifact `sha256` still has the content that its name promises."""
@@ -87,11 +87,3 @@ class Store:
 
     def _record(self, step: str) -> Path:
         return self.root / "steps" / f"{step}.json"
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

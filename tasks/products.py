@@ -17,8 +17,8 @@ from typing import Any
 
 from plan.plan import sha256_of
 from rootfs.files import replacing
+from tasks.builder import artifacts, tree_of
 from tasks.console import say, speaking, standing
-from tasks.packages import artifacts, tree_of
 from tasks.project import ROOT, project
 
 # Raise it when the same inputs give another file.

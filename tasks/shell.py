@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from plan import toolchain
 from plan.errors import BuildError, nearest
 from plan.model import Command
+from tasks.builder import Builder, artifacts, tree_of
 from tasks.console import say, speaking
 from tasks.interrupt import terminal_taken
-from tasks.packages import Builder, artifacts, tree_of
 from tasks.project import project
 
 if TYPE_CHECKING:

@@ -14,11 +14,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cache.store import Record
-from tests.checkout import copy_project, own_cache
+from tests.checkout import ROOT, copy_project, own_cache
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.qemu, pytest.mark.namespace]
 
@@ -80,6 +81,12 @@ def records(checkout: Path) -> dict[str, Record]:
     return {record.name: record for record in found}
 
 
+def planned(checkout: Path, doit: Run) -> dict[str, Any]:
+    """plan.json as `doit plan` writes it."""
+    doit("plan")
+    return dict(json.loads((checkout / "work" / "plan.json").read_text()))
+
+
 def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -100,10 +107,8 @@ def test_the_image_is_a_sound_qcow2_with_a_sound_esp(image: Path, tmp_path: Path
 
 
 def test_about_prints_the_truth(image: Path, checkout: Path, doit: Run) -> None:
-    told = json.loads(doit("boot", "run=about --json").stdout.split("\n", 1)[1])
-    made = records(checkout)
-    doit("plan")
-    plan = json.loads((checkout / "work" / "plan.json").read_text())
+    told = json.loads(doit("boot", "run=about --json").stdout)
+    made, plan = records(checkout), planned(checkout, doit)
     assert (told["set"], told["arch"], told["plan"]) == ("base", plan["arch"], plan["digest"])
     assert told["seed"] == f"{plan['seed']['name']} {plan['seed']['identity']}"
     for package in told["packages"]:
@@ -149,12 +154,33 @@ def test_the_sysroot_is_a_tarball_with_all_that_made_it(
     names = set(listing.stdout.splitlines())
     assert {"usr/bin/busybox", "usr/lib/libc.so", "usr/include/stdio.h", "init"} <= names
     assert {"workspace/plan.json", "workspace/bootstrap-qcow2/dodo.py"} <= names
-    plan = json.loads((checkout / "work" / "plan.json").read_text())
-    wanted = {source["sha256"] for step in plan["steps"] for source in step["sources"]}
+    steps = planned(checkout, doit)["steps"]
+    wanted = {source["sha256"] for step in steps for source in step["sources"]}
     assert {f"workspace/cache/sources/{sha256}" for sha256 in wanted} <= names
 
 
 def test_the_composed_sysroot_runs(image: Path, doit: Run) -> None:
-    said = doit("shell", "sysroot", "run=uname -s; busybox | head -1; ldd /usr/bin/about").stdout
-    assert "Linux\nBusyBox v1.37.0" in said
+    loader = f"/lib/ld-musl-{os.uname().machine}.so.1"
+    run = f"run=busybox | head -1; {loader} --list /usr/bin/about; exit 3"
+    said = doit("shell", "sysroot", run, status=3).stdout
+    assert said.startswith("BusyBox v1.37.0")
     assert "libgc.so" in said and "not found" not in said
+
+
+def test_the_machine_does_with_this_image_what_it_does_with_others(image: Path) -> None:
+    """The tests of rootfs/vm.py that need a real guest."""
+    environment = os.environ | {"BQ2_TEST_IMAGE": str(image)}
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "tests/rootfs/test_vm.py",
+        "-k",
+        "projects_image",
+    ]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+    assert "passed" in done.stdout and "skipped" not in done.stdout

@@ -1,0 +1,234 @@
+"""Brings one step about in this work directory: from its inputs to its stamp.
+
+    stamps of dependencies ─▶ step id ─▶ in the stamp?   nothing to do
+                                     ├─▶ in the store?   write the stamp
+                                     └─▶ otherwise       build, register, write the stamp
+
+The stamp, `work/stamps/<phase>/<name>.json`, names the step id and the artifact (with its size, so
+that a truncated one is noticed) that stand in this work directory. It is written last.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+from cache.store import Record
+from plan.errors import BuildError
+from plan.identity import step_id
+from plan.model import Source, Step
+from plan.plan import sha256_of
+from rootfs.files import fresh_folder, remove_tree, replacing
+from tasks.console import say
+from tasks.project import Project
+
+# One lock a tree: two steps may want the same one at the same moment.
+_unpacking: dict[Path, threading.Lock] = {}
+
+
+class Builder:
+    """Brings one step about in this work directory."""
+
+    def __init__(self, project: Project, step: Step) -> None:
+        self.project, self.step = project, step
+        stamps = project.workdir / "stamps" / step.phase
+        self.stamp_file = stamps / f"{step.name}.json"
+        self.forgotten = stamps / f"{step.name}.forgotten"
+        self.folder = project.workdir / "build" / step.phase / step.name
+
+    def stamp(self) -> dict[str, Any] | None:
+        """The stamp, or None when there is none that can be read and whose artifact is whole."""
+        try:
+            stamp = dict(json.loads(self.stamp_file.read_text()))
+            size = self.project.store.artifact(stamp["artifact"]).stat().st_size
+            return stamp if stamp["size"] == size else None
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
+    def stands(self) -> bool:
+        """Whether nothing has to be built. What the store holds is taken over at once."""
+        if self.forgotten.exists():
+            return False
+        wanted = self.step_id()
+        if wanted is None:
+            return False
+        stamp = self.stamp()
+        if stamp and stamp["step"] == wanted:
+            return True
+        record = self.project.store.find(wanted)
+        if record is None:
+            return False
+        self.write_stamp(record)
+        say(f"pkg:{self.step.name:<15} from the store")
+        return True
+
+    def build(self) -> None:
+        """Run the step and register what it gave. Raises BuildError if it fails."""
+        self.project.require("fetch", "seed")
+        wanted = self.step_id()
+        assert wanted is not None, "doit runs a task after its dependencies"
+        record = self.project.store.find(wanted)
+        if record is None or self.forgotten.exists():
+            say(f"pkg:{self.step.name:<15} building {self.step.version}")
+            record = self._run(wanted)
+            changed = (self.stamp() or {}).get("artifact") != record.artifact
+            say(
+                f"pkg:{self.step.name:<15} built in {record.seconds:.0f} s "
+                f"({record.cpu:.0f} CPU-s, peak {record.memory >> 20} MiB): "
+                f"{record.size / 1e6:.1f} MB {record.artifact[:12]}"
+                + ("" if changed else ", the same bytes as before")
+            )
+        self.write_stamp(record)
+        self.forgotten.unlink(missing_ok=True)
+
+    def step_id(self) -> str | None:
+        """The id of the step as things stand, or None while a dependency is missing."""
+        stamps = {
+            name: Builder(self.project, self.project.plan.steps[name]).stamp()
+            for name in self.step.depends
+        }
+        if not all(stamps.values()):
+            return None
+        return step_id(
+            self.step,
+            build_root=self.project.seed.identity,
+            artifacts={name: stamp["artifact"] for name, stamp in stamps.items() if stamp},
+            image=describe_image(self.project) if self.step.initramfs else None,
+        )
+
+    def write_stamp(self, record: Record) -> None:
+        """Say that the step stands, as `record` has it."""
+        content = {"artifact": record.artifact, "size": record.size, "step": record.step}
+        with replacing(self.stamp_file) as file:
+            file.write(json.dumps(content).encode() + b"\n")
+
+    def inputs(self) -> Any:
+        """Where everything lies that the step needs: fetched, unpacked and ready."""
+        from rootfs.step import Inputs
+
+        project, step = self.project, self.step
+        recipe = project.data / "recipes" / step.name
+        files = {source.file: project.fetched(source) for source in step.sources[1:]}
+        if step.initramfs:
+            files["initramfs.cpio"] = self._initramfs()
+        return Inputs(
+            build_root=project.seed.tree,
+            sysroot=[tree_of(project, name) for name in step.depends],
+            source=unpacked(project, step.sources[0]) if step.sources else None,
+            recipe=recipe if step.files else None,
+            files=files,
+        )
+
+    def prepare(self) -> Any:
+        """The step's sandbox, empty of any earlier attempt."""
+        from rootfs.step import prepare
+
+        jobs, overlay = self.project.settings.jobs, self.project.overlay
+        return prepare(self.step, self.inputs(), self.folder, overlay=overlay, jobs=jobs)
+
+    def _run(self, wanted: str) -> Record:
+        from rootfs.step import pack_result, run_commands
+
+        place = self.prepare()
+        results = run_commands(self.step, place)
+        packed = pack_result(self.step, place, self.project.store.scratch())
+        record = Record(
+            step=wanted,
+            name=self.step.name,
+            version=self.step.version,
+            phase=self.step.phase,
+            artifact=packed.sha256,
+            size=packed.size,
+            seconds=round(sum(result.seconds for result in results), 3),
+            cpu=round(sum(result.cpu for result in results), 3),
+            memory=max(result.memory for result in results),
+        )
+        self.project.store.register(packed.file, record)
+        keep_tree(packed.tree, self.project.store.tree(record.artifact))
+        remove_tree(self.folder)
+        return record
+
+    def _initramfs(self) -> Path:
+        from rootfs.initramfs import write_initramfs
+
+        assert self.step.initramfs
+        path = self.project.workdir / "initramfs" / f"{self.step.name}.cpio"
+        layers = [tree_of(self.project, name) for name in self.step.initramfs.packages]
+        image = describe_image(self.project)
+        with replacing(path) as file:
+            write_initramfs(layers, file, leave=self.step.initramfs.leave, image=image)
+        path.chmod(0o444)  # the step sees it, as it does its sources
+        return path
+
+
+def artifacts(project: Project) -> dict[str, str]:
+    """The artifact of every step that stands in this work directory."""
+    found = {name: Builder(project, step).stamp() for name, step in project.plan.steps.items()}
+    return {name: stamp["artifact"] for name, stamp in found.items() if stamp}
+
+
+def describe_image(project: Project) -> dict[str, Any]:
+    """What an image says about itself in /etc/bq2/image.json: facts only, no time and no place."""
+    made = artifacts(project)
+    packages = [
+        {
+            "name": name,
+            "version": project.plan.recipes[name].version,
+            "licence": project.plan.recipes[name].licence,
+            "artifact": made[name],
+        }
+        for name in project.plan.set.initramfs.packages
+    ]
+    return {
+        "name": "bootstrap-qcow2",
+        "arch": project.settings.arch,
+        "set": project.settings.set,
+        "seed": f"{project.seed.name} {project.seed.identity}",
+        "plan": project.plan.digest,
+        "packages": packages,
+    }
+
+
+def tree_of(project: Project, name: str) -> Path:
+    """The unpacked artifact of the package `name`; unpacked now if it was not yet."""
+    from rootfs.archive import unpack
+
+    artifact = artifacts(project)[name]
+    tree = project.store.tree(artifact)
+    with _unpacking.setdefault(tree, threading.Lock()):
+        if not tree.exists():
+            fresh = fresh_folder(tree.with_name(f".{tree.name}.{os.getpid()}"))
+            unpack(project.store.artifact(artifact), fresh)
+            keep_tree(fresh, tree)
+    return tree
+
+
+def unpacked(project: Project, source: Source) -> Path:
+    """The unpacked tree of `source`, shared by all steps that leave out the same of it."""
+    from rootfs.archive import unpack
+
+    key = sha256_of([source.sha256, source.leave])[:32]
+    tree = project.workdir / "sources" / f"{source.file.split('.tar')[0]}-{key}"
+    with _unpacking.setdefault(tree, threading.Lock()):
+        if not tree.exists():
+            fresh = fresh_folder(tree.with_name(f".{tree.name}.part"))
+            try:
+                unpack(project.fetched(source), fresh, strip=1, leave=source.leave)
+            except BuildError as error:
+                # The cache knows it by its hash alone.
+                where = f"{source.file} ({error.where})"
+                raise BuildError(error.message, where=where, hint=error.hint) from error
+            keep_tree(fresh, tree)
+    return tree
+
+
+def keep_tree(tree: Path, target: Path) -> None:
+    """Rename `tree` to `target`, unless `target` is there or lies on another file system."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        tree.rename(target)
+    except OSError:
+        remove_tree(tree)
