@@ -12,10 +12,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from cache import paths
+from plan.errors import BuildError
+
+DAY = 86400  # seconds
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ class Store:
         paths.sync(target.parent)
         path = self._record(record.step)
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{os.getpid()}")
+        part = path.with_name(f".{os.getpid()}.{path.name}")
         with part.open("w", encoding="utf-8") as file:
             json.dump(asdict(record), file, indent=1)
             file.flush()
@@ -80,10 +85,39 @@ class Store:
         part.replace(path)
         paths.sync(path.parent)
 
-    def intact(self, sha256: str) -> bool:
-        """Whether the artifact `sha256` still has the content that its name promises."""
-        with self.artifact(sha256).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+    def require_intact(self, sha256: str, name: str) -> None:
+        """Raise BuildError unless the artifact has the content that its name promises.
+
+        A damaged one is removed, so that the next run builds it again. `name`: its package.
+        """
+        path = self.artifact(sha256)
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() == sha256:
+                return
+        path.unlink()
+        raise BuildError(
+            f"the artifact of {name} was damaged and is removed",
+            where=os.fspath(path),
+            hint="run again: it will be built anew; and look after the disk",
+        )
+
+    def sweep(self) -> None:
+        """Remove what processes that were killed left unfinished: `.<process id>.<name>`.
+
+        Only after a day: another container's processes cannot be seen from here.
+        """
+        for folder in ("artifacts", "steps", "trees", "seeds"):
+            for path in (self.root / folder).glob(".[0-9]*.*"):
+                gone = not Path("/proc", path.name.split(".")[1]).exists()
+                if gone and time.time() - path.lstat().st_mtime > DAY:
+                    _remove(path)
 
     def _record(self, step: str) -> Path:
         return self.root / "steps" / f"{step}.json"
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

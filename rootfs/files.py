@@ -35,6 +35,14 @@ def fresh_folder(path: Path) -> Path:
     return path
 
 
+def unfinished(path: Path) -> Path:
+    """The name of what will be `path`, while this process makes it: hidden, and beside it.
+
+    `cache.store` sweeps the names of processes that are gone out of the cache.
+    """
+    return path.with_name(f".{os.getpid()}.{path.name}")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
     """A file that becomes `path` when the block ends well: write, fsync, rename.
@@ -42,7 +50,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     Until then it has a temporary name beside it; after an exception nothing is left.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = unfinished(path)
     try:
         with part.open("w+b") as file:
             yield file

@@ -97,7 +97,7 @@ def pack_result(step: Step, place: Sandbox, into: Path) -> Packed:
     """
     tree = place.folder / "new-dest"
     tidy(tree, remove=step.remove)
-    handle, name = tempfile.mkstemp(prefix=f".{step.name}.", suffix=".part", dir=into)
+    handle, name = tempfile.mkstemp(prefix=f".{os.getpid()}.{step.name}.", dir=into)
     try:
         with os.fdopen(handle, "wb") as file:
             out = Hashing(file)

@@ -11,7 +11,6 @@ that a truncated one is noticed) that stand in this work directory. It is writte
 from __future__ import annotations
 
 import json
-import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from plan.errors import BuildError
 from plan.identity import step_id
 from plan.model import Source, Step
 from plan.plan import sha256_of
-from rootfs.files import fresh_folder, remove_tree, replacing
+from rootfs.files import fresh_folder, remove_tree, replacing, unfinished
 from tasks.console import say
 from tasks.project import Project
 
@@ -200,7 +199,8 @@ def tree_of(project: Project, name: str) -> Path:
     tree = project.store.tree(artifact)
     with _unpacking.setdefault(tree, threading.Lock()):
         if not tree.exists():
-            fresh = fresh_folder(tree.with_name(f".{tree.name}.{os.getpid()}"))
+            project.store.require_intact(artifact, name)
+            fresh = fresh_folder(unfinished(tree))
             unpack(project.store.artifact(artifact), fresh)
             keep_tree(fresh, tree)
     return tree
@@ -214,6 +214,7 @@ def unpacked(project: Project, source: Source) -> Path:
     tree = project.workdir / "sources" / f"{source.file.split('.tar')[0]}-{key}"
     with _unpacking.setdefault(tree, threading.Lock()):
         if not tree.exists():
+            # One run a work directory: the same name again, so that a killed one leaves no second.
             fresh = fresh_folder(tree.with_name(f".{tree.name}.part"))
             try:
                 unpack(project.fetched(source), fresh, strip=1, leave=source.leave)

@@ -32,6 +32,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         if set(selected) <= WITHOUT_LOCK:
             return
         try:
+            project.store.sweep()
             project.lock.take(" ".join(["doit", *sys.argv[1:]]))
         except BuildError as error:
             raise InvalidCommand(str(error)) from None

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
@@ -20,7 +19,7 @@ from plan import seedfile
 from plan.errors import BuildError
 from plan.model import Source
 from plan.plan import sha256_of
-from rootfs.files import fresh_folder, remove_tree, replacing
+from rootfs.files import fresh_folder, remove_tree, replacing, unfinished
 
 if TYPE_CHECKING:
     from cache.seedlock import Drift
@@ -59,7 +58,7 @@ class Seed(ABC):
 
     def make(self, fetched: Mapping[str, Path]) -> None:
         """Unpack it. `fetched`: the files of `sources`, by sha256. Raises BuildError."""
-        fresh = fresh_folder(self.tree.with_name(f".{self.tree.name}.{os.getpid()}"))
+        fresh = fresh_folder(unfinished(self.tree))
         self.unpack(fetched, fresh)
         try:
             fresh.rename(self.tree)

@@ -41,7 +41,8 @@ def _shell(targets: list[str]) -> None:
     run = project.settings.run
     commands = [Command(("sh", "-c", run) if run else ("sh", "-i"), "/")]
     if not run:
-        say(f"{target}: leave with `exit`; only /source, /build and /dest keep what is written")
+        kept = "only /source, /build and /dest keep" if ":" in target else "nothing keeps"
+        say(f"{target}: leave with `exit`; {kept} what is written")
     terminal_taken.set()
     try:
         results = enter(place, commands, log=None, interactive=not run)

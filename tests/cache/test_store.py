@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from cache.store import Record, Store
+from cache.store import DAY, Record, Store
+from plan.errors import BuildError
 
 DATA = b"an artifact"
 DIGEST = hashlib.sha256(DATA).hexdigest()
@@ -41,7 +43,7 @@ def test_what_was_registered_is_found(store: Store) -> None:
     assert store.find("2" * 64) is None
     assert store.artifact(DIGEST).read_bytes() == DATA
     assert store.artifact(DIGEST).stat().st_mode & 0o777 == 0o444
-    assert store.intact(DIGEST)
+    store.require_intact(DIGEST, "it")
     assert store.tree(DIGEST).name == DIGEST and not store.tree(DIGEST).exists()
     assert sorted(path.name for path in store.root.rglob("*")) == sorted(
         ["artifacts", f"{DIGEST}.tar", "steps", f"{'1' * 64}.json"]
@@ -102,4 +104,23 @@ def test_changed_bytes_of_the_same_size_are_found_by_looking(store: Store) -> No
     put(store, record())
     _artifact(store, lambda data: data.swapcase())
     assert store.find("1" * 64) == record()
-    assert not store.intact(DIGEST)
+    with pytest.raises(BuildError) as caught:
+        store.require_intact(DIGEST, "it")
+    assert "the artifact of it was damaged" in caught.value.message
+    assert store.find("1" * 64) is None, "a damaged artifact has to go"
+
+
+def test_what_the_killed_left_is_swept_after_a_day(store: Store) -> None:
+    put(store, record())
+    gone, here, old = 2**22 + 1, os.getpid(), time.time() - 2 * DAY  # beyond the largest pid
+    names = [f"trees/.{gone}.tree", f"artifacts/.{gone}.old", f"artifacts/.{here}.mine"]
+    for name in (*names, f"artifacts/.{gone}.new"):
+        path = store.root / name
+        path.parent.mkdir(exist_ok=True)
+        path.mkdir() if "tree" in name else path.touch()
+    for name in names:
+        os.utime(store.root / name, (old, old))
+    store.sweep()
+    left = {path.name for path in store.root.rglob(".*")}
+    assert left == {f".{here}.mine", f".{gone}.new"}
+    assert store.find("1" * 64) == record()

@@ -163,6 +163,20 @@ def test_a_damaged_artifact_is_built_again(
     built.builds()
 
 
+def test_other_bytes_in_an_artifact_are_noticed_when_it_is_unpacked(built: Checkout) -> None:
+    path = built.artifact("left")
+    content = path.read_bytes()
+    path.unlink()
+    path.write_bytes(content.swapcase())
+    _drop_trees(built)
+    built.doit("forget", "pkg:top")
+    done = built.doit("pkg")
+    assert done.status != 0
+    assert "the artifact of left was damaged and is removed" in done.said
+    assert built.doit("pkg").built == ["left", "top"]
+    assert path.read_bytes() == content
+
+
 def test_a_damaged_record_is_built_again(built: Checkout) -> None:
     built.record("left").write_text("{")
     _drop_work(built)
