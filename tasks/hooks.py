@@ -4,17 +4,21 @@ Some of its methods are wrapped, in the version that the requirements pin:
 
 - `forget` also makes the next run compile the forgotten packages again, though the store, which
   doit knows nothing of, holds what they gave;
-- a name that is no task is answered with the nearest one.
+- a name that is no task is answered with the nearest one;
+- a list that is not read to its end is no error.
 """
 
 from __future__ import annotations
 
 import functools
+import os
+import sys
 from typing import Any
 
 from doit.cmd_base import subtasks_iter, tasks_and_deps_iter
 from doit.cmd_forget import Forget
 from doit.cmd_info import Info
+from doit.cmd_list import List
 from doit.exceptions import InvalidCommand
 
 from plan.errors import nearest
@@ -35,6 +39,7 @@ def install() -> None:
     known = [*TASKS, *COMMANDS, *packages, *sources]
     Forget._execute = _forgetting(Forget._execute)
     Info._execute = _of_known(Info._execute)
+    List._execute = _for_who_reads(List._execute)
     InvalidCommand.__str__ = _with_nearest(InvalidCommand.__str__, known)
 
 
@@ -79,6 +84,21 @@ def _of_known(original: Any) -> Any:
             if name not in known:
                 raise InvalidCommand(not_found=name)
         return original(self, pos_args, **named)
+
+    return execute
+
+
+def _for_who_reads(original: Any) -> Any:
+    @functools.wraps(original)
+    def execute(self: Any, **named: Any) -> Any:
+        try:
+            result = original(self, **named)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # `doit list | head`: who reads has seen enough. Nothing is left to be flushed at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        return result
 
     return execute
 

@@ -144,6 +144,12 @@ def test_list_and_info_tell_what_stands(built: Checkout) -> None:
     assert "bottom is a toy" in info and "up-to-date" in info
 
 
+def test_a_list_that_is_not_read_to_its_end_is_no_error(toy: Checkout) -> None:
+    command = ["sh", "-c", '("$@" && echo fine >&2) | true', "sh", *doit("list", "--all")]
+    done = toy.run(command)
+    assert "fine" in done.said and "Traceback" not in done.said, done
+
+
 def test_every_task_is_among_the_names_to_choose_from(toy: Checkout) -> None:
     names = toy.doit("list", "--all", "--quiet").said.split()
     assert {"image", "pkg", "pkg:top"} <= {*names}
