@@ -64,6 +64,11 @@ def folder(name: str) -> Path:
     return path
 
 
+def source(sha256: str) -> Path:
+    """Where the verified source `sha256` lies or will lie."""
+    return root() / "sources" / sha256
+
+
 def sync(path: Path) -> None:
     """Make what was renamed in the folder `path` last, whatever happens to the power."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)

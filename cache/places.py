@@ -12,9 +12,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
+from cache import apt
 from cache.apt import Archive
 from plan.errors import BuildError
 
@@ -72,6 +74,13 @@ def mirror_archives(mirror: str) -> tuple[Archive, ...]:
         )
     url = mirror.rstrip("/")
     return (Archive(url, security=False), Archive(f"{url}-security", security=True))
+
+
+def known_archives(mirror: str, apt_root: Path = Path("/")) -> tuple[Archive, ...]:
+    """The archives to ask, in order: those of the setting `mirror`, then those of apt's
+    configuration below `apt_root`. Raises BuildError when `mirror` is no URL.
+    """
+    return (*mirror_archives(mirror), *apt.archives(apt_root))
 
 
 def resolve(

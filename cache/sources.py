@@ -18,9 +18,9 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cache import apt, download, paths, wheels
+from cache import download, paths, wheels
 from cache.partial import Partial, disk_error, locked
-from cache.places import Candidate, PlaceFailed, mirror_archives, resolve
+from cache.places import Candidate, PlaceFailed, known_archives, resolve
 from cache.progress import Progress, Silent
 from cache.web import Web
 from plan.errors import BuildError
@@ -50,7 +50,7 @@ class FetchFailed(BuildError):
 
 def cached(source: Source) -> Path | None:
     """The source's file if the cache has it in the right size, without reading it."""
-    path = paths.root() / "sources" / source.sha256
+    path = paths.source(source.sha256)
     try:
         return path if path.stat().st_size == source.size or not source.size else None
     except OSError:
@@ -88,7 +88,7 @@ def fetch(
             hint="run once without offline=1",
         )
     if missing:
-        archives = (*mirror_archives(mirror), *apt.archives(apt_root))
+        archives = known_archives(mirror, apt_root)
         resolved = [
             (source, resolve(source.places, archives=archives, snapshot=snapshot))
             for source in missing
@@ -96,8 +96,7 @@ def fetch(
         reasons = _Run(web or Web(), progress or Silent()).all(resolved, jobs)
         if reasons:
             raise FetchFailed([s for s in missing if s.sha256 in reasons], reasons)
-    folder = paths.root() / "sources"
-    return {sha256: folder / sha256 for sha256 in wanted}
+    return {sha256: paths.source(sha256) for sha256 in wanted}
 
 
 def _title(source: Source) -> str:
@@ -107,7 +106,7 @@ def _title(source: Source) -> str:
 
 def _present(source: Source, *, verify: bool) -> bool:
     """Whether the cache has the source; a damaged file is removed."""
-    path = paths.root() / "sources" / source.sha256
+    path = paths.source(source.sha256)
     try:
         with path.open("rb") as file:
             state = os.fstat(file.fileno())

@@ -20,7 +20,7 @@ from typing import Any
 
 from plan import graph, styles, toolchain
 from plan.errors import BuildError, nearest
-from plan.model import SYSROOT_FROM_SEED, Initramfs, Recipe, Step
+from plan.model import SYSROOT_FROM_SEED, Initramfs, Recipe, Source, Step
 from plan.recipes import load_recipes
 from plan.toolchain import Architecture
 from plan.yamlfile import Table, load
@@ -54,6 +54,12 @@ class Plan:
     def digest(self) -> str:
         """sha256 of the canonical JSON of all steps."""
         return sha256_of([literal(step) for step in self.steps.values()])
+
+    @property
+    def sources(self) -> list[Source]:
+        """The sources of all steps, each once, in the order of the steps."""
+        found = {each.sha256: each for step in self.steps.values() for each in step.sources}
+        return list(found.values())
 
     def as_json(self, seed: Mapping[str, Any]) -> str:
         """The text of plan.json; `seed` describes the seed as it was really used."""

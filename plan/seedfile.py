@@ -18,13 +18,13 @@ from pathlib import Path, PurePosixPath
 
 from plan.errors import BuildError
 from plan.model import Source
+from plan.recipes import SHA256
 from plan.yamlfile import Table, load
 
 # Debian policy, 5.6.1 and 5.6.12.
 PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+\Z")
 VERSION = re.compile(r"[A-Za-z0-9.+~:-]+\Z")
 POOL_PATH = re.compile(r"pool/[A-Za-z0-9.+~_:%/-]+\.deb\Z")
-SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 SNAPSHOT = re.compile(r"\d{8}T\d{6}Z\Z")
 
 

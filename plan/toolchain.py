@@ -52,10 +52,15 @@ def load_architecture(data: Path, name: str) -> Architecture:
     return Architecture(name=name, **table)
 
 
+def search_path(compiler: Compiler) -> str:
+    """PATH in a build root that keeps its compiler there."""
+    return f"{compiler.programs}:/usr/bin:/bin:/usr/sbin:/sbin"
+
+
 def environment(arch: Architecture, compiler: Compiler) -> dict[str, str]:
     """The environment of every step. Nothing of the host's is in it."""
     return {
-        "PATH": f"{compiler.programs}:/usr/bin:/bin:/usr/sbin:/sbin",
+        "PATH": search_path(compiler),
         "HOME": "/tmp",
         "TMPDIR": "/tmp",
         "TZ": "UTC",

@@ -25,11 +25,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from plan.errors import BuildError
+from plan.toolchain import SOURCE_DATE_EPOCH
 from rootfs.globs import compiled
 from rootfs.tarstream import BLOCK, Damaged, Member, Readable, Stream, members
 
-# Folders that no member names get this time instead of the present: SOURCE_DATE_EPOCH of steps.
-UNNAMED_FOLDER_TIME = 1735689600
 _LATEST = 1 << 33  # beyond it some file systems cannot go; an honest mtime never does
 _DEFAULT_LIMIT = 64 << 30
 _PATH_MAX = 4096  # limits.h of Linux
@@ -192,7 +191,7 @@ class _Writer:
         for path in reversed(unseen):
             try:
                 os.mkdir(self._into + path)
-                self._folders[path] = (0o755, UNNAMED_FOLDER_TIME)
+                self._folders[path] = (0o755, SOURCE_DATE_EPOCH)  # no member has named it yet
             except FileExistsError:
                 if not stat.S_ISDIR(os.lstat(self._into + path).st_mode):
                     shown = os.fsdecode(path)

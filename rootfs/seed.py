@@ -18,7 +18,8 @@ from pathlib import Path, PurePosixPath
 
 from plan.errors import BuildError
 from plan.seedfile import DebianSeed
-from rootfs.archive import UNNAMED_FOLDER_TIME, unpack
+from plan.toolchain import SOURCE_DATE_EPOCH
+from rootfs.archive import unpack
 from rootfs.deb import USR_MERGED, unpack_deb
 
 # What is mounted over, or filled, by whoever enters the root.
@@ -205,7 +206,7 @@ def _settle(root: Path) -> None:
     for above, folders, files in os.walk(root, topdown=False):
         for name in files:
             path = Path(above, name)
-            if path.lstat().st_mtime > UNNAMED_FOLDER_TIME:
+            if path.lstat().st_mtime > SOURCE_DATE_EPOCH:
                 _stamp(path)
         for name in folders:
             _stamp(Path(above, name))
@@ -213,4 +214,4 @@ def _settle(root: Path) -> None:
 
 
 def _stamp(path: Path) -> None:
-    os.utime(path, (UNNAMED_FOLDER_TIME,) * 2, follow_symlinks=False)
+    os.utime(path, (SOURCE_DATE_EPOCH,) * 2, follow_symlinks=False)

@@ -195,7 +195,9 @@ def tree_of(project: Project, name: str) -> Path:
     """The unpacked artifact of the package `name`; unpacked now if it was not yet."""
     from rootfs.archive import unpack
 
-    artifact = artifacts(project)[name]
+    stamp = Builder(project, project.plan.steps[name]).stamp()
+    assert stamp, "doit runs a task after its dependencies"
+    artifact = stamp["artifact"]
     tree = project.store.tree(artifact)
     with _unpacking.setdefault(tree, threading.Lock()):
         if not tree.exists():

@@ -116,17 +116,14 @@ def _sysroot_inputs() -> Mapping[str, Any]:
 def _write_sysroot(out: Path) -> None:
     from rootfs.sysroot import write_sysroot
 
-    steps = project.plan.steps.values()
-    sources = {source.sha256: source for step in steps for source in step.sources}
+    sources = project.plan.sources if project.settings.sources else []
     write_sysroot(
         out,
         layers=[tree_of(project, name) for name in project.plan.steps],
         leave=project.plan.set.leave,
         own=own_files(),
         plan=plan_json(),
-        sources=[project.fetched(source) for source in sources.values()]
-        if project.settings.sources
-        else [],
+        sources=[project.fetched(source) for source in sources],
     )
 
 

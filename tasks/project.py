@@ -62,7 +62,7 @@ class Project:
 
         if cached(source) is None:
             fetch_now([source])
-        return paths.root() / "sources" / source.sha256
+        return paths.source(source.sha256)
 
     @cached_property
     def overlay(self) -> bool:

@@ -57,22 +57,18 @@ def _make() -> None:
     project.require("fetch")
     seed = project.seed
     if not seed.tree.exists():
-        seed.make(
-            {source.sha256: paths.root() / "sources" / source.sha256 for source in seed.sources}
-        )
+        seed.make({source.sha256: paths.source(source.sha256) for source in seed.sources})
     say(f"seed {seed.name} {seed.identity[:12]} is ready")
 
 
 def _lock() -> None:
-    from cache import apt
-    from cache.places import mirror_archives
+    from cache.places import known_archives
     from cache.seedlock import lock
     from rootfs.files import replacing
 
     settings = project.settings
     authored = project.data / "seeds" / f"debian-{settings.arch}.yaml"
-    archives = (*mirror_archives(settings.mirror or ""), *apt.archives())
-    text = lock(authored, [archive.url for archive in archives])
+    text = lock(authored, [archive.url for archive in known_archives(settings.mirror or "")])
     path = authored.with_suffix(".lock.yaml")
     before = path.read_text() if path.exists() else ""
     with replacing(path) as file:

@@ -126,12 +126,11 @@ class DebianRoot(Seed):
 
     def replace(self, missing: Collection[str], *, mirror: str, strict: bool) -> tuple[Drift, ...]:
         """Take the successors of the packages whose sha256 are `missing`, and record that."""
-        from cache import apt
-        from cache.places import mirror_archives
+        from cache.places import known_archives
         from cache.seedlock import replace_missing, seed_index
 
-        archives = (*mirror_archives(mirror), *apt.archives())
-        _, index = seed_index(self.authored, [archive.url for archive in archives])
+        urls = [archive.url for archive in known_archives(mirror)]
+        _, index = seed_index(self.authored, urls)
         _, drifts = replace_missing(self.debs, missing, index, strict=strict)
         known = {each["name"]: each for each in self.drift}
         known |= {drift.name: asdict(drift) for drift in drifts}

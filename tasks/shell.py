@@ -79,8 +79,8 @@ def _plain(layers: list[Path], folder: Path) -> Sandbox:
     for name in ("proc", "dev", "tmp", "root"):
         (points / name).mkdir(parents=True)
     root = composer.readonly("/", [*layers, points])
-    programs = f"{toolchain.DEBIAN.programs}:/usr/bin:/bin:/usr/sbin:/sbin"
-    environment = {"PATH": programs, "HOME": "/root", "TERM": "linux"}
+    path = toolchain.search_path(toolchain.DEBIAN)
+    environment = {"PATH": path, "HOME": "/root", "TERM": "linux"}
     return Sandbox(folder, root, [scratch("/tmp"), scratch("/root")], environment)
 
 

@@ -39,8 +39,7 @@ def task_fetch() -> Iterator[Task]:
 
 
 def _all() -> list[Source]:
-    found = {s.sha256: s for step in project.plan.steps.values() for s in step.sources}
-    return [*found.values(), *project.seed.sources]
+    return [*project.plan.sources, *project.seed.sources]
 
 
 def _have(sources: Sequence[Source]) -> bool:

@@ -21,7 +21,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plan.errors import BuildError
-from rootfs.archive import UNNAMED_FOLDER_TIME, unpack
+from plan.toolchain import SOURCE_DATE_EPOCH
+from rootfs.archive import unpack
 from tests.rootfs.tools import quick, tool
 
 WHEN = 1_600_000_000
@@ -184,7 +185,7 @@ def test_modes_and_times(tmp_path: Path) -> None:
     assert [mode(n) for n in ("su", "dark", "tmp", "shut")] == [0o755, 0o400, 0o1777, 0o755]
     assert [os.lstat(into / n).st_mtime for n in ("deep/down/file", "deep/down/t")] == [1, 0]
     assert os.lstat(into / "shut").st_mtime == WHEN
-    assert os.lstat(into / "deep/down").st_mtime == UNNAMED_FOLDER_TIME
+    assert os.lstat(into / "deep/down").st_mtime == SOURCE_DATE_EPOCH
     unpack(archive_of(tmp_path, *entries), tmp_path / "kept", keep_setuid=True)
     assert stat.S_IMODE(os.lstat(tmp_path / "kept/su").st_mode) == 0o6755
 

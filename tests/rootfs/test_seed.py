@@ -12,7 +12,7 @@ import pytest
 
 from plan.errors import BuildError
 from plan.seedfile import DebianSeed
-from rootfs.archive import UNNAMED_FOLDER_TIME
+from plan.toolchain import SOURCE_DATE_EPOCH
 from rootfs.seed import inside, make_alpine, make_from_path, make_seed
 from tests.rootfs.debs import WHEN, deb_of, tar_of
 
@@ -67,8 +67,8 @@ def test_a_seed_has_what_the_scripts_would_have_made(tmp_path: Path) -> None:
     assert stat.S_IMODE((into / "tmp").stat().st_mode) == 0o1777
     assert stat.S_IMODE((into / "var/tmp").stat().st_mode) == 0o1777
     assert (into / "usr/bin/busybox").stat().st_mtime == WHEN
-    assert (into / "usr/bin").stat().st_mtime == UNNAMED_FOLDER_TIME
-    assert (into / "etc/passwd").stat().st_mtime == UNNAMED_FOLDER_TIME
+    assert (into / "usr/bin").stat().st_mtime == SOURCE_DATE_EPOCH
+    assert (into / "etc/passwd").stat().st_mtime == SOURCE_DATE_EPOCH
     assert not list(tmp_path.glob("*.ran"))
 
 
