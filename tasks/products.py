@@ -9,6 +9,7 @@ made from is kept in `work/stamps/products/`.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -109,7 +110,10 @@ def _sysroot_inputs() -> Mapping[str, Any]:
         "leave": project.plan.set.leave,
         "plan": plan_json(),
         "sources": project.settings.sources,
-        "project": {name: sha256_of(text.decode("latin-1")) for name, text, _ in own_files()},
+        "project": [
+            [name, hashlib.sha256(content).hexdigest(), executable]
+            for name, content, executable in own_files()
+        ],
     }
 
 

@@ -160,6 +160,9 @@ def test_what_the_products_are_made_of_reaches_them(built: Checkout) -> None:
     # A reason is in the project that the tarball carries, and nowhere in the image.
     assert "image is up to date" in built.doit("image").said
     assert "sysroot is up to date" not in built.doit("sysroot").said
+    # The tarball has this project's files with their execute bit: that counts as content.
+    (built.root / "dodo.py").chmod(0o755)
+    assert "sysroot is up to date" not in built.doit("sysroot").said
 
 
 # --- reproducible ------------------------------------------------------------------------------
