@@ -118,6 +118,8 @@ def test_about_prints_the_truth(image: Path, checkout: Path, doit: Run) -> None:
     assert "booted by EFI" in shown
     assert f"kernel  {made['linux'].version}" in shown
     assert all(package["artifact"][:16] in shown for package in told["packages"])
+    first = doit("boot", "run=about | head -1").stdout
+    assert first == shown.splitlines(keepends=True)[0]
 
 
 def test_a_command_in_the_guest_gives_its_output_and_status(image: Path, doit: Run) -> None:

@@ -59,4 +59,6 @@ rescue error : JSON::ParseException
   exit 1
 end
 
+# Crystal ignores the signal; `about | head` shall end about as it ends every other tool.
+Signal::PIPE.reset
 main(ARGV)
