@@ -39,8 +39,13 @@ class Recipe:
     why: str
     sources: tuple[Source, ...]
     depends: tuple[str, ...]
+    """What is linked against or otherwise read from /sysroot."""
+    tools: tuple[str, ...]
+    """What runs during the build, beyond what its style and every build uses."""
     style: str
     directory: str
+    target: str
+    """What of a CMake project is built and installed: a distribution, or "" for all."""
     options: tuple[str, ...]
     environment: tuple[tuple[str, str], ...]
     before: str
@@ -80,8 +85,9 @@ class Addition:
 class Step:
     """One package in one phase: all that its output can depend on, but for its dependencies' bytes.
 
-    Those come in by `rootfs.step.step_id`, when the artifacts of `depends` are known. `depends`
-    is the transitive closure, in build order: bottom layer first.
+    Those come in by `plan.identity.step_id`, when the artifacts of `depends` are known. `depends`
+    is the transitive closure, in build order: bottom layer first. `tools` are the packages of the
+    phase before that the build root is composed of, in the same order; none where it is the seed.
     """
 
     name: str
@@ -90,8 +96,14 @@ class Step:
     sources: tuple[Source, ...]
     files: tuple[tuple[str, str], ...]
     depends: tuple[str, ...]
+    tools: tuple[str, ...]
     environment: tuple[tuple[str, str], ...]
     commands: tuple[Command, ...]
     remove: tuple[str, ...]
     additions: tuple[Addition, ...]
     initramfs: Initramfs | None = None
+
+    @property
+    def task(self) -> str:
+        """Its name among doit's tasks: "rootfs-from-sysroot:zlib"."""
+        return f"{self.phase}:{self.name}"

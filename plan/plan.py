@@ -1,8 +1,12 @@
 """The plan: from recipes, a set and an architecture to the ordered list of literal steps.
 
-    plan/sets.yaml ──▶ packages ─┐
-    plan/recipes/*.yaml ─────────┼─order─▶ steps ──▶ plan.json, digest
-    plan/architectures.yaml ─────┘
+    plan/sets.yaml ──▶ packages ─────────────────────┐
+    plan/recipes/*.yaml ─────────────────────────────┼─order─▶ steps ──▶ plan.json, digest
+    plan/toolbox.yaml ──▶ what builds them, before ──┤
+    plan/architectures.yaml ─────────────────────────┘
+
+A set whose product is the first phase's is built by the seed. One whose product is the second
+phase's is built by tools that the first phase makes: what they are follows from the recipes.
 
 The plan is data: running it needs nothing that is not in it. Its digest covers all steps, and
 nothing that cannot reach an output (comments, the `why` of a recipe, the number of processes).
@@ -20,9 +24,17 @@ from typing import Any
 
 from plan import graph, styles, toolchain
 from plan.errors import BuildError, nearest
-from plan.model import SYSROOT_FROM_SEED, Initramfs, Recipe, Source, Step
-from plan.recipes import load_recipes
-from plan.toolchain import Architecture
+from plan.model import (
+    PHASES,
+    ROOTFS_FROM_SYSROOT,
+    SYSROOT_FROM_SEED,
+    Initramfs,
+    Recipe,
+    Source,
+    Step,
+)
+from plan.recipes import STYLES, load_recipes
+from plan.toolchain import Architecture, Compiler
 from plan.yamlfile import Table, load
 
 SET_KEYS = {"phase": str, "packages": list, "leave": list, "initramfs": dict}
@@ -47,18 +59,34 @@ class Plan:
     set: Set
     arch: Architecture
     recipes: Mapping[str, Recipe]
-    steps: Mapping[str, Step]
-    """By package name, in build order."""
+    phases: Mapping[str, Mapping[str, Step]]
+    """By phase and by package name, in build order."""
+
+    @property
+    def steps(self) -> list[Step]:
+        """All steps of all phases, in build order."""
+        return [step for phase in self.phases.values() for step in phase.values()]
+
+    @property
+    def product(self) -> Mapping[str, Step]:
+        """The steps that give what the set is for, by package name."""
+        return self.phases[self.set.phase]
+
+    def before(self, step: Step) -> list[Step]:
+        """The steps that have to stand before `step`: its tools, then its dependencies."""
+        tools = self.phases[SYSROOT_FROM_SEED] if step.tools else {}
+        own = self.phases[step.phase]
+        return [*(tools[name] for name in step.tools), *(own[name] for name in step.depends)]
 
     @cached_property
     def digest(self) -> str:
         """sha256 of the canonical JSON of all steps."""
-        return sha256_of([literal(step) for step in self.steps.values()])
+        return sha256_of([literal(step) for step in self.steps])
 
     @property
     def sources(self) -> list[Source]:
         """The sources of all steps, each once, in the order of the steps."""
-        found = {each.sha256: each for step in self.steps.values() for each in step.sources}
+        found = {each.sha256: each for step in self.steps for each in step.sources}
         return list(found.values())
 
     def as_json(self, seed: Mapping[str, Any]) -> str:
@@ -69,7 +97,7 @@ class Plan:
             "arch": self.arch.name,
             "seed": seed,
             "digest": self.digest,
-            "steps": [asdict(step) for step in self.steps.values()],
+            "steps": [asdict(step) for step in self.steps],
         }
         return json.dumps(content, indent=1) + "\n"
 
@@ -90,18 +118,42 @@ def sha256_of(value: Any) -> str:
     return hashlib.sha256(canonical(value)).hexdigest()
 
 
-def make_plan(data: Path, *, set_name: str, arch_name: str) -> Plan:
+def make_plan(
+    data: Path, *, set_name: str, arch_name: str, seed: Compiler = toolchain.DEBIAN
+) -> Plan:
     """The plan of the set `set_name` for `arch_name`, from the folder `plan/` at `data`.
 
-    Raises BuildError for whatever is wrong in the authored files.
+    `seed` says where the seed keeps its compiler. One that is a system of ours needs no first
+    phase: it is what that phase would give. Raises BuildError for what is wrong in the files.
     """
     recipes = load_recipes(data / "recipes")
     arch = toolchain.load_architecture(data / "architectures.yaml", arch_name)
     chosen = load_set(data / "sets.yaml", set_name, recipes)
     depends = {name: recipe.depends for name, recipe in recipes.items()}
-    names = graph.order(chosen.packages, depends)
-    steps = {name: _step(recipes[name], depends, chosen, arch) for name in names}
-    return Plan(chosen, arch, recipes, steps)
+    wanted = graph.order(chosen.packages, depends)
+    if chosen.phase == SYSROOT_FROM_SEED or seed == toolchain.OWN:
+        make = _Maker(recipes, depends, arch, chosen.phase, chosen.initramfs, seed, {})
+        return Plan(chosen, arch, recipes, {chosen.phase: make.steps(wanted)})
+    tools = load_tools(data / "toolbox.yaml", recipes)
+    built_first = graph.order((tool for name in wanted for tool in tools[name]), depends)
+    own = toolchain.OWN
+    first = _Maker(recipes, depends, arch, SYSROOT_FROM_SEED, None, seed, {})
+    second = _Maker(recipes, depends, arch, ROOTFS_FROM_SYSROOT, chosen.initramfs, own, tools)
+    phases = (first.steps(built_first), second.steps(wanted))
+    return Plan(chosen, arch, recipes, dict(zip(PHASES, phases, strict=True)))
+
+
+def load_tools(path: Path, recipes: Mapping[str, Recipe]) -> dict[str, tuple[str, ...]]:
+    """What runs in the build of each recipe: by plan/toolbox.yaml, its style and itself."""
+    table = load(path, shown_as="plan/toolbox.yaml")
+    table.expect(dict.fromkeys(("every", *STYLES), list), ("every",))
+    for key in table:
+        _check_packages(table, key, recipes)
+    every = table.texts("every")
+    return {
+        name: (*every, *table.texts(recipe.style), *recipe.tools)
+        for name, recipe in recipes.items()
+    }
 
 
 def load_set(path: Path, name: str, recipes: Mapping[str, Recipe]) -> Set:
@@ -113,40 +165,57 @@ def load_set(path: Path, name: str, recipes: Mapping[str, Recipe]) -> Set:
     table.expect(SET_KEYS, SET_KEYS)
     inside: Table = table["initramfs"]
     inside.expect({"packages": list, "leave": list}, ("packages",))
-    _check_packages(table, table.texts("packages"), recipes)
-    _check_packages(inside, inside.texts("packages"), recipes)
+    if table["phase"] not in PHASES:
+        raise BuildError(
+            f"there is no phase {table['phase']!r}",
+            where=table.where("phase"),
+            hint=nearest(table["phase"], PHASES),
+        )
+    _check_packages(table, "packages", recipes)
+    _check_packages(inside, "packages", recipes)
     initramfs = Initramfs(inside.texts("packages"), inside.texts("leave"))
     return Set(name, table["phase"], table.texts("packages"), table.texts("leave"), initramfs)
 
 
-def _check_packages(table: Table, names: Sequence[str], recipes: Mapping[str, Recipe]) -> None:
-    for name in names:
+def _check_packages(table: Table, key: str, recipes: Mapping[str, Recipe]) -> None:
+    for name in table.texts(key):
         if name not in recipes:
             raise BuildError(
-                f"there is no recipe {name!r}",
-                where=table.where("packages"),
-                hint=nearest(name, recipes),
+                f"there is no recipe {name!r}", where=table.where(key), hint=nearest(name, recipes)
             )
 
 
-def _step(
-    recipe: Recipe, depends: Mapping[str, Sequence[str]], chosen: Set, arch: Architecture
-) -> Step:
-    # The kernel carries the initramfs inside, so its step depends on all that goes into it.
-    initramfs = chosen.initramfs if recipe.name == "kernel" else None
-    packed = initramfs.packages if initramfs else ()
-    compiler = toolchain.DEBIAN
-    environment = toolchain.environment(arch, compiler) | dict(recipe.environment)
-    return Step(
-        name=recipe.name,
-        phase=SYSROOT_FROM_SEED,
-        version=recipe.version,
-        sources=recipe.sources,
-        files=recipe.files,
-        depends=tuple(graph.order((*recipe.depends, *packed), depends)),
-        environment=tuple(sorted(environment.items())),
-        commands=styles.commands(recipe, arch.triple),
-        remove=(*styles.ALWAYS_REMOVED, *recipe.remove),
-        additions=toolchain.additions(arch, compiler),
-        initramfs=initramfs,
-    )
+@dataclass(frozen=True)
+class _Maker:
+    """Turns recipes into the steps of one phase."""
+
+    recipes: Mapping[str, Recipe]
+    depends: Mapping[str, Sequence[str]]
+    arch: Architecture
+    phase: str
+    initramfs: Initramfs | None
+    compiler: Compiler
+    tools: Mapping[str, Sequence[str]]
+
+    def steps(self, names: Sequence[str]) -> dict[str, Step]:
+        return {name: self._step(self.recipes[name]) for name in names}
+
+    def _step(self, recipe: Recipe) -> Step:
+        # The kernel carries the initramfs inside, so its step depends on all that goes into it.
+        initramfs = self.initramfs if recipe.name == "kernel" else None
+        packed = initramfs.packages if initramfs else ()
+        environment = toolchain.environment(self.arch, self.compiler) | dict(recipe.environment)
+        return Step(
+            name=recipe.name,
+            phase=self.phase,
+            version=recipe.version,
+            sources=recipe.sources,
+            files=recipe.files,
+            depends=tuple(graph.order((*recipe.depends, *packed), self.depends)),
+            tools=tuple(graph.order(self.tools.get(recipe.name, ()), self.depends)),
+            environment=tuple(sorted(environment.items())),
+            commands=styles.commands(recipe, self.arch.triple),
+            remove=(*styles.ALWAYS_REMOVED, *recipe.remove),
+            additions=toolchain.additions(self.arch, self.compiler),
+            initramfs=initramfs,
+        )

@@ -26,8 +26,10 @@ KEYS = {
     "sources": list,
     "from": str,
     "depends": list,
+    "tools": list,
     "style": str,
     "directory": str,
+    "target": str,
     "options": list,
     "environment": dict,
     "before": str,
@@ -51,14 +53,22 @@ def load_recipes(folder: Path) -> dict[str, Recipe]:
         tables[path.stem] = table
     recipes = {name: _recipe(table, tables, folder / name) for name, table in tables.items()}
     for name, table in tables.items():
-        for dependency in recipes[name].depends:
-            if dependency not in recipes:
-                raise BuildError(
-                    f"depends on {dependency!r}, for which there is no recipe",
-                    where=table.where("depends"),
-                    hint=nearest(dependency, recipes),
-                )
+        _check_names(table, "depends", recipes[name].depends, recipes)
+        _check_names(table, "tools", recipes[name].tools, recipes)
     return recipes
+
+
+def _check_names(
+    table: Table, key: str, names: tuple[str, ...], recipes: dict[str, Recipe]
+) -> None:
+    verb = {"depends": "depends on", "tools": "is built by"}[key]
+    for name in names:
+        if name not in recipes:
+            raise BuildError(
+                f"{verb} {name!r}, for which there is no recipe",
+                where=table.where(key),
+                hint=nearest(name, recipes),
+            )
 
 
 def _check_shape(table: Table, stem: str) -> None:
@@ -80,6 +90,8 @@ def _check_shape(table: Table, stem: str) -> None:
         )
     if "sources" in table and "from" in table:
         raise BuildError("a recipe has either 'sources' or 'from'", where=table.where("from"))
+    if "target" in table and table["style"] != "cmake":
+        raise BuildError("'target' goes with style cmake", where=table.where("target"))
     directory = table.get("directory", ".")
     if directory.startswith("/") or ".." in directory.split("/"):
         raise BuildError("'directory' must lie inside the source", where=table.where("directory"))
@@ -97,8 +109,10 @@ def _recipe(table: Table, tables: dict[str, Table], folder: Path) -> Recipe:
         why=table["why"],
         sources=_sources(table, tables),
         depends=table.texts("depends"),
+        tools=table.texts("tools"),
         style=table["style"],
         directory=table.get("directory", "."),
+        target=table.get("target", ""),
         options=table.texts("options"),
         environment=tuple(environment.items()),
         before=table.get("before", ""),

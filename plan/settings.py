@@ -18,7 +18,7 @@ from plan.errors import BuildError, nearest
 from plan.yamlfile import load
 
 ARCHITECTURES = ("aarch64", "x86_64")
-SETS = ("base",)
+SETS = ("base", "full")
 SEEDS = ("alpine", "debian")
 
 

@@ -15,6 +15,8 @@ from plan.model import Command, Recipe
 
 SOURCE, BUILD, DEST = "/source", "/build", "/dest"
 
+BY_NINJA = ("cmake", "--build", BUILD)
+
 # What no image needs: documents for people belong to the sources, which are shipped, and libtool's
 # archives only make later links depend on paths.
 ALWAYS_REMOVED = (
@@ -85,9 +87,24 @@ def _cmake(recipe: Recipe, target: str) -> list[Command]:
             ),
             BUILD,
         ),
-        Command(("cmake", "--build", BUILD), BUILD),
-        Command(("cmake", "--install", BUILD), BUILD),
+        *_ninja(recipe.target),
     ]
+
+
+def _ninja(target: str) -> list[Command]:
+    if not target:
+        return [Command(BY_NINJA, BUILD), Command(("cmake", "--install", BUILD), BUILD)]
+    targets = (target, f"install-{target}")
+    return [Command((*BY_NINJA, "--target", each), BUILD) for each in targets]
+
+
+def resumable(command: Command) -> bool:
+    """Whether `command` goes on where it was when it was interrupted.
+
+    Ninja does: what it has not logged as finished, it makes again, and what it makes does not
+    depend on what was there before.
+    """
+    return command.argv[: len(BY_NINJA)] == BY_NINJA
 
 
 def _make(recipe: Recipe, target: str) -> list[Command]:

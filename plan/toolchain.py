@@ -36,13 +36,18 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Compiler:
-    """Where a build root keeps its clang: folder of the programs, folder of clang's own headers."""
+    """Where a build root keeps its clang: folder of the programs, folder of clang's own headers.
+
+    `foreign`: the root has another C library than ours, so what is compiled needs our loader there.
+    """
 
     programs: str
     headers: str
+    foreign: bool
 
 
-DEBIAN = Compiler("/usr/lib/llvm-19/bin", "/usr/lib/llvm-19/lib/clang/19/include")
+DEBIAN = Compiler("/usr/lib/llvm-19/bin", "/usr/lib/llvm-19/lib/clang/19/include", foreign=True)
+OWN = Compiler("/usr/bin", "/usr/lib/clang/19/include", foreign=False)
 
 
 def load_architecture(data: Path, name: str) -> Architecture:
@@ -54,7 +59,7 @@ def load_architecture(data: Path, name: str) -> Architecture:
 
 def search_path(compiler: Compiler) -> str:
     """PATH in a build root that keeps its compiler there."""
-    return f"{compiler.programs}:/usr/bin:/bin:/usr/sbin:/sbin"
+    return ":".join(dict.fromkeys((compiler.programs, "/usr/bin", "/bin", "/usr/sbin", "/sbin")))
 
 
 def environment(arch: Architecture, compiler: Compiler) -> dict[str, str]:
@@ -74,6 +79,12 @@ def environment(arch: Architecture, compiler: Compiler) -> dict[str, str]:
         "CC": "clang --config=/toolchain/target.cfg",
         "CXX": "clang++ --config=/toolchain/target++.cfg",
         "HOSTCC": "clang",
+        "HOSTCXX": "clang++",
+        "CC_FOR_BUILD": "clang",
+        # In both phases alike: what is to be found, a recipe names.
+        "PKG_CONFIG": "false",
+        "PYTHONHASHSEED": "0",
+        "PYTHONDONTWRITEBYTECODE": "1",
         "LD": "ld.lld",
         "AR": "llvm-ar",
         "RANLIB": "llvm-ranlib",
@@ -87,15 +98,18 @@ def environment(arch: Architecture, compiler: Compiler) -> dict[str, str]:
 
 def additions(arch: Architecture, compiler: Compiler) -> tuple[Addition, ...]:
     """The files and links laid over the build root of every step."""
+    loader = (
+        # What configure scripts and builds compile for the target runs here at once.
+        Addition(f"/usr/lib/{arch.loader}", "/sysroot/usr/lib/libc.so", link=True),
+        Addition(f"/etc/{arch.loader.removesuffix('.so.1')}.path", "/sysroot/usr/lib\n"),
+    )
     return (
         Addition("/toolchain/target.cfg", _clang_configuration(arch)),
         Addition("/toolchain/target++.cfg", CXX_CONFIGURATION),
         Addition("/toolchain/target.cmake", _cmake_toolchain(arch)),
         Addition("/toolchain/resource/include", compiler.headers, link=True),
         Addition("/toolchain/resource/lib", "/sysroot/usr/lib/clang/19/lib", link=True),
-        # What configure scripts and builds compile for the target runs here at once.
-        Addition(f"/usr/lib/{arch.loader}", "/sysroot/usr/lib/libc.so", link=True),
-        Addition(f"/etc/{arch.loader.removesuffix('.so.1')}.path", "/sysroot/usr/lib\n"),
+        *(loader if compiler.foreign else ()),
     )
 
 
@@ -117,6 +131,8 @@ def _clang_configuration(arch: Architecture) -> str:
 def _cmake_toolchain(arch: Architecture) -> str:
     lines = [
         "set(CMAKE_SYSTEM_NAME Linux)",
+        # What is compiled runs at once, so no project needs tools of its own for the build.
+        "set(CMAKE_CROSSCOMPILING OFF)",
         f"set(CMAKE_SYSTEM_PROCESSOR {arch.name})",
         "set(CMAKE_SYSROOT /sysroot)",
         "set(CMAKE_AR llvm-ar)",

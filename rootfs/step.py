@@ -34,7 +34,8 @@ LOG_TAIL = 15
 class Inputs:
     """Where a step's inputs lie on this machine. Trees are unpacked folders."""
 
-    build_root: Path
+    build_root: Sequence[Path]
+    """The tree of the seed, or those of the tools, bottom first."""
     sysroot: Sequence[Path]
     """The trees of the dependencies, bottom first."""
     source: Path | None
@@ -68,7 +69,7 @@ def prepare(step: Step, inputs: Inputs, folder: Path, *, overlay: bool, jobs: in
     if inputs.recipe is not None:
         mounts.append(bound("/recipe", _copied(step, inputs.recipe, folder / "recipe")))
     mounts += [bound(f"/input/{name}", path) for name, path in sorted(inputs.files.items())]
-    root = composer.readonly("/", [inputs.build_root, skeleton])
+    root = composer.readonly("/", [*inputs.build_root, skeleton])
     return Sandbox(folder, root, mounts, dict(step.environment) | processes(jobs))
 
 
@@ -81,12 +82,16 @@ def processes(jobs: int) -> dict[str, str]:
     }
 
 
-def run_commands(step: Step, place: Sandbox) -> list[Result]:
-    """Run the step's commands. Raises BuildError with the log's end if one fails."""
+def run_commands(step: Step, place: Sandbox, first: int = 0) -> list[Result]:
+    """Run the step's commands from the one numbered `first` on.
+
+    Raises BuildError with the log's end if one fails.
+    """
     log = place.folder / "log"
-    results = enter(place, step.commands, log=log)
+    commands = step.commands[first:]
+    results = enter(place, commands, log=log)
     if results and results[-1].status != 0:
-        raise _failure(step, step.commands[len(results) - 1], results[-1].status, log)
+        raise _failure(step, commands[len(results) - 1], results[-1].status, log)
     return results
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from cache.store import Record
 from plan.errors import BuildError
 from plan.identity import step_id
-from plan.model import Source, Step
+from plan.model import SYSROOT_FROM_SEED, Source, Step
 from plan.plan import sha256_of
 from rootfs.files import fresh_folder, remove_tree, replacing, unfinished
 from tasks.console import say
@@ -61,8 +61,15 @@ class Builder:
         if record is None:
             return False
         self.write_stamp(record)
-        say(f"pkg:{self.step.name:<15} from the store")
+        self.say("from the store")
         return True
+
+    def say(self, text: str) -> None:
+        """One line about this step."""
+        # Where there are two phases, the first is the less expected one.
+        phases = self.project.plan.phases
+        told = f" ({self.step.phase})" if self.step.phase != [*phases][-1] else ""
+        say(f"pkg:{self.step.name:<15} {text}{told}")
 
     def build(self) -> None:
         """Run the step and register what it gave. Raises BuildError if it fails."""
@@ -71,11 +78,11 @@ class Builder:
         assert wanted is not None, "doit runs a task after its dependencies"
         record = self.project.store.find(wanted)
         if record is None or self.forgotten.exists():
-            say(f"pkg:{self.step.name:<15} building {self.step.version}")
+            self.say(f"building {self.step.version}")
             record = self._run(wanted)
             changed = (self.stamp() or {}).get("artifact") != record.artifact
-            say(
-                f"pkg:{self.step.name:<15} built in {record.seconds:.0f} s "
+            self.say(
+                f"built in {record.seconds:.0f} s "
                 f"({record.cpu:.0f} CPU-s, peak {record.memory >> 20} MiB): "
                 f"{record.size / 1e6:.1f} MB {record.artifact[:12]}"
                 + ("" if changed else ", the same bytes as before")
@@ -83,19 +90,27 @@ class Builder:
         self.write_stamp(record)
         self.forgotten.unlink(missing_ok=True)
 
+    def forget(self) -> None:
+        """Make the next run compile it again, from the start, though the store holds it."""
+        from rootfs.resume import unmark
+
+        self.forgotten.parent.mkdir(parents=True, exist_ok=True)
+        self.forgotten.touch()
+        unmark(self.folder)
+
     def step_id(self) -> str | None:
         """The id of the step as things stand, or None while a dependency is missing."""
-        stamps = {
-            name: Builder(self.project, self.project.plan.steps[name]).stamp()
-            for name in self.step.depends
-        }
-        if not all(stamps.values()):
+        project, step = self.project, self.step
+        before = {each.task: Builder(project, each).stamp() for each in project.plan.before(step)}
+        if not all(before.values()):
             return None
+        made = {task: stamp["artifact"] for task, stamp in before.items() if stamp}
+        tools = [[name, made[f"{SYSROOT_FROM_SEED}:{name}"]] for name in step.tools]
         return step_id(
-            self.step,
-            build_root=self.project.seed.identity,
-            artifacts={name: stamp["artifact"] for name, stamp in stamps.items() if stamp},
-            image=describe_image(self.project) if self.step.initramfs else None,
+            step,
+            build_root=sha256_of(tools) if tools else project.seed.identity,
+            artifacts={name: made[f"{step.phase}:{name}"] for name in step.depends},
+            image=describe_image(project) if step.initramfs else None,
         )
 
     def write_stamp(self, record: Record) -> None:
@@ -113,9 +128,10 @@ class Builder:
         files = {source.file: project.fetched(source) for source in step.sources[1:]}
         if step.initramfs:
             files["initramfs.cpio"] = self._initramfs()
+        tools = [project.plan.phases[SYSROOT_FROM_SEED][name] for name in step.tools]
         return Inputs(
-            build_root=project.seed.tree,
-            sysroot=[tree_of(project, name) for name in step.depends],
+            build_root=[tree_of(project, tool) for tool in tools] or [project.seed.tree],
+            sysroot=[tree_of(project, project.plan.phases[step.phase][n]) for n in step.depends],
             source=unpacked(project, step.sources[0]) if step.sources else None,
             recipe=recipe if step.files else None,
             files=files,
@@ -129,10 +145,17 @@ class Builder:
         return prepare(self.step, self.inputs(), self.folder, overlay=overlay, jobs=jobs)
 
     def _run(self, wanted: str) -> Record:
-        from rootfs.step import pack_result, run_commands
+        from rootfs.resume import interrupted_at, mark, resumed
+        from rootfs.step import pack_result, processes, run_commands
 
-        place = self.prepare()
-        results = run_commands(self.step, place)
+        first = interrupted_at(self.step, self.folder, wanted)
+        if first:
+            self.say(f"goes on with its build of before, in {self.folder}")
+            place = resumed(self.folder, processes(self.project.settings.jobs))
+        else:
+            place = self.prepare()
+            mark(self.folder, wanted)
+        results = run_commands(self.step, place, first)
         packed = pack_result(self.step, place, self.project.store.scratch())
         record = Record(
             step=wanted,
@@ -155,7 +178,8 @@ class Builder:
 
         assert self.step.initramfs
         path = self.project.workdir / "initramfs" / f"{self.step.name}.cpio"
-        layers = [tree_of(self.project, name) for name in self.step.initramfs.packages]
+        product = self.project.plan.product
+        layers = [tree_of(self.project, product[name]) for name in self.step.initramfs.packages]
         image = describe_image(self.project)
         with replacing(path) as file:
             write_initramfs(layers, file, leave=self.step.initramfs.leave, image=image)
@@ -164,8 +188,8 @@ class Builder:
 
 
 def artifacts(project: Project) -> dict[str, str]:
-    """The artifact of every step that stands in this work directory."""
-    found = {name: Builder(project, step).stamp() for name, step in project.plan.steps.items()}
+    """The artifacts of the product, by package, as far as they stand in this work directory."""
+    found = {name: Builder(project, step).stamp() for name, step in project.plan.product.items()}
     return {name: stamp["artifact"] for name, stamp in found.items() if stamp}
 
 
@@ -191,17 +215,17 @@ def describe_image(project: Project) -> dict[str, Any]:
     }
 
 
-def tree_of(project: Project, name: str) -> Path:
-    """The unpacked artifact of the package `name`; unpacked now if it was not yet."""
+def tree_of(project: Project, step: Step) -> Path:
+    """The unpacked artifact of `step`; unpacked now if it was not yet."""
     from rootfs.archive import unpack
 
-    stamp = Builder(project, project.plan.steps[name]).stamp()
+    stamp = Builder(project, step).stamp()
     assert stamp, "doit runs a task after its dependencies"
     artifact = stamp["artifact"]
     tree = project.store.tree(artifact)
     with _unpacking.setdefault(tree, threading.Lock()):
         if not tree.exists():
-            project.store.require_intact(artifact, name)
+            project.store.require_intact(artifact, step.name)
             fresh = fresh_folder(unfinished(tree))
             unpack(project.store.artifact(artifact), fresh)
             keep_tree(fresh, tree)

@@ -33,10 +33,10 @@ COMMANDS = ("clean", "forget", "help", "info", "list", "run")
 
 def install() -> None:
     """Wrap doit's methods."""
-    steps = project.plan.steps.values()
-    packages = [f"pkg:{step.name}" for step in steps]
-    sources = [f"fetch:{step.name}" for step in steps if step.sources]
-    known = [*TASKS, *COMMANDS, *packages, *sources]
+    steps = project.plan.steps
+    packages = {name for step in steps for name in (step.task, f"pkg:{step.name}")}
+    sources = {f"fetch:{step.name}" for step in steps if step.sources}
+    known = [*TASKS, *COMMANDS, *project.plan.phases, *packages, *sources]
     Forget._execute = _forgetting(Forget._execute)
     Info._execute = _of_known(Info._execute)
     List._execute = _for_who_reads(List._execute)
@@ -52,7 +52,7 @@ def _forgetting(original: Any) -> Any:
 
         result = original(self, **named)
         names = _forgotten(self, **named)
-        forget(project, [name for name in project.plan.steps if f"pkg:{name}" in names])
+        forget(project, names)
         for name, product in (("image", image), ("sysroot", sysroot)):
             if name in names:
                 product.forget()

@@ -34,7 +34,7 @@ OWN_FILES = (
 
 def task_sysroot() -> dict[str, Any]:
     """the composed tree, with sources, plan and this project, as a reproducible tarball"""
-    return _task(sysroot, list(project.plan.steps))
+    return _task(sysroot, list(project.plan.product))
 
 
 def task_image() -> dict[str, Any]:
@@ -83,7 +83,7 @@ class Product:
 
 def _task(product: Product, packages: list[str]) -> dict[str, Any]:
     return {
-        "task_dep": [f"pkg:{name}" for name in packages],
+        "task_dep": [project.plan.product[name].task for name in packages],
         "uptodate": [standing(product.stands)],
         "actions": [(speaking(product.make),)],
     }
@@ -98,7 +98,7 @@ def _write_image(out: Path) -> None:
 
     write_image(
         out,
-        efi_executable=tree_of(project, "kernel") / "boot" / "kernel.efi",
+        efi_executable=tree_of(project, project.plan.product["kernel"]) / "boot" / "kernel.efi",
         efi_name=project.plan.arch.efi,
         identity=f"{project.settings.set} {project.settings.arch}",
     )
@@ -123,7 +123,7 @@ def _write_sysroot(out: Path) -> None:
     sources = project.plan.sources if project.settings.sources else []
     write_sysroot(
         out,
-        layers=[tree_of(project, name) for name in project.plan.steps],
+        layers=[tree_of(project, step) for step in project.plan.product.values()],
         leave=project.plan.set.leave,
         own=own_files(),
         plan=plan_json(),

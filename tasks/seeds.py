@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cache.store import Store
-from plan import seedfile
+from plan import seedfile, toolchain
 from plan.errors import BuildError
 from plan.model import Source
 from plan.plan import sha256_of
@@ -33,6 +33,9 @@ class Seed(ABC):
 
     def __init__(self, name: str, store: Store) -> None:
         self.name, self.store = name, store
+
+    compiler = toolchain.DEBIAN
+    """Where it keeps its compiler."""
 
     snapshot = ""
     """The moment at which snapshot.debian.org holds all that the project uses."""

@@ -1,21 +1,21 @@
 """shell: a shell where the builds run. The same sandbox, the same paths, the same environment.
 
 doit shell            the seed, the first root
-doit shell sysroot    the composed tree of what is built
-doit shell pkg:NAME   the build of one package: as it failed, or made ready anew
+doit shell sysroot    the composed tree of what the first phase built
+doit shell rootfs     the same of the second
+doit shell pkg:NAME   the build of one package: as it failed, or made ready anew; in the last phase,
+                      unless the phase is named: doit shell sysroot-from-seed:NAME
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from plan import toolchain
 from plan.errors import BuildError, nearest
 from plan.model import Command
-from tasks.builder import Builder, artifacts, tree_of
+from tasks.builder import Builder, tree_of
 from tasks.console import say, speaking
 from tasks.interrupt import terminal_taken
 from tasks.project import project
@@ -54,21 +54,28 @@ def _shell(targets: list[str]) -> None:
 def _place(target: str) -> Sandbox:
     folder = project.workdir / "shell" / target.replace(":", "-")
     if target == "seed":
-        return _plain([project.seed.tree], folder)
-    if target == "sysroot":
-        if artifacts(project).keys() != project.plan.steps.keys():
-            raise BuildError("the sysroot is not built yet", hint="doit pkg")
-        return _plain([tree_of(project, name) for name in project.plan.steps], folder)
-    known = [f"pkg:{name}" for name in project.plan.steps]
-    if target not in known:
+        return _plain([project.seed.tree], folder, project.seed.compiler)
+    composed = {phase.split("-")[0]: phase for phase in project.plan.phases}
+    if target in composed:
+        return _composed(target, composed[target], folder)
+    builds = {f"pkg:{step.name}": step for step in project.plan.steps}
+    builds |= {step.task: step for step in project.plan.steps}
+    if target not in builds:
         raise BuildError(
             f"there is nothing called {target!r} to enter",
-            hint=nearest(target, ["seed", "sysroot", *known]),
+            hint=nearest(target, ["seed", *composed, *builds]),
         )
-    return _build_of(Builder(project, project.plan.steps[target.removeprefix("pkg:")]))
+    return _build_of(Builder(project, builds[target]))
 
 
-def _plain(layers: list[Path], folder: Path) -> Sandbox:
+def _composed(name: str, phase: str, folder: Path) -> Sandbox:
+    steps = project.plan.phases[phase].values()
+    if not all(Builder(project, step).stamp() for step in steps):
+        raise BuildError(f"the {name} is not built yet", hint=f"doit {phase}")
+    return _plain([tree_of(project, step) for step in steps], folder, toolchain.OWN)
+
+
+def _plain(layers: list[Path], folder: Path, compiler: toolchain.Compiler) -> Sandbox:
     """The composed `layers` as a root, with scratch places and nothing else."""
     from rootfs.compose import Composer, scratch
     from rootfs.enter import Sandbox
@@ -79,24 +86,22 @@ def _plain(layers: list[Path], folder: Path) -> Sandbox:
     for name in ("proc", "dev", "tmp", "root"):
         (points / name).mkdir(parents=True)
     root = composer.readonly("/", [*layers, points])
-    path = toolchain.search_path(toolchain.DEBIAN)
+    path = toolchain.search_path(compiler)
     environment = {"PATH": path, "HOME": "/root", "TERM": "linux"}
     return Sandbox(folder, root, [scratch("/tmp"), scratch("/root")], environment)
 
 
 def _build_of(builder: Builder) -> Sandbox:
-    from rootfs.enter import Sandbox
+    from rootfs.resume import kept_sandbox, unmark
 
-    spec_file = builder.folder / "sandbox.json"
-    if spec_file.exists():
-        spec: Mapping[str, Any] = json.loads(spec_file.read_text())
+    if (builder.folder / "sandbox.json").exists():
         say(f"the build of {builder.step.name} as it was left; its log: {builder.folder}/log")
-        # The spec names the commands that failed; the shell needs the place alone.
-        return Sandbox(builder.folder, spec["root"], spec["mounts"], spec["environment"])
+        unmark(builder.folder)
+        return kept_sandbox(builder.folder)
     if builder.step_id() is None:
         raise BuildError(
             f"the dependencies of {builder.step.name} are not built yet",
-            hint=f"doit pkg:{builder.step.name}",
+            hint=f"doit {builder.step.task}",
         )
     place: Sandbox = builder.prepare()
     return place

@@ -27,15 +27,15 @@ def task_fetch() -> Iterator[Task]:
         uptodate=[standing(lambda: _have(_all()))],
         doc="fetch all sources of the set, and the seed's packages",
     )
-    for step in project.plan.steps.values():
-        if step.sources:
-            yield Task(
-                f"fetch:{step.name}",
-                [(speaking(fetch_now), [step.sources])],
-                uptodate=[partial(_have, step.sources)],
-                doc=", ".join(source.file for source in step.sources),
-                subtask_of="fetch",
-            )
+    owners = {step.name: step for step in project.plan.steps if step.sources}
+    for step in owners.values():
+        yield Task(
+            f"fetch:{step.name}",
+            [(speaking(fetch_now), [step.sources])],
+            uptodate=[partial(_have, step.sources)],
+            doc=", ".join(source.file for source in step.sources),
+            subtask_of="fetch",
+        )
 
 
 def _all() -> list[Source]:

@@ -24,8 +24,8 @@ def test_the_plan_is_the_closure_in_order(recipe: Callable[..., Path], data: Pat
     recipe("bottom")
     recipe("unused")
     plan = planned(data)
-    assert list(plan.steps) == ["bottom", "left", "right", "top"]
-    assert plan.steps["top"].depends == ("bottom", "left", "right")
+    assert list(plan.product) == ["bottom", "left", "right", "top"]
+    assert plan.product["top"].depends == ("bottom", "left", "right")
 
 
 def test_plan_json_holds_the_literal_commands(recipe: Callable[..., Path], data: Path) -> None:
@@ -69,7 +69,7 @@ def test_step_ids_change_with_all_that_the_output_depends_on(
 ) -> None:
     recipe("top", "bottom")
     recipe("bottom")
-    step = planned(data).steps["top"]
+    step = planned(data).product["top"]
 
     def identity(**changes: object) -> str:
         inputs = {"build_root": "seed", "artifacts": {"bottom": "1"}, "image": None} | changes
@@ -90,7 +90,7 @@ def test_where_a_source_is_found_does_not_change_the_step_id(
     recipe: Callable[..., Path], data: Path
 ) -> None:
     recipe("top")
-    step = planned(data).steps["top"]
+    step = planned(data).product["top"]
     here = Source("a" * 64, 1, "x.tar", ("https://here.test/x",))
     there = replace(here, places=("https://there.test/x",), size=2)
     other = replace(here, leave=("docs",))

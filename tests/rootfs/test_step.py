@@ -26,6 +26,7 @@ def scripted(*scripts: str, remove: tuple[str, ...] = (), files: tuple[str, ...]
         sources=(),
         files=tuple((name, "") for name in files),
         depends=(),
+        tools=(),
         environment=(("PATH", "/usr/bin"), ("GREETING", "hello")),
         commands=tuple(Command(("sh", "-euc", script), "/source") for script in scripts),
         remove=remove,
@@ -47,7 +48,7 @@ def inputs(tmp_path: Path, seed: Path) -> Inputs:
     recipe = make_tree(given / "recipe", {"patches/one.patch": b"--- a", "init": b"#!/bin/sh\n"})
     (recipe / "init").chmod(0o700)
     return Inputs(
-        build_root=seed,
+        build_root=[seed],
         sysroot=[
             make_tree(given / "one", {"usr/lib/a": b"one\n"}),
             make_tree(given / "two", {"usr/lib/a": b"two\n", "usr/lib/b": b"two\n"}),

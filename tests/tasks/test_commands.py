@@ -130,7 +130,7 @@ def test_list_and_info_tell_what_stands(built: Checkout) -> None:
         lines = built.doit("list", "--all", "--status", *words).said.splitlines()
         return {line.split()[1]: line.split()[0] for line in lines}
 
-    packages = {f"pkg:{name}" for name in SCRIPTS}
+    packages = {f"{kind}:{name}" for name in SCRIPTS for kind in ("pkg", "sysroot-from-seed")}
     before = status()
     assert {name for name, letter in before.items() if letter == "U"} == packages | {
         "fetch",

@@ -81,7 +81,7 @@ def test_a_sandbox_that_somebody_killed(
     os.kill(child, signal.SIGKILL)
     said, _ = sleeping.communicate(timeout=SECONDS)
     assert sleeping.returncode != 0
-    assert "pkg:left FAILED" in said and "the sandbox was killed from outside" in said
+    assert "sysroot-from-seed:left FAILED" in said and "the sandbox was killed from outside" in said
     assert "out of memory?" in said and "Traceback" not in said
     until(lambda: not processes(marker), "the end of all that ran in it")
     toy.recipe("left", SCRIPTS["left"], *DEPENDS["left"])

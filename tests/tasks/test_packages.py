@@ -194,7 +194,7 @@ def test_a_failure_says_what_where_and_how_to_go_on(toy: Checkout) -> None:
     assert sorted(done.built) == ["bottom", "left", "right"], done
     folder = toy.root / "work" / "build" / "sysroot-from-seed" / "left"
     for expected in (
-        "pkg:left FAILED",
+        "sysroot-from-seed:left FAILED",
         "pkg:left (sysroot-from-seed): sh failed with status 7",
         "first error: x.c:3:1: error: no such thing",
         f"log: {folder}/log",

@@ -35,7 +35,7 @@ def test_the_sysroot_holds_what_is_built(toy: Checkout) -> None:
     )
     refused = toy.doit("shell", "sysroot", "run=true")
     assert refused.status != 0 and "Traceback" not in refused.said, refused
-    assert "doit pkg" in refused.said, refused
+    assert "doit sysroot-from-seed" in refused.said, refused
     assert toy.doit("pkg").status == 0
     (line,) = entered(toy, "sysroot", "echo /usr/share/* /usr/bin/*")
     names = ("bottom", "left", "right", "top")
