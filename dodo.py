@@ -16,6 +16,7 @@ from tasks.machine import task_boot
 from tasks.packages import task_pkg
 from tasks.products import task_image, task_sysroot
 from tasks.project import project
+from tasks.regenerate import task_regenerate
 from tasks.reporter import Reporter
 from tasks.seed import task_lock, task_seed
 from tasks.shell import task_shell
@@ -49,6 +50,7 @@ __all__ = [
     "task_lock",
     "task_pkg",
     "task_plan",
+    "task_regenerate",
     "task_seed",
     "task_settings",
     "task_shell",

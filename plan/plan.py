@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -37,7 +37,7 @@ from plan.recipes import STYLES, load_recipes
 from plan.toolchain import Architecture, Compiler
 from plan.yamlfile import Table, load
 
-SET_KEYS = {"phase": str, "packages": list, "leave": list, "initramfs": dict}
+SET_KEYS = {"phase": str, "packages": list, "leave": list, "root": bool, "initramfs": dict}
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,8 @@ class Set:
     packages: tuple[str, ...]
     leave: tuple[str, ...]
     """Globs of what the products do not hold, though artifacts do."""
+    root: bool
+    """Whether the image has a partition that holds the packages, or the initramfs is all."""
     initramfs: Initramfs
 
 
@@ -86,8 +88,29 @@ class Plan:
     @property
     def sources(self) -> list[Source]:
         """The sources of all steps, each once, in the order of the steps."""
-        found = {each.sha256: each for step in self.steps for each in step.sources}
-        return list(found.values())
+        return _sources(self.steps)
+
+    @property
+    def product_sources(self) -> list[Source]:
+        """Those of the product's steps."""
+        return _sources(self.product.values())
+
+    @cached_property
+    def product_digest(self) -> str:
+        """sha256 of what the product's steps do, whichever seed and tools they are run by."""
+        return sha256_of([literal_of(step) for step in self.product.values()])
+
+    def product_json(self) -> str:
+        """The text of the product's own plan: its steps, and nothing of what came before them."""
+        steps = [asdict(step) | {"tools": []} for step in self.product.values()]
+        content = {
+            "format": 1,
+            "set": self.set.name,
+            "arch": self.arch.name,
+            "digest": self.product_digest,
+            "steps": steps,
+        }
+        return json.dumps(content, indent=1) + "\n"
 
     def as_json(self, seed: Mapping[str, Any]) -> str:
         """The text of plan.json; `seed` describes the seed as it was really used."""
@@ -97,9 +120,25 @@ class Plan:
             "arch": self.arch.name,
             "seed": seed,
             "digest": self.digest,
+            "product": self.product_digest,
             "steps": [asdict(step) for step in self.steps],
         }
         return json.dumps(content, indent=1) + "\n"
+
+
+def _sources(steps: Iterable[Step]) -> list[Source]:
+    return list({each.sha256: each for step in steps for each in step.sources}.values())
+
+
+def literal_of(step: Step | Mapping[str, Any]) -> Any:
+    """What `step`, or a step of plan.json, does, wherever it does it: no phase, no tools.
+
+    A step of a system that builds itself is compared with the one that it was built by.
+    """
+    given = asdict(step) if isinstance(step, Step) else dict(step)
+    sources = [[source["sha256"], source["leave"]] for source in given["sources"]]
+    told = given | {"sources": sources, "phase": "", "tools": []}
+    return json.loads(canonical(told))
 
 
 def literal(step: Step) -> dict[str, Any]:
@@ -136,6 +175,12 @@ def make_plan(
         return Plan(chosen, arch, recipes, {chosen.phase: make.steps(wanted)})
     tools = load_tools(data / "toolbox.yaml", recipes)
     built_first = graph.order((tool for name in wanted for tool in tools[name]), depends)
+    if lacking := [name for name in built_first if name not in wanted]:
+        raise BuildError(
+            f"the set {set_name} cannot build itself: it lacks {', '.join(lacking)}",
+            where="plan/sets.yaml",
+            hint="what builds a package of the set has to be in the set",
+        )
     own = toolchain.OWN
     first = _Maker(recipes, depends, arch, SYSROOT_FROM_SEED, None, seed, {})
     second = _Maker(recipes, depends, arch, ROOTFS_FROM_SYSROOT, chosen.initramfs, own, tools)
@@ -162,7 +207,7 @@ def load_set(path: Path, name: str, recipes: Mapping[str, Recipe]) -> Set:
     if name not in sets:
         raise BuildError(f"unknown set {name!r}", where="plan/sets.yaml", hint=nearest(name, sets))
     table: Table = sets[name]
-    table.expect(SET_KEYS, SET_KEYS)
+    table.expect(SET_KEYS, SET_KEYS.keys() - {"root"})
     inside: Table = table["initramfs"]
     inside.expect({"packages": list, "leave": list}, ("packages",))
     if table["phase"] not in PHASES:
@@ -174,7 +219,14 @@ def load_set(path: Path, name: str, recipes: Mapping[str, Recipe]) -> Set:
     _check_packages(table, "packages", recipes)
     _check_packages(inside, "packages", recipes)
     initramfs = Initramfs(inside.texts("packages"), inside.texts("leave"))
-    return Set(name, table["phase"], table.texts("packages"), table.texts("leave"), initramfs)
+    return Set(
+        name=name,
+        phase=table["phase"],
+        packages=table.texts("packages"),
+        leave=table.texts("leave"),
+        root=table.get("root", False),
+        initramfs=initramfs,
+    )
 
 
 def _check_packages(table: Table, key: str, recipes: Mapping[str, Recipe]) -> None:

@@ -19,7 +19,8 @@ from plan.yamlfile import load
 
 ARCHITECTURES = ("aarch64", "x86_64")
 SETS = ("base", "full")
-SEEDS = ("alpine", "debian")
+PLACES = ("namespace", "vm")
+SEEDS = ("alpine", "debian", "self")
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,14 @@ class Settings:
     @property
     def mirror(self) -> str | None:
         return self.values["mirror"] or None
+
+    @property
+    def packages(self) -> list[str]:
+        return [name for name in self.values["packages"].split(",") if name]
+
+    @property
+    def place(self) -> str:
+        return self.values["in"]
 
     @property
     def run(self) -> str:
@@ -147,7 +156,9 @@ def _constant(text: str) -> Callable[[], str]:
 PARAMETERS = (
     Parameter("set", _constant("base"), _one_of(*SETS), "what to build: " + ", ".join(SETS)),
     Parameter("arch", platform.machine, _one_of(*ARCHITECTURES), "the target architecture"),
-    Parameter("seed", _constant("debian"), _seed, "the first root: debian, alpine, or a path"),
+    Parameter(
+        "seed", _constant("debian"), _seed, "the first root: " + ", ".join(SEEDS) + ", or a path"
+    ),
     Parameter(
         "jobs", lambda: str(len(os.sched_getaffinity(0))), _count, "how many processes at once"
     ),
@@ -157,6 +168,10 @@ PARAMETERS = (
     Parameter("workdir", _constant("work"), _path, "where builds happen"),
     Parameter("output", _constant(""), _any, "the file to write (default: output/…)"),
     Parameter("sources", _constant("1"), _flag, "put the sources into the tarball"),
+    Parameter("packages", _constant(""), _any, "what doit regenerate compiles again (all)"),
+    Parameter(
+        "in", _constant("namespace"), _one_of("namespace", "vm"), "where doit regenerate works"
+    ),
     Parameter("run", _constant(""), _any, "a command for doit boot or doit shell to run"),
 )
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rootfs.files import fresh_folder
-from rootfs.tree import merge
+from rootfs.tree import Entry, merge
 
 
 @dataclass(frozen=True)
@@ -47,15 +47,23 @@ class Composer:
         return self.folder / f"{kind}{at.replace('/', '-')}"
 
     def _linked(self, at: str, layers: Sequence[Path], *, copy: bool) -> Path:
-        target = fresh_folder(self._named("linked", at))
-        for entry in merge(layers):
-            path = target / entry.path
-            if stat.S_ISDIR(entry.status.st_mode):
-                path.mkdir()
-                path.chmod(stat.S_IMODE(entry.status.st_mode) | stat.S_IRWXU)
-            elif copy or not _link(entry.source, path):
-                shutil.copy2(entry.source, path, follow_symlinks=False)
-        return target
+        return link_tree(merge(layers), self._named("linked", at), copy=copy)
+
+
+def link_tree(entries: Sequence[Entry], target: Path, *, copy: bool = False) -> Path:
+    """Make `target` the tree of `entries`: of hard links where they can be had, else of copies.
+
+    copy: never links, so that what is written there changes nothing else.
+    """
+    fresh_folder(target)
+    for entry in entries:
+        path = target / entry.path
+        if stat.S_ISDIR(entry.status.st_mode):
+            path.mkdir()
+            path.chmod(stat.S_IMODE(entry.status.st_mode) | stat.S_IRWXU)
+        elif copy or not _link(entry.source, path):
+            shutil.copy2(entry.source, path, follow_symlinks=False)
+    return target
 
 
 def bound(at: str, folder: Path, *, writable: bool = False) -> dict[str, Any]:

@@ -48,6 +48,8 @@ class Sandbox:
     root: Mapping[str, Any]
     mounts: Sequence[Mapping[str, Any]]
     environment: Mapping[str, str]
+    nested: bool = False
+    """Whether sandboxes are to be made inside it, which must not find /proc covered."""
 
 
 _running: set[subprocess.Popen[bytes]] = set()
@@ -80,6 +82,7 @@ def enter(
         "commands": [{"argv": command.argv, "cwd": command.cwd} for command in commands],
         "log": os.fspath(log) if log else None,
         "interactive": interactive,
+        "nested": place.nested,
     }
     spec_file = place.folder / "sandbox.json"
     spec_file.write_text(json.dumps(spec, indent=1), encoding="utf-8")

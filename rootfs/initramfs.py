@@ -2,7 +2,7 @@
 
 trees ─┐
 nodes ─┼─▶ newc cpio, the same bytes for the same inputs
-image ─┘   (/etc/bq2/image.json)
+image ─┘   (/etc/bq2/image.json; /etc/bq2/root: the UUID of the root file system, if it has one)
 """
 
 from __future__ import annotations
@@ -30,10 +30,12 @@ NODES = (
 def write_initramfs(
     layers: Sequence[Path], out: IO[bytes], *, leave: Sequence[str], image: Mapping[str, Any]
 ) -> None:
-    """Write the composed `layers` less the globs `leave`, with `image` as /etc/bq2/image.json.
+    """Write the composed `layers` less the globs `leave`, and what `image` says of the image.
 
     Raises BuildError where trees contradict each other.
     """
     text = json.dumps(image, indent=1).encode() + b"\n"
-    told = Node("etc/bq2/image.json", stat.S_IFREG | 0o644, content=text)
-    write_cpio(layers, out, mtime=SOURCE_DATE_EPOCH, extra=(*NODES, told), leave=leave)
+    told = [Node("etc/bq2/image.json", stat.S_IFREG | 0o644, content=text)]
+    if root := image.get("root"):
+        told.append(Node("etc/bq2/root", stat.S_IFREG | 0o644, content=f"{root}\n".encode()))
+    write_cpio(layers, out, mtime=SOURCE_DATE_EPOCH, extra=(*NODES, *told), leave=leave)

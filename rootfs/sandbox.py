@@ -14,7 +14,7 @@ started outlives it. What cannot be had is an error, never a weaker sandbox.
 
 The specification: {"base": folder to mount on, "root": mount, "mounts": [mount...],
 "environment": {}, "hostname": str, "commands": [{"argv": [], "cwd": str}...],
-"log": path or null, "interactive": bool}.
+"log": path or null, "interactive": bool, "nested": whether sandboxes are made inside}.
 A mount: {"at": path, "overlay": [lower folders, top first], "upper": path, "work": path} or
 {"at": path, "bind": path, "writable": bool} or {"at": path, "tmpfs": options}.
 
@@ -180,9 +180,10 @@ def make_devices(new_root: str, *, terminal: bool) -> None:
     mount("tmpfs", f"{folder}/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
 
 
-def make_proc(folder: str) -> None:
+def make_proc(folder: str, *, nested: bool) -> None:
     mount("proc", folder, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
-    for name in MACHINE_FILES:
+    # The kernel refuses a proc to namespaces inside ours if anything of this one is covered.
+    for name in () if nested else MACHINE_FILES:
         if os.path.exists(f"{folder}/{name}"):
             bind(f"{folder}/{name}", f"{folder}/{name}", writable=False)
 
@@ -197,7 +198,7 @@ def make_root(spec: dict[str, Any]) -> None:
     os.mkdir(links)
     mount_one(new_root, links, spec["root"])
     make_devices(new_root, terminal=spec["interactive"])
-    make_proc(f"{new_root}/proc")
+    make_proc(f"{new_root}/proc", nested=spec["nested"])
     for entry in spec["mounts"]:
         mount_one(new_root, links, entry)
     os.chdir(new_root)

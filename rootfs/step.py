@@ -102,7 +102,12 @@ def pack_result(step: Step, place: Sandbox, into: Path) -> Packed:
     """
     tree = place.folder / "new-dest"
     tidy(tree, remove=step.remove)
-    handle, name = tempfile.mkstemp(prefix=f".{os.getpid()}.{step.name}.", dir=into)
+    return pack_tree(tree, step.name, into)
+
+
+def pack_tree(tree: Path, name: str, into: Path) -> Packed:
+    """Pack `tree`, of the package `name`, into a temporary file in the folder `into`."""
+    handle, temporary = tempfile.mkstemp(prefix=f".{os.getpid()}.{name}.", dir=into)
     try:
         with os.fdopen(handle, "wb") as file:
             out = Hashing(file)
@@ -111,9 +116,9 @@ def pack_result(step: Step, place: Sandbox, into: Path) -> Packed:
             file.flush()
             os.fsync(file.fileno())
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        Path(temporary).unlink(missing_ok=True)
         raise
-    return Packed(Path(name), out.sha256.hexdigest(), out.size, tree)
+    return Packed(Path(temporary), out.sha256.hexdigest(), out.size, tree)
 
 
 def _skeleton(step: Step, inputs: Inputs, folder: Path) -> Path:

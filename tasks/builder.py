@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from cache.store import Record
 from plan.errors import BuildError
@@ -21,6 +23,7 @@ from plan.identity import step_id
 from plan.model import SYSROOT_FROM_SEED, Source, Step
 from plan.plan import sha256_of
 from rootfs.files import fresh_folder, remove_tree, replacing, unfinished
+from rootfs.gpt import guid
 from tasks.console import say
 from tasks.project import Project
 
@@ -57,12 +60,27 @@ class Builder:
         stamp = self.stamp()
         if stamp and stamp["step"] == wanted:
             return True
-        record = self.project.store.find(wanted)
+        record, origin = self.project.store.find(wanted), "from the store"
+        if record is None:
+            record, origin = self._adopted(wanted), "as this system holds it"
         if record is None:
             return False
         self.write_stamp(record)
-        self.say("from the store")
+        self.say(origin)
         return True
+
+    def _adopted(self, wanted: str) -> Record | None:
+        system = self.project.system
+        if system is None or not system.holds(self.step, self.made(self.step.depends)):
+            return None
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        return system.adopt(self.step, wanted, self.project.store, self.folder)
+
+    def made(self, names: Sequence[str]) -> dict[str, str]:
+        """The artifacts of those of `names` that stand in the phase of this step."""
+        steps = self.project.plan.phases[self.step.phase]
+        stamps = {name: Builder(self.project, steps[name]).stamp() for name in names}
+        return {name: stamp["artifact"] for name, stamp in stamps.items() if stamp}
 
     def say(self, text: str) -> None:
         """One line about this step."""
@@ -110,7 +128,7 @@ class Builder:
             step,
             build_root=sha256_of(tools) if tools else project.seed.identity,
             artifacts={name: made[f"{step.phase}:{name}"] for name in step.depends},
-            image=describe_image(project) if step.initramfs else None,
+            image=describe_image(project, step.initramfs.packages) if step.initramfs else None,
         )
 
     def write_stamp(self, record: Record) -> None:
@@ -180,7 +198,7 @@ class Builder:
         path = self.project.workdir / "initramfs" / f"{self.step.name}.cpio"
         product = self.project.plan.product
         layers = [tree_of(self.project, product[name]) for name in self.step.initramfs.packages]
-        image = describe_image(self.project)
+        image = describe_image(self.project, self.step.initramfs.packages)
         with replacing(path) as file:
             write_initramfs(layers, file, leave=self.step.initramfs.leave, image=image)
         path.chmod(0o444)  # the step sees it, as it does its sources
@@ -193,25 +211,43 @@ def artifacts(project: Project) -> dict[str, str]:
     return {name: stamp["artifact"] for name, stamp in found.items() if stamp}
 
 
-def describe_image(project: Project) -> dict[str, Any]:
-    """What an image says about itself in /etc/bq2/image.json: facts only, no time and no place."""
+def image_identity(project: Project) -> str:
+    """What all GUIDs of the image derive from."""
+    return f"{project.settings.set} {project.settings.arch}"
+
+
+def root_uuid(project: Project) -> UUID:
+    """The UUID of the image's root file system, by which its initramfs finds it."""
+    return guid(image_identity(project), "root file system")
+
+
+def describe_image(project: Project, packages: Sequence[str]) -> dict[str, Any]:
+    """What an image says about itself in /etc/bq2/image.json: facts only, no time and no place.
+
+    `packages`: those that are in it, or in the initramfs for what is packed there.
+    """
     made = artifacts(project)
-    packages = [
+    told = [
         {
             "name": name,
             "version": project.plan.recipes[name].version,
             "licence": project.plan.recipes[name].licence,
             "artifact": made[name],
         }
-        for name in project.plan.set.initramfs.packages
+        for name in packages
     ]
-    return {
+    plan, more = project.plan, {}
+    if plan.set.root:
+        more["root"] = str(root_uuid(project))
+    if plan.set.phase == SYSROOT_FROM_SEED:
+        # What comes of the second phase does not depend on the seed, and shall not name it.
+        more["seed"] = f"{project.seed.name} {project.seed.identity}"
+    return more | {
         "name": "bootstrap-qcow2",
         "arch": project.settings.arch,
         "set": project.settings.set,
-        "seed": f"{project.seed.name} {project.seed.identity}",
-        "plan": project.plan.digest,
-        "packages": packages,
+        "plan": plan.product_digest,
+        "packages": told,
     }
 
 

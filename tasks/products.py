@@ -18,7 +18,8 @@ from typing import Any
 
 from plan.plan import sha256_of
 from rootfs.files import replacing
-from tasks.builder import artifacts, tree_of
+from rootfs.gpt import LINUX_FILESYSTEM
+from tasks.builder import artifacts, describe_image, image_identity, root_uuid, tree_of
 from tasks.console import say, speaking, standing
 from tasks.project import ROOT, project
 
@@ -39,7 +40,7 @@ def task_sysroot() -> dict[str, Any]:
 
 def task_image() -> dict[str, Any]:
     """the QCOW2 image, which boots by an EFI executable"""
-    return _task(image, ["kernel"])
+    return _task(image, list(project.plan.product) if project.plan.set.root else ["kernel"])
 
 
 class Product:
@@ -90,25 +91,43 @@ def _task(product: Product, packages: list[str]) -> dict[str, Any]:
 
 
 def _image_inputs() -> Mapping[str, Any]:
-    return {"kernel": artifacts(project)["kernel"], "arch": project.settings.arch}
+    kernel = {"kernel": artifacts(project)["kernel"], "arch": project.settings.arch}
+    return kernel | {"root": _system_inputs()} if project.plan.set.root else kernel
 
 
 def _write_image(out: Path) -> None:
-    from rootfs.image import write_image
+    from rootfs.image import RawPartition, write_image
 
+    root = [RawPartition(_root(), LINUX_FILESYSTEM, "root")] if project.plan.set.root else []
     write_image(
         out,
         efi_executable=tree_of(project, project.plan.product["kernel"]) / "boot" / "kernel.efi",
         efi_name=project.plan.arch.efi,
-        identity=f"{project.settings.set} {project.settings.arch}",
+        identity=image_identity(project),
+        partitions=root,
     )
 
 
-def _sysroot_inputs() -> Mapping[str, Any]:
+def _root() -> Path:
+    """The root file system of the image, made anew."""
+    from rootfs.ext4 import write_ext4
+
+    return write_ext4(
+        project.workdir / "root",
+        layers=list(trees().values()),
+        leave=project.plan.set.leave,
+        workspace=workspace(),
+        uuid=root_uuid(project),
+        overlay=project.overlay,
+    )
+
+
+def _system_inputs() -> Mapping[str, Any]:
+    """All that the tree of packages and workspace is made of."""
     return {
         "artifacts": artifacts(project),
         "leave": project.plan.set.leave,
-        "plan": plan_json(),
+        "plan": project.plan.product_digest,
         "sources": project.settings.sources,
         "project": [
             [name, hashlib.sha256(content).hexdigest(), executable]
@@ -120,20 +139,32 @@ def _sysroot_inputs() -> Mapping[str, Any]:
 def _write_sysroot(out: Path) -> None:
     from rootfs.sysroot import write_sysroot
 
-    sources = project.plan.sources if project.settings.sources else []
     write_sysroot(
         out,
-        layers=[tree_of(project, step) for step in project.plan.product.values()],
+        layers=list(trees().values()),
         leave=project.plan.set.leave,
-        own=own_files(),
-        plan=plan_json(),
-        sources=[project.fetched(source) for source in sources],
+        workspace=workspace(),
+        scratch=project.workdir / "workspace",
     )
 
 
-def plan_json() -> str:
-    """The text of plan.json for this run."""
-    return project.plan.as_json(project.seed.describe())
+def trees() -> dict[str, Path]:
+    """The tree of each package of the product, in build order."""
+    return {name: tree_of(project, step) for name, step in project.plan.product.items()}
+
+
+def workspace() -> Any:
+    """What the system gets besides its packages (rootfs.workspace.Workspace)."""
+    from rootfs.workspace import Workspace
+
+    sources = project.plan.product_sources if project.settings.sources else []
+    return Workspace(
+        own=own_files(),
+        plan=project.plan.product_json(),
+        image=describe_image(project, list(project.plan.product)),
+        packages=trees(),
+        sources=[project.fetched(source) for source in sources],
+    )
 
 
 def own_files() -> list[tuple[str, bytes, bool]]:
@@ -148,5 +179,5 @@ def own_files() -> list[tuple[str, bytes, bool]]:
     return sorted(found)
 
 
-sysroot = Product("tar", _sysroot_inputs, _write_sysroot)
+sysroot = Product("tar", _system_inputs, _write_sysroot)
 image = Product("qcow2", _image_inputs, _write_image)

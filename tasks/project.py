@@ -13,11 +13,13 @@ from doit.exceptions import InvalidDodoFile
 from cache import paths
 from cache.lock import WorkLock
 from cache.store import Store
+from plan import toolchain
 from plan.errors import BuildError
 from plan.model import Source
 from plan.plan import Plan, make_plan
 from plan.settings import Settings, resolve
 from tasks.console import SetupFailed
+from tasks.system import System
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -37,7 +39,14 @@ class Project:
 
     @cached_property
     def plan(self) -> Plan:
-        return make_plan(self.data, set_name=self.settings.set, arch_name=self.settings.arch)
+        settings = self.settings
+        seed = toolchain.OWN if settings.seed == "self" else toolchain.DEBIAN
+        return make_plan(self.data, set_name=settings.set, arch_name=settings.arch, seed=seed)
+
+    @cached_property
+    def system(self) -> System | None:
+        """The system of ours that is the seed, or None where the seed is another."""
+        return System() if self.settings.seed == "self" else None
 
     @property
     def workdir(self) -> Path:

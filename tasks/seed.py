@@ -14,7 +14,7 @@ from typing import Any
 from plan.errors import BuildError
 from tasks.console import say, speaking, standing
 from tasks.project import Project, project
-from tasks.seeds import AlpineRoot, DebianRoot, PathRoot, Seed
+from tasks.seeds import AlpineRoot, DebianRoot, PathRoot, Seed, SelfRoot
 
 
 def choose_seed(project: Project) -> Seed:
@@ -22,6 +22,8 @@ def choose_seed(project: Project) -> Seed:
     settings = project.settings
     if settings.seed == "debian":
         return _strictly(DebianRoot(project.data / "seeds", settings.arch, project.store))
+    if project.system:
+        return SelfRoot(project.system, project.store)
     if settings.seed == "alpine":
         return AlpineRoot(project.data / "seeds", settings.arch, project.store)
     return PathRoot((project.settings.root / settings.seed).absolute(), project.store)

@@ -23,6 +23,7 @@ from rootfs.files import fresh_folder, remove_tree, replacing, unfinished
 
 if TYPE_CHECKING:
     from cache.seedlock import Drift
+    from tasks.system import System
 
 # Raise it when the same inputs are unpacked to a different tree.
 FORMAT = 1
@@ -162,6 +163,24 @@ class AlpineRoot(Seed):
         from rootfs.seed import make_alpine
 
         make_alpine(fetched[self.authored.source.sha256], into)
+
+
+class SelfRoot(Seed):
+    """The system of ours that this runs in: the same root, but for what was changed in it since."""
+
+    compiler = toolchain.OWN
+
+    def __init__(self, system: System, store: Store) -> None:
+        super().__init__("self", store)
+        self.system = system
+
+    @cached_property
+    def identity(self) -> str:
+        return sha256_of([FORMAT, sorted(self.system.artifacts.items())])
+
+    def unpack(self, fetched: Mapping[str, Path], into: Path) -> None:
+        del fetched
+        self.system.tree(self.system.artifacts, into)
 
 
 class PathRoot(Seed):

@@ -7,7 +7,6 @@ from typing import Any
 from plan.settings import PARAMETERS
 from rootfs.files import replacing
 from tasks.console import say, speaking
-from tasks.products import plan_json
 from tasks.project import project
 
 
@@ -31,5 +30,5 @@ def _settings() -> None:
 def _plan() -> None:
     path = project.workdir / "plan.json"
     with replacing(path) as file:
-        file.write(plan_json().encode())
+        file.write(project.plan.as_json(project.seed.describe()).encode())
     say(f"{path}: {len(project.plan.steps)} steps, digest {project.plan.digest}")

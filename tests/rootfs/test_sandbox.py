@@ -101,7 +101,8 @@ def test_it_dies_with_its_parent(tmp_path: Path) -> None:
     marker = f"{os.getpid()}.75"
     code = (
         "from pathlib import Path\n"
-        "from tests.rootfs.test_sandbox import run\n"
+        "from tests.nobody import AS_NOBODY, python_of_nobody
+from tests.rootfs.test_sandbox import run\n"
         f"run(Path({str(tmp_path)!r}), 'sleep {marker}')\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2])
@@ -195,7 +196,6 @@ def test_an_ordinary_user_gets_the_same_sandbox(tmp_path_factory: pytest.TempPat
         subprocess.run(["cp", "-r", here.parents[2] / package, folder], check=True)
     code = (
         "import os, sys, json\n"
-        "os.setgroups([]); os.setgid(65534); os.setuid(65534); os.umask(0o077)\n"
         f"sys.path.insert(0, {str(folder)!r})\n"
         "from pathlib import Path\n"
         "from plan.model import Command\n"
@@ -216,9 +216,8 @@ def test_an_ordinary_user_gets_the_same_sandbox(tmp_path_factory: pytest.TempPat
         "print(json.dumps([overlay, results[0].status, (folder / 'log').read_text()]))\n"
     )
     try:
-        done = subprocess.run(
-            [sys.executable, "-I", "-c", code], cwd="/", capture_output=True, text=True, check=False
-        )
+        command = [*AS_NOBODY, python_of_nobody(), "-I", "-c", code]
+        done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         overlay, status, log = json.loads(done.stdout)
         assert overlay and status == 0

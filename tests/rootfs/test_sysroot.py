@@ -8,6 +8,7 @@ import pytest
 
 from plan.errors import BuildError
 from rootfs.sysroot import write_sysroot
+from rootfs.workspace import Workspace
 from tests.rootfs.tools import make_tree, tool
 
 OWN = [("bq2", b"#!/bin/sh\n", True), ("plan/deep/x.yaml", b"x", False)]
@@ -15,7 +16,10 @@ OWN = [("bq2", b"#!/bin/sh\n", True), ("plan/deep/x.yaml", b"x", False)]
 
 def write(out: Path, layers: list[Path], sources: list[Path]) -> list[str]:
     """Write a tarball; "mode name" of each member."""
-    write_sysroot(out, layers=layers, leave=["usr/src"], own=OWN, plan="{}\n", sources=sources)
+    packages = {layer.name: layer for layer in layers}
+    workspace = Workspace(OWN, "{}\n", {"name": "toy"}, packages, sources)
+    scratch = layers[0].parent / "scratch"
+    write_sysroot(out, layers=layers, leave=["usr/src"], workspace=workspace, scratch=scratch)
     lines = tool("tar", "-tv", "-f", out).splitlines()
     return [f"{line.split()[0]} {line.split()[-1]}" for line in lines]
 
@@ -34,19 +38,24 @@ def test_the_members_and_their_modes(tmp_path: Path, layers: list[Path]) -> None
     (cache / ("a" * 64)).chmod(0o444)
     out = tmp_path / "new" / "out.tar"
     assert write(out, layers, [cache / ("b" * 64), cache / ("a" * 64)]) == [
+        *("drwxr-xr-x etc/", "drwxr-xr-x etc/bq2/", "drwxr-xr-x etc/bq2/files/"),
+        *("-rw-r--r-- etc/bq2/files/one", "-rw-r--r-- etc/bq2/files/two"),
+        "-rw-r--r-- etc/bq2/image.json",
         *("drwxr-xr-x usr/", "-rw-r--r-- usr/a", "-rw-r--r-- usr/b"),
         "drwxr-xr-x workspace/",
-        "drwxr-xr-x workspace/cache/",
-        "drwxr-xr-x workspace/cache/sources/",
-        f"-r--r--r-- workspace/cache/sources/{'a' * 64}",
-        f"-r--r--r-- workspace/cache/sources/{'b' * 64}",
-        "-rw-r--r-- workspace/plan.json",
         "drwxr-xr-x workspace/bootstrap-qcow2/",
+        "-rwxr-xr-x workspace/bootstrap-qcow2/bq2",
         "drwxr-xr-x workspace/bootstrap-qcow2/plan/",
         "drwxr-xr-x workspace/bootstrap-qcow2/plan/deep/",
-        "-rwxr-xr-x workspace/bootstrap-qcow2/bq2",
         "-rw-r--r-- workspace/bootstrap-qcow2/plan/deep/x.yaml",
+        "drwxr-xr-x workspace/cache/",
+        "drwxr-xr-x workspace/cache/sources/",
+        "-rw-r--r-- workspace/plan.json",
+        f"-r--r--r-- workspace/cache/sources/{'a' * 64}",
+        f"-r--r--r-- workspace/cache/sources/{'b' * 64}",
     ]
+    shown = tool("tar", "-x", "-O", "-f", out, "etc/bq2/files/one")
+    assert shown == "usr\nusr/a\nusr/src\nusr/src/left\n"
     shown = tool("tar", "-x", "-O", "-f", out, f"workspace/cache/sources/{'b' * 64}")
     assert shown == "beta"
 

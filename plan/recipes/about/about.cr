@@ -16,7 +16,7 @@ struct Image
   getter name : String
   getter arch : String
   getter set : String
-  getter seed : String
+  getter seed : String?
   getter plan : String
   getter packages : Array(Package)
 end
@@ -32,7 +32,7 @@ def show(image : Image)
   puts "#{image.name}, set #{image.set}, #{image.arch}"
   puts "kernel  #{first_line("/proc/sys/kernel/osrelease")}, booted by #{boot}"
   puts "plan    #{image.plan}"
-  puts "seed    #{image.seed}"
+  image.seed.try { |seed| puts "seed    #{seed}" }
   puts
   names = image.packages.max_of(&.name.size)
   versions = image.packages.max_of(&.version.size)

@@ -1,0 +1,158 @@
+"""regenerate: the system builds itself again, and every artifact has to come out the same.
+
+outside: ──▶ the rootfs in a namespace, or the image in QEMU (in=vm) ──▶ doit regenerate, inside
+inside (seed=self): ──▶ compile each package ──▶ compare with what this system is made of
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from plan.errors import BuildError, nearest
+from plan.model import Command
+from rootfs.files import fresh_folder
+from rootfs.workspace import CACHE, PROJECT, SOURCES
+from tasks.builder import Builder, tree_of
+from tasks.console import say, speaking
+from tasks.machine import machine
+from tasks.products import image, trees, workspace
+from tasks.project import project
+from tasks.seeds import SelfRoot
+from tasks.system import System
+
+if TYPE_CHECKING:
+    from rootfs.enter import Sandbox
+
+# Of the cache inside, what is written to.
+WRITABLE = ("artifacts", "steps", "trees")
+VM_SECONDS = 4 * 3600
+
+
+def task_regenerate() -> dict[str, Any]:
+    """build the system again inside itself and compare; in=vm: in the image; packages=a,b"""
+    inside = project.settings.seed == "self"
+    needs = ["image"] if project.settings.place == "vm" else list(project.plan.phases)
+    return {
+        "actions": [(speaking(_inside if inside else _outside),)],
+        "task_dep": ["seed"] if inside else needs,
+    }
+
+
+def _outside() -> None:
+    if not project.plan.set.root:
+        raise BuildError(
+            f"the set {project.plan.set.name} holds no compiler, so it cannot build itself",
+            hint="doit regenerate set=full",
+        )
+    chosen()  # a misspelt package shows here, not after the machine has booted
+    in_vm = project.settings.place == "vm"
+    project.exit_status = _in_vm() if in_vm else _in_namespace()
+
+
+def _command(jobs: int) -> str:
+    words = [f"jobs={jobs}"]
+    if project.settings.packages:
+        words.append(f"packages={','.join(project.settings.packages)}")
+    return f"cd /{PROJECT} && exec python3 -m doit regenerate {' '.join(words)}"
+
+
+def _in_vm() -> int:
+    from rootfs import vm
+
+    result = vm.run(image.file, _command(2), machine(), timeout_s=VM_SECONDS)
+    say(result.output.rstrip("\n"))
+    return result.status
+
+
+def _in_namespace() -> int:
+    """The composed rootfs with the workspace over it, and of this machine only where to write."""
+    from rootfs.enter import enter
+
+    place = _rootfs(fresh_folder(project.workdir / "regenerate"))
+    command = Command(("sh", "-c", _command(project.settings.jobs)), "/")
+    return enter(place, [command], log=None)[-1].status
+
+
+def _rootfs(folder: Path) -> Sandbox:
+    from rootfs.compose import Composer, bound, scratch
+    from rootfs.enter import Sandbox
+
+    composer, contents = Composer(folder, project.overlay), workspace()
+    packages = list(trees().values())
+    over = contents.lay_out(folder / "workspace")
+    # The packages a second time: what the builds inside take for their root.
+    seed = SelfRoot(System(over), project.store).tree.name
+    points = folder / "points"
+    for name in ("proc", "dev", "tmp", *(f"{CACHE}/{name}" for name in WRITABLE)):
+        (points / name).mkdir(parents=True)
+    (points / PROJECT / "work").mkdir(parents=True)
+    for source in contents.sources:
+        (over / SOURCES / source.name).touch()
+    written = {name: fresh_folder(folder / name) for name in (*WRITABLE, "work")}
+    (written["trees"] / seed).mkdir()
+    mounts = [
+        scratch("/tmp"),
+        bound(f"/{PROJECT}/work", written["work"], writable=True),
+        *(bound(f"/{CACHE}/{name}", written[name], writable=True) for name in WRITABLE),
+        composer.readonly(f"/{CACHE}/trees/{seed}", packages),
+        *(bound(f"/{SOURCES}/{path.name}", path) for path in contents.sources),
+    ]
+    root = composer.readonly("/", [*packages, over, points])
+    own = {"BQ2_CACHE": f"/{CACHE}", "BQ2_SEED": "self", "BQ2_OFFLINE": "1"}
+    return Sandbox(folder, root, mounts, {"PATH": "/usr/bin", "HOME": "/tmp"} | own, nested=True)
+
+
+def chosen() -> list[str]:
+    """The packages to compile again: packages=, or all that image.json tells of."""
+    product = project.plan.product
+    for name in project.settings.packages:
+        if name not in product:
+            raise BuildError(f"there is no package {name!r}", hint=nearest(name, product))
+    return project.settings.packages or list(product)
+
+
+def _inside() -> None:
+    system = project.system
+    assert system is not None
+    names = chosen()
+    differing = []
+    for name, step in project.plan.product.items():
+        builder = Builder(project, step)
+        if name in names:
+            builder.forget()
+        elif builder.stands():
+            continue
+        builder.build()
+        stamp = builder.stamp()
+        if name in names and (not stamp or stamp["artifact"] != system.artifacts[name]):
+            differing.append(f"{name}: {_first_difference(name)}")
+    say(f"{len(names) - len(differing)} of {len(names)} identical")
+    for line in differing:
+        say(f"  differs: {line}")
+    project.exit_status = 1 if differing else 0
+
+
+def _first_difference(name: str) -> str:
+    """The first path at which the new tree of `name` is not what this system holds."""
+    from rootfs.tree import merge
+
+    system = project.system
+    assert system is not None
+    old = system.tree([name], fresh_folder(project.workdir / "differing"))
+    new = tree_of(project, project.plan.product[name])
+    before, after = ({e.path: e for e in merge([tree])} for tree in (old, new))
+    for path in sorted(before.keys() | after.keys(), key=os.fsencode):
+        if path not in after or path not in before:
+            return f"/{path} is only {'there' if path in before else 'here'}"
+        one, two = before[path], after[path]
+        if one.status.st_mode != two.status.st_mode or _content(one.source) != _content(two.source):
+            return f"/{path}"
+    return "nothing but the packing"
+
+
+def _content(path: Path) -> bytes:
+    if path.is_symlink():
+        return os.fsencode(path.readlink())
+    return path.read_bytes() if path.is_file() else b""

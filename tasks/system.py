@@ -1,0 +1,93 @@
+"""The system of ours that this project runs in, if it does: what it is made of, package by package.
+
+    /etc/bq2/image.json     its packages, each with its artifact
+    /etc/bq2/files/<name>   the paths that the package brought
+    /workspace/plan.json    the step that made it
+
+A step need not be run again where it would do what was done: its literal form is the plan's, and
+what it depends on is what this system holds. Then its artifact is packed anew from the files of
+this system, which has to give the bytes that image.json names.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from cache.store import Record, Store
+from plan.errors import BuildError
+from plan.model import Step
+from plan.plan import literal_of
+from rootfs.workspace import ABOUT, FILES, WORKSPACE
+
+
+class System:
+    """A system of ours below `root`."""
+
+    def __init__(self, root: Path = Path("/")) -> None:
+        self.root = root
+
+    @cached_property
+    def artifacts(self) -> Mapping[str, str]:
+        """The sha256 of each package's artifact. Raises BuildError if this is no system of ours."""
+        path = self.root / ABOUT
+        try:
+            packages = json.loads(path.read_text())["packages"]
+            return {each["name"]: each["artifact"] for each in packages}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise BuildError(
+                "seed=self is for a system that this project built, and this is none",
+                where=os.fspath(path),
+                hint="use seed=debian, or work inside the image: doit boot",
+            ) from error
+
+    @cached_property
+    def steps(self) -> Mapping[str, Any]:
+        """The literal form of the step that made each package."""
+        plan = json.loads((self.root / WORKSPACE / "plan.json").read_text())
+        return {step["name"]: literal_of(step) for step in plan["steps"]}
+
+    def holds(self, step: Step, depends: Mapping[str, str]) -> bool:
+        """Whether this system has what `step` would give, its dependencies being `depends`."""
+        return (
+            step.initramfs is None
+            and self.steps.get(step.name) == literal_of(step)
+            and all(self.artifacts.get(name) == made for name, made in depends.items())
+        )
+
+    def tree(self, packages: Iterable[str], target: Path) -> Path:
+        """The files of `packages`, as links or copies, in the emptied folder `target`."""
+        from rootfs.compose import link_tree
+        from rootfs.tree import Entry
+
+        names: set[str] = set()
+        for package in packages:
+            names.update((self.root / FILES / package).read_text().splitlines())
+        paths = [(name, self.root / name) for name in sorted(names)]
+        return link_tree([Entry(name, path, path.lstat(), 0) for name, path in paths], target)
+
+    def adopt(self, step: Step, step_id: str, store: Store, folder: Path) -> Record | None:
+        """Register the package's files as the result of `step`; None if they are not as built."""
+        from rootfs.step import pack_tree
+
+        packed = pack_tree(self.tree([step.name], folder), step.name, store.scratch())
+        if packed.sha256 != self.artifacts[step.name]:
+            packed.file.unlink()
+            return None
+        record = Record(
+            step=step_id,
+            name=step.name,
+            version=step.version,
+            phase=step.phase,
+            artifact=packed.sha256,
+            size=packed.size,
+            seconds=0,
+            cpu=0,
+            memory=0,
+        )
+        store.register(packed.file, record)
+        return record
