@@ -16,6 +16,7 @@ from plan.errors import BuildError
 from plan.model import Command
 from rootfs.compose import Composer, bound, scratch
 from rootfs.enter import Result, Sandbox, enter, overlay_works
+from tests.nobody import AS_NOBODY, python_of_nobody
 
 pytestmark = pytest.mark.namespace
 
@@ -101,8 +102,7 @@ def test_it_dies_with_its_parent(tmp_path: Path) -> None:
     marker = f"{os.getpid()}.75"
     code = (
         "from pathlib import Path\n"
-        "from tests.nobody import AS_NOBODY, python_of_nobody
-from tests.rootfs.test_sandbox import run\n"
+        "from tests.rootfs.test_sandbox import run\n"
         f"run(Path({str(tmp_path)!r}), 'sleep {marker}')\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2])
