@@ -25,6 +25,7 @@ from plan.plan import sha256_of
 from rootfs.files import fresh_folder, remove_tree, replacing, unfinished
 from rootfs.gpt import guid
 from tasks.console import say
+from tasks.progress import told
 from tasks.project import Project
 
 # One lock a tree: two steps may want the same one at the same moment.
@@ -173,7 +174,8 @@ class Builder:
         else:
             place = self.prepare()
             mark(self.folder, wanted)
-        results = run_commands(self.step, place, first)
+        with told(place.folder / "log", self.say):
+            results = run_commands(self.step, place, first)
         packed = pack_result(self.step, place, self.project.store.scratch())
         record = Record(
             step=wanted,
