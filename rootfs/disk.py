@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from plan.errors import BuildError
 
@@ -54,6 +54,10 @@ class Record:
             if isinstance(value, bytes) and len(value) > self._sizes[name]:
                 raise ValueError(f"{name} takes {self._sizes[name]} bytes, not {len(value)}")
         return self._struct.pack(*(self._empty | values).values())
+
+    def unpack(self, data: bytes) -> dict[str, Any]:
+        """The fields of the record that `data` begins with. struct.error: it is too short."""
+        return dict(zip(self._empty, self._struct.unpack_from(data), strict=True))
 
 
 @dataclass(frozen=True)

@@ -100,9 +100,10 @@ def disk(partitions: Sequence[Partition], *, identity: str) -> Disk:
     size = round_up(end + (ENTRY_SECTORS + 1) * SECTOR, MIB)
     last = size // SECTOR - 1
     entries = _entries(partitions, starts, identity)
-    primary = _header(entries, mine=1, other=last, last=last, identity=identity)
-    backup = _header(entries, mine=last, other=1, last=last, identity=identity)
-    front = _protective_mbr(last) + primary.ljust(SECTOR, b"\0") + entries
+    disk_guid = guid(identity, "disk").bytes_le
+    primary = header(entries, mine=1, other=last, last=last, disk_guid=disk_guid)
+    backup = header(entries, mine=last, other=1, last=last, disk_guid=disk_guid)
+    front = protective_mbr(last) + primary.ljust(SECTOR, b"\0") + entries
     back = entries.ljust(ENTRY_SECTORS * SECTOR, b"\0") + backup.ljust(SECTOR, b"\0")
     contents = [
         part
@@ -126,7 +127,7 @@ def _check_names(partitions: Sequence[Partition]) -> None:
         raise BuildError(f"{len(names)} partitions are more than {ENTRY_COUNT}")
 
 
-def _protective_mbr(last: int) -> bytes:
+def protective_mbr(last: int) -> bytes:
     """UEFI 5.2.3: one partition of type EE from LBA 1 to the end, for tools that know only MBR."""
     return MBR.pack(
         StartingCHS=_chs(1),
@@ -162,7 +163,7 @@ def _entries(partitions: Sequence[Partition], starts: Sequence[int], identity: s
     return packed.ljust(ENTRY_COUNT * ENTRY.size, b"\0")
 
 
-def _header(entries: bytes, *, mine: int, other: int, last: int, identity: str) -> bytes:
+def header(entries: bytes, *, mine: int, other: int, last: int, disk_guid: bytes) -> bytes:
     """The header at LBA `mine`; its checksum is over itself with that field zero (5.3.2)."""
     fields: dict[str, int | bytes] = {
         "Signature": b"EFI PART",
@@ -172,7 +173,7 @@ def _header(entries: bytes, *, mine: int, other: int, last: int, identity: str) 
         "AlternateLBA": other,
         "FirstUsableLBA": 2 + ENTRY_SECTORS,
         "LastUsableLBA": last - 1 - ENTRY_SECTORS,
-        "DiskGUID": guid(identity, "disk").bytes_le,
+        "DiskGUID": disk_guid,
         "PartitionEntryLBA": 2 if mine == 1 else last - ENTRY_SECTORS,
         "NumberOfPartitionEntries": ENTRY_COUNT,
         "SizeOfPartitionEntry": ENTRY.size,

@@ -1,0 +1,88 @@
+"""rootfs.grow: a disk that became larger, checked by sgdisk."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from plan.errors import BuildError
+from rootfs import gpt
+from rootfs.disk import MIB, Disk, Extent
+from rootfs.grow import grow
+from tests.rootfs.tools import tool
+
+CONTENT = b"contents of the partition"
+
+
+def make_disk(path: Path, *, larger_by: int) -> Path:
+    """A disk with two partitions in a raw file, which was made larger by that many bytes."""
+    first = Disk(MIB, (Extent(0, 4, b"boot"),))
+    second = Disk(3 * MIB, (Extent(0, len(CONTENT), CONTENT),))
+    partitions = [
+        gpt.Partition(first, gpt.EFI_SYSTEM, "ESP"),
+        gpt.Partition(second, gpt.LINUX_FILESYSTEM, "root"),
+    ]
+    with path.open("wb") as file:
+        disk = gpt.disk(partitions, identity="test")
+        disk.write(file)
+        file.truncate(disk.size + larger_by)
+    return path
+
+
+def sectors(path: Path, number: int) -> tuple[int, int]:
+    said = tool("sgdisk", f"--info={number}", path)
+    first, last = (re.search(rf"{word} sector: (\d+)", said) for word in ("First", "Last"))
+    assert first and last
+    return int(first[1]), int(last[1])
+
+
+@pytest.mark.parametrize("larger_by", [MIB, 5 * MIB + 512, 3 << 30])
+def test_the_last_partition_reaches_to_the_end(tmp_path: Path, larger_by: int) -> None:
+    disk = make_disk(tmp_path / "disk", larger_by=larger_by)
+    before = [sectors(disk, number) for number in (1, 2)]
+    guid = tool("sgdisk", "--info=2", disk).splitlines()[1]
+    assert grow(str(disk)) == 2
+    said = tool("sgdisk", "--verify", disk)
+    assert "No problems found" in said, said
+    after = [sectors(disk, number) for number in (1, 2)]
+    assert after[0] == before[0] and after[1][0] == before[1][0]
+    assert disk.stat().st_size - (after[1][1] + 1) * 512 < 2 * MIB
+    assert tool("sgdisk", "--info=2", disk).splitlines()[1] == guid
+    with disk.open("rb") as file:
+        file.seek(after[1][0] * 512)
+        assert file.read(len(CONTENT)) == CONTENT
+    assert grow(str(disk)) is None
+
+
+def test_a_disk_of_the_same_size_is_left_alone(tmp_path: Path) -> None:
+    disk = make_disk(tmp_path / "disk", larger_by=0)
+    before = disk.read_bytes()
+    assert grow(str(disk)) is None
+    assert disk.read_bytes() == before
+
+
+@pytest.mark.parametrize("damaged", [512 + 4, 512 + 60, 1024 + 3])
+def test_a_damaged_table_is_left_alone(tmp_path: Path, damaged: int) -> None:
+    disk = make_disk(tmp_path / "disk", larger_by=MIB)
+    with disk.open("r+b") as file:
+        file.seek(damaged)
+        file.write(b"\xa5")
+    before = disk.read_bytes()
+    with pytest.raises(BuildError, match="no partition table"):
+        grow(str(disk))
+    assert disk.read_bytes() == before
+
+
+def test_as_a_program(tmp_path: Path) -> None:
+    disk = make_disk(tmp_path / "disk", larger_by=MIB)
+    command = [sys.executable, "-m", "rootfs.grow", str(disk)]
+    root = Path(__file__).resolve().parents[2]
+    runs = [subprocess.run(command, cwd=root, capture_output=True, text=True) for _ in range(2)]
+    assert [(run.returncode, run.stdout) for run in runs] == [(0, "2\n"), (1, "")]
+    disk.write_bytes(bytes(1 << 20))
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "no partition table" in done.stderr
