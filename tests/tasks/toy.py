@@ -84,6 +84,7 @@ class Checkout:
     def environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if name[:4] != "BQ2_"}
         own = {"BQ2_CACHE": os.fspath(self.cache), "BQ2_SEED": os.fspath(self.seed)}
+        own["BQ2_SET"] = "base"
         return kept | own | self.variables
 
     def doit(self, *words: str, **variables: str) -> Done:

@@ -97,6 +97,7 @@ function(precompile_headers)
   group(ir "${BASE_HEADERS};${IR_HEADERS};${ANALYSIS_HEADERS}" intrinsics_gen)
   group(codegen "${BASE_HEADERS};${IR_HEADERS};${CODEGEN_HEADERS}" "intrinsics_gen;vt_gen")
   group(clang "${BASE_HEADERS};${CLANG_HEADERS};${DRIVER_HEADERS}" clang-tablegen-targets)
+  group(ast "${BASE_HEADERS};${CLANG_HEADERS};${AST_HEADERS}" "clang-tablegen-targets;omp_gen")
   group(sema "${BASE_HEADERS};${CLANG_HEADERS};${AST_HEADERS};${SEMA_HEADERS}"
     "clang-tablegen-targets;omp_gen")
   group(clangcodegen "${BASE_HEADERS};${CLANG_HEADERS};${AST_HEADERS};${IR_HEADERS}"
@@ -109,10 +110,11 @@ function(precompile_headers)
   foreach(name CodeGen Target/AArch64 Target/X86)
     reuse(codegen ${llvm}/lib/${name})
   endforeach()
-  foreach(name Basic Driver Format Lex)
+  foreach(name APINotes Basic Driver Format Lex)
     reuse(clang ${clang}/lib/${name})
   endforeach()
   reuse(base ${clang}/lib/Support) # part of clang's table generator
+  reuse(ast ${clang}/lib/AST) # has names of its own that Sema has too
   reuse(clangcodegen ${clang}/lib/CodeGen)
   reuse(sema ${clang}/lib)
   # Not Support, which is partly C.

@@ -1,0 +1,123 @@
+"""Two phases: what the seed makes builds what the set is for, and the seed is out of sight.
+
+seed ──▶ base, tool, first ──▶ base, tool, first, nosy, kernel
+         sysroot-from-seed     rootfs-from-sysroot
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.tasks.toy import BUSYBOX, PROGRAMS, Checkout
+
+pytestmark = pytest.mark.namespace
+
+FULL = """\
+full:
+  phase: rootfs-from-sysroot
+  packages: [base, tool, first, nosy, kernel]
+  leave: []
+  initramfs:
+    packages: [base]
+"""
+LINKS = " ".join(PROGRAMS)
+RECIPES = {
+    "base": (
+        f"mkdir /dest/usr/bin; cp /bin/busybox /dest/usr/bin\n"
+        f"for each in {LINKS}; do ln -s busybox /dest/usr/bin/$each; done\n"
+        "cp /usr/bin/llvm-strip /dest/usr/bin; ln -s usr/bin /dest/bin\n"
+    ),
+    "tool": "echo 1 > $share/tool",
+    "first": "cat /usr/share/tool > $share/first || echo none > $share/first",
+    "nosy": "find / -xdev > $share/nosy; cat /usr/share/seed >> $share/nosy || true",
+    "kernel": "mkdir /dest/boot; cat /input/initramfs.cpio > /dest/boot/kernel.efi",
+}
+PHASES = ("sysroot-from-seed", "rootfs-from-sysroot")
+
+
+@pytest.fixture
+def two(toy: Checkout, tmp_path: Path) -> Checkout:
+    """A checkout whose set `full` has two phases, and a seed that can be told from the rest."""
+    toy.seed = shutil.copytree(toy.seed, tmp_path / "seed", symlinks=True)
+    (toy.seed / "usr" / "share").mkdir()
+    (toy.seed / "usr" / "share" / "seed").write_text("the seed was here\n")
+    plan = toy.root / "plan"
+    (plan / "sets.yaml").write_text(FULL)
+    (plan / "toolbox.yaml").write_text("every: [base]\n")
+    for name, script in RECIPES.items():
+        more = {"tools": "[tool]"} if name == "first" else {}
+        toy.recipe(name, script, **more)
+    toy.variables["BQ2_SET"] = "full"
+    assert BUSYBOX.exists()
+    return toy
+
+
+def built(said: str) -> list[str]:
+    """What was built, the first phase's named as such, in that order."""
+    lines = re.findall(r"^pkg:(\S+) +building \S+(.*)", said, re.MULTILINE)
+    return [name + ("" if not phase else " first") for name, phase in lines]
+
+
+def tree(checkout: Checkout, phase: str, name: str) -> Path:
+    stamp = checkout.root / "work" / "stamps" / phase / f"{name}.json"
+    artifact = json.loads(stamp.read_text())["artifact"]
+    return checkout.cache / "trees" / artifact / "usr" / "share"
+
+
+def test_what_builds_the_set_is_built_first_and_nothing_else(two: Checkout) -> None:
+    done = two.doit("pkg")
+    assert done.status == 0, done
+    order = built(done.said)
+    assert sorted(order) == ["base", "base first", "first", "kernel", "nosy", "tool", "tool first"]
+    assert order.index("base first") < order.index("base")
+    assert order.index("tool first") < order.index("first")
+    assert built(two.doit("pkg").said) == []
+
+
+def test_the_second_phase_sees_nothing_of_the_seed(two: Checkout) -> None:
+    assert two.doit("pkg").status == 0
+    seen = (tree(two, PHASES[1], "nosy") / "nosy").read_text()
+    assert "the seed was here" not in seen and "/usr/share/seed" not in seen
+    assert "/usr/share/tool" not in seen, "a tool that the recipe does not name"
+    assert (tree(two, PHASES[1], "first") / "first").read_text() == "1\n"
+
+
+def test_a_tool_reaches_what_is_built_with_it(two: Checkout) -> None:
+    assert two.doit("pkg").status == 0
+    two.edit("plan/recipes/tool.yaml", "echo 1", "echo 2")
+    assert sorted(built(two.doit("pkg").said)) == ["first", "kernel", "tool", "tool first"]
+
+
+def test_forgotten_in_one_phase_or_in_all(two: Checkout) -> None:
+    assert two.doit("pkg").status == 0
+    assert two.doit("forget", "rootfs-from-sysroot:tool").status == 0
+    assert built(two.doit("pkg").said) == ["tool"]
+    assert two.doit("forget", "pkg:tool").status == 0
+    assert sorted(built(two.doit("pkg").said)) == ["tool", "tool first"]
+
+
+def test_a_set_that_lacks_what_builds_it_is_refused(two: Checkout) -> None:
+    two.edit("plan/sets.yaml", "[base, tool, first,", "[base, first,")
+    done = two.doit("list")
+    assert done.status != 0
+    assert "the set full cannot build itself: it lacks tool" in done.said, done
+    two.edit("plan/toolbox.yaml", "[base]", "[base, hammer]")
+    assert "plan/toolbox.yaml:1: there is no recipe 'hammer'" in two.doit("list").said
+
+
+def test_the_stages_are_listed_and_can_be_entered(two: Checkout) -> None:
+    names = [line.split()[0] for line in two.doit("list").said.splitlines()]
+    assert {*PHASES, "pkg"} <= {*names}
+    assert "doit rootfs-from-sysroot" in two.doit("shell", "rootfs", "run=true").said
+    assert two.doit("pkg").status == 0
+    for target, expected in (("sysroot", "tool"), ("rootfs", "first nosy tool")):
+        said = two.doit("shell", target, "run=echo $(ls /usr/share)").said
+        assert said.splitlines()[-1] == expected, said
+    said = two.doit("shell", "sysroot-from-seed:tool", "run=cat /usr/share/seed").said
+    assert "the seed was here" in said
+    assert "the seed was here" not in two.doit("shell", "pkg:tool", "run=cat /usr/share/seed").said
