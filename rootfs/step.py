@@ -24,6 +24,7 @@ from plan.model import Command, Step
 from rootfs.compose import Composer, bound, scratch
 from rootfs.enter import Result, Sandbox, enter
 from rootfs.files import fresh_folder
+from rootfs.jobserver import PLACE, JobServer
 from rootfs.pack import Hashing, finish, pack, stamp_times, tidy
 
 FIXED = ("proc", "dev", "tmp", "source", "build", "dest", "sysroot", "recipe", "input", "sys")
@@ -55,7 +56,7 @@ class Packed:
     tree: Path
 
 
-def prepare(step: Step, inputs: Inputs, folder: Path, *, overlay: bool, jobs: int) -> Sandbox:
+def prepare(step: Step, inputs: Inputs, folder: Path, *, overlay: bool, jobs: JobServer) -> Sandbox:
     """Lay out the sandbox of `step` in `folder`, empty of any earlier attempt."""
     composer = Composer(fresh_folder(folder), overlay)
     skeleton = _skeleton(step, inputs, folder / "skeleton")
@@ -69,17 +70,9 @@ def prepare(step: Step, inputs: Inputs, folder: Path, *, overlay: bool, jobs: in
     if inputs.recipe is not None:
         mounts.append(bound("/recipe", _copied(step, inputs.recipe, folder / "recipe")))
     mounts += [bound(f"/input/{name}", path) for name, path in sorted(inputs.files.items())]
+    mounts.append(bound(PLACE, jobs.path, writable=True))
     root = composer.readonly("/", [*inputs.build_root, skeleton])
-    return Sandbox(folder, root, mounts, dict(step.environment) | processes(jobs))
-
-
-def processes(jobs: int) -> dict[str, str]:
-    """The environment that says how many processes to use: the one thing that may vary."""
-    return {
-        "JOBS": str(jobs),
-        "MAKEFLAGS": f"-j{jobs}",
-        "CMAKE_BUILD_PARALLEL_LEVEL": str(jobs),
-    }
+    return Sandbox(folder, root, mounts, dict(step.environment) | jobs.environment())
 
 
 def run_commands(step: Step, place: Sandbox, first: int = 0) -> list[Result]:
@@ -127,6 +120,7 @@ def _skeleton(step: Step, inputs: Inputs, folder: Path) -> Path:
         (folder / name).mkdir(parents=True)
     for name in inputs.files:
         (folder / "input" / name).touch()
+    (folder / PLACE.lstrip("/")).touch()
     for addition in step.additions:
         path = folder / addition.path.lstrip("/")
         path.parent.mkdir(parents=True, exist_ok=True)

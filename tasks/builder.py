@@ -160,21 +160,21 @@ class Builder:
         """The step's sandbox, empty of any earlier attempt."""
         from rootfs.step import prepare
 
-        jobs, overlay = self.project.settings.jobs, self.project.overlay
+        jobs, overlay = self.project.jobs, self.project.overlay
         return prepare(self.step, self.inputs(), self.folder, overlay=overlay, jobs=jobs)
 
     def _run(self, wanted: str) -> Record:
         from rootfs.resume import interrupted_at, mark, resumed
-        from rootfs.step import pack_result, processes, run_commands
+        from rootfs.step import pack_result, run_commands
 
         first = interrupted_at(self.step, self.folder, wanted)
         if first:
             self.say(f"goes on with its build of before, in {self.folder}")
-            place = resumed(self.folder, processes(self.project.settings.jobs))
+            place = resumed(self.folder, self.project.jobs.environment())
         else:
             place = self.prepare()
             mark(self.folder, wanted)
-        with told(place.folder / "log", self.say):
+        with told(place.folder / "log", self.say), self.project.jobs.slot():
             results = run_commands(self.step, place, first)
         packed = pack_result(self.step, place, self.project.store.scratch())
         record = Record(

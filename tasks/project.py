@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,12 @@ from plan.errors import BuildError
 from plan.model import Source
 from plan.plan import Plan, make_plan
 from plan.settings import Settings, resolve
+from rootfs.jobserver import JobServer
 from tasks.console import SetupFailed
 from tasks.system import System
+
+# Two threads may be the first to ask for the same thing.
+_once = threading.Lock()
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -72,6 +77,16 @@ class Project:
         if cached(source) is None:
             fetch_now([source])
         return paths.source(source.sha256)
+
+    @property
+    def jobs(self) -> JobServer:
+        """What divides the processes of this run between the packages."""
+        with _once:
+            return self._jobs
+
+    @cached_property
+    def _jobs(self) -> JobServer:
+        return JobServer(self.workdir / "jobserver", self.settings.jobs)
 
     @cached_property
     def overlay(self) -> bool:

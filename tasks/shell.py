@@ -97,6 +97,7 @@ def _build_of(builder: Builder) -> Sandbox:
     if (builder.folder / "sandbox.json").exists():
         say(f"the build of {builder.step.name} as it was left; its log: {builder.folder}/log")
         unmark(builder.folder)
+        project.jobs  # noqa: B018  the pipe that its makes will look for
         return kept_sandbox(builder.folder)
     if builder.step_id() is None:
         raise BuildError(

@@ -11,11 +11,18 @@ import pytest
 
 from plan.errors import BuildError
 from plan.model import Addition, Command, Step
-from rootfs.step import Inputs, Packed, pack_result, prepare, processes, run_commands
+from rootfs.enter import Sandbox
+from rootfs.jobserver import JobServer
+from rootfs.step import Inputs, Packed, pack_result, prepare, run_commands
 from tests.rootfs.tools import make_tree, snapshot, tool
 from tests.tasks.toy import make_seed
 
 pytestmark = pytest.mark.namespace
+
+
+def laid_out(step: Step, inputs: Inputs, folder: Path, *, overlay: bool, jobs: int) -> Sandbox:
+    server = JobServer(folder.parent / "jobs", jobs)
+    return prepare(step, inputs, folder, overlay=overlay, jobs=server)
 
 
 def scripted(*scripts: str, remove: tuple[str, ...] = (), files: tuple[str, ...] = ()) -> Step:
@@ -67,7 +74,8 @@ mkdir -p /dest/usr/share/doc /dest/usr/bin; echo > /dest/usr/share/doc/x
 cp /recipe/init /dest/usr/bin; cp main.c /dest/usr/share; touch /build/x
 """
 SAID = """/source main.c sub int two two second --target /sysroot/usr/lib/libc.so
-/recipe: init patches /recipe/patches: one.patch #!/bin/sh hello 3 -j3"""
+/recipe: init patches /recipe/patches: one.patch #!/bin/sh hello 3 -j3
+--jobserver-auth=fifo:/jobserver"""
 
 
 @pytest.mark.parametrize("overlay", [True, False], ids=["overlay", "links"])
@@ -78,7 +86,7 @@ def test_all_is_where_it_belongs_and_nothing_given_changes(
     step = scripted(LOOK, "true", remove=("usr/share/doc",), files=("patches/one.patch", "init"))
     folder = tmp_path / "folder"
     for _ in range(2):  # what an earlier attempt left is gone
-        place = prepare(step, inputs, folder, overlay=overlay, jobs=3)
+        place = laid_out(step, inputs, folder, overlay=overlay, jobs=3)
         results = run_commands(step, place)
         assert [result.status for result in results] == [0, 0]
         said = (folder / "log").read_text().replace(f"+ sh -euc '{LOOK}'\n", "").split()
@@ -99,7 +107,7 @@ def test_the_way_of_composing_does_not_reach_the_result(tmp_path: Path, inputs: 
     for overlay in (True, False):
         old = os.umask(0o022 if overlay else 0o077)
         try:
-            place = prepare(step, inputs, tmp_path / f"{overlay}", overlay=overlay, jobs=1)
+            place = laid_out(step, inputs, tmp_path / f"{overlay}", overlay=overlay, jobs=1)
         finally:
             os.umask(old)
         run_commands(step, place)
@@ -110,7 +118,10 @@ def test_the_way_of_composing_does_not_reach_the_result(tmp_path: Path, inputs: 
 def test_a_step_without_source_and_recipe(tmp_path: Path, inputs: Inputs) -> None:
     step = scripted("ls -A /source /recipe /input /sysroot; echo > /source/x")
     bare = replace(inputs, source=None, recipe=None, sysroot=[], files={})
-    run_commands(step, prepare(step, bare, tmp_path / "folder", overlay=True, jobs=1))
+    run_commands(
+        step,
+        laid_out(step, bare, tmp_path / "folder", overlay=True, jobs=1),
+    )
     said = (tmp_path / "folder" / "log").read_text().splitlines()[1:]
     assert [line for line in said if line] == ["/input:", "/recipe:", "/source:", "/sysroot:"]
 
@@ -133,7 +144,7 @@ def test_a_failure_shows_the_first_error_and_the_end(
     tmp_path: Path, inputs: Inputs, scripts: list[str], expected: list[str], unexpected: list[str]
 ) -> None:
     step = scripted(*scripts, "echo never > /build/never")
-    place = prepare(step, inputs, tmp_path / "folder", overlay=True, jobs=1)
+    place = laid_out(step, inputs, tmp_path / "folder", overlay=True, jobs=1)
     with pytest.raises(BuildError) as caught:
         run_commands(step, place)
     text = str(caught.value)
@@ -146,18 +157,10 @@ def test_a_failure_shows_the_first_error_and_the_end(
 
 def test_a_refused_result_leaves_nothing_in_the_store(tmp_path: Path, inputs: Inputs) -> None:
     step = scripted("echo > /dest/su; chmod 4755 /dest/su")
-    place = prepare(step, inputs, tmp_path / "folder", overlay=True, jobs=1)
+    place = laid_out(step, inputs, tmp_path / "folder", overlay=True, jobs=1)
     run_commands(step, place)
     store = tmp_path / "store"
     store.mkdir()
     with pytest.raises(BuildError, match="set-id"):
         pack_result(step, place, store)
     assert list(store.iterdir()) == []
-
-
-def test_the_number_of_processes_is_all_that_varies() -> None:
-    assert processes(7) == {
-        "JOBS": "7",
-        "MAKEFLAGS": "-j7",
-        "CMAKE_BUILD_PARALLEL_LEVEL": "7",
-    }

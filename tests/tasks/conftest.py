@@ -38,5 +38,6 @@ def _built(tmp_path_factory: pytest.TempPathFactory, template: Path, seed: Path)
 def built(tmp_path: Path, _built: Path, seed: Path) -> Checkout:
     """A checkout, and a cache of its own, in which all packages stand."""
     for name in ("checkout", "cache"):
-        shutil.copytree(_built / name, tmp_path / "built" / name, symlinks=True)
+        pipe = shutil.ignore_patterns("jobserver")
+        shutil.copytree(_built / name, tmp_path / "built" / name, symlinks=True, ignore=pipe)
     return Checkout(tmp_path / "built" / "checkout", tmp_path / "built" / "cache", seed)

@@ -98,7 +98,7 @@ def test_settings_say_where_each_value_came_from(toy: Checkout) -> None:
         "strict": ("0", "command line "),
         "offline": ("0", "environment "),
         "seed": (str(toy.seed), "environment "),
-        "set": ("base", "default "),
+        "set": ("base", "environment "),
         "output": ("-", "default "),
     }
     for name, (value, origin) in expected.items():

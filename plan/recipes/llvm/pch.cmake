@@ -117,6 +117,8 @@ function(precompile_headers)
   reuse(ast ${clang}/lib/AST) # has names of its own that Sema has too
   reuse(clangcodegen ${clang}/lib/CodeGen)
   reuse(sema ${clang}/lib)
+  set_source_files_properties(${clang}/lib/Frontend/TextDiagnostic.cpp # names of its own, too
+    TARGET_DIRECTORY clangFrontend PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
   # Not Support, which is partly C.
   foreach(folder ${llvm}/lib ${llvm}/lib/TableGen ${llvm}/utils/TableGen ${clang}/utils/TableGen
           ${lld})
