@@ -1,0 +1,147 @@
+"""The full set: what it holds, that the seed is not in it, and that it builds itself again.
+
+It is compiled where the store lacks it, which takes hours:
+
+    BQ2_TEST_FULL=1 ./bq2 test tests/test_full.py
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.checkout import ROOT
+
+HOURS = 4 * 3600
+pytestmark = [
+    pytest.mark.skipif("BQ2_TEST_FULL" not in os.environ, reason="hours: BQ2_TEST_FULL=1"),
+    pytest.mark.namespace,
+    pytest.mark.timeout(HOURS),
+]
+
+Run = Callable[..., str]
+
+# Programs in C, C++ and Crystal, and the tools that the image is for.
+PROGRAMS = r"""
+cd /tmp
+printf '#include <stdio.h>\nint main(void){puts("C 42");}\n' > a.c && cc -O2 a.c -o a && ./a
+printf '#include <iostream>\nint main(){try{throw 42;}catch(int x){std::cout<<"C++ "<<x;}}\n' > b.cc
+c++ -O2 b.cc -o b && ./b
+echo 'puts "Crystal #{6 * 7}"' > c.cr && crystal build c.cr && ./c
+crystal eval 'puts 6 * 7'
+clang --version | head -1
+python3 -c 'import doit, requests, yaml, tqdm, ssl, ctypes, lzma, bz2, sqlite3; print("modules")'
+git --version
+curl --version | grep -o https
+fossil version | head -1
+perl -e 'print "perl\n"'
+make --version | head -1
+cmake --version | head -1
+ninja --version
+"""
+ANSWERS = (
+    "C 42",
+    "C++ 42",
+    "Crystal 42",
+    "42",
+    "clang version 19",
+    "modules",
+    "git version",
+    "https",
+)
+
+# Versions of the seed's compiler and library, and where it keeps them. (Not "Debian" as such:
+# clang knows the names of distributions.)
+SEED = (
+    rb"Debian clang version",
+    rb"Debian LLD",
+    rb"\+deb13",
+    rb"GLIBC_2\.\d+\x00",
+    rb"/usr/lib/llvm-19",
+)
+
+
+@pytest.fixture(scope="module")
+def doit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """Runs doit in this checkout, with the user's cache and a work directory of its own."""
+    workdir = tmp_path_factory.mktemp("full") / "work"
+
+    def run(*words: str) -> str:
+        command = [sys.executable, "-m", "doit", *words, "set=full", f"workdir={workdir}"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HOURS)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    yield run
+
+
+@pytest.fixture(scope="module")
+def built(doit: Run) -> Run:
+    doit("pkg")
+    return doit
+
+
+@pytest.mark.parametrize("root", ["sysroot", "rootfs"])
+def test_it_compiles_and_runs_programs_on_its_own(built: Run, root: str) -> None:
+    script = PROGRAMS if root == "rootfs" else "\n".join(PROGRAMS.splitlines()[:6])
+    said = built("shell", root, f"run=set -e\n{script}")
+    expected = ANSWERS if root == "rootfs" else ANSWERS[:3]
+    assert [word for word in expected if word not in said] == [], said
+
+
+def test_no_file_of_the_product_names_the_seed(built: Run) -> None:
+    from tests.checkout import own_cache
+
+    found = []
+    pattern = re.compile(rb"|".join(SEED))
+    for tree in artifacts(built):
+        for path in (own_cache() / "trees" / tree).rglob("*"):
+            if path.is_file() and not path.is_symlink() and pattern.search(path.read_bytes()):
+                found.append(str(path))
+    assert found == []
+
+
+def test_every_program_is_loaded_by_our_loader_and_has_its_libraries(built: Run) -> None:
+    script = r"""
+    for file in /usr/bin/* /usr/lib/*.so* /usr/lib/python3.13/lib-dynload/*; do
+      [ -f "$file" ] && [ ! -L "$file" ] && readelf -ld "$file" 2>/dev/null |
+        sed -n -e 's/.*interpreter: \(.*\)]/\1/p' -e 's/.*(NEEDED).*\[\(.*\)]/\1/p'
+    done | sort -u
+    """
+    names = built("shell", "rootfs", f"run={script}").split()
+    loaders = {name for name in names if name.startswith("/")}
+    assert loaders == {f"/lib/ld-musl-{os.uname().machine}.so.1"}
+    missing = built(
+        "shell", "rootfs", f"run=cd /usr/lib; ls {' '.join(sorted({*names} - loaders))}"
+    )
+    assert "No such file" not in missing
+
+
+@pytest.mark.qemu
+def test_the_image_answers(built: Run) -> None:
+    said = built("boot", f"run={PROGRAMS}")
+    assert [word for word in ANSWERS if word not in said] == [], said
+
+
+@pytest.mark.qemu
+def test_the_image_builds_itself_again(built: Run) -> None:
+    assert "2 of 2 identical" in built("regenerate", "in=vm", "packages=musl,zlib")
+
+
+def test_the_rootfs_builds_itself_again(built: Run) -> None:
+    assert re.search(r"(\d+) of \1 identical", built("regenerate"))
+
+
+def artifacts(doit: Run) -> list[str]:
+    """The artifacts of the product."""
+    import json
+
+    stamps = doit("settings").split("workdir")[1].split()[0]
+    folder = Path(stamps) / "stamps" / "rootfs-from-sysroot"
+    return [json.loads(path.read_text())["artifact"] for path in folder.glob("*.json")]
