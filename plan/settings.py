@@ -154,7 +154,7 @@ def _constant(text: str) -> Callable[[], str]:
 
 
 PARAMETERS = (
-    Parameter("set", _constant("base"), _one_of(*SETS), "what to build: " + ", ".join(SETS)),
+    Parameter("set", _constant("full"), _one_of(*SETS), "what to build: " + ", ".join(SETS)),
     Parameter("arch", platform.machine, _one_of(*ARCHITECTURES), "the target architecture"),
     Parameter(
         "seed", _constant("debian"), _seed, "the first root: " + ", ".join(SEEDS) + ", or a path"

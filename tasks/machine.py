@@ -37,4 +37,6 @@ def machine() -> Any:
     from cache import paths
     from rootfs.qemu import Machine
 
-    return Machine(project.settings.arch, cache=paths.root())
+    # A compiler wants more memory than a shell does.
+    memory = 3072 if project.plan.set.root else 512
+    return Machine(project.settings.arch, memory_mib=memory, cache=paths.root())

@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from typing import Any
 import pytest
 
 from cache.store import Record
+from tasks.progress import last_steps
 from tests.checkout import ROOT, copy_project, own_cache
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.qemu, pytest.mark.namespace]
@@ -41,7 +43,7 @@ def doit(checkout: Path) -> Run:
         ignore = shutil.ignore_patterns("partial")
         shutil.copytree(sources, cache / "sources", ignore=ignore, copy_function=_link)
     environment = {name: value for name, value in os.environ.items() if name[:4] != "BQ2_"}
-    environment["BQ2_CACHE"] = str(cache)
+    environment |= {"BQ2_CACHE": str(cache), "BQ2_SET": "base"}
 
     def run(*words: str, status: int = 0) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "doit", *words]
@@ -109,7 +111,7 @@ def test_the_image_is_a_sound_qcow2_with_a_sound_esp(image: Path, tmp_path: Path
 def test_about_prints_the_truth(image: Path, checkout: Path, doit: Run) -> None:
     told = json.loads(doit("boot", "run=about --json").stdout)
     made, plan = records(checkout), planned(checkout, doit)
-    assert (told["set"], told["arch"], told["plan"]) == ("base", plan["arch"], plan["digest"])
+    assert (told["set"], told["arch"], told["plan"]) == ("base", plan["arch"], plan["product"])
     assert told["seed"] == f"{plan['seed']['name']} {plan['seed']['identity']}"
     for package in told["packages"]:
         record = made[package["name"]]
@@ -145,6 +147,31 @@ def test_forgetting_musl_compiles_musl_and_nothing_else(
     assert {name: record.artifact for name, record in records(checkout).items()} == {
         name: record.artifact for name, record in was.items()
     }
+
+
+def test_an_interrupted_build_goes_on_and_gives_the_same_bytes(
+    image: Path, checkout: Path, doit: Run
+) -> None:
+    """kill -9 while Ninja runs: the compilers die with it, and what they had done is kept."""
+    was = records(checkout)["libcxx"].artifact
+    doit("forget", "pkg:libcxx")
+    log = checkout / "work" / "build" / "sysroot-from-seed" / "libcxx" / "log"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "doit", "pkg:libcxx"],
+        cwd=checkout,
+        env=os.environ | {"BQ2_CACHE": str(checkout.parent / "cache"), "BQ2_SET": "base"},
+        stdout=subprocess.DEVNULL,
+    )
+    while not log.exists() or (steps := last_steps(log)) is None or steps[0] < 200:
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.kill()
+    process.wait()
+    done, all_steps = steps
+    said = doit("pkg:libcxx").stdout
+    assert "goes on with its build of before" in said and "the same bytes as before" in said
+    assert records(checkout)["libcxx"].artifact == was
+    assert 200 <= done < all_steps
 
 
 def test_the_sysroot_is_a_tarball_with_all_that_made_it(

@@ -14,7 +14,7 @@ def test_command_line_wins_over_environment_over_file_over_default(tmp_path: Pat
         tmp_path, {"jobs": "5"}, {"BQ2_JOBS": "4", "BQ2_ARCH": "x86_64", "JOBS": "9"}
     )
     assert (settings.jobs, settings.arch, settings.mirror) == (5, "x86_64", "http://file.test")
-    assert settings.set == "base"
+    assert settings.set == "full"
     origins = [settings.origin[name] for name in ("jobs", "arch", "mirror", "set")]
     assert origins == ["command line", "environment", "local.yaml", "default"]
 

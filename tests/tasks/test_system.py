@@ -1,0 +1,92 @@
+"""tasks.system: a system of ours, laid out in a folder, gives back what it is made of."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from cache.store import Store
+from plan.errors import BuildError
+from plan.model import Command, Step
+from rootfs.step import pack_tree
+from rootfs.workspace import Workspace
+from tasks.system import System
+from tests.rootfs.tools import make_tree
+
+STEP = Step(
+    name="left",
+    phase="rootfs-from-sysroot",
+    version="1",
+    sources=(),
+    files=(),
+    depends=("bottom",),
+    tools=("busybox",),
+    environment=(("PATH", "/usr/bin"),),
+    commands=(Command(("sh", "-euc", "true"), "/source"),),
+    remove=(),
+    additions=(),
+)
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> System:
+    """A root of two packages, one with a hard link, and what the workspace says of them."""
+    left = make_tree(tmp_path / "left", {"usr/bin/left": b"#!/bin/sh\n", "usr/share/left": b"1"})
+    (left / "usr/bin/left").chmod(0o755)
+    (left / "usr/bin/other").hardlink_to(left / "usr/bin/left")
+    (left / "usr/bin/link").symlink_to("/nowhere")
+    bottom = make_tree(tmp_path / "bottom", {"usr/share/bottom": b"2"})
+    trees = {"bottom": bottom, "left": left}
+    made = {name: pack_tree(tree, name, tmp_path).sha256 for name, tree in trees.items()}
+    image = {"packages": [{"name": name, "artifact": sha} for name, sha in made.items()]}
+    plan = json.dumps({"steps": [asdict(STEP) | {"tools": []}]})
+    root = tmp_path / "root"
+    Workspace([], plan, image, trees, []).lay_out(root)
+    for tree in trees.values():
+        shutil.copytree(tree, root, symlinks=True, dirs_exist_ok=True)
+    (root / "usr/bin/other").unlink()
+    (root / "usr/bin/other").hardlink_to(root / "usr/bin/left")
+    return System(root)
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.setenv("BQ2_CACHE", str(tmp_path / "cache"))
+    return Store()
+
+
+def test_a_package_is_packed_anew_to_the_same_bytes(
+    system: System, store: Store, tmp_path: Path
+) -> None:
+    record = system.adopt(STEP, "id", store, tmp_path / "again")
+    assert record and record.artifact == system.artifacts["left"]
+    assert store.find("id") == record
+    assert not (tmp_path / "again" / "usr/share/bottom").exists()
+
+
+def test_a_file_that_was_changed_is_noticed(system: System, store: Store, tmp_path: Path) -> None:
+    (system.root / "usr/share/left").write_text("changed")
+    assert system.adopt(STEP, "id", store, tmp_path / "again") is None
+    assert store.find("id") is None
+    assert list((tmp_path / "cache" / "artifacts").iterdir()) == []
+
+
+def test_what_it_holds_depends_on_the_step_and_on_what_that_depends_on(system: System) -> None:
+    depends = {"bottom": system.artifacts["bottom"]}
+    assert system.holds(STEP, depends)
+    # Where and by which tools it is done does not matter, what is done does.
+    assert system.holds(replace(STEP, phase="sysroot-from-seed", tools=()), depends)
+    other = Command(("sh", "-euc", "false"), "/source")
+    assert not system.holds(replace(STEP, commands=(other,)), depends)
+    assert not system.holds(replace(STEP, name="right"), depends)
+    assert not system.holds(STEP, {"bottom": "f" * 64})
+
+
+def test_another_system_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match="seed=self") as caught:
+        System(tmp_path).artifacts  # noqa: B018
+    assert "seed=debian" in str(caught.value)
