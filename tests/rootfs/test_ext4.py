@@ -1,0 +1,93 @@
+"""rootfs.ext4: a file system made in the sandbox, as e2fsck and debugfs see it.
+
+mke2fs is the host's, in a root of its own: that it makes the same bytes twice is for the version
+that the project builds, and tried with the full set.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from plan.errors import BuildError
+from rootfs.enter import overlay_works
+from rootfs.ext4 import ROOM, write_ext4
+from rootfs.workspace import Workspace
+from tests.rootfs.tools import make_tree, tool
+
+pytestmark = pytest.mark.namespace
+IDENTITY = UUID("12345678-1234-5678-9abc-123456789abc")
+OWN = [("bq2", b"#!/bin/sh\n", True), ("plan/x.yaml", b"x", False)]
+
+
+@pytest.fixture(scope="module")
+def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root with the host's mke2fs and all that it is linked to."""
+    root = tmp_path_factory.mktemp("tools")
+    program = shutil.which("mke2fs", path="/usr/sbin:/sbin:/usr/bin")
+    assert program
+    (root / "usr/bin").mkdir(parents=True)
+    shutil.copy(program, root / "usr/bin/mke2fs")
+    for path in re.findall(r"(/\S+) \(0x", tool("ldd", program)):
+        (root / path.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, root / path.lstrip("/"))
+    return root
+
+
+def made(folder: Path, layers: list[Path], sources: list[Path], *, overlay: bool) -> Path:
+    workspace = Workspace(OWN, "{}\n", {"name": "toy"}, {}, sources)
+    return write_ext4(
+        folder / "fs",
+        layers=layers,
+        leave=["usr/src"],
+        workspace=workspace,
+        uuid=IDENTITY,
+        overlay=overlay,
+    )
+
+
+def asked(image: Path, command: str) -> str:
+    return tool("debugfs", "-R", command, image)
+
+
+@pytest.mark.parametrize("overlay", [True, False])
+def test_it_holds_what_it_was_given(tmp_path: Path, tools: Path, overlay: bool) -> None:
+    if overlay and not overlay_works(tmp_path / "trial"):
+        pytest.skip("no overlay for this user here")
+    tree = make_tree(tmp_path / "tree", {"usr/share/a": b"a" * 5000, "usr/src/big": b"left"})
+    (tree / "usr/share/link").symlink_to("a")
+    cache = make_tree(tmp_path / "cache", {"f" * 64: b"source"})
+    image = made(tmp_path, [tools, tree], [cache / ("f" * 64)], overlay=overlay)
+    tool("e2fsck", "-fn", image)
+    assert image.stat().st_size >= ROOM
+    assert image.stat().st_blocks * 512 < 200 << 20, "the free room is a hole"
+    said = tool("dumpe2fs", "-h", image)
+    assert str(IDENTITY) in re.search(r"Filesystem UUID:.*", said)[0]  # type: ignore[index]
+    assert str(IDENTITY) in re.search(r"Directory Hash Seed:.*", said)[0]  # type: ignore[index]
+    assert asked(image, "cat /usr/share/a") == "a" * 5000
+    assert asked(image, f"cat /workspace/cache/sources/{'f' * 64}") == "source"
+    assert asked(image, "cat /workspace/bootstrap-qcow2/plan/x.yaml") == "x"
+    assert 'Fast link dest: "a"' in asked(image, "stat /usr/share/link")
+    assert "User:     0   Group:     0" in asked(image, "stat /usr/share/a")
+    assert "Mode:  0755" in asked(image, "stat /workspace/bootstrap-qcow2/bq2")
+    assert "big" not in asked(image, "ls /usr") + asked(image, "ls /usr/src")
+    assert (tree / "usr/src/big").exists()
+
+
+def test_what_mke2fs_says_is_told(tmp_path: Path, tools: Path) -> None:
+    broken = make_tree(tmp_path / "broken", {"usr/bin/mke2fs": b"#!/nowhere\n"})
+    with pytest.raises(BuildError, match="mke2fs ended with status") as caught:
+        made(tmp_path, [tools, broken], [], overlay=False)
+    assert "log" in str(caught.value.where)
+
+
+def test_the_folder_of_an_earlier_attempt_is_emptied(tmp_path: Path, tools: Path) -> None:
+    (tmp_path / "fs" / "out").mkdir(parents=True)
+    (tmp_path / "fs" / "out" / "root.ext4").write_bytes(b"half")
+    image = made(tmp_path, [tools], [], overlay=False)
+    assert subprocess.run(["e2fsck", "-fn", image], capture_output=True).returncode == 0
