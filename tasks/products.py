@@ -19,9 +19,11 @@ from typing import Any
 from plan.plan import sha256_of
 from rootfs.files import replacing
 from rootfs.gpt import LINUX_FILESYSTEM
-from tasks.builder import artifacts, describe_image, image_identity, root_uuid, tree_of
 from tasks.console import say, speaking, standing
+from tasks.describe import describe_image, image_identity, root_uuid
 from tasks.project import ROOT, project
+from tasks.stamps import product_artifacts
+from tasks.trees import tree_of
 
 # Raise it when the same inputs give another file.
 FORMAT = 1
@@ -91,7 +93,7 @@ def _task(product: Product, packages: list[str]) -> dict[str, Any]:
 
 
 def _image_inputs() -> Mapping[str, Any]:
-    kernel = {"kernel": artifacts(project)["kernel"], "arch": project.settings.arch}
+    kernel = {"kernel": product_artifacts(project)["kernel"], "arch": project.settings.arch}
     return kernel | {"root": _system_inputs()} if project.plan.set.root else kernel
 
 
@@ -125,7 +127,7 @@ def _root() -> Path:
 def _system_inputs() -> Mapping[str, Any]:
     """All that the tree of packages and workspace is made of."""
     return {
-        "artifacts": artifacts(project),
+        "artifacts": product_artifacts(project),
         "leave": project.plan.set.leave,
         "plan": project.plan.product_digest,
         "sources": project.settings.sources,

@@ -11,16 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from plan.errors import BuildError, nearest
-from plan.model import Command
+from plan.model import Command, Step
 from rootfs.files import fresh_folder
 from rootfs.workspace import CACHE, PROJECT, SOURCES
-from tasks.builder import Builder, tree_of
+from tasks.builder import Builder
 from tasks.console import say, speaking
 from tasks.machine import machine
 from tasks.products import image, trees, workspace
 from tasks.project import project
 from tasks.seeds import SelfRoot
+from tasks.stamps import artifacts
 from tasks.system import System
+from tasks.trees import tree_of
 
 if TYPE_CHECKING:
     from rootfs.enter import Sandbox
@@ -118,20 +120,27 @@ def _inside() -> None:
     assert system is not None
     names = chosen()
     differing = []
-    for name, step in project.plan.product.items():
+    for step in _needed(names):
         builder = Builder(project, step)
-        if name in names:
+        if step.name in names:
             builder.forget()
         elif builder.stands():
             continue
         builder.build()
-        stamp = builder.stamp()
-        if name in names and (not stamp or stamp["artifact"] != system.artifacts[name]):
-            differing.append(f"{name}: {_first_difference(name)}")
+        made = artifacts(project, [step])[step.task]
+        if step.name in names and made != system.artifacts[step.name]:
+            differing.append(f"{step.name}: {_first_difference(step.name)}")
     say(f"{len(names) - len(differing)} of {len(names)} identical")
     for line in differing:
         say(f"  differs: {line}")
     project.exit_status = 1 if differing else 0
+
+
+def _needed(names: list[str]) -> list[Step]:
+    """The steps of `names` and of all that they depend on, in build order."""
+    product = project.plan.product
+    wanted = {*names, *(depend for name in names for depend in product[name].depends)}
+    return [step for name, step in product.items() if name in wanted]
 
 
 def _first_difference(name: str) -> str:

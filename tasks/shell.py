@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 from plan import toolchain
 from plan.errors import BuildError, nearest
 from plan.model import Command
-from tasks.builder import Builder, tree_of
+from tasks.builder import Builder
 from tasks.console import say, speaking
 from tasks.interrupt import terminal_taken
 from tasks.project import project
+from tasks.stamps import artifacts
+from tasks.trees import tree_of
 
 if TYPE_CHECKING:
     from rootfs.enter import Sandbox
@@ -70,7 +72,7 @@ def _place(target: str) -> Sandbox:
 
 def _composed(name: str, phase: str, folder: Path) -> Sandbox:
     steps = project.plan.phases[phase].values()
-    if not all(Builder(project, step).stamp() for step in steps):
+    if len(artifacts(project, steps)) < len(steps):
         raise BuildError(f"the {name} is not built yet", hint=f"doit {phase}")
     return _plain([tree_of(project, step) for step in steps], folder, toolchain.OWN)
 

@@ -48,13 +48,20 @@ class System:
     @cached_property
     def steps(self) -> Mapping[str, Any]:
         """The literal form of the step that made each package."""
-        plan = json.loads((self.root / WORKSPACE / "plan.json").read_text())
-        return {step["name"]: literal_of(step) for step in plan["steps"]}
+        return {step["name"]: literal_of(step) for step in self.plan["steps"]}
 
-    def holds(self, step: Step, depends: Mapping[str, str]) -> bool:
-        """Whether this system has what `step` would give, its dependencies being `depends`."""
+    @cached_property
+    def plan(self) -> Mapping[str, Any]:
+        """The plan that this system was made by."""
+        return dict(json.loads((self.root / WORKSPACE / "plan.json").read_text()))
+
+    def holds(self, step: Step, depends: Mapping[str, str], plan: str) -> bool:
+        """Whether this system has what `step` would give, its dependencies being `depends`.
+
+        `plan`: the digest of the product's plan, which an initramfs tells.
+        """
         return (
-            step.initramfs is None
+            (step.initramfs is None or plan == self.plan["digest"])
             and self.steps.get(step.name) == literal_of(step)
             and all(self.artifacts.get(name) == made for name, made in depends.items())
         )

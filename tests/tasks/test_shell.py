@@ -93,6 +93,7 @@ def test_a_shell_on_a_terminal(toy: Checkout, monkeypatch: pytest.MonkeyPatch) -
     """Interactive: a prompt; Ctrl-C is for what runs in it, and not the end of doit."""
     monkeypatch.setenv("BQ2_CACHE", str(toy.cache))
     monkeypatch.setenv("BQ2_SEED", str(toy.seed))
+    monkeypatch.setenv("BQ2_SET", "base")
     marker = f"{1000 + os.getpid()}"
     with Terminal(ON_TERMINAL, str(toy.root), *doit("shell")) as terminal:
         terminal.expect(b"leave with `exit`")

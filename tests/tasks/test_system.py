@@ -11,7 +11,7 @@ import pytest
 
 from cache.store import Store
 from plan.errors import BuildError
-from plan.model import Command, Step
+from plan.model import Command, Initramfs, Step
 from rootfs.step import pack_tree
 from rootfs.workspace import Workspace
 from tasks.system import System
@@ -43,7 +43,7 @@ def system(tmp_path: Path) -> System:
     trees = {"bottom": bottom, "left": left}
     made = {name: pack_tree(tree, name, tmp_path).sha256 for name, tree in trees.items()}
     image = {"packages": [{"name": name, "artifact": sha} for name, sha in made.items()]}
-    plan = json.dumps({"steps": [asdict(STEP) | {"tools": []}]})
+    plan = json.dumps({"digest": "plan", "steps": [asdict(STEP) | {"tools": []}]})
     root = tmp_path / "root"
     Workspace([], plan, image, trees, []).lay_out(root)
     for tree in trees.values():
@@ -77,13 +77,16 @@ def test_a_file_that_was_changed_is_noticed(system: System, store: Store, tmp_pa
 
 def test_what_it_holds_depends_on_the_step_and_on_what_that_depends_on(system: System) -> None:
     depends = {"bottom": system.artifacts["bottom"]}
-    assert system.holds(STEP, depends)
+    assert system.holds(STEP, depends, "plan")
     # Where and by which tools it is done does not matter, what is done does.
-    assert system.holds(replace(STEP, phase="sysroot-from-seed", tools=()), depends)
+    assert system.holds(replace(STEP, phase="sysroot-from-seed", tools=()), depends, "plan")
     other = Command(("sh", "-euc", "false"), "/source")
-    assert not system.holds(replace(STEP, commands=(other,)), depends)
-    assert not system.holds(replace(STEP, name="right"), depends)
-    assert not system.holds(STEP, {"bottom": "f" * 64})
+    assert not system.holds(replace(STEP, commands=(other,)), depends, "plan")
+    # An initramfs tells of the whole plan, and this system's step has none.
+    initramfs = Initramfs(("bottom",), ())
+    assert not system.holds(replace(STEP, initramfs=initramfs), depends, "plan")
+    assert not system.holds(replace(STEP, name="right"), depends, "plan")
+    assert not system.holds(STEP, {"bottom": "f" * 64}, "plan")
 
 
 def test_another_system_is_refused(tmp_path: Path) -> None:

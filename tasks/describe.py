@@ -1,0 +1,52 @@
+"""What an image says of itself, and the names that derive from what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from plan.model import SYSROOT_FROM_SEED
+from rootfs.gpt import guid
+from tasks.project import Project
+from tasks.stamps import product_artifacts
+
+
+def image_identity(project: Project) -> str:
+    """What all GUIDs of the image derive from."""
+    return f"{project.settings.set} {project.settings.arch}"
+
+
+def root_uuid(project: Project) -> UUID:
+    """The UUID of the image's root file system, by which its initramfs finds it."""
+    return guid(image_identity(project), "root file system")
+
+
+def describe_image(project: Project, packages: Sequence[str]) -> dict[str, Any]:
+    """What an image says about itself in /etc/bq2/image.json: facts only, no time and no place.
+
+    `packages`: those that are in it, or in the initramfs for what is packed there.
+    """
+    made = product_artifacts(project)
+    told = [
+        {
+            "name": name,
+            "version": project.plan.recipes[name].version,
+            "licence": project.plan.recipes[name].licence,
+            "artifact": made[name],
+        }
+        for name in packages
+    ]
+    plan, more = project.plan, {}
+    if plan.set.root:
+        more["root"] = str(root_uuid(project))
+    if plan.set.phase == SYSROOT_FROM_SEED:
+        # What comes of the second phase does not depend on the seed, and shall not name it.
+        more["seed"] = f"{project.seed.name} {project.seed.identity}"
+    return more | {
+        "name": "bootstrap-qcow2",
+        "arch": project.settings.arch,
+        "set": project.settings.set,
+        "plan": plan.product_digest,
+        "packages": told,
+    }

@@ -1,0 +1,58 @@
+"""What stands in this work directory: a small file for each step, written last.
+
+work/stamps/<phase>/<name>.json        the step id, the artifact, and the artifact's size
+work/stamps/<phase>/<name>.forgotten   the step is to be run again, whatever the store holds
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from cache.store import Record
+from plan.model import Step
+from rootfs.files import replacing
+from tasks.project import Project
+
+
+class Stamp:
+    """What stands of one step."""
+
+    def __init__(self, project: Project, step: Step) -> None:
+        folder = project.workdir / "stamps" / step.phase
+        self.store = project.store
+        self.file = folder / f"{step.name}.json"
+        self.forgotten = folder / f"{step.name}.forgotten"
+
+    def read(self) -> dict[str, Any] | None:
+        """The stamp, or None when there is none that can be read and whose artifact is whole."""
+        try:
+            stamp = dict(json.loads(self.file.read_text()))
+            size = self.store.artifact(stamp["artifact"]).stat().st_size
+            return stamp if stamp["size"] == size else None
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
+    def write(self, record: Record) -> None:
+        """Say that the step stands, as `record` has it."""
+        content = {"artifact": record.artifact, "size": record.size, "step": record.step}
+        with replacing(self.file) as file:
+            file.write(json.dumps(content).encode() + b"\n")
+
+    def forget(self) -> None:
+        """Make the next run compile the step again."""
+        self.forgotten.parent.mkdir(parents=True, exist_ok=True)
+        self.forgotten.touch()
+
+
+def artifacts(project: Project, steps: Iterable[Step]) -> dict[str, str]:
+    """The artifacts of those of `steps` that stand, by the names of their tasks."""
+    found = {step.task: Stamp(project, step).read() for step in steps}
+    return {task: stamp["artifact"] for task, stamp in found.items() if stamp}
+
+
+def product_artifacts(project: Project) -> dict[str, str]:
+    """The artifacts of the product, by package, as far as they stand."""
+    found = artifacts(project, project.plan.product.values())
+    return {task.partition(":")[2]: artifact for task, artifact in found.items()}
