@@ -20,6 +20,8 @@ def remedy(stage: str, number: int, *, proc: Path = Path("/proc"), root: Path = 
     """A sentence for the failed `stage` of rootfs/sandbox.py with errno `number`."""
     if stage == "files" and number in (errno.ENOSPC, errno.EDQUOT):
         return "free some space where the work directory is"
+    if number == errno.ENOENT:
+        return "a folder that it was laid out with is gone: `doit forget` the package, and build it"
     # Too many namespaces is told as ENOSPC too (user_namespaces(7)).
     if _sysctl(proc, "user/max_user_namespaces") == "0" or number == errno.ENOSPC:
         return SYSCTL.format(name="user.max_user_namespaces", value=15000)

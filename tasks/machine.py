@@ -21,7 +21,9 @@ def _boot() -> None:
     # The machine may run for days: others can build meanwhile.
     project.lock.release()
     if project.settings.run:
-        result = vm.run(image.file, project.settings.run, machine())
+        # A command for a machine with a compiler may be a build.
+        seconds = 3600 if project.plan.set.root else 120
+        result = vm.run(image.file, project.settings.run, machine(), timeout_s=seconds)
         say(result.output.rstrip("\n"))
         project.exit_status = result.status
         return

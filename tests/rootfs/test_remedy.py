@@ -32,6 +32,7 @@ from rootfs.remedy import remedy
         ("mount", errno.EPERM, {"run/.containerenv": ""}, "--security-opt unmask=ALL (podman)"),
         ("unshare", errno.EINVAL, {}, "CONFIG_USER_NS"),
         ("mount", errno.EPERM, {}, "a build needs user, mount, PID"),
+        ("mount", errno.ENOENT, {".dockerenv": ""}, "laid out with is gone"),
         ("files", errno.ENOSPC, {}, "free some space"),
         ("files", errno.EDQUOT, {}, "free some space"),
     ],
