@@ -48,6 +48,8 @@ ST_RELATIME = 4096
 # linux/prctl.h
 PR_SET_PDEATHSIG, PR_CAPBSET_READ, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 23, 24, 38
 
+CAP_SETFCAP = 31  # linux/capability.h
+
 SETUP_FAILED = 125
 DEVICES = ("null", "zero", "full", "random", "urandom")
 # Files of the whole machine that belong to user 0: read-only, because where root builds, user 0
@@ -207,12 +209,17 @@ def make_root(spec: dict[str, Any]) -> None:
     os.chdir("/")
 
 
-def drop_privilege() -> None:
-    """Give up every capability for good: what runs inside cannot mount, remount or trace."""
+def drop_privilege(*, nested: bool) -> None:
+    """Give up every capability for good: what runs inside cannot mount, remount or trace.
+
+    Only who could set file capabilities may map user 0 into namespaces of its own
+    (user_namespaces(7), since Linux 5.12), and a nested sandbox is one's own.
+    """
     check(prctl(PR_SET_NO_NEW_PRIVS, 1), "prctl", "no_new_privs")
     capability = 0
     while prctl(PR_CAPBSET_READ, capability) >= 0:
-        check(prctl(PR_CAPBSET_DROP, capability), "prctl", f"drop capability {capability}")
+        if not (nested and capability == CAP_SETFCAP):
+            check(prctl(PR_CAPBSET_DROP, capability), "prctl", f"drop capability {capability}")
         capability += 1
 
 
@@ -281,7 +288,7 @@ def init(spec: dict[str, Any], report: Report) -> int:
     make_root(spec)
     os.umask(0o022)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    drop_privilege()
+    drop_privilege(nested=spec["nested"])
     return run_commands(spec, report)
 
 
