@@ -77,7 +77,8 @@ def write_ext4(
 
 def _mke2fs(uuid: UUID, size: int) -> Command:
     program = ("mke2fs", "-q", "-t", "ext4", "-b", str(BLOCK), "-I", "256", "-m", "0")
-    identity = ("-U", str(uuid), "-E", f"hash_seed={uuid},root_owner=0:0,no_copy_xattrs", "-L", "bq2")
+    extended = f"hash_seed={uuid},root_owner=0:0,no_copy_xattrs"
+    identity = ("-U", str(uuid), "-L", "bq2", "-E", extended)
     return Command((*program, *identity, "-d", "/tree", "/out/root.ext4", f"{size >> 10}k"), "/")
 
 

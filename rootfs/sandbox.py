@@ -49,7 +49,6 @@ ST_RELATIME = 4096
 PR_SET_PDEATHSIG, PR_CAPBSET_READ, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 23, 24, 38
 
 CAP_SETFCAP = 31  # linux/capability.h
-
 SETUP_FAILED = 125
 DEVICES = ("null", "zero", "full", "random", "urandom")
 # Files of the whole machine that belong to user 0: read-only, because where root builds, user 0
@@ -150,8 +149,8 @@ def bind(source: str, target: str, *, writable: bool) -> None:
 def overlay(target: str, links: str, entry: dict[str, Any]) -> None:
     """Compose folders (Documentation/filesystems/overlayfs.rst) without copying anything.
 
-    The layers are named by short links in the current folder: the options of mount(2) must fit
-    into one page, and no colon or comma of a path can then be mistaken for a separator.
+    They are named by short links in the current folder: the options of mount(2) must fit into one
+    page, and no colon or comma of a path can then be mistaken for a separator.
     """
     os.chdir(links)
     names = []
@@ -184,7 +183,7 @@ def make_devices(new_root: str, *, terminal: bool) -> None:
 
 def make_proc(folder: str, *, nested: bool) -> None:
     mount("proc", folder, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
-    # The kernel refuses a proc to namespaces inside ours if anything of this one is covered.
+    # Of a covered proc the kernel gives none to namespaces inside this one.
     for name in () if nested else MACHINE_FILES:
         if os.path.exists(f"{folder}/{name}"):
             bind(f"{folder}/{name}", f"{folder}/{name}", writable=False)
@@ -212,8 +211,7 @@ def make_root(spec: dict[str, Any]) -> None:
 def drop_privilege(*, nested: bool) -> None:
     """Give up every capability for good: what runs inside cannot mount, remount or trace.
 
-    Only who could set file capabilities may map user 0 into namespaces of its own
-    (user_namespaces(7), since Linux 5.12), and a nested sandbox is one's own.
+    Who is to map user 0 into namespaces of its own keeps CAP_SETFCAP (user_namespaces(7)).
     """
     check(prctl(PR_SET_NO_NEW_PRIVS, 1), "prctl", "no_new_privs")
     capability = 0
