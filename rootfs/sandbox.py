@@ -45,11 +45,10 @@ MS_REC, MS_PRIVATE, MS_RELATIME = 16384, 1 << 18, 1 << 21
 MNT_DETACH = 2
 # sys/statvfs.h: unlike the others, this bit differs from its MS_ counterpart.
 ST_RELATIME = 4096
-# linux/prctl.h
+# linux/prctl.h, linux/capability.h
 PR_SET_PDEATHSIG, PR_CAPBSET_READ, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 23, 24, 38
 
-CAP_SETFCAP = 31  # linux/capability.h
-SETUP_FAILED = 125
+CAP_SETFCAP, SETUP_FAILED = 31, 125
 DEVICES = ("null", "zero", "full", "random", "urandom")
 # Files of the whole machine that belong to user 0: read-only, because where root builds, user 0
 # inside is user 0 outside.
