@@ -98,53 +98,40 @@ class Plan:
     @cached_property
     def product_digest(self) -> str:
         """sha256 of what the product's steps do, whichever seed and tools they are run by."""
-        return sha256_of([literal_of(step) for step in self.product.values()])
+        return sha256_of([json.loads(deed(step)) for step in self.product.values()])
 
     def product_json(self) -> str:
         """The text of the product's own plan: its steps, and nothing of what came before them."""
         steps = [asdict(step) | {"tools": []} for step in self.product.values()]
-        content = {
-            "format": 1,
-            "set": self.set.name,
-            "arch": self.arch.name,
-            "digest": self.product_digest,
-            "steps": steps,
-        }
-        return json.dumps(content, indent=1) + "\n"
+        return self._text(steps, digest=self.product_digest)
 
     def as_json(self, seed: Mapping[str, Any]) -> str:
         """The text of plan.json; `seed` describes the seed as it was really used."""
-        content = {
-            "format": 1,
-            "set": self.set.name,
-            "arch": self.arch.name,
-            "seed": seed,
-            "digest": self.digest,
-            "product": self.product_digest,
-            "steps": [asdict(step) for step in self.steps],
-        }
-        return json.dumps(content, indent=1) + "\n"
+        steps = [asdict(step) for step in self.steps]
+        return self._text(steps, seed=seed, digest=self.digest, product=self.product_digest)
+
+    def _text(self, steps: Sequence[Mapping[str, Any]], **told: Any) -> str:
+        heading = {"format": 1, "set": self.set.name, "arch": self.arch.name}
+        return json.dumps(heading | told | {"steps": steps}, indent=1) + "\n"
 
 
 def _sources(steps: Iterable[Step]) -> list[Source]:
     return list({each.sha256: each for step in steps for each in step.sources}.values())
 
 
-def literal_of(step: Step | Mapping[str, Any]) -> Any:
+def literal(step: Step | Mapping[str, Any]) -> dict[str, Any]:
+    """All of `step`, or of a step of plan.json, that can reach its output: where a source is found
+    says nothing about it."""
+    given = asdict(step) if isinstance(step, Step) else dict(step)
+    return given | {"sources": [[each["sha256"], each["leave"]] for each in given["sources"]]}
+
+
+def deed(step: Step | Mapping[str, Any]) -> bytes:
     """What `step`, or a step of plan.json, does, wherever it does it: no phase, no tools.
 
     A step of a system that builds itself is compared with the one that it was built by.
     """
-    given = asdict(step) if isinstance(step, Step) else dict(step)
-    sources = [[source["sha256"], source["leave"]] for source in given["sources"]]
-    told = given | {"sources": sources, "phase": "", "tools": []}
-    return json.loads(canonical(told))
-
-
-def literal(step: Step) -> dict[str, Any]:
-    """All of `step` that can reach its output: where a source is found says nothing about it."""
-    sources = [[source.sha256, source.leave] for source in step.sources]
-    return asdict(step) | {"sources": sources}
+    return canonical(literal(step) | {"phase": "", "tools": []})
 
 
 def canonical(value: Any) -> bytes:

@@ -23,7 +23,7 @@ from rootfs.disk import round_up
 from rootfs.enter import Sandbox, enter
 from rootfs.files import fresh_folder
 from rootfs.tree import merge
-from rootfs.workspace import SOURCES, Workspace
+from rootfs.workspace import Workspace
 
 GIB = 1 << 30
 ROOM = 4 * GIB
@@ -48,13 +48,11 @@ def write_ext4(
     """
     composer = Composer(fresh_folder(folder), overlay)
     work = workspace.lay_out(folder / "workspace")
-    for source in workspace.sources:
-        (work / SOURCES / source.name).touch()
+    sources = workspace.bind_sources(work, "/tree")
     content = fresh_folder(folder / "points")
     for name in ("proc", "dev", "tmp", "tree", "out"):
         (content / name).mkdir()
     out = fresh_folder(folder / "out")
-    sources = [bound(f"/tree/{SOURCES}/{path.name}", path) for path in workspace.sources]
     mounts = [
         scratch("/tmp"),
         bound("/out", out, writable=True),

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rootfs.compose import bound
 from rootfs.files import fresh_folder
 from rootfs.pack import stamp_times
 from rootfs.tree import merge
@@ -63,3 +64,12 @@ class Workspace:
                 path.chmod(0o755)
         stamp_times(folder)
         return folder
+
+    def bind_sources(self, layer: Path, below: str) -> list[dict[str, Any]]:
+        """The mounts of the sources into a tree at the path `below` that has `layer` in it.
+
+        `layer`, what `lay_out` wrote, gets an empty file for each to be mounted on.
+        """
+        for source in self.sources:
+            (layer / SOURCES / source.name).touch()
+        return [bound(f"{below}/{SOURCES}/{source.name}", source) for source in self.sources]

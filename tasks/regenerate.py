@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from plan.errors import BuildError, nearest
 from plan.model import Command, Step
 from rootfs.files import fresh_folder
-from rootfs.workspace import CACHE, PROJECT, SOURCES
+from rootfs.workspace import CACHE, PROJECT
 from tasks.builder import Builder
 from tasks.console import say, speaking
 from tasks.machine import machine
@@ -90,8 +90,6 @@ def _rootfs(folder: Path) -> Sandbox:
     for name in ("proc", "dev", "tmp", *(f"{CACHE}/{name}" for name in WRITABLE)):
         (points / name).mkdir(parents=True)
     (points / PROJECT / "work").mkdir(parents=True)
-    for source in contents.sources:
-        (over / SOURCES / source.name).touch()
     written = {name: fresh_folder(folder / name) for name in (*WRITABLE, "work")}
     (written["trees"] / seed).mkdir()
     mounts = [
@@ -99,7 +97,7 @@ def _rootfs(folder: Path) -> Sandbox:
         bound(f"/{PROJECT}/work", written["work"], writable=True),
         *(bound(f"/{CACHE}/{name}", written[name], writable=True) for name in WRITABLE),
         composer.readonly(f"/{CACHE}/trees/{seed}", packages),
-        *(bound(f"/{SOURCES}/{path.name}", path) for path in contents.sources),
+        *contents.bind_sources(over, ""),
     ]
     root = composer.readonly("/", [*packages, over, points])
     own = {"BQ2_CACHE": f"/{CACHE}", "BQ2_SEED": "self", "BQ2_OFFLINE": "1"}

@@ -21,7 +21,7 @@ from typing import Any
 from cache.store import Record, Store
 from plan.errors import BuildError
 from plan.model import Step
-from plan.plan import literal_of
+from plan.plan import deed
 from rootfs.workspace import ABOUT, FILES, WORKSPACE
 
 
@@ -48,7 +48,7 @@ class System:
     @cached_property
     def steps(self) -> Mapping[str, Any]:
         """The literal form of the step that made each package."""
-        return {step["name"]: literal_of(step) for step in self.plan["steps"]}
+        return {step["name"]: deed(step) for step in self.plan["steps"]}
 
     @cached_property
     def plan(self) -> Mapping[str, Any]:
@@ -62,7 +62,7 @@ class System:
         """
         return (
             (step.initramfs is None or plan == self.plan["digest"])
-            and self.steps.get(step.name) == literal_of(step)
+            and self.steps.get(step.name) == deed(step)
             and all(self.artifacts.get(name) == made for name, made in depends.items())
         )
 
