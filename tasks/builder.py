@@ -19,7 +19,7 @@ from tasks.console import say
 from tasks.describe import describe_image
 from tasks.progress import told
 from tasks.project import Project
-from tasks.stamps import Stamp, artifacts
+from tasks.stamps import Stamp, artifacts, package_artifacts
 from tasks.trees import keep_tree, tree_of, unpacked
 
 
@@ -52,12 +52,12 @@ class Builder:
 
     def _adopted(self, wanted: str) -> Record | None:
         project, system = self.project, self.project.system
-        own = project.plan.phases[self.step.phase]
-        depends = artifacts(project, [own[name] for name in self.step.depends])
-        if system is None or not system.holds(self.step, depends, project.plan.product_digest):
+        if system is None:
             return None
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        return system.adopt(self.step, wanted, self.project.store, self.folder)
+        depends = package_artifacts(project, self.step.phase, self.step.depends)
+        if not system.holds(self.step, depends, project.plan.product_digest):
+            return None
+        return system.adopt(self.step, wanted, project.store)
 
     def say(self, text: str) -> None:
         """One line about this step."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from plan.plan import sha256_of
-from rootfs.files import replacing
+from rootfs.files import remove_tree, replacing
 from rootfs.gpt import LINUX_FILESYSTEM
 from tasks.console import say, speaking, standing
 from tasks.describe import describe_image, image_identity, root_uuid
@@ -108,6 +108,7 @@ def _write_image(out: Path) -> None:
         identity=image_identity(project),
         partitions=root,
     )
+    remove_tree(project.workdir / "root")
 
 
 def _root() -> Path:

@@ -45,7 +45,7 @@ class Project:
     @cached_property
     def plan(self) -> Plan:
         settings = self.settings
-        seed = toolchain.OWN if settings.seed == "self" else toolchain.DEBIAN
+        seed = toolchain.OWN if self.system else toolchain.DEBIAN
         return make_plan(self.data, set_name=settings.set, arch_name=settings.arch, seed=seed)
 
     @cached_property

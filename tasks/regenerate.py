@@ -34,7 +34,7 @@ VM_SECONDS = 4 * 3600
 
 def task_regenerate() -> dict[str, Any]:
     """build the system again inside itself and compare; in=vm: in the image; packages=a,b"""
-    inside = project.settings.seed == "self"
+    inside = project.system is not None
     needs = ["image"] if project.settings.place == "vm" else list(project.plan.phases)
     return {
         "actions": [(speaking(_inside if inside else _outside),)],
@@ -115,7 +115,7 @@ def chosen() -> list[str]:
 
 def _inside() -> None:
     system = project.system
-    assert system is not None
+    assert system is not None, "task_regenerate chose"
     names = chosen()
     differing = []
     for step in _needed(names):
@@ -127,7 +127,7 @@ def _inside() -> None:
         builder.build()
         made = artifacts(project, [step])[step.task]
         if step.name in names and made != system.artifacts[step.name]:
-            differing.append(f"{step.name}: {_first_difference(step.name)}")
+            differing.append(f"{step.name}: {_first_difference(system, step.name)}")
     say(f"{len(names) - len(differing)} of {len(names)} identical")
     for line in differing:
         say(f"  differs: {line}")
@@ -141,12 +141,10 @@ def _needed(names: list[str]) -> list[Step]:
     return [step for name, step in product.items() if name in wanted]
 
 
-def _first_difference(name: str) -> str:
+def _first_difference(system: System, name: str) -> str:
     """The first path at which the new tree of `name` is not what this system holds."""
     from rootfs.tree import merge
 
-    system = project.system
-    assert system is not None
     old = system.tree([name], fresh_folder(project.workdir / "differing"))
     new = tree_of(project, project.plan.product[name])
     before, after = ({e.path: e for e in merge([tree])} for tree in (old, new))

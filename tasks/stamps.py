@@ -52,7 +52,12 @@ def artifacts(project: Project, steps: Iterable[Step]) -> dict[str, str]:
     return {task: stamp["artifact"] for task, stamp in found.items() if stamp}
 
 
+def package_artifacts(project: Project, phase: str, names: Iterable[str]) -> dict[str, str]:
+    """The same of the packages `names` in the phase `phase`, by package."""
+    found = artifacts(project, [project.plan.phases[phase][name] for name in names])
+    return {task.partition(":")[2]: artifact for task, artifact in found.items()}
+
+
 def product_artifacts(project: Project) -> dict[str, str]:
     """The artifacts of the product, by package, as far as they stand."""
-    found = artifacts(project, project.plan.product.values())
-    return {task.partition(":")[2]: artifact for task, artifact in found.items()}
+    return package_artifacts(project, project.plan.set.phase, project.plan.product)

@@ -22,6 +22,7 @@ from cache.store import Record, Store
 from plan.errors import BuildError
 from plan.model import Step
 from plan.plan import deed
+from rootfs.files import remove_tree, unfinished
 from rootfs.workspace import ABOUT, FILES, WORKSPACE
 
 
@@ -77,12 +78,18 @@ class System:
         paths = [(name, self.root / name) for name in sorted(names)]
         return link_tree([Entry(name, path, path.lstat(), 0) for name, path in paths], target)
 
-    def adopt(self, step: Step, step_id: str, store: Store, folder: Path) -> Record | None:
+    def adopt(self, step: Step, step_id: str, store: Store) -> Record | None:
         """Register the package's files as the result of `step`; None if they are not as built."""
         from rootfs.step import pack_tree
 
-        packed = pack_tree(self.tree([step.name], folder), step.name, store.scratch())
-        if packed.sha256 != self.artifacts[step.name]:
+        wanted = self.artifacts[step.name]
+        # Links to files that may be changed in place: good for packing them now, and no longer.
+        links = unfinished(store.tree(wanted))
+        try:
+            packed = pack_tree(self.tree([step.name], links), step.name, store.scratch())
+        finally:
+            remove_tree(links)
+        if packed.sha256 != wanted:
             packed.file.unlink()
             return None
         record = Record(

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.namespace
 FULL = """\
 full:
   phase: rootfs-from-sysroot
-  packages: [base, python, first, kernel]
+  packages: [base, python, first, last, kernel]
   leave: []
   root: yes
   initramfs:
@@ -76,6 +76,7 @@ def system(toy: Checkout) -> Checkout:
     toy.recipe("python", INSTALL)
     put_python(plan / "recipes" / "python")
     toy.recipe("first", "echo 1 > $share/first")
+    toy.recipe("last", "cat /sysroot/usr/share/first > $share/last", "first")
     toy.variables["BQ2_SET"] = "full"
     return toy
 
@@ -84,13 +85,19 @@ def system(toy: Checkout) -> Checkout:
 def test_a_system_that_is_its_own_seed_gives_itself(system: Checkout) -> None:
     done = system.doit("regenerate")
     assert done.status == 0, done.said
-    assert "4 of 4 identical" in done.said
+    assert "5 of 5 identical" in done.said
     # Outside each phase once; inside the product again.
     assert done.built.count("first") == 2 and done.built.count("base") == 3, done
 
     again = system.doit("regenerate", "packages=first")
     assert again.status == 0, again
     assert again.built == ["first"] and "1 of 1 identical" in again.said
+
+    # What it depends on, and what that depends on, is taken from the system.
+    last = system.doit("regenerate", "packages=last")
+    assert last.status == 0, last
+    assert last.built == ["last"] and "1 of 1 identical" in last.said
+    assert last.held == ["first"]
 
     system.recipe("first", "cat /proc/sys/kernel/random/uuid > $share/first")
     differs = system.doit("regenerate", "packages=first")

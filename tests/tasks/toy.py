@@ -67,6 +67,11 @@ class Done:
     def from_store(self) -> list[str]:
         return re.findall(r"^pkg:(\S+) +from the store", self.said, re.MULTILINE)
 
+    @property
+    def held(self) -> list[str]:
+        """The packages that were taken from the running system."""
+        return re.findall(r"^pkg:(\S+) +as this system holds it", self.said, re.MULTILINE)
+
     def __str__(self) -> str:
         return f"status {self.status}\n{self.said}"
 
