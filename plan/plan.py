@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -145,9 +145,16 @@ def sha256_of(value: Any) -> str:
 
 
 def make_plan(
-    data: Path, *, set_name: str, arch_name: str, seed: Compiler = toolchain.DEBIAN
+    data: Path,
+    *,
+    set_name: str,
+    arch_name: str,
+    seed: Compiler = toolchain.DEBIAN,
+    added: Sequence[str] = (),
 ) -> Plan:
     """The plan of the set `set_name` for `arch_name`, from the folder `plan/` at `data`.
+
+    `added`: packages to have besides those of the set.
 
     `seed` says where the seed keeps its compiler. One that is a system of ours needs no first
     phase: it is what that phase would give. Raises BuildError for what is wrong in the files.
@@ -155,6 +162,12 @@ def make_plan(
     recipes = load_recipes(data / "recipes")
     arch = toolchain.load_architecture(data / "architectures.yaml", arch_name)
     chosen = load_set(data / "sets.yaml", set_name, recipes)
+    for name in added:
+        if name not in recipes:
+            raise BuildError(
+                f"there is no recipe {name!r}", where="with=", hint=nearest(name, recipes)
+            )
+    chosen = replace(chosen, packages=(*chosen.packages, *added))
     depends = {name: recipe.depends for name, recipe in recipes.items()}
     wanted = graph.order(chosen.packages, depends)
     if chosen.phase == SYSROOT_FROM_SEED or seed == toolchain.OWN:

@@ -46,6 +46,10 @@ class Settings:
         return self.values["set"]
 
     @property
+    def added(self) -> list[str]:
+        return _names(self.values["with"])
+
+    @property
     def arch(self) -> str:
         return self.values["arch"]
 
@@ -75,7 +79,7 @@ class Settings:
 
     @property
     def packages(self) -> list[str]:
-        return [name for name in self.values["packages"].split(",") if name]
+        return _names(self.values["packages"])
 
     @property
     def place(self) -> str:
@@ -92,6 +96,10 @@ class Settings:
     def output(self, default: str) -> Path:
         """Where the product goes: `output=`, or `default` inside the checkout's output folder."""
         return (self.root / (self.values["output"] or f"output/{default}")).absolute()
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in text.split(",") if name]
 
 
 def _one_of(*known: str) -> Callable[[str], str]:
@@ -155,6 +163,7 @@ def _constant(text: str) -> Callable[[], str]:
 
 PARAMETERS = (
     Parameter("set", _constant("full"), _one_of(*SETS), "what to build: " + ", ".join(SETS)),
+    Parameter("with", _constant(""), _any, "packages to add to the set, with commas"),
     Parameter("arch", platform.machine, _one_of(*ARCHITECTURES), "the target architecture"),
     Parameter(
         "seed", _constant("debian"), _seed, "the first root: " + ", ".join(SEEDS) + ", or a path"

@@ -109,6 +109,9 @@ def _with_nearest(original: Any, task_names: list[str]) -> Any:
         words = [self.not_found] if self.not_found else message.split("'")[1:2]
         if not words or ("not a task" not in message and not self.not_found):
             return message
+        package = words[0].removeprefix("pkg:")
+        if package in project.plan.recipes and package not in project.plan.product:
+            return f"{package} is not in the set {project.settings.set}\n  with={package} adds it"
         return f"there is no task {words[0]!r}\n  {nearest(words[0], task_names)}"
 
     return text

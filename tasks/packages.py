@@ -28,10 +28,18 @@ def task_pkg() -> Iterator[dict[str, Any]]:
         yield {"basename": phase, "name": None, "doc": STAGES[phase]}
         for step in inside.values():
             yield {"basename": phase, "name": step.name, "doc": _about(step), **_task(step)}
-    yield {"basename": "pkg", "name": None, "doc": f"the packages of the set {plan.set.name}"}
+    yield {"basename": "pkg", "name": None, "doc": _all_about()}
     for name in dict.fromkeys(step.name for step in plan.steps):
         steps = [phase[name] for phase in plan.phases.values() if name in phase]
         yield {"basename": "pkg", "name": name, "doc": _about(steps[-1]), **_group(steps)}
+
+
+def _all_about() -> str:
+    """What `doit list` says of the packages together, and which it has a recipe for besides."""
+    told, plan = f"the packages of the set {project.plan.set.name}", project.plan
+    outside = [name for name in plan.recipes if name not in plan.product]
+    # Of the smaller sets that would be most.
+    return f"{told} (not in it: {', '.join(outside)})" if plan.set.root and outside else told
 
 
 def _about(step: Step) -> str:

@@ -162,12 +162,20 @@ def workspace() -> Any:
 
     sources = project.plan.product_sources if project.settings.sources else []
     return Workspace(
-        own=own_files(),
+        own=[*own_files(), ("local.yaml", _local(), False)],
         plan=project.plan.product_json(),
         image=describe_image(project, list(project.plan.product)),
         packages=trees(),
         sources=[project.fetched(source) for source in sources],
     )
+
+
+def _local() -> bytes:
+    """The settings of this project inside the product: it is about the product itself."""
+    lines = ["# This system, as it was built.", f"set: {project.settings.set}"]
+    if project.settings.added:
+        lines.append(f"with: {','.join(project.settings.added)}")
+    return "\n".join([*lines, ""]).encode()
 
 
 def own_files() -> list[tuple[str, bytes, bool]]:

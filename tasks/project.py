@@ -46,7 +46,13 @@ class Project:
     def plan(self) -> Plan:
         settings = self.settings
         seed = toolchain.OWN if self.system else toolchain.DEBIAN
-        return make_plan(self.data, set_name=settings.set, arch_name=settings.arch, seed=seed)
+        return make_plan(
+            self.data,
+            set_name=settings.set,
+            arch_name=settings.arch,
+            seed=seed,
+            added=settings.added,
+        )
 
     @cached_property
     def system(self) -> System | None:

@@ -41,7 +41,11 @@ python3 -c 'import doit, requests, yaml, tqdm, ssl, ctypes, lzma, bz2, sqlite3; 
 curl --version | grep -o https
 perl -e 'print "perl\n"'
 make --version | head -1
+git --version
+fossil version
 cmake --version | head -1
+git --version
+fossil version
 ninja --version
 """
 ANSWERS = (
@@ -52,6 +56,8 @@ ANSWERS = (
     "clang version 19",
     "modules",
     "https",
+    "git version 2",
+    "fossil version 2",
 )
 
 # Versions of the seed's compiler and library, and where it keeps them. (Not "Debian" as such:

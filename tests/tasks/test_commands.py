@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.rootfs.tools import tool
 from tests.tasks.toy import SCRIPTS, Checkout, doit
 
 BOTTOM = "plan/recipes/bottom.yaml"
@@ -24,6 +25,7 @@ def refused(toy: Checkout, *words: str, **variables: str) -> str:
     [
         ("jbos=2", "command line: unknown parameter 'jbos'", "did you mean jobs?"),
         ("image workdi=x", "command line: unknown parameter 'workdi'", "did you mean workdir?"),
+        ("with=tpo", "with=: there is no recipe 'tpo'", "did you mean top?"),
         ("set=bse", "set cannot be 'bse'", "did you mean base?"),
         ("arch=x86-64", "arch cannot be 'x86-64'", "did you mean x86_64?"),
         ("seed=/does/not/exist", "seed cannot be '/does/not/exist'", "no such directory"),
@@ -42,6 +44,18 @@ def refused(toy: Checkout, *words: str, **variables: str) -> str:
 def test_bad_words(toy: Checkout, words: str, message: str, hint: str) -> None:
     said = refused(toy, *words.split())
     assert message in said and hint in said
+
+
+def test_a_recipe_outside_of_the_set_is_added_by_name(toy: Checkout) -> None:
+    toy.recipe("extra", "echo extra > $share/extra", "bottom")
+    said = refused(toy, "pkg:extra")
+    assert "extra is not in the set base" in said and "with=extra adds it" in said
+    assert toy.doit("pkg:extra", "with=extra").built == ["bottom", "extra"]
+    # A product that has it knows so.
+    assert toy.doit("sysroot", "with=extra").status == 0
+    (tarball,) = (toy.root / "output").glob("*.tar")
+    local = tool("tar", "-x", "-O", "-f", tarball, "workspace/bootstrap-qcow2/local.yaml")
+    assert "set: base\nwith: extra\n" in local
 
 
 @pytest.mark.parametrize(
