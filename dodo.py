@@ -12,6 +12,7 @@ import sys
 
 from tasks import hooks
 from tasks.check import task_bench, task_test
+from tasks.log import task_log
 from tasks.machine import task_boot
 from tasks.packages import task_pkg
 from tasks.products import task_image, task_sysroot
@@ -22,6 +23,8 @@ from tasks.seed import task_lock, task_seed
 from tasks.shell import task_shell
 from tasks.show import task_plan, task_settings
 from tasks.sources import task_fetch
+from tasks.status import task_status
+from tasks.why import task_why
 
 project.workdir.mkdir(parents=True, exist_ok=True)
 hooks.install()
@@ -48,12 +51,15 @@ __all__ = [
     "task_fetch",
     "task_image",
     "task_lock",
+    "task_log",
     "task_pkg",
     "task_plan",
     "task_regenerate",
     "task_seed",
     "task_settings",
     "task_shell",
+    "task_status",
     "task_sysroot",
     "task_test",
+    "task_why",
 ]

@@ -50,6 +50,18 @@ class WorkLock:
         file.flush()
         return file
 
+    def holder(self) -> str | None:
+        """Who holds the lock, as they call themselves, or None if nobody does."""
+        try:
+            # Not by trying to take it: a run that begins at that moment would be refused.
+            held = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+            inode = f":{self.path.stat().st_ino}"
+            if any("FLOCK" in line and line[5].endswith(inode) for line in held):
+                return self.path.read_text().strip() or "another run"
+        except (OSError, IndexError):
+            pass
+        return None
+
     def release(self) -> None:
         """Let others have the work directory; fine if it is not held."""
         if self.file:

@@ -9,6 +9,7 @@ absent. Artifacts are named by their content, so two builders can only write the
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -36,6 +37,8 @@ class Record:
     seconds: float
     cpu: float
     memory: int
+    resumed: bool = False
+    """Whether the times are only those since the build was interrupted last."""
 
 
 class Store:
@@ -68,6 +71,14 @@ class Store:
         except (OSError, ValueError, TypeError):
             pass
         return None
+
+    def records(self) -> list[Record]:
+        """All records that can be read, the oldest first. Their artifacts may be gone."""
+        found = []
+        for path in (self.root / "steps").glob("[0-9a-f]*.json"):
+            with contextlib.suppress(OSError, ValueError, TypeError):
+                found.append((path.stat().st_mtime_ns, Record(**json.loads(path.read_text()))))
+        return [record for _, record in sorted(found, key=lambda each: each[0])]
 
     def register(self, packed: Path, record: Record) -> None:
         """Take over the synced file `packed` as `record.artifact`, then write the record."""

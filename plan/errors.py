@@ -29,10 +29,13 @@ class BuildError(Exception):
         return f"{text}\n  {self.hint}" if self.hint else text
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """A hint for a misspelt `word`: the nearest of `known`, or all of them when none is near."""
+def nearest(word: str, known: Iterable[str], *, listed: Iterable[str] = ()) -> str:
+    """A hint for a misspelt `word`: the nearest of `known`, or all of them when none is near.
+
+    `listed`: what to list then instead, where all would be too many.
+    """
     candidates = sorted(known)
     close = difflib.get_close_matches(word, candidates, n=1)
     if close:
         return f"did you mean {close[0]}?"
-    return "known: " + ", ".join(candidates)
+    return "known: " + ", ".join(sorted(listed) or candidates)

@@ -18,6 +18,27 @@ from plan.plan import literal, sha256_of
 FORMAT = 1
 
 
+def step_inputs(
+    step: Step,
+    *,
+    build_root: str,
+    artifacts: Mapping[str, str],
+    image: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """All that the result of `step` can depend on, as plain data.
+
+    `build_root` is the identity of the tree it runs in, `artifacts` the sha256 of each artifact
+    in `step.depends`, `image` what the initramfs is told about itself (for steps that have one).
+    """
+    return {
+        "format": FORMAT,
+        "step": literal(step),
+        "build_root": build_root,
+        "depends": [[name, artifacts[name]] for name in step.depends],
+        "image": image,
+    }
+
+
 def step_id(
     step: Step,
     *,
@@ -25,17 +46,6 @@ def step_id(
     artifacts: Mapping[str, str],
     image: Mapping[str, Any] | None = None,
 ) -> str:
-    """The sha256 that names the result of `step`.
-
-    `build_root` is the identity of the tree it runs in, `artifacts` the sha256 of each artifact
-    in `step.depends`, `image` what the initramfs is told about itself (for steps that have one).
-    """
-    return sha256_of(
-        {
-            "format": FORMAT,
-            "step": literal(step),
-            "build_root": build_root,
-            "depends": [[name, artifacts[name]] for name in step.depends],
-            "image": image,
-        }
-    )
+    """The sha256 that names the result of `step`: that of its inputs."""
+    inputs = step_inputs(step, build_root=build_root, artifacts=artifacts, image=image)
+    return sha256_of(inputs)

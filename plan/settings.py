@@ -20,6 +20,7 @@ from plan.yamlfile import load
 ARCHITECTURES = ("aarch64", "x86_64")
 SETS = ("base", "full")
 PLACES = ("namespace", "vm")
+PROGRESS = ("auto", "live", "plain", "json", "quiet")
 SEEDS = ("alpine", "debian", "self")
 
 
@@ -84,6 +85,18 @@ class Settings:
     @property
     def place(self) -> str:
         return self.values["in"]
+
+    @property
+    def progress(self) -> str:
+        return self.values["progress"]
+
+    @property
+    def json(self) -> bool:
+        return self.values["json"] == "1"
+
+    @property
+    def diff(self) -> bool:
+        return self.values["diff"] == "1"
 
     @property
     def run(self) -> str:
@@ -181,6 +194,14 @@ PARAMETERS = (
     Parameter(
         "in", _constant("namespace"), _one_of("namespace", "vm"), "where doit regenerate works"
     ),
+    Parameter(
+        "progress",
+        _constant("auto"),
+        _one_of(*PROGRESS),
+        "what the console shows: " + ", ".join(PROGRESS),
+    ),
+    Parameter("json", _constant("0"), _flag, "have doit status answer in JSON"),
+    Parameter("diff", _constant("0"), _flag, "have doit plan only say what changed since the last"),
     Parameter("run", _constant(""), _any, "a command for doit boot or doit shell to run"),
 )
 

@@ -12,7 +12,6 @@ source ─────┘
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -28,7 +27,6 @@ from rootfs.jobserver import PLACE, JobServer
 from rootfs.pack import Hashing, finish, pack, stamp_times, tidy
 
 FIXED = ("proc", "dev", "tmp", "source", "build", "dest", "sysroot", "recipe", "input", "sys")
-LOG_TAIL = 15
 
 
 @dataclass(frozen=True)
@@ -56,6 +54,18 @@ class Packed:
     tree: Path
 
 
+class StepFailed(BuildError):
+    """A command of a step ended with another status than 0; `log` is what it printed."""
+
+    def __init__(self, step: Step, command: Command, result: Result, log: Path) -> None:
+        super().__init__(
+            f"{command.argv[0]} failed with status {result.status}",
+            where=f"pkg:{step.name} ({step.phase})",
+            hint=f"log: {log}",
+        )
+        self.step, self.command, self.result, self.log = step, command, result, log
+
+
 def prepare(step: Step, inputs: Inputs, folder: Path, *, overlay: bool, jobs: JobServer) -> Sandbox:
     """Lay out the sandbox of `step` in `folder`, empty of any earlier attempt."""
     composer = Composer(fresh_folder(folder), overlay)
@@ -78,13 +88,13 @@ def prepare(step: Step, inputs: Inputs, folder: Path, *, overlay: bool, jobs: Jo
 def run_commands(step: Step, place: Sandbox, first: int = 0) -> list[Result]:
     """Run the step's commands from the one numbered `first` on.
 
-    Raises BuildError with the log's end if one fails.
+    Raises StepFailed if one fails.
     """
     log = place.folder / "log"
     commands = step.commands[first:]
     results = enter(place, commands, log=log)
     if results and results[-1].status != 0:
-        raise _failure(step, commands[len(results) - 1], results[-1].status, log)
+        raise StepFailed(step, commands[len(results) - 1], results[-1], log)
     return results
 
 
@@ -149,25 +159,3 @@ def _settle(tree: Path) -> None:
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() else 0o644)
     stamp_times(tree)
-
-
-def _failure(step: Step, command: Command, status: int, log: Path) -> BuildError:
-    text = log.read_text(encoding="utf-8", errors="replace")
-    lines = text.splitlines()
-    # The log repeats each command, and a script may speak of errors that did not happen.
-    for each in step.commands:
-        text = text.replace(f"+ {shlex.join(each.argv)}\n", "")
-    first = next((line for line in text.splitlines() if _is_error(line)), None)
-    tail = "\n    ".join(lines[-LOG_TAIL:])
-    shown = f"first error: {first.strip()}\n  " if first else ""
-    return BuildError(
-        f"{command.argv[0]} failed with status {status}",
-        where=f"pkg:{step.name} ({step.phase})",
-        hint=f"{shown}end of the log:\n    {tail}\n  log: {log}\n"
-        f"  look around in it: doit shell pkg:{step.name}",
-    )
-
-
-def _is_error(line: str) -> bool:
-    words = ("error:", "Error:", "fatal:", "undefined symbol", "No space left on device", "*** [")
-    return any(word in line for word in words)

@@ -7,17 +7,17 @@ stamps of dependencies ─▶ step id ─▶ in the stamp?   nothing to do
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from cache.store import Record
-from plan.identity import step_id
+from plan.identity import step_inputs
 from plan.model import SYSROOT_FROM_SEED, Step
 from plan.plan import sha256_of
 from rootfs.files import remove_tree, replacing
-from tasks.console import say
 from tasks.describe import describe_image
-from tasks.progress import told
+from tasks.failures import report_file
 from tasks.project import Project
 from tasks.stamps import Stamp, artifacts, package_artifacts
 from tasks.trees import keep_tree, tree_of, unpacked
@@ -46,8 +46,8 @@ class Builder:
             record, origin = self._adopted(wanted), "as this system holds it"
         if record is None:
             return False
-        self.stamp.write(record)
-        self.say(origin)
+        self._stamp(record)
+        self._emit("hit", id=wanted, artifact=record.artifact, size=record.size, origin=origin)
         return True
 
     def _adopted(self, wanted: str) -> Record | None:
@@ -59,12 +59,8 @@ class Builder:
             return None
         return system.adopt(self.step, wanted, project.store)
 
-    def say(self, text: str) -> None:
-        """One line about this step."""
-        # Where there are two phases, the first is the less expected one.
-        phases = self.project.plan.phases
-        told = f" ({self.step.phase})" if self.step.phase != [*phases][-1] else ""
-        say(f"pkg:{self.step.name:<15} {text}{told}")
+    def _emit(self, event: str, **facts: Any) -> None:
+        self.project.events.emit(event, step=self.step.task, **facts)
 
     def build(self) -> None:
         """Run the step and register what it gave. Raises BuildError if it fails."""
@@ -73,17 +69,20 @@ class Builder:
         assert wanted is not None, "doit runs a task after its dependencies"
         record = self.project.store.find(wanted)
         if record is None or self.stamp.forgotten.exists():
-            self.say(f"building {self.step.version}")
             record = self._run(wanted)
-            changed = (self.stamp.read() or {}).get("artifact") != record.artifact
-            self.say(
-                f"built in {record.seconds:.0f} s "
-                f"({record.cpu:.0f} CPU-s, peak {record.memory >> 20} MiB): "
-                f"{record.size / 1e6:.1f} MB {record.artifact[:12]}"
-                + ("" if changed else ", the same bytes as before")
+            self._emit(
+                "end",
+                id=wanted,
+                artifact=record.artifact,
+                size=record.size,
+                seconds=record.seconds,
+                cpu=record.cpu,
+                memory=record.memory,
+                changed=(self.stamp.read() or {}).get("artifact") != record.artifact,
             )
-        self.stamp.write(record)
+        self._stamp(record)
         self.stamp.forgotten.unlink(missing_ok=True)
+        report_file(self.project, self.step).unlink(missing_ok=True)
 
     def forget(self) -> None:
         """Make the next run compile it again, from the start, though the store holds it."""
@@ -92,21 +91,44 @@ class Builder:
         self.stamp.forget()
         unmark(self.folder)
 
-    def step_id(self) -> str | None:
-        """The id of the step as things stand, or None while a dependency is missing."""
+    def inputs(self, made: Mapping[str, str]) -> dict[str, Any] | None:
+        """All that the result depends on (its hash is the step id), or None while `made` lacks
+        what comes before. `made`: artifacts by the names of the steps' tasks.
+        """
         project, step = self.project, self.step
-        made = artifacts(project, before := project.plan.before(step))
-        if len(made) < len(before):
+        if any(before.task not in made for before in project.plan.before(step)):
             return None
-        tools = [[name, made[f"{SYSROOT_FROM_SEED}:{name}"]] for name in step.tools]
-        return step_id(
+        tools = self.tools(made)
+        depends = {name: made[f"{step.phase}:{name}"] for name in step.depends}
+        packed = step.initramfs.packages if step.initramfs else ()
+        return step_inputs(
             step,
             build_root=sha256_of(tools) if tools else project.seed.identity,
-            artifacts={name: made[f"{step.phase}:{name}"] for name in step.depends},
-            image=describe_image(project, step.initramfs.packages) if step.initramfs else None,
+            artifacts=depends,
+            image=describe_image(project, packed, depends) if packed else None,
         )
 
-    def inputs(self) -> Any:
+    def tools(self, made: Mapping[str, str]) -> list[list[str]]:
+        """What the build root is composed of: the names of the tools, and their artifacts."""
+        return [[name, made[f"{SYSROOT_FROM_SEED}:{name}"]] for name in self.step.tools]
+
+    def facts(self, made: Mapping[str, str]) -> dict[str, Any] | None:
+        """The inputs, with the tools by name: what `doit why` compares."""
+        inputs = self.inputs(made)
+        return {**inputs, "tools": self.tools(made)} if inputs else None
+
+    def step_id(self) -> str | None:
+        """The id of the step as things stand, or None while a dependency is missing."""
+        inputs = self.inputs(self._made())
+        return sha256_of(inputs) if inputs else None
+
+    def _made(self) -> Mapping[str, str]:
+        return artifacts(self.project, self.project.plan.before(self.step))
+
+    def _stamp(self, record: Record) -> None:
+        self.stamp.write(record, self.facts(self._made()) or {})
+
+    def places(self) -> Any:
         """Where everything lies that the step needs: fetched, unpacked and ready."""
         from rootfs.step import Inputs
 
@@ -129,20 +151,21 @@ class Builder:
         from rootfs.step import prepare
 
         jobs, overlay = self.project.jobs, self.project.overlay
-        return prepare(self.step, self.inputs(), self.folder, overlay=overlay, jobs=jobs)
+        return prepare(self.step, self.places(), self.folder, overlay=overlay, jobs=jobs)
 
     def _run(self, wanted: str) -> Record:
         from rootfs.resume import interrupted_at, mark, resumed
         from rootfs.step import pack_result, run_commands
 
         first = interrupted_at(self.step, self.folder, wanted)
+        log = str(self.folder / "log")
+        self._emit("start", id=wanted, version=self.step.version, log=log, resumed=first > 0)
         if first:
-            self.say(f"goes on with its build of before, in {self.folder}")
             place = resumed(self.folder, self.project.jobs.environment())
         else:
             place = self.prepare()
             mark(self.folder, wanted)
-        with told(place.folder / "log", self.say), self.project.jobs.slot():
+        with self.project.jobs.slot():
             results = run_commands(self.step, place, first)
         packed = pack_result(self.step, place, self.project.store.scratch())
         record = Record(
@@ -155,6 +178,7 @@ class Builder:
             seconds=round(sum(result.seconds for result in results), 3),
             cpu=round(sum(result.cpu for result in results), 3),
             memory=max(result.memory for result in results),
+            resumed=first > 0,
         )
         self.project.store.register(packed.file, record)
         keep_tree(packed.tree, self.project.store.tree(record.artifact))
@@ -166,9 +190,10 @@ class Builder:
 
         assert self.step.initramfs
         path = self.project.workdir / "initramfs" / f"{self.step.name}.cpio"
-        product = self.project.plan.product
-        layers = [tree_of(self.project, product[name]) for name in self.step.initramfs.packages]
-        image = describe_image(self.project, self.step.initramfs.packages)
+        product, packages = self.project.plan.product, self.step.initramfs.packages
+        layers = [tree_of(self.project, product[name]) for name in packages]
+        made = package_artifacts(self.project, self.step.phase, packages)
+        image = describe_image(self.project, packages, made)
         with replacing(path) as file:
             write_initramfs(layers, file, leave=self.step.initramfs.leave, image=image)
         path.chmod(0o444)  # the step sees it, as it does its sources

@@ -1,13 +1,19 @@
 """How tasks speak: one line at a time, and a BuildError as doit's failure of the task.
 
+    say ──▶ the printer of the view that is on (tasks/views.py) ──▶ standard output
+
+A console that is gone, or cannot show a character, never stops anything.
+
 What the system refuses (a full disk, a folder that may not be written to) can show at any file,
 so it becomes a failure here, for all of them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -17,14 +23,50 @@ from doit.exceptions import TaskFailed
 
 from plan.errors import BuildError
 
-_lock = threading.Lock()
+_lock = threading.RLock()
+# While a task runs, doit puts something else in its place.
+_stdout = sys.stdout
+_printer: Callable[[str], None] | None = None
 
 
 def say(text: str) -> None:
     """Print `text` as whole lines, whichever thread it comes from."""
     with _lock:
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
+        (_printer or write)(text)
+
+
+def write_with(printer: Callable[[str], None] | None) -> None:
+    """Have `say` call `printer`, or with None print by itself again."""
+    global _printer
+    _printer = printer
+
+
+def write(text: str) -> None:
+    """Print `text` as whole lines, whatever view is on."""
+    raw(text + "\n")
+
+
+def raw(text: str) -> None:
+    """Print exactly `text`, with "?" for what the console cannot show."""
+    encoding = _stdout.encoding or "utf-8"
+    # Who closed the terminal or the pipe shall not end a build of hours.
+    with _lock, contextlib.suppress(OSError, ValueError):
+        _stdout.write(text.encode(encoding, "replace").decode(encoding))
+        _stdout.flush()
+
+
+def is_screen() -> bool:
+    """Whether standard output is a terminal that a panel can be drawn on."""
+    plain = os.environ.get("TERM", "dumb") == "dumb" or "CI" in os.environ
+    return not plain and _stdout.isatty()
+
+
+def in_words(seconds: float) -> str:
+    """A duration as people say it: "40 s", "12 min", "2 h 05 min"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
 def speaking(action: Callable[..., Any]) -> Callable[..., Any]:
@@ -37,12 +79,20 @@ def speaking(action: Callable[..., Any]) -> Callable[..., Any]:
         except SetupFailed as error:
             return TaskFailed(str(error), report=False)
         except BuildError as error:
-            return TaskFailed(str(error))
+            return Failed(error)
         except OSError as error:
-            return TaskFailed(str(_refused(error)))
+            return Failed(_refused(error))
         return result is not False
 
     return wrapped
+
+
+class Failed(TaskFailed):  # type: ignore[misc]
+    """doit's failure of a task, with the error that it is of."""
+
+    def __init__(self, error: BuildError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 class SetupFailed(BuildError):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from plan.model import SYSROOT_FROM_SEED
 from rootfs.gpt import guid
 from tasks.project import Project
-from tasks.stamps import product_artifacts
 
 
 def image_identity(project: Project) -> str:
@@ -22,12 +21,14 @@ def root_uuid(project: Project) -> UUID:
     return guid(image_identity(project), "root file system")
 
 
-def describe_image(project: Project, packages: Sequence[str]) -> dict[str, Any]:
+def describe_image(
+    project: Project, packages: Sequence[str], made: Mapping[str, str]
+) -> dict[str, Any]:
     """What an image says about itself in /etc/bq2/image.json: facts only, no time and no place.
 
-    `packages`: those that are in it, or in the initramfs for what is packed there.
+    `packages`: those that are in it, or in the initramfs for what is packed there. `made`: the
+    artifact of each.
     """
-    made = product_artifacts(project)
     told = [
         {
             "name": name,

@@ -5,6 +5,7 @@ Some of its methods are wrapped, in the version that the requirements pin:
 - `forget` also makes the next run compile the forgotten packages again, though the store, which
   doit knows nothing of, holds what they gave;
 - a name that is no task is answered with the nearest one;
+- a plain list shows the stages of a build and how they stand;
 - a list that is not read to its end is no error.
 """
 
@@ -25,8 +26,8 @@ from plan.errors import nearest
 from tasks.project import project
 
 TASKS = (
-    *("bench", "boot", "fetch", "image", "lock", "pkg", "plan", "regenerate", "seed"),
-    *("settings", "shell", "sysroot", "test"),
+    *("bench", "boot", "fetch", "image", "lock", "log", "pkg", "plan", "regenerate", "seed"),
+    *("settings", "shell", "status", "sysroot", "test", "why"),
 )
 COMMANDS = ("clean", "forget", "help", "info", "list", "run")
 
@@ -39,7 +40,7 @@ def install() -> None:
     known = [*TASKS, *COMMANDS, *project.plan.phases, *packages, *sources]
     Forget._execute = _forgetting(Forget._execute)
     Info._execute = _of_known(Info._execute)
-    List._execute = _for_who_reads(List._execute)
+    List._execute = _for_who_reads(_of_stages(List._execute))
     InvalidCommand.__str__ = _with_nearest(InvalidCommand.__str__, known)
 
 
@@ -88,6 +89,27 @@ def _of_known(original: Any) -> Any:
     return execute
 
 
+def _of_stages(original: Any) -> Any:
+    @functools.wraps(original)
+    def execute(self: Any, pos_args: list[str], **named: Any) -> Any:
+        from tasks import stages
+
+        plain = {"sort": "name", "quiet": True, "template": None}
+        if any(value and value != plain.get(name) for name, value in named.items()):
+            return original(self, pos_args=pos_args, **named)
+        phases = {"pkg": None} | {phase: phase for phase in project.plan.phases}
+        if not pos_args:
+            lines = stages.stages({task.name: task for task in self.task_list})
+        elif len(pos_args) == 1 and pos_args[0] in phases:
+            lines = stages.packages(phases[pos_args[0]])
+        else:
+            return original(self, pos_args=pos_args, **named)
+        print("\n".join(lines))
+        return 0
+
+    return execute
+
+
 def _for_who_reads(original: Any) -> Any:
     @functools.wraps(original)
     def execute(self: Any, **named: Any) -> Any:
@@ -112,6 +134,7 @@ def _with_nearest(original: Any, task_names: list[str]) -> Any:
         package = words[0].removeprefix("pkg:")
         if package in project.plan.recipes and package not in project.plan.product:
             return f"{package} is not in the set {project.settings.set}\n  with={package} adds it"
-        return f"there is no task {words[0]!r}\n  {nearest(words[0], task_names)}"
+        hint = nearest(words[0], task_names, listed=[*TASKS, *COMMANDS])
+        return f"there is no task {words[0]!r}\n  {hint}"
 
     return text

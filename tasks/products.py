@@ -19,7 +19,7 @@ from typing import Any
 from plan.plan import sha256_of
 from rootfs.files import remove_tree, replacing
 from rootfs.gpt import LINUX_FILESYSTEM
-from tasks.console import say, speaking, standing
+from tasks.console import speaking, standing
 from tasks.describe import describe_image, image_identity, root_uuid
 from tasks.project import ROOT, project
 from tasks.stamps import product_artifacts
@@ -72,7 +72,8 @@ class Product:
         took = time.monotonic() - start
         with replacing(self.stamp_file) as file:
             file.write(json.dumps(self._stamp()).encode())
-        say(f"{self.file}: {self.file.stat().st_size / 1e6:.1f} MB in {took:.1f} s")
+        size = self.file.stat().st_size
+        project.events.emit("product", file=str(self.file), size=size, seconds=round(took, 1))
 
     def forget(self) -> None:
         """Make the next run write the file again."""
@@ -164,7 +165,7 @@ def workspace() -> Any:
     return Workspace(
         own=[*own_files(), ("local.yaml", _local(), False)],
         plan=project.plan.product_json(),
-        image=describe_image(project, list(project.plan.product)),
+        image=describe_image(project, list(project.plan.product), product_artifacts(project)),
         packages=trees(),
         sources=[project.fetched(source) for source in sources],
     )

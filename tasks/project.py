@@ -21,7 +21,9 @@ from plan.plan import Plan, make_plan
 from plan.settings import Settings, resolve
 from rootfs.jobserver import JobServer
 from tasks.console import SetupFailed
+from tasks.events import Events
 from tasks.system import System
+from tasks.watch import Watch
 
 # Two threads may be the first to ask for the same thing.
 _once = threading.Lock()
@@ -37,6 +39,8 @@ class Project:
         self.data = ROOT / "plan"
         self.store = Store()
         self.lock = WorkLock(settings.workdir)
+        self.events = Events(settings.workdir / "events.jsonl")
+        self.watch = Watch(self.events)
         self.failed: set[str] = set()
         """The tasks of this run that failed."""
         self.exit_status = 0
@@ -62,6 +66,11 @@ class Project:
     @property
     def workdir(self) -> Path:
         return self.settings.workdir
+
+    @property
+    def plan_file(self) -> Path:
+        """plan.json, as `doit plan` or the last build wrote it."""
+        return self.workdir / "plan.json"
 
     @cached_property
     def seed(self) -> Any:

@@ -1,4 +1,4 @@
-"""What a run prints: a line for what is done, none for what stands, failures again at the end.
+"""doit's view of a run, turned into events: where it begins, what fails, how it ends.
 
 doit calls these methods in the main thread, but `execute_task` in the thread of the task.
 """
@@ -6,18 +6,21 @@ doit calls these methods in the main thread, but `execute_task` in the thread of
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Mapping
 from typing import Any
 
 from doit.exceptions import BaseFail, InvalidCommand, UnmetDependency
 from doit.reporter import ConsoleReporter
 
 from plan.errors import BuildError
-from tasks import interrupt
+from tasks import failures, interrupt, outlook, views
 from tasks.console import say
 from tasks.project import project
+from tasks.show import write_plan
 
 # Tasks that only show something, or that must be possible while a build is running.
-WITHOUT_LOCK = {"settings", "plan", "test", "bench"}
+WITHOUT_LOCK = {"settings", "plan", "test", "bench", "status", "why", "log"}
 
 
 class Reporter(ConsoleReporter):  # type: ignore[misc]
@@ -25,23 +28,48 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
 
     desc = "one line for what is done, failures at the end"
 
-    def initialize(self, tasks: dict[str, Any], selected: list[str]) -> None:
+    def initialize(self, tasks: Mapping[str, Any], selected: list[str]) -> None:
         """Before the first task: take the work directory, and be ready to be interrupted."""
-        self.selected = selected
+        self.selected, self.is_run = selected, not set(selected) <= WITHOUT_LOCK
+        self.expected: set[str] = set()
+        self.failed: list[dict[str, Any]] = []
         interrupt.install()
-        if set(selected) <= WITHOUT_LOCK:
+        if not self.is_run:
             return
         try:
             project.store.sweep()
             project.lock.take(" ".join(["doit", *sys.argv[1:]]))
         except BuildError as error:
             raise InvalidCommand(str(error)) from None
+        self._begin(_steps_of(tasks, selected))
+
+    def _begin(self, wanted: set[str]) -> None:
+        settings = project.settings
+        views.attach(project)
+        project.events.begin(
+            command=sys.argv[1:],
+            set=settings.set,
+            arch=settings.arch,
+            seed=settings.seed,
+            jobs=settings.jobs,
+        )
+        try:
+            ahead = outlook.ahead(project, wanted)
+        except BuildError:
+            return  # what is wrong, the task that needs it will tell
+        self.expected = set(ahead["costs"])
+        if self.expected:
+            project.events.emit("forecast", **ahead)
+            write_plan()
+        project.watch.start()
 
     def execute_task(self, task: Any) -> None:
         """Tasks speak for themselves."""
 
     def skip_uptodate(self, task: Any) -> None:
         """Only what was asked for is worth a line when there is nothing to do."""
+        if task.name in self.expected:
+            project.events.emit("same", step=task.name)
         if task.name in self.selected:
             say(f"{task.name} is up to date")
 
@@ -55,21 +83,37 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         if isinstance(fail, UnmetDependency) or not fail.report:
             return
         project.failed.add(task.name)
-        self.failures.append({"task": task, "exception": fail})
-        say(f"\n{task.name} FAILED\n  {self._text(fail)}\n")
+        message = str(fail.get_msg()).strip() or fail.get_name()
+        facts = failures.told(project, task.name, getattr(fail, "error", None), message)
+        self.failed.append(facts)
+        if self.is_run:
+            project.events.emit("failure", **facts)
+        else:
+            say(f"\n{failures.card(facts)}\n")
 
     def complete_run(self) -> None:
         """The failures again, because much may have been printed since."""
-        if len(self.failures) > 1:
-            say(f"{len(self.failures)} tasks failed:")
-            for failure in self.failures:
-                first = self._text(failure["exception"]).splitlines()[0]
-                say(f"  {failure['task'].name}: {first}")
+        project.watch.stop()
+        status = project.exit_status or (1 if self.failed else 0)
+        seconds = round(time.monotonic() - project.events.started, 3)
+        project.events.emit("over", status=status, seconds=seconds)
+        if len(self.failed) > 1:
+            say(f"{len(self.failed)} tasks failed:")
+            for facts in self.failed:
+                say(f"\n{failures.card(facts, tail=False)}")
         for message in self.runtime_errors:
             say(message)
         if project.exit_status:
             raise SystemExit(project.exit_status)
 
-    @staticmethod
-    def _text(fail: BaseFail) -> str:
-        return (str(fail.get_msg()).strip() or fail.get_name()).replace("\n", "\n  ")
+
+def _steps_of(tasks: Mapping[str, Any], selected: list[str]) -> set[str]:
+    """The names of all tasks that doit will look at for `selected`."""
+    found: set[str] = set()
+    waiting = list(selected)
+    while waiting:
+        name = waiting.pop()
+        if name not in found and name in tasks:
+            found.add(name)
+            waiting += tasks[name].task_dep
+    return found

@@ -1,13 +1,14 @@
 """What stands in this work directory: a small file for each step, written last.
 
 work/stamps/<phase>/<name>.json        the step id, the artifact, and the artifact's size
+work/stamps/<phase>/<name>.inputs      all that the step id is the hash of, for `doit why`
 work/stamps/<phase>/<name>.forgotten   the step is to be run again, whatever the store holds
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cache.store import Record
@@ -23,6 +24,7 @@ class Stamp:
         folder = project.workdir / "stamps" / step.phase
         self.store = project.store
         self.file = folder / f"{step.name}.json"
+        self.inputs = folder / f"{step.name}.inputs"
         self.forgotten = folder / f"{step.name}.forgotten"
 
     def read(self) -> dict[str, Any] | None:
@@ -34,11 +36,20 @@ class Stamp:
         except (OSError, ValueError, TypeError, KeyError):
             return None
 
-    def write(self, record: Record) -> None:
-        """Say that the step stands, as `record` has it."""
+    def write(self, record: Record, inputs: Mapping[str, Any]) -> None:
+        """Say that the step stands, as `record` has it, and what it was made from."""
+        with replacing(self.inputs) as file:
+            file.write(json.dumps(inputs).encode() + b"\n")
         content = {"artifact": record.artifact, "size": record.size, "step": record.step}
         with replacing(self.file) as file:
             file.write(json.dumps(content).encode() + b"\n")
+
+    def read_inputs(self) -> dict[str, Any] | None:
+        """What the step was made from when it was made last, or None if that is not known."""
+        try:
+            return dict(json.loads(self.inputs.read_text()))
+        except (OSError, ValueError, TypeError):
+            return None
 
     def forget(self) -> None:
         """Make the next run compile the step again."""

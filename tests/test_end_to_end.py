@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from cache.store import Record
-from tasks.progress import last_steps
+from tasks.watch import last_steps
 from tests.checkout import ROOT, copy_project, own_cache
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.qemu, pytest.mark.namespace]

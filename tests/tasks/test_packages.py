@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -187,26 +188,34 @@ def test_a_damaged_record_is_built_again(built: Checkout) -> None:
 
 
 def test_a_failure_says_what_where_and_how_to_go_on(toy: Checkout) -> None:
-    failing = "echo begun\necho 'x.c:3:1: error: no such thing' >&2\nexit 7"
+    failing = "echo begun\necho 'x.c:3:1: fatal error: y.h file not found' >&2\nexit 7"
     toy.recipe("left", failing, "bottom")
     done = toy.doit("pkg")
     assert done.status != 0
     assert sorted(done.built) == ["bottom", "left", "right"], done
     folder = toy.root / "work" / "build" / "sysroot-from-seed" / "left"
     for expected in (
-        "sysroot-from-seed:left FAILED",
-        "pkg:left (sysroot-from-seed): sh failed with status 7",
-        "first error: x.c:3:1: error: no such thing",
-        f"log: {folder}/log",
-        "doit shell pkg:left",
+        "pkg:left FAILED (sysroot-from-seed)",
+        "    | begun\n",
+        "  error    x.c:3:1: fatal error: y.h file not found\n",
+        "  cause    the header y.h is missing\n",
+        "  command  its script, status 7\n",
+        f"  log      {folder}/log\n",
+        "  go on    doit log pkg:left ",
+        "doit shell pkg:left ",
+        "doit why pkg:left ",
     ):
-        assert expected in done.said
+        assert expected in done.said, done
+    report = json.loads((toy.root / "work/failures/sysroot-from-seed-left.json").read_text())
+    assert (report["step"], report["status"]) == ("sysroot-from-seed:left", 7)
+    assert report["command"][:2] == ["sh", "-euc"] and report["environment"]["TZ"] == "UTC"
+    assert report["tail"][-1] == "x.c:3:1: fatal error: y.h file not found"
     assert "begun" in (folder / "log").read_text()
     assert (folder / "new-dest" / "usr" / "share").is_dir()
     assert "Traceback" not in done.said
     toy.recipe("left", SCRIPTS["left"], "bottom")
     toy.builds("left", "top", "kernel")
-    assert not folder.exists()
+    assert not folder.exists() and not list((toy.root / "work" / "failures").iterdir())
 
 
 def test_all_failures_are_listed_at_the_end(toy: Checkout) -> None:
@@ -214,9 +223,10 @@ def test_all_failures_are_listed_at_the_end(toy: Checkout) -> None:
         toy.recipe(name, "no-such-program", "bottom")
     done = toy.doit("pkg")
     assert done.status != 0
-    end = done.said[done.said.index("2 tasks failed:") :].splitlines()
-    assert sorted(line.split(":")[1].strip() for line in end[1:]) == ["left", "right"]
-    assert all("sh failed with status 127" in line for line in end[1:])
+    end = done.said[done.said.index("2 tasks failed:") :]
+    for name in ("left", "right"):
+        assert f"pkg:{name} FAILED" in end
+    assert end.count("cause    the program no-such-program is missing in the build root") == 2
     assert "top" not in done.said
 
 

@@ -1,0 +1,107 @@
+"""How each step of the plan stands, and what a run would do, without doing anything.
+
+    stamps, store ──in build order──▶ stands | stored | build, per step ──▶ what is to be built,
+                                                                            and about how long
+
+A step after one that is to be built may still come out as it stands, if that gives the bytes it
+gave before: "build" says what can happen at most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cache.store import Record
+from plan.model import Step
+from plan.plan import sha256_of
+from tasks.builder import Builder
+from tasks.project import Project
+
+STANDS, STORED, BUILD = "stands", "stored", "build"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How one step stands. `artifact` is known unless it is to be built."""
+
+    step: Step
+    state: str
+    artifact: str | None
+    size: int
+    """Of the artifact, in bytes."""
+
+
+def survey(project: Project) -> dict[str, Standing]:
+    """How each step of the plan stands, by the names of their tasks, in build order."""
+    found: dict[str, Standing] = {}
+    made: dict[str, str] = {}
+    for step in project.plan.steps:
+        standing = _standing(Builder(project, step), made)
+        if standing.artifact:
+            made[step.task] = standing.artifact
+        found[step.task] = standing
+    return found
+
+
+def _standing(builder: Builder, made: Mapping[str, str]) -> Standing:
+    step = builder.step
+    inputs = None if builder.stamp.forgotten.exists() else builder.inputs(made)
+    if inputs is None:
+        return Standing(step, BUILD, None, 0)
+    wanted = sha256_of(inputs)
+    stamp = builder.stamp.read()
+    if stamp and stamp["step"] == wanted:
+        return Standing(step, STANDS, stamp["artifact"], stamp["size"])
+    record = builder.project.store.find(wanted)
+    if record:
+        return Standing(step, STORED, record.artifact, record.size)
+    return Standing(step, BUILD, None, 0)
+
+
+class Costs:
+    """What steps cost: as this machine's store remembers, or by the shipped table.
+
+    The table (plan/costs.yaml) holds the processor time of each package in units of musl's, so
+    that one measurement here, of musl, makes it this machine's.
+    """
+
+    def __init__(self, project: Project) -> None:
+        from plan.yamlfile import load
+
+        records = [record for record in project.store.records() if not record.resumed]
+        self.history = {(record.phase, record.name): record for record in records}
+        table = load(project.data / "costs.yaml", shown_as="plan/costs.yaml")
+        self.seconds_of_musl = self._musl(float(table["seconds-of-musl"]))
+        self.relative = {name: float(value) for name, value in table["packages"].items()}
+
+    def _musl(self, shipped: float) -> float:
+        measured = [r.cpu for (_, name), r in self.history.items() if name == "musl"]
+        return max(measured, default=shipped)
+
+    def of(self, step: Step) -> float:
+        """The processor time (seconds) that `step` will take, as far as anything is known."""
+        record: Record | None = self.history.get((step.phase, step.name))
+        if record:
+            return record.cpu
+        return self.relative.get(step.name, 1.0) * self.seconds_of_musl
+
+
+def ahead(project: Project, wanted: Collection[str]) -> dict[str, Any]:
+    """What a run of the tasks `wanted` will build at most: the facts of the event "forecast"."""
+    standings = [each for task, each in survey(project).items() if task in wanted]
+    build = of_state(standings, BUILD)
+    costs = Costs(project) if build else None
+    seconds = {step.task: round(costs.of(step), 1) for step in build} if costs else {}
+    return {
+        "build": [step.task for step in build],
+        "store": [step.task for step in of_state(standings, STORED)],
+        "costs": seconds,
+        "seconds": round(sum(seconds.values()) / project.settings.jobs, 1),
+    }
+
+
+def of_state(standings: Iterable[Standing], state: str) -> list[Step]:
+    """The steps among `standings` that are in `state`."""
+    return [each.step for each in standings if each.state == state]

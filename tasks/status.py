@@ -1,0 +1,182 @@
+"""status: what stands, what runs, what failed, and what the next build will do.
+
+    stamps, store ──▶ survey ─┐
+    work/failures/ ───────────┼──▶ lines for people, or json=1
+    events.jsonl, lock ───────┘
+
+It writes nothing and takes no lock, so it can be asked while a build is running.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tasks import failures
+from tasks.console import in_words, say, speaking
+from tasks.events import Event, read, runs
+from tasks.outlook import BUILD, STANDS, STORED, Standing, ahead, survey
+from tasks.project import project
+
+
+def task_status() -> dict[str, Any]:
+    """what stands, what is running, what failed, what the next build will do; json=1"""
+    return {"actions": [(speaking(_status),)]}
+
+
+@dataclass(frozen=True)
+class Status:
+    """All that `doit status` tells, as plain data."""
+
+    set: str
+    arch: str
+    phases: Mapping[str, Mapping[str, int]]
+    """How many steps of each phase are in each state."""
+    running: Mapping[str, Any] | None
+    last_run: Mapping[str, Any] | None
+    failed: list[Mapping[str, Any]]
+    next: Mapping[str, Any]
+    disk: Mapping[str, int]
+    broken_events: int
+
+
+def _status() -> None:
+    status = gather()
+    if project.settings.json:
+        say(json.dumps(vars(status), indent=1))
+    else:
+        for line in lines(status):
+            say(line)
+
+
+def gather() -> Status:
+    """The status of this work directory, whatever of it there is."""
+    found = survey(project)
+    events, broken = read(project.events.path)
+    last = list(runs(events))[-1:]
+    holder = project.lock.holder()
+    return Status(
+        set=project.settings.set,
+        arch=project.settings.arch,
+        phases={phase: _counts(found, phase) for phase in project.plan.phases},
+        running=_running(holder, last[0] if last else []),
+        last_run=_ended(last[0]) if last else None,
+        failed=_failed(found),
+        next=ahead(project, found),
+        disk=_disk(),
+        broken_events=broken,
+    )
+
+
+def _counts(found: Mapping[str, Standing], phase: str) -> dict[str, int]:
+    states = [each.state for each in found.values() if each.step.phase == phase]
+    return {state: states.count(state) for state in (STANDS, STORED, BUILD)}
+
+
+def _running(holder: str | None, run: list[Event]) -> dict[str, Any] | None:
+    """The run that holds the work directory: since when, and how far its steps are."""
+    if holder is None:
+        return None
+    steps: dict[str, dict[str, Any]] = {}
+    for event in run:
+        if event["event"] == "start":
+            steps[event["step"]] = {"since": event["time"]}
+        elif event["event"] == "progress" and event["step"] in steps:
+            steps[event["step"]] |= {"done": event["done"], "all": event["all"]}
+        elif event["event"] in ("end", "failure"):
+            steps.pop(event.get("step", ""), None)
+    return {"by": holder, "since": run[0]["time"] if run else None, "steps": steps}
+
+
+def _ended(run: list[Event]) -> dict[str, Any]:
+    over = [event for event in run if event["event"] == "over"]
+    built = [event["step"] for event in run if event["event"] == "end"]
+    return {
+        "command": run[0].get("command", []),
+        "time": run[0]["time"],
+        "status": over[0]["status"] if over else None,
+        "seconds": over[0]["seconds"] if over else None,
+        "built": built,
+    }
+
+
+def _failed(found: Mapping[str, Standing]) -> list[Mapping[str, Any]]:
+    reports = [failures.report(project, each.step) for each in found.values()]
+    return [report for report in reports if report]
+
+
+def _disk() -> dict[str, int]:
+    """Bytes of the artifacts and sources in the cache, and what is free for work and cache."""
+    store = project.store.root
+    return {
+        "artifacts": _size(store / "artifacts"),
+        "sources": _size(store / "sources"),
+        "free_work": shutil.disk_usage(project.workdir).free,
+        "free_cache": shutil.disk_usage(store).free if store.exists() else 0,
+    }
+
+
+def _size(folder: Path) -> int:
+    if not folder.is_dir():
+        return 0
+    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+
+
+def lines(status: Status) -> list[str]:
+    """`status` for people."""
+    told = [f"set {status.set}, {status.arch}"]
+    for phase, counts in status.phases.items():
+        rest = [
+            f"{counts[STORED]} in the store" if counts[STORED] else "",
+            f"{counts[BUILD]} to build" if counts[BUILD] else "",
+        ]
+        words = ", ".join(each for each in rest if each)
+        told.append(
+            f"  {phase:<20} {counts[STANDS]} of {sum(counts.values())} stand"
+            + (f", {words}" if words else "")
+        )
+    told += _told_run(status)
+    for report in status.failed:
+        told.append(f"failed: {failures.headline(report)}")
+        told.append(f"  {report.get('log', '')}; doit shell {report['step']}")
+    told.append(f"next: {told_next(status.next)}")
+    disk = {name: f"{size / 1e9:.1f} GB" for name, size in status.disk.items()}
+    told.append(
+        f"disk: artifacts {disk['artifacts']}, sources {disk['sources']}; free {disk['free_work']}"
+    )
+    if status.broken_events:
+        told.append(f"{status.broken_events} broken lines in {project.events.path} were left out")
+    return told
+
+
+def _told_run(status: Status) -> list[str]:
+    now, running = time.time(), status.running
+    if running:
+        since = f", for {in_words(now - running['since'])}" if running["since"] else ""
+        told = [f"running: {running['by']}{since}"]
+        for step, each in running["steps"].items():
+            count = f" [{each['done']}/{each['all']}]" if "done" in each else ""
+            told.append(f"  {step}{count}, for {in_words(now - each['since'])}")
+        return told
+    last = status.last_run
+    if last is None:
+        return ["no run yet"]
+    how = "was killed" if last["status"] is None else f"ended with {last['status']}"
+    ago = in_words(max(now - last["time"], 0))
+    return [f"last run: doit {' '.join(last['command'])}, {ago} ago, {how}"]
+
+
+def told_next(next_run: Mapping[str, Any]) -> str:
+    """What the next build will do at most, in one line. `next_run`: what outlook.ahead gives."""
+    if not next_run["build"] and not next_run["store"]:
+        return "nothing to build"
+    names = [task.partition(":")[2] for task in next_run["build"]]
+    shown = ", ".join(names[:6]) + (", …" if len(names) > 6 else "")
+    stored = f"{len(next_run['store'])} from the store" if next_run["store"] else ""
+    built = f"{len(names)} to build at most ({shown}), about {in_words(next_run['seconds'])}"
+    return ", ".join(each for each in (built if names else "", stored) if each)

@@ -1,0 +1,114 @@
+"""Looks at the logs of the running steps: how far Ninja is, and how long it will take.
+
+start ──▶ watched: log ──tail, every second──▶ last "[done/all]" ──▶ progress events
+end, failure ──▶ no longer
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.console import in_words
+
+if TYPE_CHECKING:
+    from tasks.events import Event, Events
+
+LOOK = 1.0  # seconds between two looks
+KEEP = 10.0  # seconds between two events of one step
+_STEP = re.compile(rb"^\[(\d+)/(\d+)\] ", re.MULTILINE)
+
+
+@dataclass
+class Running:
+    """A step that runs: since when (seconds, monotonic), and its last count of Ninja's."""
+
+    log: Path
+    since: float
+    steps: tuple[int, int] | None = None
+    kept: float = 0.0
+    """When the count was told last."""
+
+
+class Watch:
+    """The steps that run now; `listeners` are called after each look at them."""
+
+    def __init__(self, events: Events) -> None:
+        self.events = events
+        self.running: dict[str, Running] = {}
+        self.listeners: list[Callable[[], None]] = []
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        events.listeners.append(self._hear)
+
+    def start(self) -> None:
+        """Look from now on."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look no more. Fine if it never did."""
+        self._over.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _hear(self, event: Event) -> None:
+        if event["event"] == "start":
+            self.running[event["step"]] = Running(Path(event["log"]), time.monotonic())
+        elif event["event"] in ("end", "failure"):
+            self.running.pop(event.get("step", ""), None)
+
+    def _work(self) -> None:
+        while not self._over.wait(LOOK):
+            self.look()
+            for listener in self.listeners:
+                listener()
+
+    def look(self) -> None:
+        """See how far each step is, and tell what is new."""
+        now = time.monotonic()
+        for step, each in list(self.running.items()):
+            steps = last_steps(each.log)
+            if steps and steps != each.steps:
+                each.steps = steps
+                if now - each.kept >= KEEP:
+                    each.kept = now
+                    self.events.emit("progress", step=step, done=steps[0], all=steps[1])
+
+
+def last_steps(log: Path) -> tuple[int, int] | None:
+    """The last "[done/all]" in the end of the file `log`, if there is one."""
+    try:
+        with log.open("rb") as file:
+            file.seek(-min(64 << 10, os.fstat(file.fileno()).st_size), os.SEEK_END)
+            found = _STEP.findall(file.read())
+    except OSError:
+        return None
+    return (int(found[-1][0]), int(found[-1][1])) if found else None
+
+
+class Pace:
+    """How long it will take, by the pace since the first look."""
+
+    def __init__(self) -> None:
+        self.first: tuple[int, float] | None = None
+        self.all = 0
+
+    def words(self, done: int, all_steps: int, now: float) -> str:
+        """What to say at the time `now` (seconds)."""
+        left = self.left(done, all_steps, now)
+        return f"{done} of {all_steps}" + (f", about {in_words(left)} to go" if left else "")
+
+    def left(self, done: int, all_steps: int, now: float) -> float | None:
+        """The seconds that are left at the time `now`, if the pace is known."""
+        if self.first is None or all_steps != self.all or done < self.first[0]:
+            self.first, self.all = (done, now), all_steps
+        steps, started = self.first
+        if done == steps:
+            return None
+        return (now - started) / (done - steps) * (all_steps - done)
