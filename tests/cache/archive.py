@@ -29,6 +29,10 @@ class Signer:
         """A detached, armoured signature."""
         return self._gpg("--armor", "--detach-sign", "--output", "-", stdin=text)
 
+    def sign_inside(self, text: bytes) -> bytes:
+        """The text with its signature, as InRelease."""
+        return self._gpg("--clear-sign", "--output", "-", stdin=text)
+
     def close(self) -> None:
         subprocess.run(["gpgconf", "--homedir", self._home, "--kill", "all"], check=False)
         shutil.rmtree(self._home, ignore_errors=True)
