@@ -14,6 +14,7 @@ from tasks import hooks
 from tasks.check import task_bench, task_test
 from tasks.machine import task_boot
 from tasks.packages import task_pkg
+from tasks.pins import task_bump, task_outdated
 from tasks.products import task_image, task_sysroot
 from tasks.project import project
 from tasks.regenerate import task_regenerate
@@ -45,9 +46,11 @@ __all__ = [
     "DOIT_CONFIG",
     "task_bench",
     "task_boot",
+    "task_bump",
     "task_fetch",
     "task_image",
     "task_lock",
+    "task_outdated",
     "task_pkg",
     "task_plan",
     "task_regenerate",

@@ -157,7 +157,7 @@ def _verify(files: Mapping[str, bytes], *, keyring: Path | None, where: str) -> 
             hint="install the packages gpgv and debian-archive-keyring",
         )
     with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder, "signed")
+        out = f"{folder}/signed"
         for name, content in files.items():
             Path(folder, name).write_bytes(content)
         status = ["--status-fd", "1"] if Path(tool).name == "gpgv" else []
@@ -170,7 +170,7 @@ def _verify(files: Mapping[str, bytes], *, keyring: Path | None, where: str) -> 
             text=True,
             errors="replace",
         )
-        signed = out.read_bytes() if out.exists() else b""
+        signed = Path(out).read_bytes() if output and Path(out).exists() else b""
     said = set(re.findall(r"^\[GNUPG:\] (\w+)", result.stdout, re.MULTILINE))
     # gpgv fails already when one of several keys is unknown to it, so what it reports decides.
     good = "GOODSIG" in said and "BADSIG" not in said if status else result.returncode == 0

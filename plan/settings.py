@@ -90,6 +90,10 @@ class Settings:
         return self.values["run"]
 
     @property
+    def suite(self) -> str:
+        return self.values["suite"]
+
+    @property
     def workdir(self) -> Path:
         return (self.root / self.values["workdir"]).absolute()
 
@@ -153,6 +157,12 @@ def _path(text: str) -> str:
     return text
 
 
+def _suite(text: str) -> str:
+    if not text.replace("-", "").isalnum():
+        raise ValueError("it is the name of a Debian suite, like trixie or sid")
+    return text
+
+
 def _any(text: str) -> str:
     return text
 
@@ -181,6 +191,7 @@ PARAMETERS = (
     Parameter(
         "in", _constant("namespace"), _one_of("namespace", "vm"), "where doit regenerate works"
     ),
+    Parameter("suite", _constant("trixie"), _suite, "what doit outdated and doit bump look at"),
     Parameter("run", _constant(""), _any, "a command for doit boot or doit shell to run"),
 )
 
