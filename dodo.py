@@ -19,6 +19,7 @@ from tasks.products import task_image, task_sysroot
 from tasks.project import project
 from tasks.regenerate import task_regenerate
 from tasks.reporter import Reporter
+from tasks.sbom import task_licences, task_sbom
 from tasks.seed import task_lock, task_seed
 from tasks.shell import task_shell
 from tasks.show import task_plan, task_settings
@@ -49,11 +50,13 @@ __all__ = [
     "task_bump",
     "task_fetch",
     "task_image",
+    "task_licences",
     "task_lock",
     "task_outdated",
     "task_pkg",
     "task_plan",
     "task_regenerate",
+    "task_sbom",
     "task_seed",
     "task_settings",
     "task_shell",

@@ -24,6 +24,8 @@ from plan.model import Source
 from plan.pins import Tarball, tarball
 from plan.versions import order
 
+# Suites that nothing goes with.
+_ALONE = frozenset({"sid", "unstable", "experimental"})
 _INDEX = "main/source/Sources.xz"
 _FIELD = re.compile(r"^([A-Za-z0-9-]+):[ \t]*(.*(?:\n[ \t].*)*)", re.MULTILINE)
 
@@ -64,7 +66,8 @@ def fetch_source_index(
     main = [archive.url for archive in archives if not archive.security]
     security = [archive.url for archive in archives if archive.security]
     index.take(_fetched(main, suite, keyring, web), wanted)
-    for name, bases in ((f"{suite}-updates", main), (f"{suite}-security", security)):
+    beside = {f"{suite}-updates": main, f"{suite}-security": security}
+    for name, bases in ({} if suite in _ALONE else beside).items():
         try:
             index.take(_fetched(bases, name, keyring, web), wanted)
         except BuildError as error:

@@ -25,8 +25,8 @@ from plan.errors import nearest
 from tasks.project import project
 
 TASKS = (
-    *("bench", "boot", "bump", "fetch", "image", "lock", "outdated", "pkg", "plan", "regenerate"),
-    *("seed", "settings", "shell", "sysroot", "test"),
+    *("bench", "boot", "bump", "fetch", "image", "licences", "lock", "outdated", "pkg", "plan"),
+    *("regenerate", "sbom", "seed", "settings", "shell", "sysroot", "test"),
 )
 COMMANDS = ("clean", "forget", "help", "info", "list", "run")
 
