@@ -90,10 +90,10 @@ def bumped(text: str, recipe: Recipe, new: Tarball) -> str:
         why = f"its file is {old.package} {old.version}" if old else why_unpinned(recipe)
         raise by_hand(recipe, f"{recipe.name} is {recipe.version}, but {why}")
     (source,) = recipe.sources
-    values: Mapping[tuple[str | int, ...], object] = {
+    values: Mapping[tuple[str | int, ...], str] = {
         ("version",): new.version,
         ("sources", 0, "sha256"): new.sha256,
-        ("sources", 0, "size"): new.size,
+        ("sources", 0, "size"): str(new.size),
         ("sources", 0, "file"): renamed(source.file, old, new),
     }
     for path, value in values.items():

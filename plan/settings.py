@@ -187,7 +187,7 @@ PARAMETERS = (
     Parameter("workdir", _constant("work"), _path, "where builds happen"),
     Parameter("output", _constant(""), _any, "the file to write (default: output/…)"),
     Parameter("sources", _constant("1"), _flag, "put the sources into the products"),
-    Parameter("packages", _constant(""), _any, "what doit regenerate compiles again (all)"),
+    Parameter("packages", _constant(""), _any, "what doit regenerate or outdated looks at (all)"),
     Parameter(
         "in", _constant("namespace"), _one_of("namespace", "vm"), "where doit regenerate works"
     ),

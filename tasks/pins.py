@@ -124,7 +124,7 @@ def _take(recipe: Recipe, new: Tarball, names: Sequence[str]) -> None:
     for name in names:
         sharer = project.plan.recipes[name]
         if name != recipe.name and sharer.version == recipe.version:
-            _write(_path(name), set_value(_path(name).read_text(), ["version"], new.version))
+            _write(_path(name), set_value(_path(name).read_text(), ("version",), new.version))
             say(f"plan/recipes/{name}.yaml: {sharer.version} -> {new.version}")
     _write(path, text)
     say(f"plan/recipes/{recipe.name}.yaml: {recipe.version} -> {new.version}, {new.file}")
