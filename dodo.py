@@ -15,10 +15,12 @@ from tasks.check import task_bench, task_test
 from tasks.log import task_log
 from tasks.machine import task_boot
 from tasks.packages import task_pkg
+from tasks.pins import task_bump, task_outdated
 from tasks.products import task_image, task_sysroot
 from tasks.project import project
 from tasks.regenerate import task_regenerate
 from tasks.reporter import Reporter
+from tasks.sbom import task_licences, task_sbom
 from tasks.seed import task_lock, task_seed
 from tasks.shell import task_shell
 from tasks.show import task_plan, task_settings
@@ -27,7 +29,7 @@ from tasks.status import task_status
 from tasks.why import task_why
 
 project.workdir.mkdir(parents=True, exist_ok=True)
-hooks.install()
+hooks.install([name.removeprefix("task_") for name in dir() if name.startswith("task_")])
 
 DOIT_CONFIG = {
     "default_tasks": ["image"],
@@ -48,13 +50,17 @@ __all__ = [
     "DOIT_CONFIG",
     "task_bench",
     "task_boot",
+    "task_bump",
     "task_fetch",
     "task_image",
+    "task_licences",
     "task_lock",
     "task_log",
+    "task_outdated",
     "task_pkg",
     "task_plan",
     "task_regenerate",
+    "task_sbom",
     "task_seed",
     "task_settings",
     "task_shell",

@@ -3,8 +3,10 @@
     dists/<suite>/Release + Release.gpg ──gpgv or sqv, Debian's archive key──▶ sha256 of Packages.xz
         ──cache.sources──▶ Packages ──Index──▶ closure(): packages with all that they depend on
 
-The detached signature is taken (not InRelease) because both tools check exactly the bytes that
-are then read. Formats: https://wiki.debian.org/DebianRepository/Format, Debian policy chapter 7.
+The detached signature is taken first because both tools check exactly the bytes that are then
+read. Where it does not fit, as on a mirror that took over the one file and not yet the other,
+InRelease is, which is both in one, and of which gpgv gives out what was signed.
+Formats: https://wiki.debian.org/DebianRepository/Format, Debian policy chapter 7.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ import shutil
 import subprocess
 import tempfile
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -96,11 +99,10 @@ def fetch_release(
     for base in bases:
         url = f"{base.rstrip('/')}/dists/{suite}/Release"
         try:
-            text, signature = _get(web, url), _get(web, f"{url}.gpg")
+            text = _signed_text(web, url, keyring)
         except PlaceFailed as error:
             reasons.append(f"\n    {base}: {error.reason}")
             continue
-        check_signature(text, signature, keyring=keyring, where=url)
         return _parse_release(text.decode("utf-8", "replace"), suite, url)
     raise BuildError(
         f"no archive gives the Release file of Debian {suite}{''.join(reasons)}",
@@ -119,6 +121,20 @@ def _get(web: Web, url: str) -> bytes:
     return data
 
 
+def _signed_text(web: Web, url: str, keyring: Path | None) -> bytes:
+    """The checked text of the Release file at `url`."""
+    text, signature = _get(web, url), _get(web, f"{url}.gpg")
+    try:
+        check_signature(text, signature, keyring=keyring, where=url)
+    except BuildError:
+        if shutil.which("gpgv"):
+            with suppress(PlaceFailed):
+                both = _get(web, f"{url.removesuffix('Release')}InRelease")
+                return _verify({"InRelease": both}, keyring=keyring, where=url)
+        raise
+    return text
+
+
 def check_signature(
     text: bytes, signature: bytes, *, keyring: Path | None = None, where: str
 ) -> None:
@@ -126,6 +142,12 @@ def check_signature(
 
     An index is signed by several keys; a machine need not know all of them, but none may be wrong.
     """
+    _verify({"Release.gpg": signature, "Release": text}, keyring=keyring, where=where)
+
+
+def _verify(files: Mapping[str, bytes], *, keyring: Path | None, where: str) -> bytes:
+    """Check a signature and what it is of, or one file that is both, of which gpgv gives out what
+    was signed. Raises BuildError unless a known key made it."""
     keys = keyring or next((path for path in _KEYRINGS if path.exists()), None)
     tool = shutil.which("gpgv") or shutil.which("sqv")
     if not tool or not keys:
@@ -135,17 +157,20 @@ def check_signature(
             hint="install the packages gpgv and debian-archive-keyring",
         )
     with tempfile.TemporaryDirectory() as folder:
-        signed, detached = Path(folder, "Release"), Path(folder, "Release.gpg")
-        signed.write_bytes(text)
-        detached.write_bytes(signature)
+        out = f"{folder}/signed"
+        for name, content in files.items():
+            Path(folder, name).write_bytes(content)
         status = ["--status-fd", "1"] if Path(tool).name == "gpgv" else []
+        output = ["--output", out] if len(files) == 1 else []
         result = subprocess.run(
-            [tool, *status, "--keyring", keys.absolute(), detached, signed],
+            [tool, *status, *output, "--keyring", keys.absolute(), *files],
+            cwd=folder,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             errors="replace",
         )
+        signed = Path(out).read_bytes() if output and Path(out).exists() else b""
     said = set(re.findall(r"^\[GNUPG:\] (\w+)", result.stdout, re.MULTILINE))
     # gpgv fails already when one of several keys is unknown to it, so what it reports decides.
     good = "GOODSIG" in said and "BADSIG" not in said if status else result.returncode == 0
@@ -156,6 +181,7 @@ def check_signature(
             where=where,
             hint="bring the package debian-archive-keyring up to date, or use another mirror",
         )
+    return signed
 
 
 def _parse_release(text: str, suite: str, where: str) -> Release:

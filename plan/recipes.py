@@ -10,6 +10,7 @@ import hashlib
 import re
 from pathlib import Path
 
+from plan import licences
 from plan.errors import BuildError, nearest
 from plan.model import Recipe, Source
 from plan.yamlfile import Table, load
@@ -78,6 +79,7 @@ def _check_shape(table: Table, stem: str) -> None:
             f"the name {table['name']!r} must be the file's, in lower case letters, digits and +.-",
             where=table.where("name"),
         )
+    licences.check(table["licence"], table.where("licence"))
     if table["style"] not in STYLES:
         raise BuildError(
             f"unknown style {table['style']!r}",

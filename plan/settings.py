@@ -103,6 +103,10 @@ class Settings:
         return self.values["run"]
 
     @property
+    def suite(self) -> str:
+        return self.values["suite"]
+
+    @property
     def workdir(self) -> Path:
         return (self.root / self.values["workdir"]).absolute()
 
@@ -166,6 +170,12 @@ def _path(text: str) -> str:
     return text
 
 
+def _suite(text: str) -> str:
+    if not text.replace("-", "").isalnum():
+        raise ValueError("it is the name of a Debian suite, like trixie or sid")
+    return text
+
+
 def _any(text: str) -> str:
     return text
 
@@ -190,7 +200,7 @@ PARAMETERS = (
     Parameter("workdir", _constant("work"), _path, "where builds happen"),
     Parameter("output", _constant(""), _any, "the file to write (default: output/…)"),
     Parameter("sources", _constant("1"), _flag, "put the sources into the products"),
-    Parameter("packages", _constant(""), _any, "what doit regenerate compiles again (all)"),
+    Parameter("packages", _constant(""), _any, "what doit regenerate or outdated looks at (all)"),
     Parameter(
         "in", _constant("namespace"), _one_of("namespace", "vm"), "where doit regenerate works"
     ),
@@ -202,6 +212,7 @@ PARAMETERS = (
     ),
     Parameter("json", _constant("0"), _flag, "have doit status answer in JSON"),
     Parameter("diff", _constant("0"), _flag, "have doit plan only say what changed since the last"),
+    Parameter("suite", _constant("trixie"), _suite, "what doit outdated and doit bump look at"),
     Parameter("run", _constant(""), _any, "a command for doit boot or doit shell to run"),
 )
 

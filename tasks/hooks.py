@@ -14,6 +14,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from doit.cmd_base import subtasks_iter, tasks_and_deps_iter
@@ -25,23 +26,19 @@ from doit.exceptions import InvalidCommand
 from plan.errors import nearest
 from tasks.project import project
 
-TASKS = (
-    *("bench", "boot", "fetch", "image", "lock", "log", "pkg", "plan", "regenerate", "seed"),
-    *("settings", "shell", "status", "sysroot", "test", "why"),
-)
 COMMANDS = ("clean", "forget", "help", "info", "list", "run")
 
 
-def install() -> None:
-    """Wrap doit's methods."""
+def install(tasks: Sequence[str]) -> None:
+    """Wrap doit's methods. `tasks`: the names of all tasks without a colon."""
     steps = project.plan.steps
     packages = {name for step in steps for name in (step.task, f"pkg:{step.name}")}
     sources = {f"fetch:{step.name}" for step in steps if step.sources}
-    known = [*TASKS, *COMMANDS, *project.plan.phases, *packages, *sources]
+    known = [*tasks, *COMMANDS, *project.plan.phases, *packages, *sources]
     Forget._execute = _forgetting(Forget._execute)
     Info._execute = _of_known(Info._execute)
     List._execute = _for_who_reads(_of_stages(List._execute))
-    InvalidCommand.__str__ = _with_nearest(InvalidCommand.__str__, known)
+    InvalidCommand.__str__ = _with_nearest(InvalidCommand.__str__, known, [*tasks, *COMMANDS])
 
 
 def _forgetting(original: Any) -> Any:
@@ -125,7 +122,7 @@ def _for_who_reads(original: Any) -> Any:
     return execute
 
 
-def _with_nearest(original: Any, task_names: list[str]) -> Any:
+def _with_nearest(original: Any, task_names: list[str], plain: list[str]) -> Any:
     def text(self: InvalidCommand) -> str:
         message = str(original(self)).strip()
         words = [self.not_found] if self.not_found else message.split("'")[1:2]
@@ -134,7 +131,7 @@ def _with_nearest(original: Any, task_names: list[str]) -> Any:
         package = words[0].removeprefix("pkg:")
         if package in project.plan.recipes and package not in project.plan.product:
             return f"{package} is not in the set {project.settings.set}\n  with={package} adds it"
-        hint = nearest(words[0], task_names, listed=[*TASKS, *COMMANDS])
+        hint = nearest(words[0], task_names, listed=plain)
         return f"there is no task {words[0]!r}\n  {hint}"
 
     return text

@@ -29,6 +29,10 @@ class Signer:
         """A detached, armoured signature."""
         return self._gpg("--armor", "--detach-sign", "--output", "-", stdin=text)
 
+    def sign_inside(self, text: bytes) -> bytes:
+        """The text with its signature, as InRelease."""
+        return self._gpg("--clear-sign", "--output", "-", stdin=text)
+
     def close(self) -> None:
         subprocess.run(["gpgconf", "--homedir", self._home, "--kill", "all"], check=False)
         shutil.rmtree(self._home, ignore_errors=True)
@@ -70,15 +74,26 @@ class Mirror:
         binary.mkdir(parents=True, exist_ok=True)
         packed = lzma.compress(packages.encode())
         (binary / "Packages.xz").write_bytes(packed)
+        self._release(top, codename, "main/binary-amd64/Packages.xz", packed)
+        return top
+
+    def publish_sources(self, sources: str, *, suite: str, archive: str = "debian") -> Path:
+        """Put up an index of source packages (deb822 text) in the folder `archive`."""
+        top = self.folder / archive / "dists" / suite
+        (top / "main/source").mkdir(parents=True, exist_ok=True)
+        packed = lzma.compress(sources.encode())
+        (top / "main/source/Sources.xz").write_bytes(packed)
+        self._release(top, suite, "main/source/Sources.xz", packed)
+        return top
+
+    def _release(self, top: Path, codename: str, path: str, packed: bytes) -> None:
         release = (
             f"Origin: Debian\nSuite: stable\nCodename: {codename}\nDate: {DATE}\n"
-            f"MD5Sum:\n {'0' * 32} {len(packed):8} main/binary-amd64/Packages.xz\n"
-            f"SHA256:\n {hashlib.sha256(packed).hexdigest()} {len(packed):8}"
-            " main/binary-amd64/Packages.xz\n"
+            f"MD5Sum:\n {'0' * 32} {len(packed):8} {path}\n"
+            f"SHA256:\n {hashlib.sha256(packed).hexdigest()} {len(packed):8} {path}\n"
         ).encode()
         (top / "Release").write_bytes(release)
         (top / "Release.gpg").write_bytes(self._signer.sign(release))
-        return top
 
     def close(self) -> None:
         self._server.shutdown()
@@ -94,3 +109,14 @@ def stanza(name: str, version: str = "1-1", **fields: str) -> str:
     lines += [f"{key.replace('_', '-')}: {value}" for key, value in fields.items()]
     lines += [f"Filename: {path}", "Size: 1000", "MD5sum: 0", f"SHA256: {sha256}"]
     return "\n".join(lines) + "\n"
+
+
+def source_stanza(name: str, version: str, *files: tuple[str, bytes], pool: str = "pool") -> str:
+    """One entry of an index of source packages, with the hashes of `files` (name and content)."""
+    lines = [f"Package: {name}", f"Binary: {name}", f"Version: {version}", "Files:"]
+    lines += [f" {'0' * 32} {len(content)} {file}" for file, content in files]
+    lines += [f"Directory: {pool}/main/{name[0]}/{name}", "Checksums-Sha256:"]
+    lines += [
+        f" {hashlib.sha256(content).hexdigest()} {len(content)} {file}" for file, content in files
+    ]
+    return "\n".join([*lines, "Section: misc"]) + "\n"

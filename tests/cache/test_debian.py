@@ -93,6 +93,24 @@ def test_what_no_known_key_signed_is_refused(mirror: Mirror, signer: Signer) -> 
         assert caught.value.hint
 
 
+def test_a_signature_of_another_day_gives_way_to_the_file_that_is_both(
+    mirror: Mirror, signer: Signer
+) -> None:
+    top = mirror.publish(PACKAGES)
+    release = (top / "Release").read_bytes()
+    (top / "Release.gpg").write_bytes(signer.sign(b"of yesterday"))
+    with pytest.raises(BuildError, match="not by a key in"):
+        fetch_index([mirror.url], suite="trixie", keyring=signer.keyring)
+    # Only what was signed counts, not what stands around it.
+    evil = b"Date: Sat, 12 Sep 2099 07:55:41 UTC\n"
+    (top / "InRelease").write_bytes(evil + signer.sign_inside(release) + evil)
+    release_read, index = fetch_index([mirror.url], suite="trixie", keyring=signer.keyring)
+    assert release_read.date.year == 2026 and "a" in index
+    (top / "InRelease").write_bytes(signer.sign_inside(release).replace(b"stable", b"stabel"))
+    with pytest.raises(BuildError, match="not by a key in"):
+        fetch_index([mirror.url], suite="trixie", keyring=signer.keyring)
+
+
 def test_sqv_does_as_well(signer: Signer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     signature = signer.sign(b"text")
     # The same command line without gpgv's status lines: only the exit status counts.

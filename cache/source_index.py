@@ -1,0 +1,109 @@
+"""The upstream tarballs that a Debian suite offers, from its signed index of source packages.
+
+    Release, its signature checked ──sha256──▶ Sources.xz ──▶ stanzas of the wanted packages
+        Directory: pool/main/z/zlib      Checksums-Sha256: <sha256> <size> zlib_1.3.1.orig.tar.gz
+
+A stable suite comes with two more, which have what is newer: <suite>-updates in the same archive
+and <suite>-security in another. They are asked too, and passed over where they cannot be had.
+"""
+
+from __future__ import annotations
+
+import lzma
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cache.apt import Archive
+from cache.debian import fetch_release
+from cache.sources import fetch
+from cache.web import Web
+from plan.errors import BuildError
+from plan.model import Source
+from plan.pins import Tarball, tarball
+from plan.versions import order
+
+# Suites that nothing goes with.
+_ALONE = frozenset({"sid", "unstable", "experimental"})
+_INDEX = "main/source/Sources.xz"
+_FIELD = re.compile(r"^([A-Za-z0-9-]+):[ \t]*(.*(?:\n[ \t].*)*)", re.MULTILINE)
+
+
+@dataclass
+class SourceIndex:
+    """What was found. `newest`: by source package; `hashes`: of all tarballs, by path.
+
+    `missing`: why a suite that goes with the asked one could not be read, by its name.
+    """
+
+    newest: dict[str, Tarball] = field(default_factory=dict)
+    hashes: dict[str, str] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+
+    def take(self, packed: Path, wanted: Collection[str]) -> None:
+        """Add what the file Sources.xz at `packed` has of the source packages `wanted`."""
+        for found in _tarballs(packed, wanted):
+            self.hashes[found.path] = found.sha256
+            known = self.newest.get(found.package)
+            if known is None or order(known.version) < order(found.version):
+                self.newest[found.package] = found
+
+
+def fetch_source_index(
+    archives: Sequence[Archive],
+    wanted: Collection[str],
+    *,
+    suite: str,
+    keyring: Path | None = None,
+    web: Web | None = None,
+) -> SourceIndex:
+    """What `suite` and the suites that go with it have of the source packages `wanted`.
+
+    Raises BuildError if the index of `suite` itself cannot be had, or a signature is wrong.
+    """
+    web, index = web or Web(), SourceIndex()
+    main = [archive.url for archive in archives if not archive.security]
+    security = [archive.url for archive in archives if archive.security]
+    index.take(_fetched(main, suite, keyring, web), wanted)
+    beside = {f"{suite}-updates": main, f"{suite}-security": security}
+    for name, bases in ({} if suite in _ALONE else beside).items():
+        try:
+            index.take(_fetched(bases, name, keyring, web), wanted)
+        except BuildError as error:
+            index.missing[name] = error.message
+    return index
+
+
+def _fetched(bases: Sequence[str], suite: str, keyring: Path | None, web: Web) -> Path:
+    """The suite's checked Sources.xz."""
+    release = fetch_release(bases, suite=suite, keyring=keyring, web=web)
+    if _INDEX not in release.hashes:
+        raise BuildError(f"its Release file does not name {_INDEX}", where=f"Debian {suite}")
+    sha256, size = release.hashes[_INDEX]
+    # By its hash it is the right one even while the mirror takes over the next.
+    names = (f"{_INDEX.rpartition('/')[0]}/by-hash/SHA256/{sha256}", _INDEX)
+    places = tuple(f"{base.rstrip('/')}/dists/{suite}/{name}" for name in names for base in bases)
+    return fetch([Source(sha256, size, "Sources.xz", places)], web=web)[sha256]
+
+
+def _tarballs(packed: Path, wanted: Collection[str]) -> Iterator[Tarball]:
+    """The upstream tarballs of the packages `wanted`; of 40,000 stanzas few are looked into."""
+    try:
+        text = lzma.decompress(packed.read_bytes())
+    except (lzma.LZMAError, EOFError) as error:
+        raise BuildError(f"cannot be unpacked: {error}", where=str(packed)) from error
+    heads = {f"Package: {name}".encode(): name for name in wanted}
+    for stanza in text.split(b"\n\n"):
+        name = heads.get(stanza.lstrip(b"\n").partition(b"\n")[0])
+        if name is None:
+            continue
+        fields = dict(_FIELD.findall(stanza.decode("utf-8", "replace")))
+        try:
+            for line in fields["Checksums-Sha256"].strip().splitlines():
+                sha256, size, file = line.split()
+                found = tarball(f"{fields['Directory']}/{file}", int(size), sha256)
+                if found:
+                    yield found
+        except (KeyError, ValueError) as error:
+            raise BuildError("its entry in the index is broken", where=f"Debian {name}") from error

@@ -1,0 +1,126 @@
+"""What a recipe pins of Debian's archive, and the recipe's text when that is replaced.
+
+    places: debian:pool/main/z/zlib/zlib_1.3.1.orig.tar.gz ──pin──▶ source package, version, path
+    text of the recipe + a newer Tarball ──bumped──▶ the text with version, hash, size and places
+
+A recipe whose source is another's (`from`) has no pin of its own: its owner has.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from plan.errors import BuildError
+from plan.model import Recipe
+from plan.rewrite import set_value
+from plan.versions import upstream
+from plan.yamlfile import load
+
+DEBIAN = "debian:"
+TARBALL = re.compile(
+    r"pool/(?:updates/)?\S+/(?P<package>[^/_]+)"
+    r"/(?P=package)_(?P<version>[^/_]+)\.orig(?P<ending>\.tar\.\w+)\Z"
+)
+
+
+@dataclass(frozen=True)
+class Tarball:
+    """An upstream tarball of Debian's archive. `path` begins with pool/, `size` is in bytes.
+
+    `version` is upstream's own, `ending` like ".tar.gz". A pin knows no hash but the recipe's.
+    """
+
+    package: str
+    version: str
+    ending: str
+    path: str
+    size: int
+    sha256: str
+
+    @property
+    def file(self) -> str:
+        return self.path.rpartition("/")[2]
+
+
+def tarball(path: str, size: int, sha256: str) -> Tarball | None:
+    """The upstream tarball at `path`, or None if what lies there is something else.
+
+    Of the security archive, whose files move to the main one, it is the main one's path.
+    """
+    match = TARBALL.match(path)
+    if not match:
+        return None
+    main = path.replace("pool/updates/", "pool/", 1)
+    version = upstream(match["version"])
+    return Tarball(match["package"], version, match["ending"], main, size, sha256)
+
+
+def pin(recipe: Recipe) -> Tarball | None:
+    """What the only source of `recipe` is in Debian's archive, or None."""
+    if len(recipe.sources) != 1:
+        return None
+    (source,) = recipe.sources
+    paths = [place.removeprefix(DEBIAN) for place in source.places if place.startswith(DEBIAN)]
+    found = (tarball(path, source.size, source.sha256) for path in paths)
+    return next((each for each in found if each), None)
+
+
+def why_unpinned(recipe: Recipe) -> str:
+    """Why `pin` says None, in two or three words."""
+    count = len(recipe.sources)
+    return ("no source", "no debian place")[count] if count < 2 else f"{count} sources"
+
+
+def owners(folder: Path) -> dict[str, str]:
+    """Whose source each recipe in `folder` is built from: mostly its own."""
+    return {path.stem: load(path).get("from", path.stem) for path in sorted(folder.glob("*.yaml"))}
+
+
+def bumped(text: str, recipe: Recipe, new: Tarball) -> str:
+    """The `text` of `recipe` with its source replaced by `new`, all else byte for byte.
+
+    Places on the web follow the version: they are hints, and the hash decides. Raises BuildError
+    for a recipe whose version is not that of its file.
+    """
+    old = pin(recipe)
+    if old is None or recipe.version != old.version:
+        why = f"its file is {old.package} {old.version}" if old else why_unpinned(recipe)
+        raise by_hand(recipe, f"{recipe.name} is {recipe.version}, but {why}")
+    (source,) = recipe.sources
+    values: Mapping[tuple[str | int, ...], str] = {
+        ("version",): new.version,
+        ("sources", 0, "sha256"): new.sha256,
+        ("sources", 0, "size"): str(new.size),
+        ("sources", 0, "file"): renamed(source.file, old, new),
+    }
+    for path, value in values.items():
+        text = set_value(text, path, value)
+    for index, place in enumerate(source.places):
+        debian = place.startswith(DEBIAN)
+        after = f"{DEBIAN}{new.path}" if debian else renamed(place, old, new)
+        text = set_value(text, ("sources", 0, "places", index), after)
+    return text
+
+
+def renamed(name: str, old: Tarball, new: Tarball) -> str:
+    """A file's name or a URL of the version of `old`, as it is of `new`'s, as far as one can tell.
+
+    1.2.3 is also found as 1_2_3, and never inside of 11.2.3 or 1.2.3.4.
+    """
+    forms = {old.version.replace(".", s): new.version.replace(".", s) for s in ("-", "_", ".")}
+    either = "|".join(re.escape(form) for form in forms)
+    whole = rf"(?<![0-9])(?<![0-9][._])({either})(?![0-9])(?![._][0-9])"
+    name = re.sub(whole, lambda match: forms[match[0]], name)
+    return name.removesuffix(old.ending) + new.ending if name.endswith(old.ending) else name
+
+
+def by_hand(recipe: Recipe, message: str) -> BuildError:
+    """The error for what cannot be bumped: what there is to edit, and where."""
+    return BuildError(
+        message,
+        where=f"plan/recipes/{recipe.name}.yaml",
+        hint="edit by hand: version, and of each source sha256, size, file and places",
+    )

@@ -1,0 +1,150 @@
+"""The bill of materials of a product, as CycloneDX 1.6 (https://cyclonedx.org/docs/1.6/json/).
+
+    plan ──▶ components: name, version, licence, purl, sources with their hashes ─┐
+             dependencies: what each is linked against or reads                   ├─▶ one JSON
+    artifacts that stand ──▶ the hash of what each package gave ──────────────────┘
+
+The same plan and artifacts give the same text: its time is SOURCE_DATE_EPOCH, its serial number
+derives from the digest of the product's steps, and all lists are sorted.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from plan.model import Source, Step
+from plan.plan import Plan
+from plan.toolchain import SOURCE_DATE_EPOCH
+
+PROJECT = "bootstrap-qcow2"
+_WHEEL = "wheel:"
+
+
+def sbom(plan: Plan, artifacts: Mapping[str, str]) -> str:
+    """The text of the bill of materials of the product of `plan`.
+
+    `artifacts`: the sha256 of each package's artifact, as far as it stands.
+    """
+    steps = [step for _, step in sorted(plan.product.items())]
+    serial = uuid.uuid5(uuid.NAMESPACE_URL, f"urn:sha256:{plan.product_digest}")
+    bill = {
+        "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "serialNumber": serial.urn,
+        "version": 1,
+        "metadata": _metadata(plan),
+        "components": [_component(plan, step, artifacts.get(step.name)) for step in steps],
+        "dependencies": _dependencies(plan, steps),
+    }
+    return json.dumps(bill, indent=2) + "\n"
+
+
+def product_name(plan: Plan) -> str:
+    """What the product of `plan` is called, also as a file less its ending."""
+    return f"{PROJECT}-{plan.set.name}-{plan.arch.name}"
+
+
+def purl(step: Step) -> str:
+    """The package URL of what `step` builds: of an upstream's file, where it has one.
+
+    https://github.com/package-url/purl-spec: qualifiers sorted, values percent-encoded.
+    """
+    qualifiers = {}
+    if step.sources:
+        first = step.sources[0]
+        qualifiers["checksum"] = f"sha256:{first.sha256}"
+        if urls := [place for place in first.places if "://" in place]:
+            qualifiers["download_url"] = urls[0]
+    query = "&".join(f"{key}={quote(value, safe='/:')}" for key, value in qualifiers.items())
+    name, version = quote(step.name, safe=""), quote(step.version, safe="")
+    return f"pkg:generic/{name}@{version}" + (f"?{query}" if query else "")
+
+
+def _metadata(plan: Plan) -> dict[str, Any]:
+    time = datetime.fromtimestamp(SOURCE_DATE_EPOCH, UTC)
+    return {
+        "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "lifecycles": [{"phase": "build"}],
+        "tools": {"components": [{"type": "application", "name": PROJECT}]},
+        "component": {
+            "type": "operating-system",
+            "bom-ref": product_name(plan),
+            "name": product_name(plan),
+            "version": plan.product_digest,
+            "description": "the image, or the root file system, that holds all components",
+        },
+        "properties": [
+            {"name": f"{PROJECT}:arch", "value": plan.arch.name},
+            {"name": f"{PROJECT}:phase", "value": plan.set.phase},
+            {"name": f"{PROJECT}:plan", "value": plan.product_digest},
+            {"name": f"{PROJECT}:set", "value": plan.set.name},
+        ],
+    }
+
+
+def _component(plan: Plan, step: Step, artifact: str | None) -> dict[str, Any]:
+    recipe = plan.recipes[step.name]
+    hashes = {"hashes": [_sha256(artifact)]} if artifact else {}
+    found = {
+        # What the specification recommends where it is not known to be something else.
+        "type": "library",
+        "bom-ref": step.name,
+        "name": step.name,
+        "version": step.version,
+        "description": recipe.why,
+        **hashes,
+        "licenses": [{"expression": recipe.licence}],
+        "purl": purl(step),
+    }
+    wheels = [
+        _wheel(step, source, place) for source, place in _places(step) if place.startswith(_WHEEL)
+    ]
+    references = [_reference(source, place) for source, place in _places(step)]
+    more = {"externalReferences": references, "components": wheels}
+    return found | {key: value for key, value in more.items() if value}
+
+
+def _places(step: Step) -> list[tuple[Source, str]]:
+    return [(source, place) for source in step.sources for place in source.places]
+
+
+def _wheel(step: Step, source: Source, place: str) -> dict[str, Any]:
+    """A Python package that comes as it is, inside of what `step` gives."""
+    name, _, version = place.removeprefix(_WHEEL).partition("==")
+    return {
+        "type": "library",
+        "bom-ref": f"{step.name}/{name}",
+        "name": name,
+        "version": version,
+        "hashes": [_sha256(source.sha256)],
+        "purl": f"pkg:pypi/{quote(name.lower(), safe='')}@{quote(version, safe='')}",
+    }
+
+
+def _reference(source: Source, place: str) -> dict[str, Any]:
+    """One place of one source: as the recipe has it, be it an URL or not, for it is an URI."""
+    return {
+        "type": "source-distribution",
+        "url": place,
+        "comment": source.file,
+        "hashes": [_sha256(source.sha256)],
+    }
+
+
+def _sha256(content: str) -> dict[str, str]:
+    return {"alg": "SHA-256", "content": content}
+
+
+def _dependencies(plan: Plan, steps: Iterable[Step]) -> list[dict[str, Any]]:
+    """The product on the packages that the set names, and each of those on what it needs."""
+    needs = {product_name(plan): plan.set.packages}
+    for step in steps:
+        packed = step.initramfs.packages if step.initramfs else ()
+        needs[step.name] = (*plan.recipes[step.name].depends, *packed)
+    return [{"ref": ref, "dependsOn": sorted({*names})} for ref, names in needs.items()]
