@@ -101,7 +101,8 @@ def _of_stages(original: Any) -> Any:
             lines = stages.packages(phases[pos_args[0]])
         else:
             return original(self, pos_args=pos_args, **named)
-        print("\n".join(lines))
+        for line in lines:
+            print(line.encode(sys.stdout.encoding, "replace").decode(sys.stdout.encoding))
         return 0
 
     return execute

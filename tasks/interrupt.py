@@ -18,9 +18,10 @@ terminal_taken = threading.Event()
 
 
 def install() -> None:
-    """Handle SIGINT, SIGTERM and SIGHUP from now on."""
+    """Handle SIGINT, SIGTERM and SIGHUP from now on; but nohup(1) means what it says."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _stop)
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _stop)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

@@ -53,15 +53,16 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             seed=settings.seed,
             jobs=settings.jobs,
         )
+        project.watch.start()
         try:
             ahead = outlook.ahead(project, wanted)
-        except BuildError:
-            return  # what is wrong, the task that needs it will tell
+        except BuildError as error:
+            project.events.emit("note", text=f"no forecast: {error}")
+            return
         self.expected = set(ahead["costs"])
         if self.expected:
             project.events.emit("forecast", **ahead)
             write_plan()
-        project.watch.start()
 
     def execute_task(self, task: Any) -> None:
         """Tasks speak for themselves."""

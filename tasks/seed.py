@@ -60,7 +60,7 @@ def _make() -> None:
     seed = project.seed
     if not seed.tree.exists():
         seed.make({source.sha256: paths.source(source.sha256) for source in seed.sources})
-    say(f"seed {seed.name} {seed.identity[:12]} is ready")
+    project.events.emit("note", text=f"seed {seed.name} {seed.identity[:12]} is ready")
 
 
 def _lock() -> None:

@@ -1,0 +1,204 @@
+"""status, why, plan diff=1, list, log: how things stand, in every state of a work directory."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.tasks.toy import SCRIPTS, Checkout, doit, until
+
+pytestmark = pytest.mark.namespace
+PHASE = "sysroot-from-seed"
+
+
+def status(toy: Checkout) -> dict[str, Any]:
+    done = toy.doit("status", "json=1")
+    assert done.status == 0, done
+    return dict(json.loads(done.said))
+
+
+def said(toy: Checkout, *words: str) -> str:
+    done = toy.doit(*words)
+    assert done.status == 0 and "Traceback" not in done.said, done
+    return done.said
+
+
+# --- status ------------------------------------------------------------------------------------
+
+
+def test_nothing_is_there_yet(toy: Checkout) -> None:
+    counts = status(toy)["phases"][PHASE]
+    assert counts == {"stands": 0, "stored": 0, "build": 5}
+    words = said(toy, "status")
+    assert "no run yet" in words and "5 to build" in words
+    assert "next: 5 to build at most (bottom, left, right, top, kernel), about " in words
+
+
+def test_all_stands_and_the_last_run_is_told(built: Checkout) -> None:
+    assert status(built)["phases"][PHASE] == {"stands": 5, "stored": 0, "build": 0}
+    words = said(built, "status")
+    assert "5 of 5 stand" in words and "next: nothing to build" in words
+    assert "last run: doit pkg, " in words and "ago, ended with 0" in words
+
+
+def test_another_work_directory_finds_it_in_the_store(built: Checkout) -> None:
+    assert status(built)["phases"][PHASE]["stands"] == 5
+    shutil.rmtree(built.root / "work")
+    assert status(built)["phases"][PHASE] == {"stands": 0, "stored": 5, "build": 0}
+    assert "next: 5 from the store" in said(built, "status")
+
+
+def test_a_broken_work_directory_is_told_of(built: Checkout) -> None:
+    work = built.root / "work"
+    (work / "stamps" / PHASE / "left.json").write_text("{")
+    (work / "failures").mkdir(exist_ok=True)
+    (work / "failures" / f"{PHASE}-left.json").write_text("[")
+    with (work / "events.jsonl").open("a") as events:
+        events.write('{"event": \n')
+    told = status(built)
+    assert told["phases"][PHASE]["stands"] == 4 and told["broken_events"] == 1
+    assert "1 broken lines in" in said(built, "status")
+
+
+def test_a_failure_is_told_until_the_step_stands(toy: Checkout) -> None:
+    toy.recipe("left", "echo 'x: error: bad' >&2; exit 3", "bottom")
+    assert toy.doit("pkg").status != 0
+    (failed,) = status(toy)["failed"]
+    assert (failed["step"], failed["status"]) == (f"{PHASE}:left", 3)
+    assert f"failed: {PHASE}:left: x: error: bad" in said(toy, "status")
+    toy.recipe("left", SCRIPTS["left"], "bottom")
+    toy.builds("left", "top", "kernel")
+    assert status(toy)["failed"] == []
+
+
+def test_what_runs_is_seen_from_a_second_terminal(toy: Checkout) -> None:
+    toy.recipe("bottom", "echo '[3/7] cc'; while [ ! -e /build/go ]; do sleep 0.1; done")
+    process = toy.start(doit("pkg:bottom"))
+    log = toy.root / "work" / "build" / PHASE / "bottom" / "log"
+    until(lambda: log.exists() and "[3/7]" in log.read_text(), "the step")
+    until(lambda: "done" in status(toy)["running"]["steps"].get(f"{PHASE}:bottom", {}), "a look")
+    words = said(toy, "status")
+    assert f"process {process.pid} (doit pkg:bottom)" in words
+    assert f"  {PHASE}:bottom [3/7], for " in words
+    assert "[3/7] cc" in said(toy, "log", "pkg:bottom")
+    follow = toy.start(doit("log", "-f", "pkg:bottom"))
+    process.terminate()
+    process.communicate()
+    assert status(toy)["running"] is None
+    # The folder of an interrupted step is kept, so the log does not end by itself.
+    follow.terminate()
+    assert "[3/7] cc" in follow.communicate()[0]
+
+
+def test_a_killed_run_is_told_as_such(built: Checkout) -> None:
+    events = built.root / "work" / "events.jsonl"
+    lines = [line for line in events.read_text().splitlines() if '"over"' not in line]
+    events.write_text("\n".join(lines) + "\n")
+    assert "was killed" in said(built, "status")
+
+
+# --- why ---------------------------------------------------------------------------------------
+
+
+def test_why_names_the_root(built: Checkout) -> None:
+    assert f"{PHASE}:top stands" in said(built, "why", "top")
+    built.edit("plan/recipes/bottom.yaml", "echo bottom", "echo other")
+    built.edit("plan/recipes/bottom.yaml", "version: '1'", "version: '2'")
+    words = said(built, "why", "pkg:top")
+    assert f"{PHASE}:top would be built again" in words
+    assert f"  {PHASE}:bottom comes before it and would be built again" in words
+    assert "version: 1 → 2" in words
+    assert "-echo bottom > $share/bottom" in words and "+echo other > $share/bottom" in words
+    assert "left comes before" not in words  # it only waits, too
+
+
+def test_why_after_the_bytes_changed(built: Checkout) -> None:
+    built.edit("plan/recipes/bottom.yaml", "echo bottom", "echo other")
+    built.builds("bottom", words=("pkg:bottom",))
+    words = said(built, "why", "left")
+    before, after = (text for text in words.split("the bytes of bottom: ")[1].split()[:3:2])
+    assert len(before) == len(after) == 12 and before != after
+
+
+def _forget(toy: Checkout) -> None:
+    assert toy.doit("forget", "pkg:left").status == 0
+
+
+def _lose_the_artifact(toy: Checkout) -> None:
+    toy.artifact("left").unlink()
+
+
+def _know_nothing(toy: Checkout) -> None:
+    shutil.rmtree(toy.root / "work" / "stamps")
+    shutil.rmtree(toy.cache / "steps")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (_forget, "it was forgotten"),
+        (_lose_the_artifact, "gone from the store"),
+        (_know_nothing, "nothing is known of an earlier build"),
+    ],
+)
+def test_why_of_other_reasons(
+    built: Checkout, spoil: Callable[[Checkout], None], reason: str
+) -> None:
+    spoil(built)
+    assert reason in said(built, "why", "left")
+
+
+def test_why_asks_for_a_package(toy: Checkout) -> None:
+    assert "doit why pkg:NAME" in toy.doit("why").said
+    wrong = toy.doit("why", "pkg:letf")
+    assert wrong.status != 0 and "did you mean pkg:left?" in wrong.said
+
+
+# --- plan diff=1 -------------------------------------------------------------------------------
+
+
+def test_the_difference_to_the_last_plan(built: Checkout) -> None:
+    assert said(built, "plan", "diff=1") == "next: nothing to build\n"
+    built.edit("plan/recipes/left.yaml", "echo left", "echo other")
+    built.recipe("extra", "true")
+    built.edit("plan/sets.yaml", "[top, kernel]", "[top, extra, kernel]")
+    words = said(built, "plan", "diff=1")
+    assert f"{PHASE}:left\n" in words and f"{PHASE}:extra is new" in words
+    assert "echo other >> $share/left" in words and f"{PHASE}:right" not in words
+    assert "next: 4 to build at most (left, top, extra, kernel)" in words
+
+
+def test_without_a_plan_of_before(toy: Checkout) -> None:
+    done = toy.doit("plan", "diff=1")
+    assert done.status != 0 and "`doit plan` writes one" in done.said
+
+
+# --- list --------------------------------------------------------------------------------------
+
+
+def test_the_stages_and_the_packages_as_they_stand(built: Checkout) -> None:
+    built.edit("plan/recipes/left.yaml", "echo left", "echo other")
+    rows = {line.split()[0]: line for line in said(built, "list").splitlines()}
+    assert "2 of 5 stand, 3 to build" in rows[PHASE]
+    assert "not made" in rows["image"] and "stands" in rows["seed"]
+    assert [*rows].index("seed") < [*rows].index(PHASE) < [*rows].index("image")
+    packages = {line.split()[0]: line for line in said(built, "list", "pkg").splitlines()}
+    assert "to build" in packages["left"] and "MB" not in packages["left"]
+    assert "stands" in packages["right"] and "0.0 MB" in packages["right"]
+    assert said(built, "list", PHASE) == said(built, "list", "pkg")
+
+
+# --- log ---------------------------------------------------------------------------------------
+
+
+def test_a_log_is_there_after_a_failure_only(built: Checkout) -> None:
+    none = built.doit("log", "pkg:left")
+    assert none.status != 0 and "no log is kept" in none.said
+    built.recipe("left", "echo 'what I say'; exit 1", "bottom")
+    assert built.doit("pkg").status != 0
+    assert "what I say\n" in said(built, "log", "pkg:left")
+    assert "did you mean pkg:left?" in built.doit("log", "pkg:lef").said
