@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,7 +18,11 @@ from pathlib import Path
 
 import pytest
 
+from plan.errors import BuildError
+from rootfs import vm
+from rootfs.qemu import Machine
 from tests.checkout import ROOT, own_cache
+from tests.rootfs.tools import tool
 
 HOURS = 4 * 3600
 pytestmark = [
@@ -138,6 +143,51 @@ def test_every_program_is_loaded_by_our_loader_and_has_its_libraries(built: Run)
 def test_the_image_answers(built: Run) -> None:
     said = built("boot", f"run={PROGRAMS}")
     assert [word for word in ANSWERS if word not in said] == [], said
+
+
+@pytest.fixture(scope="module")
+def image(built: Run) -> Path:
+    built("image")
+    return ROOT / "output" / f"bootstrap-qcow2-full-{os.uname().machine}.qcow2"
+
+
+MACHINE = Machine(os.uname().machine, memory_mib=1024, cache=own_cache())
+
+
+@pytest.mark.qemu
+def test_the_root_grows_to_the_disk_it_is_given(image: Path, tmp_path: Path) -> None:
+    disk = shutil.copy(image, tmp_path / "disk.qcow2")
+    tool("qemu-img", "resize", "-q", disk, "9G")
+    # At the first boot; the second finds it done.
+    said = vm.run(disk, "df -k / && e2fsck -fn /dev/vda2", MACHINE, timeout_s=900)
+    assert int(said.output.splitlines()[1].split()[1]) > 8_500_000, said.output
+    assert "could not be made larger" not in said.output
+
+
+@pytest.mark.qemu
+def test_a_root_that_does_not_mount_ends_in_the_rescue_shell(image: Path, tmp_path: Path) -> None:
+    disk = shutil.copy(image, tmp_path / "disk.qcow2")
+    start = tmp_path / "start"
+    tool(
+        "qemu-img",
+        "dd",
+        "-f",
+        "qcow2",
+        "-O",
+        "raw",
+        "bs=1M",
+        "count=2",
+        f"if={disk}",
+        f"of={start}",
+    )
+    sector = int(re.findall(r"First sector: (\d+)", tool("sgdisk", "-i", "2", start))[0])
+    # s_feature_incompat of the superblock (ext4(5)): features that no kernel knows.
+    place = sector * 512 + 1024 + 0x60
+    tool("qemu-io", "-f", "qcow2", "-c", f"write -P 0xff {place} 4", disk)
+    with pytest.raises(BuildError) as caught:
+        vm.run(disk, "true", MACHINE, timeout_s=120)
+    told = str(caught.value)
+    assert "/dev/vda2 cannot be mounted: " in told and "this is the initramfs" in told
 
 
 @pytest.mark.qemu
