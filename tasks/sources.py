@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from doit.task import Task
 
@@ -17,6 +18,9 @@ from plan.model import Source
 from tasks.console import speaking, standing
 from tasks.project import project
 from tasks.seed import follow_drift
+
+if TYPE_CHECKING:
+    from cache.progress import Progress
 
 
 def task_fetch() -> Iterator[Task]:
@@ -59,7 +63,7 @@ def _fetch_all() -> None:
 
 def fetch_now(sources: Sequence[Source]) -> None:
     """Fetch what the cache lacks of `sources`. Raises BuildError that lists every failure."""
-    from cache.progress import choose
+    from cache.progress import Silent, choose
     from cache.sources import fetch
 
     settings = project.settings
@@ -68,5 +72,18 @@ def fetch_now(sources: Sequence[Source]) -> None:
         offline=settings.offline,
         mirror=settings.mirror or "",
         snapshot=project.seed.snapshot,
-        progress=choose(sys.stderr),
+        progress=_Kept(Silent() if settings.progress in ("json", "quiet") else choose(sys.stderr)),
     )
+
+
+class _Kept:
+    """Shows the course of fetching as `shown` does, and keeps each file as an event."""
+
+    def __init__(self, shown: Progress) -> None:
+        self.begin, self.add, self.note, self.end = shown.begin, shown.add, shown.note, shown.end
+        self.shown = shown
+
+    def done(self, file: str, size: int, place: str) -> None:
+        """The file has been verified and kept."""
+        self.shown.done(file, size, place)
+        project.events.emit("fetched", file=file, size=size, place=place)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tasks.events import read
 from tests.cache.loopback import DATA, Site
 from tests.tasks.toy import SCRIPTS, Checkout
 
@@ -56,6 +57,10 @@ def test_a_source_comes_from_the_first_place_that_has_it(toy: Checkout, site: Si
     assert toy.tree("bottom", "usr/share/bottom").read_text() == f"{len(DATA)}\n"
     assert toy.tree("bottom", "usr/share/ls").read_text() == "file\n"
     assert site.asked["good"] == 1
+    events, _ = read(toy.root / "work" / "events.jsonl")
+    (fetched,) = (event for event in events if event["event"] == "fetched")
+    assert (fetched["file"], fetched["size"]) == ("data", len(DATA))
+    assert fetched["place"] in site.url("good")
     asked = site.asked.total()
     assert toy.doit("fetch").said == "fetch is up to date\n"
     assert toy.doit("fetch:bottom").said == "fetch:bottom is up to date\n"
