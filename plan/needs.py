@@ -25,9 +25,16 @@ MEMORY_OF_OTHERS = 500 * MB
 MEMORY_OF_A_JOB = GB
 
 ARTIFACT = {
-    **{"llvm": 153 * MB, "python": 31 * MB, "crystal": 30 * MB, "linux": 28 * MB},
-    **{"openssl": 24 * MB, "git": 22 * MB, "perl": 21 * MB, "cmake": 15 * MB, "libcxx": 11 * MB},
-    **{"linux-headers": 8 * MB},
+    "llvm": 153 * MB,
+    "python": 31 * MB,
+    "crystal": 30 * MB,
+    "linux": 28 * MB,
+    "openssl": 24 * MB,
+    "git": 22 * MB,
+    "perl": 21 * MB,
+    "cmake": 15 * MB,
+    "libcxx": 11 * MB,
+    "linux-headers": 8 * MB,
 }
 ARTIFACT_OF_OTHERS = 3 * MB
 SEED_TREE = 450 * MB

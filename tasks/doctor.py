@@ -1,6 +1,6 @@
 """doctor: what this machine lacks for a build, before hours are spent to find out.
 
-    CHECKS ──a thread each──▶ Finding ──▶ one line each, and under it what helps
+CHECKS ──a thread each──▶ Finding ──▶ one line each, and under it what helps
 """
 
 from __future__ import annotations

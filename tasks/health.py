@@ -56,7 +56,7 @@ def disk(project: Project) -> Finding:
     cache, work = _space(project)
     told, short, enough = [], [], True
     for names, free, need in _file_systems(project, cache, work):
-        told.append(f"{_gb(free)} free for {' and '.join(names)}, which take up to {_gb(need)}")
+        told.append(f"{_gb(free)} free for {' and '.join(names)}; still to come: up to {_gb(need)}")
         if free < _SPARE * need:
             ways = " or ".join(_ELSEWHERE[name] for name in names)
             short.append(f"free {_gb(_SPARE * need - free)} there, or name another disk: {ways}")
@@ -240,7 +240,9 @@ def emulator(project: Project) -> Finding:
         qemu = find_qemu(arch)
         firmware = find_firmware(arch, qemu)
     except BuildError as error:
-        return Finding(WARN, f"{error.message}: the image can be built, not booted", error.hint or "")
+        return Finding(
+            WARN, f"{error.message}: the image can be built, not booted", error.hint or ""
+        )
     told = f"{qemu.name} {version(qemu)}, {firmware.code.path}"
     verdict = kvm_verdict(Machine(arch, cache=paths.root()), qemu)
     if verdict is not None and not verdict:
