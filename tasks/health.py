@@ -19,7 +19,7 @@ from cache import paths
 from cache.sources import cached
 from plan import needs
 from plan.errors import BuildError
-from plan.model import Source
+from plan.model import Source, Step
 from plan.needs import GB
 from plan.toolchain import SOURCE_DATE_EPOCH
 from rootfs import host
@@ -56,7 +56,7 @@ def disk(project: Project) -> Finding:
     cache, work = _space(project)
     told, short, enough = [], [], True
     for names, free, need in _file_systems(project, cache, work):
-        told.append(f"{_gb(free)} free for {' and '.join(names)}; still to come: up to {_gb(need)}")
+        told.append(f"{' and '.join(names)}: up to {_gb(need)} more, {_gb(free)} free")
         if free < _SPARE * need:
             ways = " or ".join(_ELSEWHERE[name] for name in names)
             short.append(f"free {_gb(_SPARE * need - free)} there, or name another disk: {ways}")
@@ -67,24 +67,33 @@ def disk(project: Project) -> Finding:
 
 # The figures are measured, but not for every version of everything.
 _SPARE = 1.2
-_ELSEWHERE = {"the cache": "BQ2_CACHE=PATH", "the work directory": "workdir=PATH"}
+_ELSEWHERE = {"cache": "BQ2_CACHE=PATH", "work directory": "workdir=PATH"}
 
 
 def _file_systems(project: Project, cache: int, work: int) -> Iterator[tuple[list[str], int, int]]:
     """What lies on each file system, its free bytes, and the bytes that are needed of it."""
-    places = [host.existing(paths.root()), host.existing(project.workdir)]
-    devices = [place.stat().st_dev for place in places]
-    for device in dict.fromkeys(devices):
-        here = [index for index in (0, 1) if devices[index] == device]
-        status = os.statvfs(places[here[0]])
-        names = [list(_ELSEWHERE)[index] for index in here]
-        yield names, status.f_bavail * status.f_frsize, sum((cache, work)[index] for index in here)
+    parts: dict[int, list[tuple[str, Path, int]]] = {}
+    for name, folder, size in (
+        ("cache", paths.root(), cache),
+        ("work directory", project.workdir, work),
+    ):
+        place = host.existing(folder)
+        parts.setdefault(place.stat().st_dev, []).append((name, place, size))
+    for together in parts.values():
+        names, places, sizes = zip(*together, strict=True)
+        status = os.statvfs(places[0])
+        yield list(names), status.f_bavail * status.f_frsize, sum(sizes)
+
+
+def _missing(project: Project) -> list[Step]:
+    """The steps that were never run here; what a changed recipe runs again is not among them."""
+    return [step for step in project.plan.steps if Stamp(project, step).read() is None]
 
 
 def _space(project: Project) -> tuple[int, int]:
     """Bytes that the rest of the build takes in the cache, and in the work directory."""
     plan = project.plan
-    missing = [step for step in plan.steps if Stamp(project, step).read() is None]
+    missing = _missing(project)
     lacking = [source for source in plan.sources if cached(source) is None]
     cache = sum(source.size for source in lacking) + needs.in_cache(missing)
     try:
@@ -100,18 +109,17 @@ def _space(project: Project) -> tuple[int, int]:
 
 def memory(project: Project) -> Finding:
     """Free memory, against the largest process and the number of processes."""
-    settings = project.settings
+    jobs = project.settings.jobs
     free, swap = host.memory()
-    largest = needs.memory(project.plan.steps)
+    largest = needs.memory(_missing(project))
     found = (
-        f"{_gb(free)} free and {_gb(swap)} of swap; the largest process of the set "
-        f"{settings.set} takes {_gb(largest)}, {settings.jobs} jobs up to "
-        f"{_gb(settings.jobs * needs.MEMORY_OF_A_JOB)}"
+        f"{_gb(free)} free and {_gb(swap)} of swap; the largest process to come takes "
+        f"{_gb(largest)}, {jobs} jobs up to {_gb(jobs * needs.MEMORY_OF_A_JOB)}"
     )
     if free + swap < largest:
         lack = largest - free - swap
         return Finding(FAIL, found, f"end other programs, or add {_gb(lack)} of memory or swap")
-    if free + swap < settings.jobs * needs.MEMORY_OF_A_JOB:
+    if free + swap < jobs * needs.MEMORY_OF_A_JOB:
         fewer = max(1, (free + swap) // needs.MEMORY_OF_A_JOB)
         return Finding(WARN, found, f"jobs={fewer}, or more memory or swap")
     if free < largest:

@@ -58,6 +58,11 @@ def test_a_machine_that_lacks_nothing(toy: Checkout) -> None:
     assert [*(toy.root / "work").iterdir()] == [] and not toy.cache.exists()
 
 
+def test_what_stands_is_not_needed_again(built: Checkout) -> None:
+    done = asked(built)
+    assert "up to 0.1 GB more" in done.said and "process to come takes 0.0 GB" in done.said, done
+
+
 def test_it_does_not_wait_for_a_run(toy: Checkout) -> None:
     lock = WorkLock(toy.root / "work")
     lock.take("another")
@@ -79,7 +84,7 @@ def test_a_small_disk_without_programs(toy: Checkout) -> None:
     done = lacking(toy, script, doit("doctor", "offline=1"))
     assert done.status == 1, done
     assert levels(done)["disk"] == levels(done)["work"] == "FAIL"
-    assert "0.0 GB free for the work directory" in done.said
+    assert re.search(r"work directory: up to 0\.[1-9] GB more, 0\.0 GB free", done.said)
     assert "or name another disk: workdir=PATH" in done.said
     assert "(tmpfs) holds no programs (it is mounted noexec)" in done.said
 
