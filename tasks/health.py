@@ -8,6 +8,7 @@ may raise BuildError or OSError: that is a FAIL with their text.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import time
@@ -23,8 +24,8 @@ from plan.model import Source, Step
 from plan.needs import GB
 from plan.toolchain import SOURCE_DATE_EPOCH
 from rootfs import host
+from tasks.outlook import BUILD, of_state, survey
 from tasks.project import ROOT, Project
-from tasks.stamps import Stamp
 
 OK, WARN, FAIL = "ok", "warn", "FAIL"
 LIBRARIES = ("doit", "requests", "pyyaml", "tqdm")
@@ -85,17 +86,21 @@ def _file_systems(project: Project, cache: int, work: int) -> Iterator[tuple[lis
         yield list(names), status.f_bavail * status.f_frsize, sum(sizes)
 
 
-def _missing(project: Project) -> list[Step]:
-    """The steps that were never run here; what a changed recipe runs again is not among them."""
-    return [step for step in project.plan.steps if Stamp(project, step).read() is None]
+@functools.lru_cache(maxsize=1)
+def _to_build(project: Project) -> list[Step]:
+    """The steps that a run would build: one look, for all the checks of this process."""
+    try:
+        return of_state(survey(project).values(), BUILD)
+    except BuildError:
+        return project.plan.steps  # there is a check for the seed
 
 
 def _space(project: Project) -> tuple[int, int]:
     """Bytes that the rest of the build takes in the cache, and in the work directory."""
     plan = project.plan
-    missing = _missing(project)
+    steps = _to_build(project)
     lacking = [source for source in plan.sources if cached(source) is None]
-    cache = sum(source.size for source in lacking) + needs.in_cache(missing)
+    cache = sum(source.size for source in lacking) + needs.in_cache(steps)
     try:
         seed = project.seed
         if seed.sources and not seed.tree.exists():
@@ -104,14 +109,14 @@ def _space(project: Project) -> tuple[int, int]:
     except BuildError:
         pass  # there is a check for the seed
     product = needs.PRODUCT_WITH_ROOT if plan.set.root else needs.PRODUCT_WITHOUT
-    return cache, needs.in_work(missing) + product
+    return cache, needs.in_work(steps) + product
 
 
 def memory(project: Project) -> Finding:
     """Free memory, against the largest process and the number of processes."""
     jobs = project.settings.jobs
     free, swap = host.memory()
-    largest = needs.memory(_missing(project))
+    largest = needs.memory(_to_build(project))
     found = (
         f"{_gb(free)} free and {_gb(swap)} of swap; the largest process to come takes "
         f"{_gb(largest)}, {jobs} jobs up to {_gb(jobs * needs.MEMORY_OF_A_JOB)}"

@@ -21,10 +21,17 @@ ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = ("clean", "forget", "help", "info", "list", "run")
 GROUPS = ("fetch", "pkg", *PHASES)
 # What stands after a task that takes words of its own.
-TARGETS = ("seed", "sysroot", "rootfs", "pkg:", *(f"{phase}:" for phase in PHASES))
+STEPS = ("pkg:", *(f"{phase}:" for phase in PHASES))
+TARGETS = {
+    "bump": ("pkg:",),
+    "log": STEPS,
+    "shell": ("seed", "sysroot", "rootfs", *STEPS),
+    "why": STEPS,
+}
 VALUES = {
     "arch": settings.ARCHITECTURES,
     "in": settings.PLACES,
+    "progress": settings.PROGRESS,
     "seed": settings.SEEDS,
     "set": settings.SETS,
 }
@@ -42,8 +49,8 @@ def words(before: Sequence[str], current: str, *, root: Path = ROOT) -> list[str
         found = (f"{group}:{each}" for each in packages(root) if group in GROUPS)
     elif "test" in before:
         found = _paths(current, root)
-    elif "shell" in before:
-        found = TARGETS
+    elif task := next((word for word in before if word in TARGETS), None):
+        found = (*TARGETS[task], *_parameters(before))
     else:
         commands = () if any("=" not in word for word in before) else COMMANDS
         groups = (f"{each}:" for each in GROUPS)

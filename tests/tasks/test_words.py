@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from plan.settings import PARAMETERS
-from tasks.words import COMMANDS, LISTS, PATHS, ROOT, VALUES, words
+from tasks.words import COMMANDS, LISTS, PATHS, ROOT, TARGETS, VALUES, words
 
 RECIPES = ("curl", "musl", "zlib", "zstd")
 
@@ -56,7 +56,9 @@ def root(tmp_path: Path) -> Path:
         ("seed=te", "seed=tests/"),
         ("workdir=plan/re", "workdir=plan/recipes/"),
         ("test tests/", "tests/test_a.py"),
-        ("shell r", "rootfs rootfs-from-sysroot:"),
+        ("shell ro", "rootfs rootfs-from-sysroot:"),
+        ("set=base shell o", "offline= output="),
+        ("why p", "packages= pkg: progress="),
         ("shell pkg:mu", "pkg:musl"),
         ("mirror=h", ""),
         ("wrong=", ""),
@@ -73,7 +75,10 @@ def test_what_is_named_here_is_there() -> None:
     for name, values in VALUES.items():
         assert all(parameters[name].check(value) == value for value in values)
     assert parameters.keys() >= {*LISTS, *PATHS}
+    choices = {name for name in parameters if "one_of" in parameters[name].check.__qualname__}
+    assert choices <= VALUES.keys()
     offered = set(words([], ""))
+    assert offered >= TARGETS.keys()
     assert offered >= {*COMMANDS, *(f"{name}=" for name in parameters)}
     assert offered >= set(re.findall(r"import task_(\w+)$", (ROOT / "dodo.py").read_text(), re.M))
 
