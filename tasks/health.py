@@ -116,11 +116,12 @@ def memory(project: Project) -> Finding:
     """Free memory, against the largest process and the number of processes."""
     jobs = project.settings.jobs
     free, swap = host.memory()
+    found = f"{_gb(free)} free and {_gb(swap)} of swap"
     largest = needs.memory(_to_build(project))
-    found = (
-        f"{_gb(free)} free and {_gb(swap)} of swap; the largest process to come takes "
-        f"{_gb(largest)}, {jobs} jobs up to {_gb(jobs * needs.MEMORY_OF_A_JOB)}"
-    )
+    if not largest:
+        return Finding(OK, f"{found}; nothing is to be compiled")
+    found += f"; the largest process to come takes {_gb(largest)}, "
+    found += f"{jobs} jobs up to {_gb(jobs * needs.MEMORY_OF_A_JOB)}"
     if free + swap < largest:
         lack = largest - free - swap
         return Finding(FAIL, found, f"end other programs, or add {_gb(lack)} of memory or swap")

@@ -60,7 +60,7 @@ def test_a_machine_that_lacks_nothing(toy: Checkout) -> None:
 
 def test_what_stands_is_not_needed_again(built: Checkout) -> None:
     done = asked(built)
-    assert "up to 0.1 GB more" in done.said and "process to come takes 0.0 GB" in done.said, done
+    assert "up to 0.1 GB more" in done.said and "nothing is to be compiled" in done.said, done
 
 
 def test_it_does_not_wait_for_a_run(toy: Checkout) -> None:
