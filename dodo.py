@@ -12,6 +12,7 @@ import sys
 
 from tasks import hooks
 from tasks.check import task_bench, task_test
+from tasks.doctor import task_doctor
 from tasks.log import task_log
 from tasks.machine import task_boot
 from tasks.packages import task_pkg
@@ -51,6 +52,7 @@ __all__ = [
     "task_bench",
     "task_boot",
     "task_bump",
+    "task_doctor",
     "task_fetch",
     "task_image",
     "task_licences",

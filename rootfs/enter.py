@@ -150,7 +150,8 @@ def overlay_works(folder: Path) -> bool:
     import shutil
 
     folder.mkdir(parents=True, exist_ok=True)
-    trial = folder / "overlay-trial"
+    # `doit doctor` tries it too, while a build may be running.
+    trial = folder / f"overlay-trial-{os.getpid()}"
     try:
         for name in ("lower/proc", "lower/dev", "lower/at", "other", "upper", "work"):
             (trial / name).mkdir(parents=True, exist_ok=True)

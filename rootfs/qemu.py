@@ -32,7 +32,7 @@ from rootfs.firmware import Firmware, Flash, file_format, find_firmware, find_qe
 
 # Firmware that KVM runs speaks within a second; what KVM cannot run dies at once.
 _TRIAL_SECONDS = 10.0
-_KVM = Path("/dev/kvm")
+KVM = Path("/dev/kvm")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 # Machine and processor. Under KVM `max` is the host's own. On aarch64 emulating all that `max`
@@ -137,15 +137,19 @@ def distrust_kvm(emulator: Emulator) -> bool:
     return _write(machine.cache, _key(emulator.qemu), False)
 
 
+def kvm_verdict(machine: Machine, qemu: Path) -> bool | None:
+    """Whether KVM runs `machine`, as far as that is known; None: nothing is against trying it."""
+    if machine.arch != platform.machine() or not os.access(KVM, os.R_OK | os.W_OK):
+        return False
+    return _read(machine.cache).get(_key(qemu)) if machine.cache else None
+
+
 def _accelerator(machine: Machine, qemu: Path, firmware: Firmware) -> str:
-    if machine.arch != platform.machine() or not os.access(_KVM, os.R_OK | os.W_OK):
-        return "tcg"
-    key = _key(qemu)
-    works = _read(machine.cache).get(key) if machine.cache else None
+    works = kvm_verdict(machine, qemu)
     if works is None:
         works = _kvm_works(Emulator(machine, qemu, firmware, "kvm"))
         if machine.cache:
-            _write(machine.cache, key, works)
+            _write(machine.cache, _key(qemu), works)
     return "kvm" if works else "tcg"
 
 
@@ -155,13 +159,18 @@ def _kvm_works(emulator: Emulator) -> bool:
         return listen(program, bool, seconds=_TRIAL_SECONDS) is End.ENOUGH
 
 
-def _key(qemu: Path) -> str:
-    """What a verdict holds for: this boot of the host, and this version of QEMU."""
+def version(qemu: Path) -> str:
+    """The version that the program `qemu` says it has, or all that it says."""
     process = subprocess.run(
         [qemu, "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
-    version = re.search(r"version (\S+)", process.stdout)
-    return f"{_BOOT_ID.read_text().strip()} {version.group(1) if version else process.stdout}"
+    found = re.search(r"version (\S+)", process.stdout)
+    return found[1] if found else process.stdout
+
+
+def _key(qemu: Path) -> str:
+    """What a verdict holds for: this boot of the host, and this version of QEMU."""
+    return f"{_BOOT_ID.read_text().strip()} {version(qemu)}"
 
 
 def _read(cache: Path) -> Mapping[str, bool]:

@@ -30,8 +30,9 @@ FORMAT = 1
 
 # This project, as it stands in a checkout and in the image.
 OWN_FILES = (
-    *(".ci", ".gitignore", "LICENSE", "README.md", "bq2", "cache", "docs", "dodo.py", "plan"),
-    *("pyproject.toml", "requirements.txt", "requirements-dev.txt", "rootfs", "tasks", "tests"),
+    *(".ci", ".gitignore", "LICENSE", "README.md", "bq2", "cache", "completions", "docs"),
+    *("dodo.py", "plan", "pyproject.toml", "requirements.txt", "requirements-dev.txt", "rootfs"),
+    *("tasks", "tests"),
 )
 
 

@@ -20,7 +20,7 @@ from tasks.project import project
 from tasks.show import write_plan
 
 # Tasks that only show something, or that must be possible while a build is running.
-WITHOUT_LOCK = {"settings", "plan", "test", "bench", "status", "why", "log"}
+WITHOUT_LOCK = {"settings", "plan", "test", "bench", "status", "why", "log", "doctor"}
 
 
 class Reporter(ConsoleReporter):  # type: ignore[misc]

@@ -8,7 +8,17 @@ from pathlib import Path
 from cache import paths
 
 ROOT = Path(__file__).resolve().parents[1]
-TOP = ("bq2", "cache", "dodo.py", "docs", "LICENSE", "plan", "pyproject.toml", "README.md")
+TOP = (
+    "bq2",
+    "cache",
+    "completions",
+    "dodo.py",
+    "docs",
+    "LICENSE",
+    "plan",
+    "pyproject.toml",
+    "README.md",
+)
 MORE = ("requirements.txt", "requirements-dev.txt", "rootfs", "tasks", "tests", ".ci", ".gitignore")
 
 

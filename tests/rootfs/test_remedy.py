@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from rootfs.remedy import remedy
+from rootfs.remedy import CHROOT, remedy
+
+MOUNTED = "25 1 254:0 /x / rw,relatime shared:1 - ext4 /dev/vda rw"
+BESIDE = "25 1 254:0 /x /boot rw,relatime shared:1 - ext4 /dev/vda rw"
 
 
 @pytest.mark.parametrize(
@@ -31,6 +34,14 @@ from rootfs.remedy import remedy
         ("unshare", errno.EPERM, {".dockerenv": ""}, "this is a container whose profile forbids"),
         ("mount", errno.EPERM, {"run/.containerenv": ""}, "--security-opt unmask=ALL (podman)"),
         ("unshare", errno.EINVAL, {}, "CONFIG_USER_NS"),
+        ("unshare", errno.ENOSPC, {"proc/sys/user/max_net_namespaces": "0"}, "-w user.max_net_"),
+        ("unshare", errno.EPERM, {"proc/self/mountinfo": BESIDE}, CHROOT),
+        ("unshare", errno.EPERM, {"proc/self/mountinfo": MOUNTED}, "a build needs user, mount"),
+        ("unshare", errno.EPERM, {"proc/self/status": "Name: x\nSeccomp:\t2"}, "seccomp filter"),
+        ("mount", errno.EPERM, {"proc/self/status": "Seccomp:\t2"}, "procMount Unmasked"),
+        ("mount", errno.EPERM, {"proc/self/status": "Seccomp:\t0"}, "a build needs user, mount"),
+        ("unshare", errno.EUSERS, {}, "nested too deeply"),
+        ("uid_map", errno.ENOENT, {}, "mount -t proc"),
         ("mount", errno.EPERM, {}, "a build needs user, mount, PID"),
         ("mount", errno.ENOENT, {".dockerenv": ""}, "laid out with is gone"),
         ("files", errno.ENOSPC, {}, "free some space"),

@@ -1,0 +1,33 @@
+"""cache.reach: who answers, and why not."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from cache.reach import unreachable
+from tests.cache.loopback import Site
+
+
+def test_who_answers(site: Site) -> None:
+    """Any answer will do: a list of files may be secret, and the root of an archive empty."""
+    urls = [site.url(name) for name in ("good", "missing", "moved", "endless")]
+    assert unreachable(urls, seconds=5) == {}
+
+
+def test_who_does_not(site: Site) -> None:
+    silent, other, nowhere = site.url("hangs"), site.url("not_http"), "http://127.0.0.1:9/"
+    start = time.monotonic()
+    reasons = unreachable([silent, other, nowhere, site.url("good")], seconds=0.5)
+    assert time.monotonic() - start < 3
+    assert reasons.keys() == {silent, other, nowhere}
+    assert reasons[silent].startswith("no answer ")
+    assert "refused" in reasons[nowhere]
+
+
+def test_a_proxy_counts(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    (reason,) = unreachable([site.url("good")], seconds=5).values()
+    assert "proxy" in reason

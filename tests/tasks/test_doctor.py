@@ -1,0 +1,154 @@
+"""doctor: what it says of machines that lack something, each made so for the test."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+import time
+
+import pytest
+
+from cache.lock import WorkLock
+from tests.tasks.toy import ROOT, Checkout, Done, doit
+
+CHECKS = (
+    *("sandbox", "disk", "memory", "cores", "cache", "work", "seed", "sources", "clock"),
+    *("python", "boot"),
+)
+MISSING = f"[{{sha256: {'1' * 64}, size: 4, file: x.tar, places: ['https://x.test/']}}]"
+QUICK = """\
+import time
+from tasks.doctor import project, quick
+start = time.monotonic()
+for problem in quick(project):
+    print("PROBLEM", problem.level, problem.found, problem.remedy)
+print("SECONDS", time.monotonic() - start)
+"""
+
+
+def levels(done: Done) -> dict[str, str]:
+    """The level of each check, by its name, in the order in which they were told."""
+    rows = re.findall(r"^(ok|warn|FAIL) +(\S+) ", done.said, re.MULTILINE)
+    return {name: level for level, name in rows}
+
+
+def asked(toy: Checkout, *words: str, **variables: str) -> Done:
+    done = toy.doit("doctor", "offline=1", *words, **variables)
+    assert "Traceback" not in done.said, done
+    assert tuple(levels(done)) == CHECKS, done
+    return done
+
+
+def lacking(toy: Checkout, script: str, command: list[str]) -> Done:
+    """Run `command` in namespaces of its own where root may spoil the machine by `script`."""
+    (toy.root / "work").mkdir()
+    namespaces = ["unshare", "--map-root-user", "--mount"]
+    return toy.run([*namespaces, "sh", "-ec", f'{script}; exec "$@"', "sh", *command])
+
+
+def test_a_machine_that_lacks_nothing(toy: Checkout) -> None:
+    start = time.monotonic()
+    done = asked(toy, "jobs=1")
+    assert time.monotonic() - start < 10  # two seconds, but for tests that run beside it
+    assert done.status == 0
+    told = levels(done)
+    assert {told[name] for name in ("sandbox", "disk", "cache", "work", "clock")} == {"ok"}
+    assert [*(toy.root / "work").iterdir()] == [] and not toy.cache.exists()
+
+
+def test_what_stands_is_not_needed_again(built: Checkout) -> None:
+    done = asked(built)
+    assert "up to 0.1 GB more" in done.said and "nothing is to be compiled" in done.said, done
+
+
+def test_it_does_not_wait_for_a_run(toy: Checkout) -> None:
+    lock = WorkLock(toy.root / "work")
+    lock.take("another")
+    assert asked(toy).status == 0
+    lock.release()
+
+
+@pytest.mark.namespace
+def test_no_namespaces(toy: Checkout) -> None:
+    done = lacking(toy, "echo 0 > /proc/sys/user/max_user_namespaces", doit("doctor", "offline=1"))
+    assert done.status == 1 and levels(done)["sandbox"] == "FAIL", done
+    assert "unshare (namespaces) failed with ENOSPC" in done.said
+    assert "sysctl -w user.max_user_namespaces=15000" in done.said
+
+
+@pytest.mark.namespace
+def test_a_small_disk_without_programs(toy: Checkout) -> None:
+    script = "mount -t tmpfs -o noexec,size=20m tmpfs work"
+    done = lacking(toy, script, doit("doctor", "offline=1"))
+    assert done.status == 1, done
+    assert levels(done)["disk"] == levels(done)["work"] == "FAIL"
+    assert re.search(r"work directory: up to 0\.[1-9] GB more, 0\.0 GB free", done.said)
+    assert "or name another disk: workdir=PATH" in done.said
+    assert "(tmpfs) holds no programs (it is mounted noexec)" in done.said
+
+
+@pytest.mark.namespace
+def test_a_read_only_cache(toy: Checkout) -> None:
+    toy.cache.mkdir()
+    script = f"mount -t tmpfs -o ro tmpfs {toy.cache}"
+    done = lacking(toy, script, doit("doctor", "offline=1"))
+    assert done.status == 1 and levels(done)["cache"] == "FAIL", done
+    assert "Read-only file system" in done.said and "BQ2_CACHE=PATH" in done.said
+
+
+def test_a_broken_seed(toy: Checkout) -> None:
+    """The other checks are made all the same."""
+    seeds = toy.root / "plan" / "seeds"
+    shutil.copytree(ROOT / "plan" / "seeds", seeds)
+    (seeds / "debian-x86_64.lock.yaml").write_text("suite: [")
+    done = asked(toy, "seed=debian", "arch=x86_64")
+    assert done.status == 1 and levels(done)["seed"] == "FAIL", done
+    assert re.search(r"^FAIL +seed .*debian-x86_64.lock.yaml:\d", done.said, re.MULTILINE)
+    assert [*levels(done).values()].count("FAIL") == 1
+
+
+def test_sources_that_lack(toy: Checkout) -> None:
+    toy.recipe("bottom", "true", sources=MISSING)
+    done = asked(toy)
+    assert done.status == 1 and levels(done)["sources"] == "FAIL", done
+    assert "0 of 1 sources are in the cache, and offline=1" in done.said
+    assert "doit fetch" in done.said
+
+
+def test_archives_that_do_not_answer(toy: Checkout) -> None:
+    done = toy.doit("doctor", "mirror=http://127.0.0.1:9/debian")
+    assert levels(done)["sources"] == "warn" and done.status == 0, done
+    assert "http://127.0.0.1:9/debian/: no connection: Connection refused" in done.said
+
+
+def test_more_jobs_than_processors(toy: Checkout) -> None:
+    done = asked(toy, "jobs=1000")
+    assert done.status == 0 and levels(done)["cores"] == levels(done)["memory"] == "warn"
+    assert f"jobs={len(os.sched_getaffinity(0))}: more only take memory" in done.said
+
+
+def test_a_clock_that_is_behind(toy: Checkout) -> None:
+    os.utime(toy.root / "tasks" / "console.py", (time.time() + 86400,) * 2)
+    done = asked(toy)
+    assert levels(done)["clock"] == "warn" and "the time of tasks/console.py" in done.said, done
+
+
+def test_no_emulator(toy: Checkout) -> None:
+    done = asked(toy, PATH="/nowhere")
+    assert done.status == 0 and levels(done)["boot"] == "warn", done
+    assert "can be built, not booted" in done.said and "Debian, Ubuntu: qemu-system" in done.said
+
+
+@pytest.mark.namespace
+def test_quick(toy: Checkout) -> None:
+    toy.doit("settings")  # writes the modules' bytecode
+    good = toy.run([sys.executable, "-c", QUICK])
+    assert good.status == 0 and "PROBLEM" not in good.said, good
+    assert float(good.said.split()[-1]) < 1  # a tenth, but for tests that run beside it
+    shutil.rmtree(toy.root / "work")
+    script = "mount -t tmpfs -o size=20m tmpfs work; echo 0 > /proc/sys/user/max_user_namespaces"
+    bad = lacking(toy, script, [sys.executable, "-c", QUICK])
+    assert [line.split()[1] for line in bad.said.splitlines()[:-1]] == ["FAIL", "FAIL"], bad
+    assert "user.max_user_namespaces" in bad.said and "0.0 GB free" in bad.said

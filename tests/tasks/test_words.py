@@ -1,0 +1,89 @@
+"""tasks.words: what a shell offers next."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from plan.settings import PARAMETERS
+from tasks.words import COMMANDS, LISTS, PATHS, ROOT, TARGETS, VALUES, words
+
+RECIPES = ("curl", "musl", "zlib", "zstd")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A checkout as far as the words of its command lines go."""
+    (tmp_path / "plan" / "recipes").mkdir(parents=True)
+    for name in RECIPES:
+        (tmp_path / "plan" / "recipes" / f"{name}.yaml").write_text("not: [even, YAML")
+    (tmp_path / "plan" / "recipes" / "zlib").mkdir()
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_a.py").touch()
+    (tmp_path / "dodo.py").write_text(
+        '__all__ = ["DOIT_CONFIG", "task_image", "task_info_x", "task_settings"]'
+    )
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("im", "image"),
+        ("i", "image in= info info_x"),
+        ("forget i", "image in= info_x"),
+        ("set=base i", "image in= info info_x"),
+        ("pk", "pkg:"),
+        ("pkg:z", "pkg:zlib pkg:zstd"),
+        ("forget pkg:mus", "pkg:musl"),
+        ("fetch:c", "fetch:curl"),
+        ("rootfs-from-sysroot:z", "rootfs-from-sysroot:zlib rootfs-from-sysroot:zstd"),
+        ("pkgs:z", ""),
+        ("image se", "seed= set= settings"),
+        ("image seed=self se", "set= settings"),
+        ("set=", "set=base set=full"),
+        ("arch=x", "arch=x86_64"),
+        ("in=", "in=namespace in=vm"),
+        ("strict=", "strict=no strict=yes"),
+        ("with=", "with=curl with=musl with=zlib with=zstd"),
+        ("with=zlib,z", "with=zlib,zstd"),
+        ("regenerate packages=curl,m", "packages=curl,musl"),
+        ("seed=d", "seed=debian seed=dodo.py"),
+        ("seed=te", "seed=tests/"),
+        ("workdir=plan/re", "workdir=plan/recipes/"),
+        ("test tests/", "tests/test_a.py"),
+        ("shell ro", "rootfs rootfs-from-sysroot:"),
+        ("set=base shell o", "offline= output="),
+        ("why p", "packages= pkg: progress="),
+        ("shell pkg:mu", "pkg:musl"),
+        ("mirror=h", ""),
+        ("wrong=", ""),
+    ],
+)
+def test_the_words(root: Path, line: str, expected: str) -> None:
+    *before, current = line.split(" ")
+    assert words(before, current, root=root) == expected.split()
+
+
+def test_what_is_named_here_is_there() -> None:
+    """Of this checkout: its parameters with their values, and its tasks."""
+    parameters = {parameter.name: parameter for parameter in PARAMETERS}
+    for name, values in VALUES.items():
+        assert all(parameters[name].check(value) == value for value in values)
+    assert parameters.keys() >= {*LISTS, *PATHS}
+    choices = {name for name in parameters if "one_of" in parameters[name].check.__qualname__}
+    assert choices <= VALUES.keys()
+    offered = set(words([], ""))
+    assert offered >= TARGETS.keys()
+    assert offered >= {*COMMANDS, *(f"{name}=" for name in parameters)}
+    assert offered >= set(re.findall(r"import task_(\w+)$", (ROOT / "dodo.py").read_text(), re.M))
+
+
+def test_neither_doit_nor_the_plan_is_loaded() -> None:
+    """Or each press of the key would take as long as `doit list`."""
+    code = "import sys, tasks.words; sys.exit(len({'doit', 'yaml', 'plan.plan'} & {*sys.modules}))"
+    subprocess.run([sys.executable, "-S", "-c", code], cwd=ROOT, check=True)
