@@ -20,7 +20,12 @@ from tasks.project import project
 from tasks.show import write_plan
 
 # Tasks that only show something, or that must be possible while a build is running.
-WITHOUT_LOCK = {"settings", "plan", "test", "bench", "status", "why", "log", "doctor"}
+WITHOUT_LOCK = {
+    *("bench", "doctor", "licences", "log", "outdated", "plan", "sbom", "settings", "status"),
+    *("test", "why"),
+}
+# A run of so many seconds is worth a look at the machine before.
+LONG = 120
 
 
 class Reporter(ConsoleReporter):  # type: ignore[misc]
@@ -63,6 +68,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         if self.expected:
             project.events.emit("forecast", **ahead)
             write_plan()
+        if ahead["seconds"] >= LONG:
+            _warn_of_what_lacks()
 
     def execute_task(self, task: Any) -> None:
         """Tasks speak for themselves."""
@@ -106,6 +113,15 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             say(message)
         if project.exit_status:
             raise SystemExit(project.exit_status)
+
+
+def _warn_of_what_lacks() -> None:
+    """Before hours are spent: what `doit doctor` would complain of, if it ends or slows a build."""
+    from tasks.doctor import quick
+
+    for finding in quick(project):
+        remedy = finding.remedy.replace("\n", "\n  ")
+        project.events.emit("note", text=f"{finding.level}: {finding.found}\n  {remedy}")
 
 
 def _steps_of(tasks: Mapping[str, Any], selected: list[str]) -> set[str]:
