@@ -11,6 +11,7 @@ seed ─▶ pkg:<name> in the order of the plan ─┬─▶ sysroot
 import sys
 
 from tasks import hooks
+from tasks.bundle import task_bundle
 from tasks.check import task_bench, task_test
 from tasks.doctor import task_doctor
 from tasks.log import task_log
@@ -52,6 +53,7 @@ __all__ = [
     "task_bench",
     "task_boot",
     "task_bump",
+    "task_bundle",
     "task_doctor",
     "task_fetch",
     "task_image",

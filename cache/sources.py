@@ -38,7 +38,7 @@ class FetchFailed(BuildError):
     def __init__(self, sources: Sequence[Source], reasons: Mapping[str, Mapping[str, str]]) -> None:
         lines = [f"{len(sources)} of the sources could not be fetched"]
         for source in sources:
-            lines.append(f"  {_title(source)}")
+            lines.append(f"  {title(source)}")
             lines += [f"    {place}: {why}" for place, why in reasons[source.sha256].items()]
         super().__init__(
             "\n".join(lines),
@@ -83,7 +83,7 @@ def fetch(
     missing = [source for source in wanted.values() if not _present(source, verify=verify)]
     if missing and offline:
         raise BuildError(
-            "offline, and the cache lacks" + "".join(f"\n  {_title(source)}" for source in missing),
+            "offline, and the cache lacks" + "".join(f"\n  {title(source)}" for source in missing),
             where=str(paths.root() / "sources"),
             hint="run once without offline=1",
         )
@@ -99,7 +99,8 @@ def fetch(
     return {sha256: paths.source(sha256) for sha256 in wanted}
 
 
-def _title(source: Source) -> str:
+def title(source: Source) -> str:
+    """What a person reads of `source`: its file, hash and size."""
     size = f"{source.size} bytes" if source.size else "of unknown size"
     return f"{source.file} (sha256 {source.sha256}, {size})"
 

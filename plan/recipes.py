@@ -139,10 +139,15 @@ def _sources(table: Table, tables: dict[str, Table]) -> tuple[Source, ...]:
                 f"{table['from']!r} has no sources of its own", where=table.where("from")
             )
         return _sources(owner, tables)
+    return listed_sources(table, "sources")
+
+
+def listed_sources(table: Table, key: str) -> tuple[Source, ...]:
+    """The sources that `table` lists under `key`, checked; none if the key is not there."""
     sources = []
-    for entry in table.get("sources", []):
+    for entry in table.get(key, []):
         if not isinstance(entry, Table):
-            raise BuildError("a source is a mapping", where=table.where("sources"))
+            raise BuildError("a source is a mapping", where=table.where(key))
         sources.append(_source(entry))
     return tuple(sources)
 

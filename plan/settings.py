@@ -64,7 +64,12 @@ class Settings:
 
     @property
     def offline(self) -> bool:
-        return self.values["offline"] == "1"
+        """Whether no socket may be opened: a bundle is the only place then."""
+        return self.values["offline"] == "1" or self.bundle is not None
+
+    @property
+    def bundle(self) -> Path | None:
+        return (self.root / self.values["bundle"]).absolute() if self.values["bundle"] else None
 
     @property
     def strict(self) -> bool:
@@ -176,6 +181,12 @@ def _suite(text: str) -> str:
     return text
 
 
+def _file(text: str) -> str:
+    if text and not Path(text).is_file():
+        raise ValueError("no such file")
+    return text
+
+
 def _any(text: str) -> str:
     return text
 
@@ -195,6 +206,7 @@ PARAMETERS = (
         "jobs", lambda: str(len(os.sched_getaffinity(0))), _count, "how many processes at once"
     ),
     Parameter("offline", _constant("0"), _flag, "never open a socket"),
+    Parameter("bundle", _constant(""), _file, "what doit bundle wrote: the only place to ask"),
     Parameter("strict", _constant("0"), _flag, "refuse a seed that drifted from its lock file"),
     Parameter("mirror", _constant(""), _url, "a Debian archive to ask before those of apt"),
     Parameter("workdir", _constant("work"), _path, "where builds happen"),

@@ -181,15 +181,22 @@ def _local() -> bytes:
 
 
 def own_files() -> list[tuple[str, bytes, bool]]:
-    """Path, content and whether it is executable of each file of this project, sorted."""
+    """Path, content and whether it is executable of each file of this project, sorted.
+
+    What a bundle adds to them (`tasks.bundle`) is not the project's.
+    """
     found = []
     for name in OWN_FILES:
         top = ROOT / name
         for path in [top] if top.is_file() else sorted(top.rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
+            if path.is_file() and not _is_made(path):
                 executable = bool(path.stat().st_mode & 0o100)
                 found.append((path.relative_to(ROOT).as_posix(), path.read_bytes(), executable))
     return sorted(found)
+
+
+def _is_made(path: Path) -> bool:
+    return "__pycache__" in path.parts or path.name.endswith(".drift.json")
 
 
 sysroot = Product("tar", _system_inputs, _write_sysroot)

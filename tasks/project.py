@@ -78,6 +78,13 @@ class Project:
 
         return choose_seed(self)
 
+    @cached_property
+    def bundle(self) -> Any:
+        """The bundle that all is taken from (cache.bundle.Bundle), or None."""
+        from cache.bundle import Bundle
+
+        return Bundle(self.settings.bundle) if self.settings.bundle else None
+
     def require(self, *tasks: str) -> None:
         """Raise SetupFailed if one of `tasks` failed: doit runs a task even if its set-up did."""
         for name in tasks:

@@ -5,6 +5,7 @@ what it is made of ──hash──▶ identity ──▶ trees/seed-<identity>
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from abc import ABC, abstractmethod
@@ -40,6 +41,12 @@ class Seed(ABC):
 
     snapshot = ""
     """The moment at which snapshot.debian.org holds all that the project uses."""
+
+    @property
+    def record(self) -> tuple[str, bytes] | None:
+        """The file beside the lock file, and its content, that another machine needs to make the
+        same seed; None where the lock file says it all."""
+        return None
 
     @property
     def sources(self) -> Sequence[Source]:
@@ -82,6 +89,7 @@ class DebianRoot(Seed):
 
     def __init__(self, data: Path, arch: str, store: Store) -> None:
         super().__init__(f"debian-{arch}", store)
+        self.data = data
         lock_file = data / f"{self.name}.lock.yaml"
         if not lock_file.exists():
             raise BuildError(
@@ -97,11 +105,15 @@ class DebianRoot(Seed):
 
     @cached_property
     def drift(self) -> list[dict[str, Any]]:
-        """What was replaced, each with its `pinned` and its `taken` package."""
-        try:
-            return list(json.loads(self.drift_file.read_text()))
-        except (OSError, ValueError):
-            return []
+        """What was replaced, each with its `pinned` and its `taken` package.
+
+        A bundle brings its record beside the lock file; what was recorded later goes before.
+        """
+        known: dict[str, dict[str, Any]] = {}
+        for path in (self.data / self.drift_file.name, self.drift_file):
+            with contextlib.suppress(OSError, ValueError):
+                known |= {each["name"]: each for each in json.loads(path.read_text())}
+        return list(known.values())
 
     @property
     def debs(self) -> list[seedfile.Deb]:
@@ -119,6 +131,11 @@ class DebianRoot(Seed):
         # What was wanted and why is in the lock; the rest shapes the tree.
         del shape["wanted"], shape["exclude"]
         return sha256_of([FORMAT, shape, [deb.sha256 for deb in self.debs]])
+
+    @property
+    def record(self) -> tuple[str, bytes] | None:
+        text = json.dumps(self.drift, indent=1).encode()
+        return (self.drift_file.name, text) if self.drift else None
 
     def describe(self) -> dict[str, Any]:
         return {**super().describe(), "snapshot": self.snapshot, "drift": self.drift}

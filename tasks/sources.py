@@ -28,7 +28,7 @@ def task_fetch() -> Iterator[Task]:
     yield Task(
         "fetch",
         [(speaking(_fetch_all),)],
-        uptodate=[standing(lambda: _have(_all()))],
+        uptodate=[standing(lambda: _have(all_sources()))],
         doc="fetch all sources of the set, and the seed's packages",
     )
     owners = {step.name: step for step in project.plan.steps if step.sources}
@@ -42,7 +42,8 @@ def task_fetch() -> Iterator[Task]:
         )
 
 
-def _all() -> list[Source]:
+def all_sources() -> list[Source]:
+    """The sources of all steps of the plan, and the packages of the seed."""
     return [*project.plan.sources, *project.seed.sources]
 
 
@@ -54,25 +55,32 @@ def _fetch_all() -> None:
     from cache.sources import FetchFailed
 
     try:
-        fetch_now(_all())
+        fetch_now(all_sources())
     except FetchFailed as error:
         if not follow_drift(error.reasons):
             raise
-        fetch_now(_all())
+        fetch_now(all_sources())
 
 
-def fetch_now(sources: Sequence[Source]) -> None:
-    """Fetch what the cache lacks of `sources`. Raises BuildError that lists every failure."""
+def fetch_now(sources: Sequence[Source], *, verify: bool = False) -> None:
+    """Fetch what the cache lacks of `sources`. Raises BuildError that lists every failure.
+
+    verify: read what the cache has, and fetch again what is damaged.
+    """
     from cache.progress import Silent, choose
     from cache.sources import fetch
 
     settings = project.settings
+    shown = Silent() if settings.progress in ("json", "quiet") else choose(sys.stderr)
+    if project.bundle:
+        project.bundle.take(sources, _Kept(shown))
     fetch(
         sources,
         offline=settings.offline,
+        verify=verify,
         mirror=settings.mirror or "",
         snapshot=project.seed.snapshot,
-        progress=_Kept(Silent() if settings.progress in ("json", "quiet") else choose(sys.stderr)),
+        progress=_Kept(shown),
     )
 
 

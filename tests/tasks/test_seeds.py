@@ -55,6 +55,19 @@ def test_drift_replaces_the_package_and_is_told(tmp_path: Path) -> None:
     assert after.describe()["drift"][0]["taken"]["version"] == "999"
 
 
+def test_a_bundle_brings_the_record_of_drift_beside_the_lock_file(tmp_path: Path) -> None:
+    before = debian(tmp_path / "one")
+    assert before.record is None
+    after = drifted(before)
+    assert after.record
+    data = tmp_path / "seeds"
+    shutil.copytree(SEEDS, data)
+    name, content = after.record
+    (data / name).write_bytes(content)
+    elsewhere = debian(tmp_path / "two", data)
+    assert elsewhere.identity == after.identity and elsewhere.describe() == after.describe()
+
+
 def test_a_broken_record_of_drift_counts_as_none(tmp_path: Path) -> None:
     root = debian(tmp_path)
     drifted(root).drift_file.write_text("{")

@@ -1,0 +1,167 @@
+"""A bundle as the only place to fetch from: one tar file with all that a build needs.
+
+    README.txt, plan.json               how to use it; what it is of
+    bootstrap-qcow2/…                   this project, and the wheels that ./bq2 installs
+    sources/<sha256>                    the sources, and the packages of the seed
+
+    sources/<sha256> in it ──copied, hashed──▶ partial file ──right?──▶ the user's cache
+
+Nothing in it is trusted but by its hash. What is cut off or damaged is told by the names of the
+files that are wanted; the rest of such a bundle can still be used.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tarfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from cache import paths
+from cache.partial import Partial, locked
+from cache.progress import Progress, Silent
+from cache.sources import cached, title
+from plan.errors import BuildError
+from plan.model import Source
+
+README = "README.txt"
+PLAN = "plan.json"
+PROJECT = "bootstrap-qcow2"
+WHEELS = f"{PROJECT}/wheels"
+SOURCES = "sources"
+
+_CHUNK = 1 << 20
+_TICK = 0.1  # seconds between two looks whether another run is done with a file
+
+
+class Bundle:
+    """The bundle in the file `path`, which is not opened before it is needed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._end = 0
+        """Where the last member ends by its header, in bytes."""
+
+    def take(self, sources: Sequence[Source], progress: Progress | None = None) -> None:
+        """Copy those of `sources` that the cache lacks into it, each verified.
+
+        Raises BuildError that names all that are not in the bundle or are damaged in it, after
+        the others were taken; and if the file is no bundle.
+        """
+        missing = list({s.sha256: s for s in sources if cached(s) is None}.values())
+        if not missing:
+            return
+        wrong = self._take(missing, progress or Silent())
+        if wrong:
+            lines = [f"  {title(source)}: {why}" for source, why in wrong]
+            raise BuildError(
+                "\n".join([f"the bundle does not give {len(wrong)} of the files", *lines]),
+                where=os.fspath(self.path),
+                hint=self._remedy(),
+            )
+
+    def _take(self, missing: Sequence[Source], progress: Progress) -> list[tuple[Source, str]]:
+        wrong = []
+        progress.begin(len(missing), sum(source.size for source in missing))
+        try:
+            with self._open() as file:
+                for source in missing:
+                    if source.sha256 not in self._files:
+                        wrong.append((source, "is not in it"))
+                    elif self._take_one(file, source, progress.add):
+                        progress.done(source.file, source.size, "the bundle")
+                    else:
+                        wrong.append((source, "is damaged in it"))
+        finally:
+            progress.end()
+        return wrong
+
+    def _take_one(self, file: BinaryIO, source: Source, count: Callable[[int], None]) -> bool:
+        """Bring one file into the cache; False if its bytes are not those of `source`."""
+        partial_file = paths.folder("sources/partial") / source.sha256
+        offset, size = self._files[source.sha256]
+        with locked(
+            partial_file, source.sha256, size, count=count, wait=lambda: time.sleep(_TICK)
+        ) as partial:
+            partial.empty()
+            if cached(source):  # another run was faster
+                return True
+            file.seek(offset)
+            _copy(file, partial)
+            if not partial.complete():
+                partial.empty()
+                return False
+            partial.keep(paths.source(source.sha256))
+        return True
+
+    def _open(self) -> BinaryIO:
+        try:
+            return self.path.open("rb")
+        except OSError as error:
+            where = os.fspath(self.path)
+            raise BuildError(f"cannot be read: {error.strerror}", where=where) from error
+
+    @cached_property
+    def _contents(self) -> Mapping[str, tuple[int, int]]:
+        """Where each whole member begins, and its size in bytes."""
+        found = {}
+        with self._open() as file:
+            length = os.fstat(file.fileno()).st_size
+            try:
+                with tarfile.open(fileobj=file, mode="r:") as tar:
+                    for member in tar:
+                        self._end = member.offset_data + member.size
+                        if self._end <= length:
+                            found[member.name] = (member.offset_data, member.size)
+            except tarfile.TarError:
+                pass  # cut off or damaged: what is missing is told by its name
+        return found
+
+    @cached_property
+    def _files(self) -> Mapping[str, tuple[int, int]]:
+        """The sources in it, by sha256."""
+        self._about  # noqa: B018  a file that is no bundle is told as that
+        prefix = f"{SOURCES}/"
+        return {
+            name.removeprefix(prefix): place
+            for name, place in self._contents.items()
+            if name.startswith(prefix)
+        }
+
+    @cached_property
+    def _about(self) -> Mapping[str, Any]:
+        """The plan that it was made for. Raises BuildError if the file is no bundle."""
+        try:
+            offset, size = self._contents[PLAN]
+            with self._open() as file:
+                file.seek(offset)
+                plan = dict(json.loads(file.read(size)))
+            return {key: plan[key] for key in ("set", "arch")}
+        except (KeyError, ValueError, TypeError) as error:
+            raise BuildError(
+                "is no bundle of this project, or its beginning is damaged",
+                where=os.fspath(self.path),
+                hint="`doit bundle` makes one, where there is a network",
+            ) from error
+
+    def _remedy(self) -> str:
+        end_mark = -self._end % tarfile.BLOCKSIZE + 2 * tarfile.BLOCKSIZE
+        if self.path.stat().st_size < self._end + end_mark:
+            return "it is cut off: copy it again"
+        about = self._about
+        return (
+            f"it was made with set={about['set']} arch={about['arch']}: if that is what you want, "
+            "copy it again; if not, let `doit bundle` make another"
+        )
+
+
+def _copy(file: BinaryIO, partial: Partial) -> None:
+    while left := partial.size - partial.length:
+        chunk = file.read(min(left, _CHUNK))
+        if not chunk:
+            return
+        partial.append(chunk)
