@@ -14,6 +14,7 @@ from tasks import hooks
 from tasks.bundle import task_bundle
 from tasks.check import task_bench, task_test
 from tasks.doctor import task_doctor
+from tasks.gc import task_gc
 from tasks.log import task_log
 from tasks.machine import task_boot
 from tasks.packages import task_pkg
@@ -56,6 +57,7 @@ __all__ = [
     "task_bundle",
     "task_doctor",
     "task_fetch",
+    "task_gc",
     "task_image",
     "task_licences",
     "task_lock",

@@ -7,6 +7,7 @@ made is readable by its owner only.
       sources/<sha256>          verified upstream files, read-only
       sources/partial/<sha256>  downloads that have not been verified yet
       artifacts/ steps/ trees/  what the artifact store keeps
+      uses/                     which plans used what of all this lately
 """
 
 from __future__ import annotations
@@ -67,6 +68,21 @@ def folder(name: str) -> Path:
 def source(sha256: str) -> Path:
     """Where the verified source `sha256` lies or will lie."""
     return root() / "sources" / sha256
+
+
+def write(path: Path, text: str) -> None:
+    """Write `text` as the file `path`, whole or not at all, safe against a power cut."""
+    part = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    sync(path.parent)
 
 
 def sync(path: Path) -> None:

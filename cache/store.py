@@ -23,6 +23,9 @@ from plan.errors import BuildError
 
 DAY = 86400  # seconds
 
+# Where something unfinished, or about to be removed, may lie.
+FOLDERS = ("artifacts", "seeds", "sources", "sources/partial", "steps", "trees", "uses")
+
 
 @dataclass(frozen=True)
 class Record:
@@ -88,13 +91,7 @@ class Store:
         paths.sync(target.parent)
         path = self._record(record.step)
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{os.getpid()}.{path.name}")
-        with part.open("w", encoding="utf-8") as file:
-            json.dump(asdict(record), file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-        paths.sync(path.parent)
+        paths.write(path, json.dumps(asdict(record), indent=1))
 
     def require_intact(self, sha256: str, name: str) -> None:
         """Raise BuildError unless the artifact has the content that its name promises.
@@ -117,7 +114,7 @@ class Store:
 
         Only after a day: another container's processes cannot be seen from here.
         """
-        for folder in ("artifacts", "steps", "trees", "seeds"):
+        for folder in FOLDERS:
             for path in (self.root / folder).glob(".[0-9]*.*"):
                 gone = not Path("/proc", path.name.split(".")[1]).exists()
                 if gone and time.time() - path.lstat().st_mtime > DAY:

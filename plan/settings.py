@@ -112,6 +112,14 @@ class Settings:
         return self.values["suite"]
 
     @property
+    def keep(self) -> int:
+        return int(self.values["keep"])
+
+    @property
+    def dry(self) -> bool:
+        return self.values["dry"] == "1"
+
+    @property
     def workdir(self) -> Path:
         return (self.root / self.values["workdir"]).absolute()
 
@@ -225,6 +233,8 @@ PARAMETERS = (
     Parameter("json", _constant("0"), _flag, "have doit status answer in JSON"),
     Parameter("diff", _constant("0"), _flag, "have doit plan only say what changed since the last"),
     Parameter("suite", _constant("trixie"), _suite, "what doit outdated and doit bump look at"),
+    Parameter("keep", _constant("10"), _count, "of how many plans doit gc keeps all"),
+    Parameter("dry", _constant("0"), _flag, "let doit gc only show what it would free"),
     Parameter("run", _constant(""), _any, "a command for doit boot or doit shell to run"),
 )
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cache.store import Record
+from cache.uses import saying
 from plan.identity import step_inputs
 from plan.model import SYSROOT_FROM_SEED, Step
 from plan.plan import sha256_of
@@ -38,17 +39,25 @@ class Builder:
         wanted = self.step_id()
         if wanted is None:
             return False
+        with saying():
+            artifact = self._found(wanted)
+            if artifact:
+                self.project.uses.took(wanted, artifact)
+        return artifact is not None
+
+    def _found(self, wanted: str) -> str | None:
+        """The artifact of the step id `wanted`, by the stamp, or taken over from the store."""
         stamp = self.stamp.read()
         if stamp and stamp["step"] == wanted:
-            return True
+            return str(stamp["artifact"])
         record, origin = self.project.store.find(wanted), "from the store"
         if record is None:
             record, origin = self._adopted(wanted), "as this system holds it"
         if record is None:
-            return False
+            return None
         self._stamp(record)
         self._emit("hit", id=wanted, artifact=record.artifact, size=record.size, origin=origin)
-        return True
+        return record.artifact
 
     def _adopted(self, wanted: str) -> Record | None:
         project, system = self.project, self.project.system
@@ -127,6 +136,7 @@ class Builder:
 
     def _stamp(self, record: Record) -> None:
         self.stamp.write(record, self.facts(self._made()) or {})
+        self.project.uses.took(record.step, record.artifact)
 
     def places(self) -> Any:
         """Where everything lies that the step needs: fetched, unpacked and ready."""

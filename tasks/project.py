@@ -14,6 +14,7 @@ from doit.exceptions import InvalidDodoFile
 from cache import paths
 from cache.lock import WorkLock
 from cache.store import Store
+from cache.uses import Uses
 from plan import toolchain
 from plan.errors import BuildError
 from plan.model import Source
@@ -41,6 +42,7 @@ class Project:
         self.lock = WorkLock(settings.workdir)
         self.events = Events(settings.workdir / "events.jsonl")
         self.watch = Watch(self.events)
+        self.uses = Uses()
         self.failed: set[str] = set()
         """The tasks of this run that failed."""
         self.exit_status = 0

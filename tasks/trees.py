@@ -36,12 +36,17 @@ def tree_of(project: Project, step: Step) -> Path:
     return tree
 
 
+def source_tree(project: Project, source: Source) -> Path:
+    """Where the unpacked tree of `source` lies or will lie."""
+    key = sha256_of([source.sha256, source.leave])[:32]
+    return project.workdir / "sources" / f"{source.file.split('.tar')[0]}-{key}"
+
+
 def unpacked(project: Project, source: Source) -> Path:
     """The unpacked tree of `source`, shared by all steps that leave out the same of it."""
     from rootfs.archive import unpack
 
-    key = sha256_of([source.sha256, source.leave])[:32]
-    tree = project.workdir / "sources" / f"{source.file.split('.tar')[0]}-{key}"
+    tree = source_tree(project, source)
     with _unpacking.setdefault(tree, threading.Lock()):
         if not tree.exists():
             # One run a work directory: the same name again, so that a killed one leaves no second.

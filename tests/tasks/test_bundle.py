@@ -77,7 +77,7 @@ def test_whoever_has_only_the_bundle_builds_the_same_image(
 ) -> None:
     """With the real wheels and ./bq2, in a network namespace without a network."""
     fetchable(toy, site)
-    for name in ("bq2", "requirements.txt", "plan/wheels.yaml"):
+    for name in ("bq2", "requirements.txt"):
         shutil.copy(ROOT / name, toy.root / name)
     bundle = bundled(toy)
     assert toy.doit("image").status == 0

@@ -185,7 +185,7 @@ def make_template(folder: Path) -> Path:
     (folder / "plan" / "recipes").mkdir(parents=True)
     for name in PARTS:
         _copy(ROOT / name, folder / name)
-    data = [ROOT / "plan" / name for name in ("architectures.yaml", "costs.yaml")]
+    data = [ROOT / "plan" / name for name in ("architectures.yaml", "costs.yaml", "wheels.yaml")]
     for path in (*(ROOT / "plan").glob("*.py"), *data):
         shutil.copy2(path, folder / "plan")
     (folder / "plan" / "sets.yaml").write_text(SETS)

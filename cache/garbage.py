@@ -1,0 +1,109 @@
+"""What lies in the cache, and what of it nobody uses. It only looks: removing is for the caller.
+
+    artifacts/<sha256>.tar, trees/<sha256>/   used by a step that is used
+    steps/<step id>.json                      used itself
+    trees/seed-<identity>/                    a seed that is used
+    sources/<sha256>, sources/partial/…       a source that is used
+
+Whatever has another name is not ours to judge, and is not even seen. What was made or touched
+within the last hour counts as used: a run of an older version may just be about to say so, and
+between an artifact and the stamp that names it lies a moment.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cache.uses import Use
+
+YOUNG = 3600  # seconds
+
+_HASH = r"([0-9a-f]{64})"
+# Kind → folder, and the names in it; the group is what `Use` knows it by. In this order things may
+# be removed: a record never names an artifact that is gone.
+KINDS: Mapping[str, tuple[str, re.Pattern[str]]] = {
+    "steps": ("steps", re.compile(_HASH + r"\.json")),
+    "trees": ("trees", re.compile(_HASH)),
+    "artifacts": ("artifacts", re.compile(_HASH + r"\.tar")),
+    "seeds": ("trees", re.compile("seed-" + _HASH)),
+    "sources": ("sources", re.compile(_HASH)),
+    "downloads": ("sources/partial", re.compile(_HASH)),
+}
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing on disk. size: the bytes that it takes there."""
+
+    kind: str
+    path: Path
+    size: int
+    used: bool
+
+
+def look(root: Path, use: Use, *, now: float | None = None) -> list[Item]:
+    """All that is known in the cache at `root`, in the order in which it may be removed.
+
+    now: seconds since the epoch, if not this moment.
+    """
+    moment = time.time() if now is None else now
+    artifacts = {*use.steps.values(), *_young_artifacts(root, moment)}
+    used: Mapping[str, Collection[str]] = {
+        "steps": use.steps.keys(),
+        "trees": artifacts,
+        "artifacts": artifacts,
+        "seeds": {*use.seeds},
+        "sources": {*use.sources},
+        "downloads": {*use.sources},
+    }
+    return [
+        Item(kind, path, disk_size(path), name in used[kind] or is_young(path, moment))
+        for kind in KINDS
+        for path, name in _known(root, kind)
+    ]
+
+
+def is_young(path: Path, now: float) -> bool:
+    """Whether `path` itself was changed, renamed or touched within the last hour."""
+    status = path.lstat()
+    return now - max(status.st_mtime, status.st_ctime) < YOUNG
+
+
+def disk_size(path: Path) -> int:
+    """The bytes that `path` and all below it take on the disk; a hard link counts once."""
+    status = path.lstat()
+    size = status.st_blocks * 512
+    if path.is_symlink() or not path.is_dir():
+        return size
+    seen: set[int] = set()
+    pending = [os.fspath(path)]
+    while pending:
+        try:
+            with os.scandir(pending.pop()) as entries:
+                for entry in entries:
+                    inner = entry.stat(follow_symlinks=False)
+                    if inner.st_ino not in seen:
+                        seen.add(inner.st_ino)
+                        size += inner.st_blocks * 512
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(entry.path)
+        except OSError:
+            continue  # what cannot be looked at is not counted
+    return size
+
+
+def _known(root: Path, kind: str) -> Iterator[tuple[Path, str]]:
+    folder, names = KINDS[kind]
+    if (root / folder).is_dir():
+        for path in sorted((root / folder).iterdir()):
+            if match := names.fullmatch(path.name):
+                yield path, match[1]
+
+
+def _young_artifacts(root: Path, now: float) -> list[str]:
+    return [name for path, name in _known(root, "artifacts") if is_young(path, now)]
