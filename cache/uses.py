@@ -75,7 +75,7 @@ class Uses:
                     paths.write(file, json.dumps(told) + "\n")
                 else:
                     os.utime(file)
-                    self._known = before[1].steps
+                self._known = before[1].steps if before else {}
         except OSError as error:
             raise disk_error(error, file) from error
         self._file = file

@@ -16,9 +16,9 @@ from doit.reporter import ConsoleReporter
 from plan.errors import BuildError
 from tasks import failures, interrupt, outlook, views
 from tasks.console import say
-from tasks.project import ROOT, project
-from tasks.sources import all_sources
+from tasks.project import project
 from tasks.show import write_plan
+from tasks.sources import say_what_is_used
 
 # Tasks that only show something, or that must be possible while a build is running.
 WITHOUT_LOCK = {
@@ -44,7 +44,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             return
         try:
             project.lock.take(" ".join(["doit", *sys.argv[1:]]))
-            if "gc" not in selected:
+            if selected != ["gc"]:
                 project.store.sweep()
                 say_what_is_used()
         except BuildError as error:
@@ -125,15 +125,6 @@ def _warn_of_what_lacks() -> None:
     for finding in quick(project):
         remedy = finding.remedy.replace("\n", "\n  ")
         project.events.emit("note", text=f"{finding.level}: {finding.found}\n  {remedy}")
-
-
-def say_what_is_used() -> None:
-    """Tell `doit gc` of all checkouts what this run uses, before it looks for any of it."""
-    try:
-        sources, seed = {source.sha256 for source in all_sources()}, project.seed.identity
-    except BuildError:
-        return  # a seed that cannot be had is told by the task that needs it
-    project.uses.begin(ROOT, project.plan.digest, sources=sources, seed=seed)
 
 
 def _steps_of(tasks: Mapping[str, Any], selected: list[str]) -> set[str]:

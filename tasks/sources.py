@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 from doit.task import Task
 
 from cache.sources import cached
+from plan.errors import BuildError
 from plan.model import Source
 from tasks.console import speaking, standing
-from tasks.project import project
+from tasks.project import ROOT, project
 from tasks.seed import follow_drift
 
 if TYPE_CHECKING:
@@ -47,6 +48,15 @@ def all_sources() -> list[Source]:
     return [*project.plan.sources, *project.seed.sources]
 
 
+def say_what_is_used() -> None:
+    """Tell `doit gc` of all checkouts what this run uses, before it looks for any of it."""
+    try:
+        sources, seed = {source.sha256 for source in all_sources()}, project.seed.identity
+    except BuildError:
+        return  # a seed that cannot be had is told by the task that needs it
+    project.uses.begin(ROOT, project.plan.digest, sources=sources, seed=seed)
+
+
 def _have(sources: Sequence[Source]) -> bool:
     return all(cached(source) for source in sources)
 
@@ -59,6 +69,7 @@ def _fetch_all() -> None:
     except FetchFailed as error:
         if not follow_drift(error.reasons):
             raise
+        say_what_is_used()
         fetch_now(all_sources())
 
 
