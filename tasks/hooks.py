@@ -45,13 +45,14 @@ def _forgetting(original: Any) -> Any:
     # doit reads the names of the parameters off the method's signature: wraps keeps them.
     @functools.wraps(original)
     def execute(self: Any, **named: Any) -> Any:
+        from tasks.bundle import bundle
         from tasks.packages import forget
         from tasks.products import image, sysroot
 
         result = original(self, **named)
         names = _forgotten(self, **named)
         forget(project, names)
-        for name, product in (("image", image), ("sysroot", sysroot)):
+        for name, product in (("bundle", bundle), ("image", image), ("sysroot", sysroot)):
             if name in names:
                 product.forget()
         return result

@@ -69,6 +69,7 @@ def bundled(toy: Checkout) -> Path:
     done = toy.doit("bundle")
     assert done.status == 0, done
     assert toy.doit("bundle").said == "bundle is up to date\n"
+    assert toy.doit("forget", "bundle").status == 0 and NAME in toy.doit("bundle").said
     return toy.root / "output" / NAME
 
 
