@@ -5,6 +5,7 @@ doit calls these methods in the main thread, but `execute_task` in the thread of
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Mapping
@@ -70,7 +71,9 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         self.expected = set(ahead["costs"])
         if self.expected:
             project.events.emit("forecast", **ahead)
-            write_plan()
+            # A full disk shall be told by what cannot go on without it.
+            with contextlib.suppress(OSError):
+                write_plan()
         if ahead["seconds"] >= LONG:
             _warn_of_what_lacks()
 
