@@ -15,7 +15,9 @@ from tasks.check import task_bench, task_test
 from tasks.doctor import task_doctor
 from tasks.log import task_log
 from tasks.machine import task_boot
+from tasks.overrides import task_overrides
 from tasks.packages import task_pkg
+from tasks.patch import task_patch
 from tasks.pins import task_bump, task_outdated
 from tasks.products import task_image, task_sysroot
 from tasks.project import project
@@ -59,6 +61,8 @@ __all__ = [
     "task_lock",
     "task_log",
     "task_outdated",
+    "task_overrides",
+    "task_patch",
     "task_pkg",
     "task_plan",
     "task_regenerate",

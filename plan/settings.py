@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plan.errors import BuildError, nearest
+from plan.model import PHASES
 from plan.yamlfile import load
 
 ARCHITECTURES = ("aarch64", "x86_64")
@@ -107,6 +108,10 @@ class Settings:
         return self.values["suite"]
 
     @property
+    def phase(self) -> str:
+        return self.values["phase"]
+
+    @property
     def workdir(self) -> Path:
         return (self.root / self.values["workdir"]).absolute()
 
@@ -176,6 +181,10 @@ def _suite(text: str) -> str:
     return text
 
 
+def _phase(text: str) -> str:
+    return _one_of(*PHASES)(text) if text else ""
+
+
 def _any(text: str) -> str:
     return text
 
@@ -213,6 +222,7 @@ PARAMETERS = (
     Parameter("json", _constant("0"), _flag, "have doit status answer in JSON"),
     Parameter("diff", _constant("0"), _flag, "have doit plan only say what changed since the last"),
     Parameter("suite", _constant("trixie"), _suite, "what doit outdated and doit bump look at"),
+    Parameter("phase", _constant(""), _phase, "which build doit shell enters (the last phase's)"),
     Parameter("run", _constant(""), _any, "a command for doit boot or doit shell to run"),
 )
 
