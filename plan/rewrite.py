@@ -111,7 +111,7 @@ def _insert_key(text: str, path: Path, key: str, value: Any, order: Sequence[str
         text = text if text.endswith("\n") or not text else text + "\n"
         return text + "".join(key_lines(key, value, 0))
     if spot.node.id != "mapping":
-        raise BuildError("is no mapping, and cannot become one", where=_dotted(path))
+        raise BuildError("is no mapping, and cannot become one", where=_dotted((*path, key)))
     pairs = spot.node.value
     if spot.flow or spot.node.flow_style:
         place = _end(text, pairs[-1][1]) if pairs else spot.node.start_mark.index + 1
@@ -188,7 +188,7 @@ def _find(text: str, path: Path) -> _Spot | None:
     node = yaml.compose(text, Loader=yaml.SafeLoader)
     spot = _Spot(node, None, None, False) if node is not None else None
     for part in path:
-        if spot is None:
+        if spot is None or spot.node.id == "scalar":
             return None
         node, flow = spot.node, spot.flow or bool(spot.node.flow_style)
         if node.id == "sequence":
@@ -196,8 +196,7 @@ def _find(text: str, path: Path) -> _Spot | None:
                 raise BuildError(f"there is no item {part!r}", where=_dotted(path))
             spot = _Spot(node.value[part], node, None, flow)
             continue
-        pairs = node.value if node.id == "mapping" else []
-        found = next((pair for pair in pairs if pair[0].value == part), None)
+        found = next((pair for pair in node.value if pair[0].value == part), None)
         spot = _Spot(found[1], node, found[0], flow) if found else None
     return spot
 
