@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from plan import toolchain
-from plan.difference import difference
+from plan.differences import differences
 from plan.errors import BuildError, nearest
 from plan.overrides import Overrides, load_overrides
+from plan.recipes import KEYS
 from plan.writeback import WriteBack, written_back
 from plan.yamlfile import Table
+from plan.yamltext import item_lines
 from rootfs.files import fresh_folder, remove_tree, replacing
 from tasks.console import say, speaking
 from tasks.project import project
@@ -74,21 +76,38 @@ def _differences(
     apart, by phase, with the number of packages that have them.
     """
     found, every = {}, {}
-    environment = toolchain.environment(project.plan.arch, toolchain.OWN)
     for phase, steps in project.plan.phases.items():
         tables, patches = overrides.tables(phase), overrides.patches(phase)
         nothing = Table(overrides.file.name, 1)
         general = overrides.table.get(f"{phase}:*", nothing)
-        shared, count = tuple(difference(nothing, general, [], environment)), 0
+        shared, count = _lines(nothing, general, []), 0
         for name in steps:
             added = [path.name for path in patches.get(name, [])]
-            lines = difference(overrides.recipes[name], tables[name], added, environment)
+            lines = _lines(overrides.recipes[name], tables[name], added)
             if own := tuple(line for line in lines if line not in shared):
                 found[phase, name] = own
             count += len(own) < len(lines)
         if count:
             every[phase] = (count, shared)
     return found, every
+
+
+def _lines(before: Table, after: Table, patches: list[str]) -> Lines:
+    """What differs between two tables of a recipe; `patches` are those that are added."""
+    shown = differences(_comparable(before, []), _comparable(after, patches))
+    return tuple(line for each in shown for line in each.lines(each.key))
+
+
+def _comparable(table: Table, patches: list[str]) -> dict[str, Any]:
+    """The values of a recipe, a list as a line for each item; of the environment, all there is."""
+    values = {**table, "patches": patches}
+    for key, value in values.items():
+        if isinstance(value, list):
+            lines = (line for item in value for line in item_lines(item, 0))
+            values[key] = "".join(line.removeprefix("- ") for line in lines).rstrip("\n")
+    known = toolchain.environment(project.plan.arch, toolchain.OWN)
+    ordered = {key: values[key] for key in (*KEYS, "patches") if key in values}
+    return ordered | {"environment": known | table.get("environment", {})}
 
 
 def _built_in(name: str) -> int:

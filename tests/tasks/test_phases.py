@@ -139,7 +139,7 @@ def test_overrides_of_one_phase_and_the_shell_in_it(two: Checkout) -> None:
     file.write_text("rootfs-from-sysroot:*: {environment: {CFLAGS: -O3}}\ntool: {version: '2'}\n")
     assert two.doit("overrides").said == (
         "pkg:tool\n  version: 1 → 2\n"
-        "rootfs-from-sysroot:* (5 packages)\n  environment CFLAGS: -O2 → -O3\n"
+        "rootfs-from-sysroot:* (5 packages)\n  environment.CFLAGS: -O2 → -O3\n"
     )
     look = ("shell", "pkg:tool", "run=cat /usr/share/seed")
     assert "the seed was here" in two.doit(*look, "phase=sysroot-from-seed").said
