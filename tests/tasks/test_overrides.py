@@ -106,13 +106,13 @@ def test_the_difference_is_shown(toy: Checkout) -> None:
     assert said(toy) == (
         "pkg:bottom\n"
         "  version: 1 → 2\n"
+        "  environment.CFLAGS: -O2 → -O1\n"
         "  build:\n"
         "    @@ -2 +2,2 @@\n"
         "     echo bottom > $share/bottom\n"
         "    +echo more\n"
         "  remove: nothing → usr/x\n"
         "  patches: nothing → fix.patch\n"
-        "  environment.CFLAGS: -O2 → -O1\n"
         "rootfs-from-sysroot:top\n"
         "  changes nothing of the set base\n"
     )
