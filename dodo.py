@@ -17,7 +17,9 @@ from tasks.doctor import task_doctor
 from tasks.gc import task_gc
 from tasks.log import task_log
 from tasks.machine import task_boot
+from tasks.overrides import task_overrides
 from tasks.packages import task_pkg
+from tasks.patch import task_patch
 from tasks.pins import task_bump, task_outdated
 from tasks.products import task_image, task_sysroot
 from tasks.project import project
@@ -63,6 +65,8 @@ __all__ = [
     "task_lock",
     "task_log",
     "task_outdated",
+    "task_overrides",
+    "task_patch",
     "task_pkg",
     "task_plan",
     "task_regenerate",

@@ -54,6 +54,8 @@ class Recipe:
     remove: tuple[str, ...]
     files: tuple[tuple[str, str], ...]
     """The files under `plan/recipes/<name>/`: relative path and sha256, sorted."""
+    patches: tuple[str, ...]
+    """Those of `files` that are applied to the source, in that order."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The plan: from recipes, a set and an architecture to the ordered list of literal steps.
 
     plan/sets.yaml ──▶ packages ─────────────────────┐
-    plan/recipes/*.yaml ─────────────────────────────┼─order─▶ steps ──▶ plan.json, digest
+    plan/recipes/*.yaml, overrides.yaml ─────────────┼─order─▶ steps ──▶ plan.json, digest
     plan/toolbox.yaml ──▶ what builds them, before ──┤
     plan/architectures.yaml ─────────────────────────┘
 
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -33,7 +33,8 @@ from plan.model import (
     Source,
     Step,
 )
-from plan.recipes import STYLES, load_recipes
+from plan.overrides import load_overrides
+from plan.recipes import STYLES
 from plan.toolchain import Architecture, Compiler
 from plan.yamlfile import Table, load
 
@@ -61,8 +62,11 @@ class Plan:
     set: Set
     arch: Architecture
     recipes: Mapping[str, Recipe]
+    """All there are, as they are in the phase of the product."""
     phases: Mapping[str, Mapping[str, Step]]
     """By phase and by package name, in build order."""
+    overridden: tuple[str, ...]
+    """The packages of the product that are built by other than their recipes."""
 
     @property
     def steps(self) -> list[Step]:
@@ -151,30 +155,37 @@ def make_plan(
     arch_name: str,
     seed: Compiler = toolchain.DEBIAN,
     added: Sequence[str] = (),
+    overrides: Path | None = None,
 ) -> Plan:
     """The plan of the set `set_name` for `arch_name`, from the folder `plan/` at `data`.
 
-    `added`: packages to have besides those of the set.
+    `added`: packages to have besides those of the set. `overrides`: the file of what is to differ
+    from the recipes, if it exists.
 
     `seed` says where the seed keeps its compiler. One that is a system of ours needs no first
     phase: it is what that phase would give. Raises BuildError for what is wrong in the files.
     """
-    recipes = load_recipes(data / "recipes")
+    changes = load_overrides(data / "recipes", overrides)
+    by_phase = changes.by_phase
     arch = toolchain.load_architecture(data / "architectures.yaml", arch_name)
-    chosen = load_set(data / "sets.yaml", set_name, recipes)
+    chosen = load_set(data / "sets.yaml", set_name, changes.recipes)
+    recipes = by_phase[chosen.phase]
     for name in added:
         if name not in recipes:
             raise BuildError(
                 f"there is no recipe {name!r}", where="with=", hint=nearest(name, recipes)
             )
     chosen = replace(chosen, packages=(*chosen.packages, *added))
-    depends = {name: recipe.depends for name, recipe in recipes.items()}
+    depends = _depends(recipes)
     wanted = graph.order(chosen.packages, depends)
+    overridden = changes.touched(chosen.phase, wanted)
     if chosen.phase == SYSROOT_FROM_SEED or seed == toolchain.OWN:
         make = _Maker(recipes, depends, arch, chosen.phase, chosen.initramfs, seed, {})
-        return Plan(chosen, arch, recipes, {chosen.phase: make.steps(wanted)})
+        return Plan(chosen, arch, recipes, {chosen.phase: make.steps(wanted)}, overridden)
     tools = load_tools(data / "toolbox.yaml", recipes)
-    built_first = graph.order((tool for name in wanted for tool in tools[name]), depends)
+    before = _depends(by_phase[SYSROOT_FROM_SEED])
+    built_first = graph.order((tool for name in wanted for tool in tools[name]), before)
+    tools = {name: tuple(graph.order(tools[name], before)) for name in wanted}
     if lacking := [name for name in built_first if name not in wanted]:
         raise BuildError(
             f"the set {set_name} cannot build itself: it lacks {', '.join(lacking)}",
@@ -182,10 +193,15 @@ def make_plan(
             hint="what builds a package of the set has to be in the set",
         )
     own = toolchain.OWN
-    first = _Maker(recipes, depends, arch, SYSROOT_FROM_SEED, None, seed, {})
+    seeded = by_phase[SYSROOT_FROM_SEED]
+    first = _Maker(seeded, before, arch, SYSROOT_FROM_SEED, None, seed, {})
     second = _Maker(recipes, depends, arch, ROOTFS_FROM_SYSROOT, chosen.initramfs, own, tools)
     phases = (first.steps(built_first), second.steps(wanted))
-    return Plan(chosen, arch, recipes, dict(zip(PHASES, phases, strict=True)))
+    return Plan(chosen, arch, recipes, dict(zip(PHASES, phases, strict=True)), overridden)
+
+
+def _depends(recipes: Mapping[str, Recipe]) -> dict[str, tuple[str, ...]]:
+    return {name: recipe.depends for name, recipe in recipes.items()}
 
 
 def load_tools(path: Path, recipes: Mapping[str, Recipe]) -> dict[str, tuple[str, ...]]:
@@ -201,7 +217,7 @@ def load_tools(path: Path, recipes: Mapping[str, Recipe]) -> dict[str, tuple[str
     }
 
 
-def load_set(path: Path, name: str, recipes: Mapping[str, Recipe]) -> Set:
+def load_set(path: Path, name: str, recipes: Collection[str]) -> Set:
     """The set `name` of plan/sets.yaml. Raises BuildError for an unknown package in it."""
     sets = load(path, shown_as="plan/sets.yaml")
     if name not in sets:
@@ -229,7 +245,7 @@ def load_set(path: Path, name: str, recipes: Mapping[str, Recipe]) -> Set:
     )
 
 
-def _check_packages(table: Table, key: str, recipes: Mapping[str, Recipe]) -> None:
+def _check_packages(table: Table, key: str, recipes: Collection[str]) -> None:
     for name in table.texts(key):
         if name not in recipes:
             raise BuildError(
@@ -247,7 +263,8 @@ class _Maker:
     phase: str
     initramfs: Initramfs | None
     compiler: Compiler
-    tools: Mapping[str, Sequence[str]]
+    tools: Mapping[str, tuple[str, ...]]
+    """Of each package, all that has to stand before it of the phase before."""
 
     def steps(self, names: Sequence[str]) -> dict[str, Step]:
         return {name: self._step(self.recipes[name]) for name in names}
@@ -264,7 +281,7 @@ class _Maker:
             sources=recipe.sources,
             files=recipe.files,
             depends=tuple(graph.order((*recipe.depends, *packed), self.depends)),
-            tools=tuple(graph.order(self.tools.get(recipe.name, ()), self.depends)),
+            tools=self.tools.get(recipe.name, ()),
             environment=tuple(sorted(environment.items())),
             commands=styles.commands(recipe, self.arch.triple),
             remove=(*styles.ALWAYS_REMOVED, *recipe.remove),

@@ -1,13 +1,16 @@
 """Loads and checks the recipes; what comes out can be trusted by everything after it.
 
-plan/recipes/<name>.yaml ─┬─▶ Recipe
-plan/recipes/<name>/…    ─┘   (its files: patches, configurations, sources of our own)
+plan/recipes/<name>.yaml ─▶ table ─┬─▶ Recipe
+plan/recipes/<name>/…             ─┘   (its files: patches, configurations, sources of our own)
+
+Between the two, `plan.overrides` may change the table and add patches.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from plan import licences
@@ -47,12 +50,30 @@ def load_recipes(folder: Path) -> dict[str, Recipe]:
 
     Raises BuildError with file and line for whatever is wrong in one of them.
     """
+    return make_recipes(load_tables(folder), folder, {})
+
+
+def load_tables(folder: Path) -> dict[str, Table]:
+    """The recipes as they are written, by name; their shape is checked. Raises BuildError."""
     tables = {}
     for path in sorted(folder.glob("*.yaml")):
         table = load(path, shown_as=f"{folder.parent.name}/{folder.name}/{path.name}")
-        _check_shape(table, path.stem)
+        check_shape(table, path.stem)
         tables[path.stem] = table
-    recipes = {name: _recipe(table, tables, folder / name) for name, table in tables.items()}
+    return tables
+
+
+def make_recipes(
+    tables: Mapping[str, Table], folder: Path, patches: Mapping[str, Sequence[Path]]
+) -> dict[str, Recipe]:
+    """The recipes of `tables`, whose files lie in `folder`; `patches` are applied after those.
+
+    Raises BuildError with file and line for whatever is wrong in one of them.
+    """
+    recipes = {
+        name: _recipe(table, tables, folder / name, patches.get(name, ()))
+        for name, table in tables.items()
+    }
     for name, table in tables.items():
         _check_names(table, "depends", recipes[name].depends, recipes)
         _check_names(table, "tools", recipes[name].tools, recipes)
@@ -72,7 +93,8 @@ def _check_names(
             )
 
 
-def _check_shape(table: Table, stem: str) -> None:
+def check_shape(table: Table, stem: str) -> None:
+    """Raise BuildError for a key that no recipe has, or keys that do not go together."""
     table.expect(KEYS, REQUIRED)
     if not NAME.match(stem) or table["name"] != stem:
         raise BuildError(
@@ -88,10 +110,13 @@ def _check_shape(table: Table, stem: str) -> None:
         )
     if (table["style"] == "script") != ("build" in table):
         raise BuildError(
-            "'build' goes with style script, and style script needs it", where=table.where("style")
+            "'build' goes with style script, and style script needs it",
+            where=table.where("build", "style"),
         )
     if "sources" in table and "from" in table:
-        raise BuildError("a recipe has either 'sources' or 'from'", where=table.where("from"))
+        raise BuildError(
+            "a recipe has either 'sources' or 'from'", where=table.where("sources", "from")
+        )
     if "target" in table and table["style"] != "cmake":
         raise BuildError("'target' goes with style cmake", where=table.where("target"))
     directory = table.get("directory", ".")
@@ -99,11 +124,16 @@ def _check_shape(table: Table, stem: str) -> None:
         raise BuildError("'directory' must lie inside the source", where=table.where("directory"))
 
 
-def _recipe(table: Table, tables: dict[str, Table], folder: Path) -> Recipe:
+def _recipe(
+    table: Table, tables: Mapping[str, Table], folder: Path, patches: Sequence[Path]
+) -> Recipe:
     environment = table.get("environment", {})
     for key, value in environment.items():
         if not isinstance(value, str):
             raise BuildError(f"{key!r} must be text", where=environment.where(key))
+    own = _files(folder)
+    added = [(f"patches/{path.name}", _sha256(path)) for path in patches]
+    applied = [path for path, _ in own if path.startswith("patches/")]
     return Recipe(
         name=table["name"],
         version=table["version"],
@@ -121,11 +151,12 @@ def _recipe(table: Table, tables: dict[str, Table], folder: Path) -> Recipe:
         build=table.get("build", ""),
         after=table.get("after", ""),
         remove=table.texts("remove"),
-        files=_files(folder),
+        files=tuple(sorted([*own, *added], key=lambda file: file[0].split("/"))),
+        patches=(*applied, *(path for path, _ in added)),
     )
 
 
-def _sources(table: Table, tables: dict[str, Table]) -> tuple[Source, ...]:
+def _sources(table: Table, tables: Mapping[str, Table]) -> tuple[Source, ...]:
     if "from" in table:
         owner = tables.get(table["from"])
         if owner is None:
@@ -174,7 +205,8 @@ def _files(folder: Path) -> tuple[tuple[str, str], ...]:
     if not folder.is_dir():
         return ()
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    return tuple(
-        (path.relative_to(folder).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest())
-        for path in paths
-    )
+    return tuple((path.relative_to(folder).as_posix(), _sha256(path)) for path in paths)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

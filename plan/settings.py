@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plan.errors import BuildError, nearest
+from plan.model import PHASES
 from plan.yamlfile import load
 
 ARCHITECTURES = ("aarch64", "x86_64")
@@ -120,6 +121,10 @@ class Settings:
         return self.values["dry"] == "1"
 
     @property
+    def phase(self) -> str:
+        return self.values["phase"]
+
+    @property
     def workdir(self) -> Path:
         return (self.root / self.values["workdir"]).absolute()
 
@@ -195,6 +200,10 @@ def _file(text: str) -> str:
     return text
 
 
+def _phase(text: str) -> str:
+    return _one_of(*PHASES)(text) if text else ""
+
+
 def _any(text: str) -> str:
     return text
 
@@ -235,6 +244,7 @@ PARAMETERS = (
     Parameter("suite", _constant("trixie"), _suite, "what doit outdated and doit bump look at"),
     Parameter("keep", _constant("10"), _count, "of how many plans doit gc keeps all"),
     Parameter("dry", _constant("0"), _flag, "let doit gc only show what it would free"),
+    Parameter("phase", _constant(""), _phase, "which build doit shell enters (the last phase's)"),
     Parameter("run", _constant(""), _any, "a command for doit boot or doit shell to run"),
 )
 

@@ -37,11 +37,7 @@ done"""
 
 def commands(recipe: Recipe, target: str) -> tuple[Command, ...]:
     """All that is run to build `recipe` for the triple `target`, in order."""
-    found = [
-        Command(("patch", "-p1", "-i", f"/recipe/{path}"), SOURCE)
-        for path, _ in recipe.files
-        if path.startswith("patches/")
-    ]
+    found = [Command(("patch", "-p1", "-i", f"/recipe/{path}"), SOURCE) for path in recipe.patches]
     if recipe.before:
         found.append(_script(recipe.before, SOURCE))
     found += STYLES[recipe.style](recipe, target)

@@ -33,10 +33,30 @@ class Table(dict[str, Any]):
         self.file = file
         self.line = line
         self.lines: dict[str, int] = {}
+        self.elsewhere: dict[str, str] = {}
+        """The "file:line" of each key whose value another file brought."""
 
-    def where(self, key: str | None = None) -> str:
-        """ "file:line" of `key`, or of the table itself."""
-        return f"{self.file}:{self.lines.get(key, self.line) if key else self.line}"
+    def where(self, *keys: str) -> str:
+        """ "file:line" of the last of `keys`, or of the table itself.
+
+        Of several keys that do not go together, the one that another file brought is at fault.
+        """
+        for key in keys:
+            if key in self.elsewhere:
+                return self.elsewhere[key]
+        return f"{self.file}:{self.lines.get(keys[-1], self.line) if keys else self.line}"
+
+    def copied(self) -> Table:
+        """The same table, to be changed by `put`."""
+        copy = Table(self.file, self.line)
+        copy.update(self)
+        copy.lines, copy.elsewhere = dict(self.lines), dict(self.elsewhere)
+        return copy
+
+    def put(self, key: str, value: Any, where: str) -> None:
+        """Give `key` the `value` that stands at `where` in another file."""
+        self[key] = value
+        self.elsewhere[key] = where
 
     def expect(self, kinds: Mapping[str, type], required: Iterable[str] = ()) -> None:
         """Check the keys against `kinds` (key → str, bool, int, list or dict).

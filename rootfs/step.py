@@ -38,8 +38,8 @@ class Inputs:
     sysroot: Sequence[Path]
     """The trees of the dependencies, bottom first."""
     source: Path | None
-    recipe: Path | None
-    """The recipe's folder of files."""
+    recipe: Mapping[str, Path]
+    """The recipe's files: what appears as /recipe/<path>."""
     files: Mapping[str, Path]
     """What appears as /input/<name>."""
 
@@ -77,8 +77,8 @@ def prepare(step: Step, inputs: Inputs, folder: Path, *, overlay: bool, jobs: Jo
         composer.writable("/dest", None),
         composer.readonly("/sysroot", inputs.sysroot),
     ]
-    if inputs.recipe is not None:
-        mounts.append(bound("/recipe", _copied(step, inputs.recipe, folder / "recipe")))
+    if inputs.recipe:
+        mounts.append(bound("/recipe", _copied(inputs.recipe, folder / "recipe")))
     mounts += [bound(f"/input/{name}", path) for name, path in sorted(inputs.files.items())]
     mounts.append(bound(PLACE, jobs.path, writable=True))
     root = composer.readonly("/", [*inputs.build_root, skeleton])
@@ -142,13 +142,13 @@ def _skeleton(step: Step, inputs: Inputs, folder: Path) -> Path:
     return folder
 
 
-def _copied(step: Step, recipe: Path, folder: Path) -> Path:
+def _copied(files: Mapping[str, Path], folder: Path) -> Path:
     """The recipe's files as the step names them: by path and content, whatever their mode."""
     folder.mkdir()
-    for name, _ in step.files:
+    for name, path in files.items():
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(recipe / name, target)
+        shutil.copyfile(path, target)
     _settle(folder)
     return folder
 

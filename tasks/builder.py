@@ -143,7 +143,6 @@ class Builder:
         from rootfs.step import Inputs
 
         project, step = self.project, self.step
-        recipe = project.data / "recipes" / step.name
         files = {source.file: project.fetched(source) for source in step.sources[1:]}
         if step.initramfs:
             files["initramfs.cpio"] = self._initramfs()
@@ -152,7 +151,7 @@ class Builder:
             build_root=[tree_of(project, tool) for tool in tools] or [project.seed.tree],
             sysroot=[tree_of(project, project.plan.phases[step.phase][n]) for n in step.depends],
             source=unpacked(project, step.sources[0]) if step.sources else None,
-            recipe=recipe if step.files else None,
+            recipe={path: project.recipe_file(step.name, path) for path, _ in step.files},
             files=files,
         )
 
@@ -164,6 +163,7 @@ class Builder:
         return prepare(self.step, self.places(), self.folder, overlay=overlay, jobs=jobs)
 
     def _run(self, wanted: str) -> Record:
+        from rootfs.edits import set_aside
         from rootfs.resume import interrupted_at, mark, resumed
         from rootfs.step import pack_result, run_commands
 
@@ -173,6 +173,9 @@ class Builder:
         if first:
             place = resumed(self.folder, self.project.jobs.environment())
         else:
+            if kept := set_aside(self.folder):
+                text = f"what was edited in it, and is in no patch, is kept in {kept}"
+                self._emit("note", text=text)
             place = self.prepare()
             mark(self.folder, wanted)
         with self.project.jobs.slot():

@@ -38,12 +38,14 @@ def describe_image(
         }
         for name in packages
     ]
-    plan, more = project.plan, {}
+    plan, more = project.plan, dict[str, Any]()
     if plan.set.root:
         more["root"] = str(root_uuid(project))
     if plan.set.phase == SYSROOT_FROM_SEED:
         # What comes of the second phase does not depend on the seed, and shall not name it.
         more["seed"] = f"{project.seed.name} {project.seed.identity}"
+    if overridden := [name for name in packages if name in plan.overridden]:
+        more["overridden"] = overridden
     return more | {
         "name": "bootstrap-qcow2",
         "arch": project.settings.arch,

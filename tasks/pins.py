@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from plan.errors import BuildError, nearest
 from plan.model import Recipe, Source
 from plan.pins import DEBIAN, Tarball, bumped, by_hand, owners, pin, why_unpinned
+from plan.recipes import load_recipes
 from plan.versions import order
 from tasks.console import say, speaking
 from tasks.project import project
@@ -39,7 +40,7 @@ def task_bump() -> dict[str, Any]:
 
 
 def _outdated() -> None:
-    recipes, owner = project.plan.recipes, owners(_folder())
+    recipes, owner = load_recipes(_folder()), owners(_folder())
     names = [_recipe(name).name for name in project.settings.packages] or list(recipes)
     pins = {name: found for name in names if (found := pin(recipes[owner[name]]))}
     index = _index("outdated", {found.package for found in pins.values()})
@@ -96,7 +97,7 @@ def _bump(words: list[str]) -> None:
         raise BuildError("it bumps one package at a time", hint="doit bump pkg:NAME")
     asked = _recipe(words[0].removeprefix("pkg:")).name
     owner = owners(_folder())
-    recipe = project.plan.recipes[owner[asked]]
+    recipe = _recipe(owner[asked])
     if recipe.name != asked:
         say(f"{asked} is built from the source of {recipe.name}: that is bumped")
     ours = pin(recipe)
@@ -122,7 +123,7 @@ def _take(recipe: Recipe, new: Tarball, names: Sequence[str]) -> None:
     fetch_now([Source(new.sha256, new.size, new.file, (f"{DEBIAN}{new.path}",))])
     # The owner last: if this is interrupted, the next time does all of it.
     for name in names:
-        sharer = project.plan.recipes[name]
+        sharer = _recipe(name)
         if name != recipe.name and sharer.version == recipe.version:
             _write(_path(name), set_value(_path(name).read_text(), ("version",), new.version))
             say(f"plan/recipes/{name}.yaml: {sharer.version} -> {new.version}")
@@ -156,7 +157,8 @@ def _index(task: str, wanted: Iterable[str], suite: str = "") -> SourceIndex:
 
 
 def _recipe(name: str) -> Recipe:
-    recipes = project.plan.recipes
+    """The recipe as it is written, whatever the overrides make of it."""
+    recipes = load_recipes(_folder())
     if name not in recipes:
         raise BuildError(f"there is no recipe {name!r}", hint=nearest(name, recipes))
     return recipes[name]

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from plan.overrides import load_overrides
 from plan.plan import sha256_of
 from rootfs.files import remove_tree, replacing
 from rootfs.gpt import LINUX_FILESYSTEM
@@ -27,6 +28,9 @@ from tasks.trees import tree_of
 
 # Raise it when the same inputs give another file.
 FORMAT = 1
+
+# The work directory of the project in a product: the default.
+WORK = "work"
 
 # This project, as it stands in a checkout and in the image.
 OWN_FILES = (
@@ -136,7 +140,7 @@ def _system_inputs() -> Mapping[str, Any]:
         "sources": project.settings.sources,
         "project": [
             [name, hashlib.sha256(content).hexdigest(), executable]
-            for name, content, executable in own_files()
+            for name, content, executable in [*own_files(), *override_files()]
         ],
     }
 
@@ -164,7 +168,7 @@ def workspace() -> Any:
 
     sources = project.plan.product_sources if project.settings.sources else []
     return Workspace(
-        own=[*own_files(), ("local.yaml", _local(), False)],
+        own=[*own_files(), *override_files(), ("local.yaml", _local(), False)],
         plan=project.plan.product_json(),
         image=describe_image(project, list(project.plan.product), product_artifacts(project)),
         packages=trees(),
@@ -197,6 +201,13 @@ def own_files() -> list[tuple[str, bytes, bool]]:
 
 def _is_made(path: Path) -> bool:
     return "__pycache__" in path.parts or path.name.endswith(".drift.json")
+
+
+def override_files() -> list[tuple[str, bytes, bool]]:
+    """The same of the overrides: in the product they are those of its own work directory."""
+    top = project.workdir
+    files = load_overrides(project.data / "recipes", project.overrides).files
+    return [(f"{WORK}/{file.relative_to(top)}", file.read_bytes(), False) for file in files]
 
 
 sysroot = Product("tar", _system_inputs, _write_sysroot)

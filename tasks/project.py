@@ -18,6 +18,8 @@ from cache.uses import Uses
 from plan import toolchain
 from plan.errors import BuildError
 from plan.model import Source
+from plan.overrides import NAME as OVERRIDES
+from plan.overrides import patch_folder
 from plan.plan import Plan, make_plan
 from plan.settings import Settings, resolve
 from rootfs.jobserver import JobServer
@@ -50,15 +52,30 @@ class Project:
 
     @cached_property
     def plan(self) -> Plan:
+        return self.planned(self.data, self.overrides)
+
+    def planned(self, data: Path, overrides: Path) -> Plan:
+        """The plan of this run from the folder `data` and the file `overrides`."""
         settings = self.settings
         seed = toolchain.OWN if self.system else toolchain.DEBIAN
         return make_plan(
-            self.data,
+            data,
             set_name=settings.set,
             arch_name=settings.arch,
             seed=seed,
             added=settings.added,
+            overrides=overrides,
         )
+
+    @property
+    def overrides(self) -> Path:
+        """The file that says what differs from the recipes in this work directory, if it exists."""
+        return self.workdir / OVERRIDES
+
+    def recipe_file(self, package: str, path: str) -> Path:
+        """Where the file `path` of the recipe lies; a patch may be one of the overrides'."""
+        own = self.data / "recipes" / package / path
+        return own if own.exists() else patch_folder(self.overrides, package) / Path(path).name
 
     @cached_property
     def system(self) -> System | None:

@@ -7,6 +7,7 @@ inside (seed=self): ──▶ compile each package ──▶ compare with what t
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from rootfs.workspace import CACHE, PROJECT
 from tasks.builder import Builder
 from tasks.console import say, speaking
 from tasks.machine import machine
-from tasks.products import image, trees, workspace
+from tasks.products import WORK, image, trees, workspace
 from tasks.project import project
 from tasks.seeds import SelfRoot
 from tasks.stamps import artifacts
@@ -89,12 +90,15 @@ def _rootfs(folder: Path) -> Sandbox:
     points = folder / "points"
     for name in ("proc", "dev", "tmp", *(f"{CACHE}/{name}" for name in WRITABLE)):
         (points / name).mkdir(parents=True)
-    (points / PROJECT / "work").mkdir(parents=True)
-    written = {name: fresh_folder(folder / name) for name in (*WRITABLE, "work")}
+    (points / PROJECT / WORK).mkdir(parents=True)
+    (over / PROJECT / WORK).mkdir(exist_ok=True)
+    written = {name: fresh_folder(folder / name) for name in (*WRITABLE, WORK)}
     (written["trees"] / seed).mkdir()
+    # The work directory inside is covered, and has the overrides all the same.
+    shutil.copytree(over / PROJECT / WORK, written[WORK], dirs_exist_ok=True)
     mounts = [
         scratch("/tmp"),
-        bound(f"/{PROJECT}/work", written["work"], writable=True),
+        bound(f"/{PROJECT}/{WORK}", written[WORK], writable=True),
         *(bound(f"/{CACHE}/{name}", written[name], writable=True) for name in WRITABLE),
         composer.readonly(f"/{CACHE}/trees/{seed}", packages),
         *contents.bind_sources(over, ""),

@@ -4,11 +4,16 @@ doit shell            the seed, the first root
 doit shell sysroot    the composed tree of what the first phase built
 doit shell rootfs     the same of the second
 doit shell pkg:NAME   the build of one package: as it failed, or made ready anew; in the last phase,
-                      unless the phase is named: doit shell sysroot-from-seed:NAME
+                      unless the phase is named: phase=sysroot-from-seed, or
+                      doit shell sysroot-from-seed:NAME
+
+What is edited below /source is kept apart from what the build wrote there; `doit patch` makes a
+patch of it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,14 +65,24 @@ def _place(target: str) -> Sandbox:
     composed = {phase.split("-")[0]: phase for phase in project.plan.phases}
     if target in composed:
         return _composed(target, composed[target], folder)
-    builds = {f"pkg:{step.name}": step for step in project.plan.steps}
-    builds |= {step.task: step for step in project.plan.steps}
+    return _build_of(named_build(target, ["seed", *composed]))
+
+
+def named_build(target: str, others: Sequence[str] = ()) -> Builder:
+    """The build that `target` names, with `phase=`. Raises BuildError if there is none.
+
+    `others`: what could have been meant besides.
+    """
+    phase = project.settings.phase
+    steps = [step for step in project.plan.steps if phase in ("", step.phase)]
+    builds = {f"pkg:{step.name}": step for step in steps} | {step.task: step for step in steps}
     if target not in builds:
+        told = f" in the phase {phase}" if phase else ""
         raise BuildError(
-            f"there is nothing called {target!r} to enter",
-            hint=nearest(target, ["seed", *composed, *builds]),
+            f"there is no build or place called {target!r}{told}",
+            hint=nearest(target, [*others, *builds]),
         )
-    return _build_of(Builder(project, builds[target]))
+    return Builder(project, builds[target])
 
 
 def _composed(name: str, phase: str, folder: Path) -> Sandbox:
@@ -94,17 +109,17 @@ def _plain(layers: list[Path], folder: Path, compiler: toolchain.Compiler) -> Sa
 
 
 def _build_of(builder: Builder) -> Sandbox:
+    from rootfs.edits import for_a_person
     from rootfs.resume import kept_sandbox, unmark
 
     if (builder.folder / "sandbox.json").exists():
         say(f"the build of {builder.step.name} as it was left; its log: {builder.folder}/log")
         unmark(builder.folder)
         project.jobs  # noqa: B018  the pipe that its makes will look for
-        return kept_sandbox(builder.folder)
+        return for_a_person(kept_sandbox(builder.folder))
     if builder.step_id() is None:
         raise BuildError(
             f"the dependencies of {builder.step.name} are not built yet",
             hint=f"doit {builder.step.task}",
         )
-    place: Sandbox = builder.prepare()
-    return place
+    return for_a_person(builder.prepare())

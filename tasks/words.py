@@ -25,12 +25,15 @@ STEPS = ("pkg:", *(f"{phase}:" for phase in PHASES))
 TARGETS = {
     "bump": ("pkg:",),
     "log": STEPS,
+    "overrides": ("apply",),
+    "patch": STEPS,
     "shell": ("seed", "sysroot", "rootfs", *STEPS),
     "why": STEPS,
 }
 VALUES = {
     "arch": settings.ARCHITECTURES,
     "in": settings.PLACES,
+    "phase": PHASES,
     "progress": settings.PROGRESS,
     "seed": settings.SEEDS,
     "set": settings.SETS,

@@ -61,7 +61,7 @@ def inputs(tmp_path: Path, seed: Path) -> Inputs:
             make_tree(given / "two", {"usr/lib/a": b"two\n", "usr/lib/b": b"two\n"}),
         ],
         source=make_tree(given / "source", {"main.c": b"int\n", "sub/x": b"x"}),
-        recipe=recipe,
+        recipe={name: recipe / name for name in ("init", "patches/one.patch")},
         files={"second.tar": make_tree(given / "files", {"f": b"second\n"}) / "f"},
     )
 
@@ -117,7 +117,7 @@ def test_the_way_of_composing_does_not_reach_the_result(tmp_path: Path, inputs: 
 
 def test_a_step_without_source_and_recipe(tmp_path: Path, inputs: Inputs) -> None:
     step = scripted("ls -A /source /recipe /input /sysroot; echo > /source/x")
-    bare = replace(inputs, source=None, recipe=None, sysroot=[], files={})
+    bare = replace(inputs, source=None, recipe={}, sysroot=[], files={})
     run_commands(
         step,
         laid_out(step, bare, tmp_path / "folder", overlay=True, jobs=1),

@@ -121,3 +121,30 @@ def test_the_stages_are_listed_and_can_be_entered(two: Checkout) -> None:
     said = two.doit("shell", "sysroot-from-seed:tool", "run=cat /usr/share/seed").said
     assert "the seed was here" in said
     assert "the seed was here" not in two.doit("shell", "pkg:tool", "run=cat /usr/share/seed").said
+
+
+def test_overrides_of_one_phase_and_the_shell_in_it(two: Checkout) -> None:
+    assert two.doit("pkg").status == 0
+    file = two.root / "work" / "overrides.yaml"
+    file.write_text("rootfs-from-sysroot:tool: {add-build: 'echo 2 >> $share/tool'}\n")
+    assert sorted(built(two.doit("pkg").said)) == ["kernel", "tool"]  # which tells the plan
+    assert (tree(two, PHASES[0], "tool") / "tool").read_text() == "1\n"
+    assert "rootfs-from-sysroot:tool\n  build:\n" in two.doit("overrides").said
+    # In the phase before, it is a tool; the plan of the product does not tell of those.
+    file.write_text("sysroot-from-seed:tool: {add-build: 'echo 3 > $share/tool'}\n")
+    assert sorted(built(two.doit("pkg").said)) == ["first", "tool first"]
+    assert (tree(two, PHASES[1], "first") / "first").read_text() == "3\n"
+    file.write_text("".join(f"{phase}:tool: {{version: '2'}}\n" for phase in PHASES))
+    assert two.doit("overrides").said == "pkg:tool\n  version: 1 → 2\n"
+    file.write_text("rootfs-from-sysroot:*: {environment: {CFLAGS: -O3}}\ntool: {version: '2'}\n")
+    assert two.doit("overrides").said == (
+        "pkg:tool\n  version: 1 → 2\n"
+        "rootfs-from-sysroot:* (5 packages)\n  environment.CFLAGS: -O2 → -O3\n"
+    )
+    look = ("shell", "pkg:tool", "run=cat /usr/share/seed")
+    assert "the seed was here" in two.doit(*look, "phase=sysroot-from-seed").said
+    assert "the seed was here" not in two.doit(*look, "phase=rootfs-from-sysroot").said
+    wrong = two.doit("shell", "pkg:nosy", "phase=sysroot-from-seed", "run=true")
+    assert wrong.status != 0 and "called 'pkg:nosy' in the phase sysroot-from-seed" in wrong.said
+    wrong = two.doit("shell", "pkg:tool", "phase=sysroot-from-sed")
+    assert "phase cannot be 'sysroot-from-sed'" in wrong.said and "from-seed?" in wrong.said

@@ -69,7 +69,7 @@ def test_the_build_of_a_package_made_ready(built: Checkout) -> None:
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("sed", "there is nothing called 'sed' to enter"),
+        ("sed", "there is no build or place called 'sed'"),
         ("pkg:tpo", "did you mean pkg:top?"),
         ("pkg:top", "the dependencies of top are not built yet"),
     ],

@@ -1,0 +1,63 @@
+"""rootfs.edits: a person's edits over what a build wrote over its source; tests/tasks/test_patch.py
+has the whole of it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from plan.model import Command
+from rootfs.compose import Composer
+from rootfs.edits import find, for_a_person, saved, set_aside, source_layers, touched
+from rootfs.enter import Sandbox, enter
+from tests.rootfs.tools import make_tree
+from tests.tasks.toy import make_seed
+
+pytestmark = pytest.mark.namespace
+
+
+def edited(folder: Path, *, overlay: bool) -> Sandbox:
+    """A place whose source a build wrote into, then a person in two visits."""
+    files = {"a": b"a", "b": b"b", "c": b"c", "sub/d": b"d", "sub/deep/e": b"e"}
+    source = make_tree(folder / "source", files)
+    seed = make_seed(folder / "seed")
+    for name in ("proc", "dev", "source"):
+        (seed / name).mkdir()
+    composer = Composer(folder / "build", overlay)
+    mounts = [composer.writable("/source", source)]
+    place = Sandbox(folder / "build", composer.readonly("/", [seed]), mounts, {"PATH": "/bin"})
+    run(place, "echo built > a; echo built > made; rm b")
+    place = for_a_person(place)
+    run(place, "echo mine > c; rm -r sub; mkdir -p sub/deep; echo mine > sub/deep/f")
+    place = for_a_person(place)
+    run(place, "echo mine > new; cat c")
+    return place
+
+
+def run(place: Sandbox, script: str) -> None:
+    commands = [Command(("sh", "-euc", script), "/source")]
+    assert enter(place, commands, log=place.folder / "log")[-1].status == 0
+
+
+@pytest.mark.parametrize("overlay", [True, False], ids=["overlay", "copy"])
+def test_only_what_a_person_did_is_touched(tmp_path: Path, overlay: bool) -> None:
+    place = edited(tmp_path, overlay=overlay)
+    assert touched(place) == ["c", "new", "sub/d", "sub/deep/e", "sub/deep/f"]
+    layers = source_layers(place)
+    for path, content in (("a", "built\n"), ("c", "mine\n"), ("sub/deep/f", "mine\n")):
+        found = find(layers, path)
+        assert found and found.read_text() == content
+    for path in ("b", "sub/d", "sub/deep/e", "nothing", "a/below"):
+        assert find(layers, path) is None, path
+
+
+def test_edits_are_set_aside_unless_they_are_saved(tmp_path: Path) -> None:
+    place = edited(tmp_path, overlay=True)
+    saved(place.folder)
+    assert set_aside(place.folder) is None
+    place = for_a_person(place)
+    kept = set_aside(place.folder)
+    assert kept and (kept / "c").read_text() == "mine\n" and not (place.folder / "edits").exists()
+    assert set_aside(place.folder) is None
