@@ -38,7 +38,8 @@ class _Collector:
             slow = " *(slow)*" if item.get_closest_marker("slow") else ""
             for mark in item.iter_markers("fault"):
                 what, result = mark.args
-                module, _, name = item.nodeid.partition("::")
+                # Without its parameters: one row may stand for many inputs.
+                module, _, name = item.nodeid.partition("[")[0].partition("::")
                 self.rows.append((module, what + slow, result, name))
 
 
