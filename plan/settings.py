@@ -199,7 +199,7 @@ def _suite(text: str) -> str:
 
 def _file(text: str) -> str:
     if text and not Path(text).is_file():
-        raise ValueError("no such file")
+        raise ValueError("it is a file that is there")
     return text
 
 
