@@ -16,6 +16,7 @@ from pathlib import Path
 from plan import settings, styles, toolchain
 from plan.keys import INITRAMFS, RECIPE, SET, SOURCE, Key, Keys
 from plan.model import Command
+from plan.overrides import ADD, ADDED, ENTRY_KEYS
 from plan.recipes import load_recipes
 from plan.yamlfile import kind_name, load
 
@@ -33,6 +34,19 @@ below it.
 
 The recipe's files lie in `plan/recipes/NAME/`. A build finds them at `/recipe`. Those that are
 called `patches/*.patch` are applied to `/source`, in the order of their names, by `patch -p1`."""
+
+OVERRIDES = """\
+`overrides.yaml` in the work directory changes what the recipes say, for that work directory alone.
+Products take the file and its patches along, and the `image.json` in them names the packages that
+are `overridden`. An entry is called
+
+- `NAME`: the package in every phase;
+- `PHASE:NAME`: the package in that phase. It wins over what is said of `NAME`;
+- `PHASE:*`: all packages of that phase. It has an `environment` only, of variables that neither
+  the recipe nor an entry of the package names.
+
+An entry may have these keys:
+"""
 
 STYLES = """\
 A style gives the commands of a build. The patches of the recipe and its `before` come before them,
@@ -77,6 +91,23 @@ def _cells(key: Key) -> tuple[str, str, str]:
     return kind_name(key.kind), "required" if key.required else "", key.meaning
 
 
+def overrides() -> Iterator[str]:
+    """What may stand in overrides.yaml."""
+    own = [key for key in ENTRY_KEYS if key in RECIPE]
+    added = [f"{ADD}{key}" for key in ADDED]
+    yield OVERRIDES
+    rows = (
+        (_code(own), "takes the place of the recipe's; `environment` is merged by name"),
+        (_code(added), "is added at the end of the recipe's"),
+        ("`patches`", "files in `patches/NAME/` beside it, applied after those of the recipe"),
+    )
+    yield from table(("key", "what it does"), rows)
+
+
+def _code(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
 def styles_of(recipes: Path) -> Iterator[str]:
     """Each style with the literal commands that it makes."""
     sample = replace(
@@ -86,7 +117,7 @@ def styles_of(recipes: Path) -> Iterator[str]:
         build="BUILD",
     )
     yield STYLES
-    yield ", ".join(f"`{glob}`" for glob in styles.ALWAYS_REMOVED) + "."
+    yield _code(styles.ALWAYS_REMOVED) + "."
     for style, make in styles.STYLES.items():
         about = (make.__doc__ or "").strip()
         yield from ("", f"### {style}", "", about, "")

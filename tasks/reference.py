@@ -40,6 +40,7 @@ def reference() -> str:
     recipes = project.data / "recipes"
     sections = {
         "Recipes": parts.recipe_keys(recipes),
+        "Overrides": parts.overrides(),
         "Styles": parts.styles_of(recipes),
         "The environment of a step": parts.environment(project.data),
         "Paths in a step": parts.paths(),
