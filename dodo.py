@@ -23,6 +23,7 @@ from tasks.patch import task_patch
 from tasks.pins import task_bump, task_outdated
 from tasks.products import task_image, task_sysroot
 from tasks.project import project
+from tasks.reference import task_reference
 from tasks.regenerate import task_regenerate
 from tasks.reporter import Reporter
 from tasks.sbom import task_licences, task_sbom
@@ -69,6 +70,7 @@ __all__ = [
     "task_patch",
     "task_pkg",
     "task_plan",
+    "task_reference",
     "task_regenerate",
     "task_sbom",
     "task_seed",

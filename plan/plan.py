@@ -24,6 +24,7 @@ from typing import Any
 
 from plan import graph, styles, toolchain
 from plan.errors import BuildError, nearest
+from plan.keys import INITRAMFS, SET, kinds, required
 from plan.model import (
     PHASES,
     ROOTFS_FROM_SYSROOT,
@@ -37,8 +38,6 @@ from plan.overrides import load_overrides
 from plan.recipes import STYLES
 from plan.toolchain import Architecture, Compiler
 from plan.yamlfile import Table, load
-
-SET_KEYS = {"phase": str, "packages": list, "leave": list, "root": bool, "initramfs": dict}
 
 
 @dataclass(frozen=True)
@@ -223,9 +222,9 @@ def load_set(path: Path, name: str, recipes: Collection[str]) -> Set:
     if name not in sets:
         raise BuildError(f"unknown set {name!r}", where="plan/sets.yaml", hint=nearest(name, sets))
     table: Table = sets[name]
-    table.expect(SET_KEYS, SET_KEYS.keys() - {"root"})
+    table.expect(kinds(SET), required(SET))
     inside: Table = table["initramfs"]
-    inside.expect({"packages": list, "leave": list}, ("packages",))
+    inside.expect(kinds(INITRAMFS), required(INITRAMFS))
     if table["phase"] not in PHASES:
         raise BuildError(
             f"there is no phase {table['phase']!r}",

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from plan import licences
 from plan.errors import BuildError, nearest
+from plan.keys import RECIPE, SOURCE, kinds, required
 from plan.model import Recipe, Source
 from plan.yamlfile import Table, load
 
@@ -22,27 +23,7 @@ STYLES = ("cmake", "configure", "make", "script")
 NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*\Z")
 SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 PLACE = re.compile(r"(https?://|debian:pool/|wheel:[A-Za-z0-9._-]+==)\S+\Z")
-KEYS = {
-    "name": str,
-    "version": str,
-    "licence": str,
-    "why": str,
-    "sources": list,
-    "from": str,
-    "depends": list,
-    "tools": list,
-    "style": str,
-    "directory": str,
-    "target": str,
-    "options": list,
-    "environment": dict,
-    "before": str,
-    "build": str,
-    "after": str,
-    "remove": list,
-}
-REQUIRED = ("name", "version", "licence", "why", "style")
-SOURCE_KEYS = {"sha256": str, "size": int, "file": str, "places": list, "leave": list}
+KEYS, REQUIRED = kinds(RECIPE), required(RECIPE)
 
 
 def load_recipes(folder: Path) -> dict[str, Recipe]:
@@ -184,7 +165,7 @@ def listed_sources(table: Table, key: str) -> tuple[Source, ...]:
 
 
 def _source(entry: Table) -> Source:
-    entry.expect(SOURCE_KEYS, ("sha256", "size", "file", "places"))
+    entry.expect(kinds(SOURCE), required(SOURCE))
     if not SHA256.match(entry["sha256"]):
         raise BuildError("a sha256 is 64 hexadecimal digits", where=entry.where("sha256"))
     if "/" in entry["file"] or entry["file"].startswith("."):

@@ -27,7 +27,10 @@ SEEDS = ("alpine", "debian", "self")
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter: `check` turns the given text into its canonical text or raises ValueError."""
+    """One parameter: `check` turns the given text into its canonical text or raises ValueError.
+
+    Where the default is not the same everywhere, the docstring of `default` says what it is.
+    """
 
     name: str
     default: Callable[[], str]
@@ -196,7 +199,7 @@ def _suite(text: str) -> str:
 
 def _file(text: str) -> str:
     if text and not Path(text).is_file():
-        raise ValueError("no such file")
+        raise ValueError("it is a file that is there")
     return text
 
 
@@ -212,16 +215,24 @@ def _constant(text: str) -> Callable[[], str]:
     return lambda: text
 
 
+def _this_machine() -> str:
+    """that of this machine"""
+    return platform.machine()
+
+
+def _processors() -> str:
+    """the processors that it may use"""
+    return str(len(os.sched_getaffinity(0)))
+
+
 PARAMETERS = (
     Parameter("set", _constant("full"), _one_of(*SETS), "what to build: " + ", ".join(SETS)),
     Parameter("with", _constant(""), _any, "packages to add to the set, with commas"),
-    Parameter("arch", platform.machine, _one_of(*ARCHITECTURES), "the target architecture"),
+    Parameter("arch", _this_machine, _one_of(*ARCHITECTURES), "the target architecture"),
     Parameter(
         "seed", _constant("debian"), _seed, "the first root: " + ", ".join(SEEDS) + ", or a path"
     ),
-    Parameter(
-        "jobs", lambda: str(len(os.sched_getaffinity(0))), _count, "how many processes at once"
-    ),
+    Parameter("jobs", _processors, _count, "how many processes at once"),
     Parameter("offline", _constant("0"), _flag, "never open a socket"),
     Parameter("bundle", _constant(""), _file, "what doit bundle wrote: the only place to ask"),
     Parameter("strict", _constant("0"), _flag, "refuse a seed that drifted from its lock file"),

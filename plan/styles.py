@@ -1,6 +1,6 @@
 """Styles: how a kind of package is built. A recipe declares, its style says the commands.
 
-    before ─▶ patches ─▶ the style's own commands ─▶ after ─▶ strip
+    patches ─▶ before ─▶ the style's own commands ─▶ after ─▶ strip
 
 Every command is literal; `$TARGET` in a recipe's options becomes the triple here. Only the number
 of processes comes from outside (JOBS, MAKEFLAGS, CMAKE_BUILD_PARALLEL_LEVEL), because it must not
@@ -60,6 +60,7 @@ def _source_directory(recipe: Recipe) -> str:
 
 
 def _configure(recipe: Recipe, target: str) -> list[Command]:
+    """A configure script, run outside of the source."""
     script = f"{_source_directory(recipe)}/configure"
     machine = (f"--build={target}", f"--host={target}", "--prefix=/usr")
     return [
@@ -70,6 +71,7 @@ def _configure(recipe: Recipe, target: str) -> list[Command]:
 
 
 def _cmake(recipe: Recipe, target: str) -> list[Command]:
+    """A CMake project, by Ninja."""
     return [
         Command(
             (
@@ -104,12 +106,14 @@ def resumable(command: Command) -> bool:
 
 
 def _make(recipe: Recipe, target: str) -> list[Command]:
+    """A Makefile that needs no configuration."""
     directory, options = _source_directory(recipe), _options(recipe, target)
     install = ("make", "install", "PREFIX=/usr", "prefix=/usr", f"DESTDIR={DEST}", *options)
     return [Command(("make", *options), directory), Command(install, directory)]
 
 
 def _scripted(recipe: Recipe, target: str) -> list[Command]:
+    """What follows no custom: the recipe says all."""
     del target
     return [_script(recipe.build, SOURCE)]
 

@@ -19,6 +19,25 @@ from plan.yamlfile import load
 SOURCE_DATE_EPOCH = 1735689600
 
 
+# Where a step finds what, and what there is no more: the places by which recipes go.
+PATHS = {
+    "/": ("the build root: the seed, or the composed tools", "read-only"),
+    "/source": (
+        "the unpacked first source; an overlay over a tree that steps of the same source share",
+        "writable",
+    ),
+    "/build": ("empty, for a build outside of the source", "writable"),
+    "/dest": ("empty; it is DESTDIR, and becomes the artifact", "writable"),
+    "/sysroot": ("the artifacts of all it depends on, composed by overlay", "read-only"),
+    "/recipe": ("the files in the recipe's own folder", "read-only"),
+    "/input": ("further sources as they are, and for the kernel `initramfs.cpio`", "read-only"),
+    "/toolchain": ("how to cross-compile: clang's configuration, CMake's file", "read-only"),
+    "/jobserver": ("the pipe by which make shares its processes with other packages", "writable"),
+    "/tmp": ("memory", "writable"),
+    "/dev": ("the five usual devices, /dev/shm in memory", "writable"),
+    "/proc": ("the processes of the step", "writable"),
+}
+
 # C needs no unwinder, and is linked before there is one.
 CXX_CONFIGURATION = "@target.cfg\n-stdlib=libc++\n-unwindlib=libunwind\n"
 

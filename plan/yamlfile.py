@@ -74,7 +74,7 @@ class Table(dict[str, Any]):
                 value = self[key] = self._number_or_truth(key, value, kind)
             if not isinstance(value, kind):
                 raise BuildError(
-                    f"{key!r} must be a {_name_of(kind)}, not {_name_of(type(value))}",
+                    f"{key!r} must be a {kind_name(kind)}, not {kind_name(type(value))}",
                     where=self.where(key),
                 )
         for key in required:
@@ -86,7 +86,7 @@ class Table(dict[str, Any]):
             return TRUTH[text.lower()] if kind is bool else int(text)
         except (KeyError, ValueError):
             raise BuildError(
-                f"{key!r} must be a {_name_of(kind)}, not {text!r}", where=self.where(key)
+                f"{key!r} must be a {kind_name(kind)}, not {text!r}", where=self.where(key)
             ) from None
 
     def texts(self, key: str) -> tuple[str, ...]:
@@ -97,7 +97,8 @@ class Table(dict[str, Any]):
         return tuple(value)
 
 
-def _name_of(kind: type) -> str:
+def kind_name(kind: type) -> str:
+    """What people call a value of that kind."""
     names = {
         str: "text",
         bool: "yes or no",

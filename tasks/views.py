@@ -76,7 +76,9 @@ class Plain:
         if kind not in TEXTS:
             return ""
         text = TEXTS[kind](event)
-        return self._of_step(event["step"], text) if "step" in event else text
+        # A failure's card names its step itself.
+        of_step = "step" in event and kind != "failure"
+        return self._of_step(event["step"], text) if of_step else text
 
     def _progress(self, event: Event) -> str:
         step, now = event["step"], event["time"]

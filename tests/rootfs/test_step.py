@@ -11,6 +11,7 @@ import pytest
 
 from plan.errors import BuildError
 from plan.model import Addition, Command, Step
+from plan.toolchain import PATHS
 from rootfs.enter import Sandbox
 from rootfs.jobserver import JobServer
 from rootfs.step import Inputs, Packed, StepFailed, pack_result, prepare, run_commands
@@ -150,3 +151,15 @@ def test_a_refused_result_leaves_nothing_in_the_store(tmp_path: Path, inputs: In
     with pytest.raises(BuildError, match="set-id"):
         pack_result(step, place, store)
     assert list(store.iterdir()) == []
+
+
+def test_every_place_of_a_step_is_in_the_reference(tmp_path: Path, inputs: Inputs) -> None:
+    place = laid_out(scripted("true"), inputs, tmp_path / "folder", overlay=True, jobs=1)
+    writable = {
+        mount["at"]: "upper" in mount or "tmpfs" in mount or mount.get("writable", False)
+        for mount in (place.root, *place.mounts)
+    }
+    assert {"/source", "/build", "/dest", "/sysroot", "/recipe", "/jobserver"} <= writable.keys()
+    for at, how in writable.items():
+        known = PATHS["/input" if at.startswith("/input/") else at][1]
+        assert known == ("writable" if how else "read-only"), at

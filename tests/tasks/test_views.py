@@ -96,6 +96,12 @@ def test_json_is_the_events_and_nothing_else(toy: Checkout) -> None:
     assert ends["sysroot-from-seed:bottom"]["artifact"] == toy.stamp("bottom")["artifact"]
 
 
+def test_a_failure_stands_apart(toy: Checkout) -> None:
+    toy.recipe("left", "exit 3", "bottom")
+    said = toy.doit("pkg:left").said
+    assert re.search(r"\S\n\npkg:left FAILED \(sysroot-from-seed\)\n", said), said
+
+
 def test_quiet_shows_failures_and_products(toy: Checkout) -> None:
     done = toy.doit("image", "progress=quiet")
     assert re.fullmatch(r"\S+\.qcow2: \d+\.\d MB in \d+\.\d s\n", done.said), done

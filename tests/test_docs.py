@@ -1,0 +1,68 @@
+"""README and docs/: every command, parameter, file and link in them exists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from plan.model import PHASES
+from plan.settings import PARAMETERS
+from tasks.words import COMMANDS, GROUPS, packages, tasks
+
+ROOT = Path(__file__).resolve().parents[1]
+TEXTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+KNOWN = {*COMMANDS, *GROUPS, *PHASES, *tasks(ROOT), "NAME"}
+NAMES = {*packages(ROOT), "NAME"}
+LISTED = {name for name in KNOWN if name not in GROUPS and name != "NAME"}
+
+CODE = re.compile(r"^    .*$|`[^`\n]+`", re.MULTILINE)
+COMMAND = re.compile(r"(?:\./bq2|\bdoit) ((?:[\w:.,=/|-]+ ?)+)")
+LINK = re.compile(r"\]\(([^)#]*)(?:#([^)]*))?\)")
+
+
+def named_commands(path: Path) -> list[list[str]]:
+    """The words after `./bq2` and `doit`, wherever those stand in code."""
+    code = "\n".join(CODE.findall(path.read_text()))
+    return [found.split() for found in COMMAND.findall(code)]
+
+
+def anchors(path: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)
+def test_what_is_named_exists(path: Path) -> None:
+    parameters = {parameter.name for parameter in PARAMETERS}
+    for first, *rest in named_commands(path):
+        task, _, name = first.partition(":")
+        assert task in KNOWN and (not name or name in NAMES), first
+        for word in rest:
+            assert "=" not in word or word.partition("=")[0] in parameters, word
+            assert not word.startswith("pkg:") or word.removeprefix("pkg:") in NAMES, word
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(path: Path) -> None:
+    for file, anchor in LINK.findall(path.read_text()):
+        if file.startswith("https://"):
+            continue
+        target = path.parent / file if file else path
+        assert target.exists(), file
+        assert not anchor or anchor in anchors(target), anchor
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)
+def test_files_that_are_named_exist(path: Path) -> None:
+    folders = r"(?:plan|tasks|cache|rootfs|tests|docs)"
+    for file in re.findall(rf"`({folders}/[\w./-]+\.\w+)`", path.read_text()):
+        assert (ROOT / file).exists() or "NAME" in file, file
+
+
+def test_every_task_has_a_row() -> None:
+    """But for doit's own commands, of which two are told of."""
+    rows = re.findall(r"^\| `doit ([\w]+)", TEXTS[0].read_text(), re.MULTILINE)
+    assert {*rows} == {*tasks(ROOT), "forget", "list"}
+    assert len(rows) == len({*rows})
