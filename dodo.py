@@ -24,6 +24,7 @@ from tasks.pins import task_bump, task_outdated
 from tasks.products import task_image, task_sysroot
 from tasks.project import project
 from tasks.regenerate import task_regenerate
+from tasks.report import task_report
 from tasks.reporter import Reporter
 from tasks.sbom import task_licences, task_sbom
 from tasks.seed import task_lock, task_seed
@@ -70,6 +71,7 @@ __all__ = [
     "task_pkg",
     "task_plan",
     "task_regenerate",
+    "task_report",
     "task_sbom",
     "task_seed",
     "task_settings",
