@@ -45,7 +45,7 @@ def _band(steps: Sequence[StepFacts]) -> Html:
 def _svg(steps: Sequence[StepFacts], number: Mapping[str, int], phase: int) -> Html:
     by_name = {step.name: step for step in steps}
     drawing = draw({step.name: step.depends for step in steps})
-    columns = _columns(drawing)
+    columns = _columns(drawing, by_name)
     width = columns[-1][0] + columns[-1][1] + 2 if columns else 0
     height = max(drawing.height.values(), default=0) * ROW + NODE + 4
     lines = [_edge(points, drawing, columns, by_name, number) for points in drawing.edges]
@@ -68,10 +68,10 @@ def _svg(steps: Sequence[StepFacts], number: Mapping[str, int], phase: int) -> H
     )
 
 
-def _columns(drawing: Drawing) -> list[tuple[float, float]]:
+def _columns(drawing: Drawing, by_name: Mapping[str, StepFacts]) -> list[tuple[float, float]]:
     """Where each column begins, and how wide it is (px)."""
-    names = [[p for p in layer if isinstance(p, str)] for layer in drawing.layers]
-    widths = [max((_width(name) for name in layer), default=0.0) for layer in names]
+    steps = [[by_name[p] for p in layer if isinstance(p, str)] for layer in drawing.layers]
+    widths = [max((_width(step) for step in layer), default=0.0) for layer in steps]
     gap = (WIDTH - sum(widths)) / max(len(widths) - 1, 1)
     gap = min(max(gap, GAPS[0]), GAPS[1])
     return [(1 + sum(widths[:n]) + gap * n, width) for n, width in enumerate(widths)]
@@ -91,7 +91,7 @@ def _edge(
     """One edge: level through the columns, a curve between them."""
     names = [point for point in points if isinstance(point, str)]
     first = next(n for n, layer in enumerate(drawing.layers) if points[0] in layer)
-    x = columns[first][0] + _width(names[0])
+    x = columns[first][0] + _width(by_name[names[0]])
     path = [f"M{x:.0f} {_middle(drawing, points[0]):.1f}"]
     for n, point in enumerate(points[1:], first + 1):
         left, width = columns[n]
@@ -111,21 +111,24 @@ def _y(path: Sequence[str]) -> str:
     return last.rsplit(" ", 1)[1]
 
 
-def _width(name: str) -> float:
-    return len(name) * words.CHARACTER + PAD
+def _label(step: StepFacts) -> str:
+    return f"✕ {step.name}" if step.state == "failed" else step.name
+
+
+def _width(step: StepFacts) -> float:
+    return len(_label(step)) * words.CHARACTER + PAD
 
 
 def _node(step: StepFacts, number: Mapping[str, int], x: float, y: float) -> Html:
-    n, width = number[step.task], _width(step.name)
+    n, width = number[step.task], _width(step)
     known = f", {words.size(step.size)}" if step.size is not None else ""
     needs = f"; needs {', '.join(step.depends)}" if step.depends else ""
     title = f"{step.name} {step.version}: {STATES[step.state]}{known}{needs}"
-    mark = "✕ " if step.state == "failed" else ""
     return tag(
         "a",
         tag("title", title),
         tag("rect", x=x, y=y - NODE / 2, width=width, height=NODE, rx=3),
-        tag("text", mark + step.name, x=x + width / 2, y=y + 4),
+        tag("text", _label(step), x=x + width / 2, y=y + 4),
         class_=f"n n{n} {step.state}",
         href=f"#s{n}",
     )
