@@ -25,6 +25,7 @@ from tasks.events import read
 from tasks.history import built_something, history
 from tasks.outlook import BUILD, Standing, survey
 from tasks.page.facts import Facts, ProductFacts, StepFacts
+from tasks.page.words import count
 from tasks.project import Project
 
 RUNS = 3  # timelines in a report
@@ -162,4 +163,4 @@ def _warnings(project: Project, steps: tuple[StepFacts, ...], broken: int) -> It
     if resumed:
         yield f"Measured only since the last interruption: {', '.join(resumed)}."
     if broken:
-        yield f"{broken} broken lines in {project.events.path} were left out."
+        yield f"{count(broken, 'broken line')} left out of {project.events.path}."

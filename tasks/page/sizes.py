@@ -10,7 +10,7 @@ from tasks.page.html import Html, join, tag
 from tasks.page.squares import Box, squarified
 
 WIDE, NARROW = Box(0, 0, 1140, 440), Box(0, 0, 328, 480)  # px
-LEAST = 0.002  # what has a smaller share of the whole is drawn together with the others
+LEAST = 1100  # px²: what would have a smaller tile is drawn together with the others
 LINE = 15  # px
 SMALL = 0.8  # of the usual size
 
@@ -33,7 +33,8 @@ def sizes(facts: Facts) -> Html:
 
 def _map(known: Sequence[StepFacts], total: int, area: Box, class_: str) -> Html:
     tiles = [(step.name, step.size or 0, _title(step)) for step in known]
-    large = [tile for tile in tiles if tile[1] >= LEAST * total]
+    least = LEAST * total / (area.width * area.height)
+    large = [tile for tile in tiles if tile[1] >= least]
     small = tiles[len(large) :]
     if len(small) > 1:
         names = ", ".join(f"{name} {words.size(size)}" for name, size, _ in small)

@@ -113,7 +113,7 @@ def changes(comparison: Comparison | None) -> Html:
         told = "There is no earlier build that differs from this one to compare it with."
         return tag("p", told, class_="none")
     when = f"{words.clock(comparison.before)} → {words.clock(comparison.after)}"
-    heads = ("", "What", "Version", "Bytes", "Size", "CPU time")
+    heads = ("", "Phase", "What", "Version", "Bytes", "Size", "CPU time")
     rows = [tag("tr", _cells(change)) for change in comparison.changes]
     head = tag("tr", [tag("th", each, scope="col") for each in heads])
     table = tag("table", tag("thead", head), tag("tbody", rows), class_="changes")
@@ -125,7 +125,9 @@ def changes(comparison: Comparison | None) -> Html:
 
 def _cells(change: Change) -> Iterable[Html]:
     old, new = change.before, change.after
-    yield tag("th", change.name, scope="row")
+    phase, _, name = change.name.rpartition(":")
+    yield tag("th", name, scope="row")
+    yield tag("td", phase)
     yield tag("td", change.kind)
     yield tag("td", _from_to(old.get("version"), new.get("version")))
     yield tag("td", tag("code", _from_to(_short(old.get("artifact")), _short(new.get("artifact")))))

@@ -61,7 +61,7 @@ def test_after_a_failure_with_hits_and_broken_lines(built: Checkout) -> None:
     assert built.doit("pkg").status != 0
     read = report(built)
     assert "✕ sysroot-from-seed:left: x: error: <b>bad</b>" in "".join(read.texts)
-    assert "1 broken lines in" in read.text and "failed: left" in read.text
+    assert "1 broken line left out of" in read.text and "failed: left" in read.text
     assert read.texts.count("failed") == 1 and read.texts.count("to build") == 2
     assert sum(1 for each in read.classes if each.startswith("hit ")) == 2
     assert "2 of 5" in read.text and "3 changes" in read.text
