@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from cache.store import Record
-from plan.errors import BuildError
 from plan.model import Step
 from plan.plan import sha256_of
 from plan.sbom import product_name
@@ -23,7 +22,7 @@ from tasks import failures, snapshots
 from tasks.builder import Builder
 from tasks.events import read
 from tasks.history import built_something, history
-from tasks.outlook import BUILD, Standing, survey
+from tasks.outlook import BUILD, STANDS, Standing, survey
 from tasks.page.facts import Facts, ProductFacts, StepFacts
 from tasks.page.words import count
 from tasks.project import Project
@@ -34,11 +33,11 @@ RUNS = 3  # timelines in a report
 def gather(project: Project) -> Facts:
     """All that a report of this work directory tells; keeps a snapshot for the next one.
 
-    Raises BuildError where the seed cannot be told.
+    Raises BuildError where the seed's data are broken.
     """
     found = survey(project)
     steps = tuple(_steps(project, found))
-    products = tuple(_products(project))
+    products = tuple(_products(project, steps))
     events, broken = read(project.events.path)
     runs = history(events, project.settings.set, project.settings.arch)
     reports = [failures.report(project, each.step) for each in found.values()]
@@ -114,16 +113,9 @@ def _measured(record: Record | None) -> dict[str, Any]:
     }
 
 
-def _products(project: Project) -> Iterator[ProductFacts]:
+def _products(project: Project, steps: tuple[StepFacts, ...]) -> Iterator[ProductFacts]:
     """The files that were made in this work directory and are still as they were written."""
-    from tasks.products import image, sysroot
-
-    kinds = {}
-    for kind, product in (("image", image), ("sysroot", sysroot)):
-        try:
-            kinds[product.made_of()] = kind
-        except (KeyError, BuildError):
-            continue  # something that it is made of is not there yet
+    kinds = _kinds(project, steps)
     for stamp in sorted((project.workdir / "stamps" / "products").glob("[0-9a-f]*.json")):
         try:
             file, made_of, size, mtime = json.loads(stamp.read_text())
@@ -133,6 +125,16 @@ def _products(project: Project) -> Iterator[ProductFacts]:
         if (status.st_size, status.st_mtime_ns) == (size, mtime):
             sha256 = _sha256(project, Path(file), [size, mtime])
             yield ProductFacts(kinds.get(made_of, ""), file, size, sha256)
+
+
+def _kinds(project: Project, steps: tuple[StepFacts, ...]) -> dict[str, str]:
+    """What a product is, by what it is made of; none where that is not all there now."""
+    from tasks.products import image, sysroot
+
+    needed = [step for step in steps if step.phase == project.plan.set.phase]
+    if any(step.state != STANDS for step in needed):
+        return {}
+    return {image.made_of(): "image", sysroot.made_of(): "sysroot"}
 
 
 def _sha256(project: Project, file: Path, state: list[int]) -> str:

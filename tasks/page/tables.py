@@ -12,7 +12,7 @@ from tasks.page.html import Html, join, tag
 
 COLUMNS = (
     *("Package", "Version", "State", "Size", "CPU time", "Wall time", "Peak memory"),
-    *("Licence", "Why it is there, its hashes and sources"),
+    *("Licence", "Why; hashes, sources"),
 )
 FIGURES = range(3, 7)
 FILTER = "Filter: part of a name, a licence, a state"

@@ -80,6 +80,19 @@ def test_what_changed_since_the_build_before(built: Checkout) -> None:
     assert report(built).text.count("other bytes") == 2, "until something else changes"
 
 
+def test_a_product_of_before_is_told_as_such(built: Checkout) -> None:
+    assert built.doit("image").status == 0
+    assert "older file" not in report(built).texts
+    image = str(built.root / "output" / f"{NAME}.qcow2")
+    built.edit("plan/recipes/left.yaml", "echo left >>", "echo other >>")
+    read = report(built)
+    assert "older file" in read.texts and image in read.text and "to be made" in read.texts
+    assert built.doit("image").status == 0
+    assert "older file" not in report(built).texts
+    Path(image).write_text("something else")
+    assert "No image or tarball was made here yet." in report(built).text
+
+
 def test_it_can_be_asked_for_while_a_build_runs(toy: Checkout) -> None:
     toy.recipe("bottom", "while [ ! -e /build/go ]; do sleep 0.1; done")
     process = toy.start(doit("pkg:bottom"))
