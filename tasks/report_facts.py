@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from cache.store import Record
-from plan.model import Step
 from plan.plan import sha256_of
 from plan.sbom import product_name
 from rootfs.files import replacing
@@ -85,7 +84,7 @@ def _step(project: Project, standing: Standing, step_id: str | None) -> StepFact
         licence=recipe.licence,
         why=recipe.why,
         state="failed" if failed else standing.state,
-        depends=_depends(project, step),
+        depends=step.depends,
         tools=step.tools,
         sources=step.sources,
         step_id=step_id,
@@ -93,12 +92,6 @@ def _step(project: Project, standing: Standing, step_id: str | None) -> StepFact
         size=standing.size if there else None,
         **_measured(record),
     )
-
-
-def _depends(project: Project, step: Step) -> tuple[str, ...]:
-    """What the step depends on directly, the packages of its initramfs among it."""
-    packed = step.initramfs.packages if step.initramfs else ()
-    return tuple(dict.fromkeys((*project.plan.recipes[step.name].depends, *packed)))
 
 
 def _measured(record: Record | None) -> dict[str, Any]:
@@ -115,8 +108,9 @@ def _measured(record: Record | None) -> dict[str, Any]:
 
 def _products(project: Project, steps: tuple[StepFacts, ...]) -> Iterator[ProductFacts]:
     """The files that were made in this work directory and are still as they were written."""
-    kinds = _kinds(project, steps)
-    for stamp in sorted((project.workdir / "stamps" / "products").glob("[0-9a-f]*.json")):
+    stamps = sorted((project.workdir / "stamps" / "products").glob("[0-9a-f]*.json"))
+    kinds = _kinds(project, steps) if stamps else {}
+    for stamp in stamps:
         try:
             file, made_of, size, mtime = json.loads(stamp.read_text())
             status = Path(file).stat()
@@ -128,13 +122,15 @@ def _products(project: Project, steps: tuple[StepFacts, ...]) -> Iterator[Produc
 
 
 def _kinds(project: Project, steps: tuple[StepFacts, ...]) -> dict[str, str]:
-    """What a product is, by what it is made of; none where that is not all there now."""
+    """What a product is, by what it is made of; without those whose parts are not all there."""
+    from tasks.bundle import bundle
     from tasks.products import image, sysroot
 
+    kinds = {bundle.made_of(): "bundle"}
     needed = [step for step in steps if step.phase == project.plan.set.phase]
-    if any(step.state != STANDS for step in needed):
-        return {}
-    return {image.made_of(): "image", sysroot.made_of(): "sysroot"}
+    if all(step.state == STANDS for step in needed):
+        kinds |= {image.made_of(): "image", sysroot.made_of(): "sysroot"}
+    return kinds
 
 
 def _sha256(project: Project, file: Path, state: list[int]) -> str:
@@ -158,6 +154,9 @@ def _warnings(project: Project, steps: tuple[StepFacts, ...], broken: int) -> It
     drift = [str(each["name"]) for each in getattr(project.seed, "drift", ())]
     if drift:
         yield f"The seed drifted from its lock file: {', '.join(drift)}."
+    changed = _overrides(project)
+    if changed:
+        yield f"{project.overrides} changes the recipes of {', '.join(changed)}."
     unsized = dict.fromkeys(s.name for s in steps if any(not each.size for each in s.sources))
     if unsized:
         yield f"The size of a source is not known, of {', '.join(unsized)}."
@@ -166,3 +165,12 @@ def _warnings(project: Project, steps: tuple[StepFacts, ...], broken: int) -> It
         yield f"Measured only since the last interruption: {', '.join(resumed)}."
     if broken:
         yield f"{count(broken, 'broken line')} left out of {project.events.path}."
+
+
+def _overrides(project: Project) -> list[str]:
+    """What the overrides of this work directory name."""
+    from plan.overrides import load_overrides
+
+    if not project.overrides.exists():
+        return []
+    return list(load_overrides(project.data / "recipes", project.overrides).table)

@@ -36,7 +36,7 @@ def snapshot(steps: tuple[StepFacts, ...], products: tuple[ProductFacts, ...]) -
         | {
             product.kind: {"artifact": product.sha256, "size": product.size}
             for product in products
-            if product.kind
+            if product.kind in PRODUCTS
         },
     }
 

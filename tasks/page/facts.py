@@ -28,7 +28,7 @@ class StepFacts:
     state: str
     """As tasks/outlook.py has it ("stands", "stored", "build"), or "failed"."""
     depends: tuple[str, ...]
-    """The packages of the same phase that the recipe names."""
+    """The packages of the same phase that it depends on, directly or not."""
     tools: tuple[str, ...]
     """The packages of the phase before that its build root is composed of."""
     sources: tuple[Source, ...]
@@ -73,7 +73,7 @@ class ProductFacts:
     """A file that was made of the packages."""
 
     kind: str
-    """What it is, "image" or "sysroot"; "" where its inputs are not those of now."""
+    """What it is, "image", "sysroot" or "bundle"; "" where its inputs are not those of now."""
     file: str
     size: int
     sha256: str

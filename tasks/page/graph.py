@@ -8,11 +8,12 @@ lights up and all is there.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from tasks.page import words
 from tasks.page.facts import Facts, StepFacts
 from tasks.page.html import Html, tag
-from tasks.page.layers import Drawing, Point, draw
+from tasks.page.layers import Drawing, Point, draw, reduced
 
 ROW, NODE = 26, 20  # px: from node to node, and how high one is
 GAPS = (40, 110)  # px between columns, where the edges turn: at least and at most
@@ -25,15 +26,22 @@ def graph(facts: Facts) -> Html:
     """The section's inside."""
     number = {step.task: n for n, step in enumerate(facts.steps)}
     parts: list[Html] = []
-    for phase in facts.phases:
-        steps = [step for step in facts.steps if step.phase == phase]
+    for n, phase in enumerate(facts.phases):
+        steps = _directly([step for step in facts.steps if step.phase == phase])
         if parts:
             parts.append(_band(steps))
         caption = f"{phase}: {words.count(len(steps), 'package')}"
-        parts.append(tag("h3", caption, class_=f"phase p{facts.phases.index(phase)}"))
-        drawing = _svg(steps, number, facts.phases.index(phase))
+        parts.append(tag("h3", caption, class_=f"phase p{n}"))
+        drawing = _svg(steps, number, n)
         parts.append(tag("div", drawing, class_="box", tabindex="0", role="group"))
-    return tag("div", tag("style", Html("\n".join(_lights(facts, number)))), *parts, class_="graph")
+        parts.append(tag("style", Html("\n".join(_lights(steps, number, facts.phases[0])))))
+    return tag("div", parts, class_="graph")
+
+
+def _directly(steps: Sequence[StepFacts]) -> list[StepFacts]:
+    """`steps` with only those dependencies that no other implies."""
+    edges = reduced({step.name: step.depends for step in steps})
+    return [replace(step, depends=tuple(edges[step.name])) for step in steps]
 
 
 def _band(steps: Sequence[StepFacts]) -> Html:
@@ -64,7 +72,7 @@ def _svg(steps: Sequence[StepFacts], number: Mapping[str, int], phase: int) -> H
         height=height,
         viewBox=f"0 0 {width:.0f} {height:.0f}",
         role="img",
-        aria_label="what depends on what; the table below says the same in words",
+        aria_label="what depends on what; the details in the table below say it in words",
     )
 
 
@@ -134,20 +142,17 @@ def _node(step: StepFacts, number: Mapping[str, int], x: float, y: float) -> Htm
     )
 
 
-def _lights(facts: Facts, number: Mapping[str, int]) -> Iterator[Html]:
-    """The rules by which a node lights up what belongs to it."""
-    tasks = {(step.phase, step.name): number[step.task] for step in facts.steps}
-    needed: dict[int, set[int]] = {n: set() for n in number.values()}
-    for step in facts.steps:
+def _lights(steps: Sequence[StepFacts], number: Mapping[str, int], first: str) -> Iterator[Html]:
+    """The rules by which a node lights up what it is joined to, and its tools in `first`."""
+    joined: dict[int, set[int]] = {number[step.task]: set() for step in steps}
+    for step in steps:
         for name in step.depends:
-            if (step.phase, name) in tasks:
-                other = tasks[step.phase, name]
-                needed[number[step.task]].add(other)
-                needed[other].add(number[step.task])
-    first = facts.phases[0]
-    for step in facts.steps:
+            one, other = number[step.task], number[f"{step.phase}:{name}"]
+            joined[one].add(other)
+            joined[other].add(one)
+    for step in steps:
         n = number[step.task]
-        lit = needed[n] | {tasks[first, tool] for tool in step.tools if (first, tool) in tasks}
+        lit = joined[n] | {number[f"{first}:{tool}"] for tool in step.tools}
         on = f".graph:has(.n{n}:is(:hover,:focus))"
         nodes = ",".join(f".n{other}" for other in sorted({n, *lit}))
         yield Html(

@@ -70,8 +70,10 @@ def _figure(text: str, value: float | None) -> Html:
 def _details(step: StepFacts) -> Html:
     rows = [("artifact", step.artifact or "none yet"), ("step id", step.step_id or "not known yet")]
     hashes = [join(tag("dt", name), tag("dd", tag("code", text))) for name, text in rows]
+    needs = [("depends on", step.depends), ("tools", step.tools)]
+    named = [join(tag("dt", what), tag("dd", ", ".join(names))) for what, names in needs if names]
     sources = [_source(source) for source in step.sources]
-    return tag("details", tag("summary", step.why), tag("dl", hashes, sources))
+    return tag("details", tag("summary", step.why), tag("dl", hashes, named, sources))
 
 
 def _source(source: Source) -> Html:

@@ -116,3 +116,12 @@ def test_a_folder_that_may_not_be_written_to_is_one_error(toy: Checkout, tmp_pat
     done = toy.doit("report", f"output={tmp_path / 'file' / 'x.html'}")
     assert done.status != 0 and "Traceback" not in done.said, done
     assert "report FAILED" in done.said and str(tmp_path / "file") in done.said
+
+
+def test_overrides_and_the_bundle_are_told(built: Checkout) -> None:
+    assert built.doit("bundle").status == 0
+    (built.root / "work" / "overrides.yaml").write_text("left: {version: '7'}\n")
+    read = report(built)
+    assert "overrides.yaml changes the recipes of left." in read.text
+    assert str(built.root / "output" / f"{NAME}.bundle.tar") in read.text
+    assert "7" in read.texts and read.texts.count("to build") == 3
