@@ -25,6 +25,7 @@ from tasks.products import task_image, task_sysroot
 from tasks.project import project
 from tasks.reference import task_reference
 from tasks.regenerate import task_regenerate
+from tasks.report import task_report
 from tasks.reporter import Reporter
 from tasks.sbom import task_licences, task_sbom
 from tasks.seed import task_lock, task_seed
@@ -72,6 +73,7 @@ __all__ = [
     "task_plan",
     "task_reference",
     "task_regenerate",
+    "task_report",
     "task_sbom",
     "task_seed",
     "task_settings",

@@ -84,10 +84,13 @@ class Product:
         """Make the next run write the file again."""
         self.stamp_file.unlink(missing_ok=True)
 
+    def made_of(self) -> str:
+        """The hash of its inputs as they stand. Raises KeyError while one of them is missing."""
+        return sha256_of([FORMAT, self.inputs()])
+
     def _stamp(self) -> list[Any]:
         status = self.file.stat()
-        made_of = sha256_of([FORMAT, self.inputs()])
-        return [str(self.file), made_of, status.st_size, status.st_mtime_ns]
+        return [str(self.file), self.made_of(), status.st_size, status.st_mtime_ns]
 
 
 def _task(product: Product, packages: list[str]) -> dict[str, Any]:

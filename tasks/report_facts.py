@@ -1,0 +1,176 @@
+"""Gathers what the report tells, from what the project knows already; measures nothing itself.
+
+A state is what `doit status` says. What a step cost is what the store's record of it says, which
+is of the build that made the artifact, wherever that was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from cache.store import Record
+from plan.plan import sha256_of
+from plan.sbom import product_name
+from rootfs.files import replacing
+from tasks import failures, snapshots
+from tasks.builder import Builder
+from tasks.events import read
+from tasks.history import built_something, history
+from tasks.outlook import BUILD, STANDS, Standing, survey
+from tasks.page.facts import Facts, ProductFacts, StepFacts
+from tasks.page.words import count
+from tasks.project import Project
+
+RUNS = 3  # timelines in a report
+
+
+def gather(project: Project) -> Facts:
+    """All that a report of this work directory tells; keeps a snapshot for the next one.
+
+    Raises BuildError where the seed's data are broken.
+    """
+    found = survey(project)
+    steps = tuple(_steps(project, found))
+    products = tuple(_products(project, steps))
+    events, broken = read(project.events.path)
+    runs = history(events, project.settings.set, project.settings.arch)
+    reports = [failures.report(project, each.step) for each in found.values()]
+    now, folder = time.time(), project.workdir / "reports"
+    name, plan = f"{project.settings.set}-{project.settings.arch}", project.plan
+    snapshots.keep(folder, name, snapshots.snapshot(steps, products), now)
+    return Facts(
+        title=product_name(plan),
+        written=now,
+        set=project.settings.set,
+        arch=project.settings.arch,
+        seed=f"{project.seed.name} {project.seed.identity}",
+        plan_digest=plan.digest,
+        product_digest=plan.product_digest,
+        phases=tuple(plan.phases),
+        product_phase=plan.set.phase,
+        steps=steps,
+        products=products,
+        last_run=runs[0] if runs else None,
+        runs=tuple([run for run in runs if built_something(run)][:RUNS]),
+        failures=tuple(report for report in reports if report),
+        warnings=tuple(_warnings(project, steps, broken)),
+        comparison=snapshots.comparison(folder, name),
+    )
+
+
+def _steps(project: Project, found: Mapping[str, Standing]) -> Iterator[StepFacts]:
+    made = {task: each.artifact for task, each in found.items() if each.artifact}
+    for standing in found.values():
+        inputs = Builder(project, standing.step).inputs(made)
+        step_id = sha256_of(inputs) if inputs else None
+        yield _step(project, standing, step_id)
+
+
+def _step(project: Project, standing: Standing, step_id: str | None) -> StepFacts:
+    step, recipe = standing.step, project.plan.recipes[standing.step.name]
+    there = standing.state != BUILD
+    failed = not there and failures.report(project, step) is not None
+    record = project.store.find(step_id) if step_id and there else None
+    return StepFacts(
+        task=step.task,
+        name=step.name,
+        phase=step.phase,
+        version=step.version,
+        licence=recipe.licence,
+        why=recipe.why,
+        state="failed" if failed else standing.state,
+        depends=step.depends,
+        tools=step.tools,
+        sources=step.sources,
+        step_id=step_id,
+        artifact=standing.artifact,
+        size=standing.size if there else None,
+        **_measured(record),
+    )
+
+
+def _measured(record: Record | None) -> dict[str, Any]:
+    # What was taken over from the running system was not measured.
+    if record is None or not record.memory:
+        return {}
+    return {
+        "seconds": record.seconds,
+        "cpu": record.cpu,
+        "memory": record.memory,
+        "resumed": record.resumed,
+    }
+
+
+def _products(project: Project, steps: tuple[StepFacts, ...]) -> Iterator[ProductFacts]:
+    """The files that were made in this work directory and are still as they were written."""
+    stamps = sorted((project.workdir / "stamps" / "products").glob("[0-9a-f]*.json"))
+    kinds = _kinds(project, steps) if stamps else {}
+    for stamp in stamps:
+        try:
+            file, made_of, size, mtime = json.loads(stamp.read_text())
+            status = Path(file).stat()
+        except (OSError, ValueError, TypeError):
+            continue
+        if (status.st_size, status.st_mtime_ns) == (size, mtime):
+            sha256 = _sha256(project, Path(file), [size, mtime])
+            yield ProductFacts(kinds.get(made_of, ""), file, size, sha256)
+
+
+def _kinds(project: Project, steps: tuple[StepFacts, ...]) -> dict[str, str]:
+    """What a product is, by what it is made of; without those whose parts are not all there."""
+    from tasks.bundle import bundle
+    from tasks.products import image, sysroot
+
+    kinds = {bundle.made_of(): "bundle"}
+    needed = [step for step in steps if step.phase == project.plan.set.phase]
+    if all(step.state == STANDS for step in needed):
+        kinds |= {image.made_of(): "image", sysroot.made_of(): "sysroot"}
+    return kinds
+
+
+def _sha256(project: Project, file: Path, state: list[int]) -> str:
+    """The sha256 of `file`, computed once for each `state` (size and time) of it."""
+    path = project.workdir / "reports" / "hashes.json"
+    try:
+        known = dict(json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError):
+        known = {}
+    before = known.get(str(file))
+    if not isinstance(before, dict) or before.get("state") != state:
+        with file.open("rb") as content:
+            sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+        known[str(file)] = {"state": state, "sha256": sha256}
+        with replacing(path) as kept:
+            kept.write(json.dumps(known, indent=1).encode() + b"\n")
+    return str(known[str(file)]["sha256"])
+
+
+def _warnings(project: Project, steps: tuple[StepFacts, ...], broken: int) -> Iterator[str]:
+    drift = [str(each["name"]) for each in getattr(project.seed, "drift", ())]
+    if drift:
+        yield f"The seed drifted from its lock file: {', '.join(drift)}."
+    changed = _overrides(project)
+    if changed:
+        yield f"{project.overrides} changes the recipes of {', '.join(changed)}."
+    unsized = dict.fromkeys(s.name for s in steps if any(not each.size for each in s.sources))
+    if unsized:
+        yield f"The size of a source is not known, of {', '.join(unsized)}."
+    resumed = [step.task for step in steps if step.resumed]
+    if resumed:
+        yield f"Measured only since the last interruption: {', '.join(resumed)}."
+    if broken:
+        yield f"{count(broken, 'broken line')} left out of {project.events.path}."
+
+
+def _overrides(project: Project) -> list[str]:
+    """What the overrides of this work directory name."""
+    from plan.overrides import load_overrides
+
+    if not project.overrides.exists():
+        return []
+    return list(load_overrides(project.data / "recipes", project.overrides).table)
