@@ -21,7 +21,7 @@ LINES, TAIL = 3, 40
 
 _ERROR = re.compile(
     r"error:|Error:|fatal:|undefined symbol|No space left on device|\*\*\* \[|cannot find -l"
-    r"|FAILED -- saving rejects|: not found|Killed|Permission denied"
+    r"|FAILED -- saving rejects|: not found|: unrecognized|Killed|Permission denied"
 )
 # What says only that something before failed.
 _ECHO = re.compile(r"\*\*\* |make\[\d+\]|ninja: |^FAILED: ")
@@ -64,7 +64,8 @@ CAUSES = (
     ),
     _cause(
         r"(?:unknown argument|[Uu]nrecognized (?:command-line )?option|[Uu]nsupported option"
-        r"|unknown (?:warning )?option|invalid option)\b[^'\"`\n]*['\"`]?([^\s'\"`;]+)",
+        r"|unknown (?:warning )?option|invalid option|unrecognized:)"
+        r"[:\s]*(?:[^'\"`\n]*['\"`])?([^\s'\"`;]+)",
         "a program does not know the option {0}",
         "look for it in the recipe, or in overrides.yaml",
     ),

@@ -20,6 +20,11 @@ CLANG = "clang: error: unknown argument: '-fno-such'\nmake[1]: *** [Makefile:3: 
             "does not know the option -fno-such",
         ),
         (
+            "find: unrecognized: -delete\nBusyBox v1.37.0 () multi-call binary.\n",
+            "find: unrecognized: -delete",
+            "not know the option -delete",
+        ),
+        (
             "a.c:1:10: fatal error: 'zlib.h' file not found\n 1 error generated.\n",
             "a.c:1:10: fatal error: 'zlib.h' file not found",
             "the header zlib.h is missing",
