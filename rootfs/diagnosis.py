@@ -21,8 +21,10 @@ LINES, TAIL = 3, 40
 
 _ERROR = re.compile(
     r"error:|Error:|fatal:|undefined symbol|No space left on device|\*\*\* \[|cannot find -l"
-    r"|FAILED -- saving rejects|: not found|: unrecognized|Killed|Permission denied"
+    r"|FAILED -- saving rejects"
 )
+# Scripts that try things out say such words too, and go on: only where there is no better line.
+_PERHAPS = re.compile(r": not found|: unrecognized|Killed|Permission denied")
 # What says only that something before failed.
 _ECHO = re.compile(r"\*\*\* |make\[\d+\]|ninja: |^FAILED: ")
 
@@ -143,5 +145,8 @@ def _own_words(log: str, commands: Sequence[Command]) -> str:
 
 
 def _first_error(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if _ERROR.search(line)]
-    return next((line for line in lines if not _ECHO.search(line)), lines[0] if lines else "")
+    lines = [line.strip() for line in text.splitlines()]
+    errors = [line for line in lines if _ERROR.search(line)]
+    perhaps = [line for line in lines if _PERHAPS.search(line)]
+    own = [line for line in errors if not _ECHO.search(line)]
+    return next(iter([*own, *perhaps, *errors]), "")

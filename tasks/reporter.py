@@ -108,9 +108,10 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
     def complete_run(self) -> None:
         """The failures again, because much may have been printed since."""
         project.watch.stop()
-        status = project.exit_status or (1 if self.failed else 0)
+        if self.failed and not project.exit_status:
+            project.exit_status = 1
         seconds = round(time.monotonic() - project.events.started, 3)
-        project.events.emit("over", status=status, seconds=seconds)
+        project.events.emit("over", status=project.exit_status, seconds=seconds)
         if len(self.failed) > 1:
             say(f"{len(self.failed)} tasks failed:")
             for facts in self.failed:

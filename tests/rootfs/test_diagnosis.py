@@ -39,6 +39,11 @@ CLANG = "clang: error: unknown argument: '-fno-such'\nmake[1]: *** [Makefile:3: 
             "ld.lld: error: undefined symbol: inflateInit2_",
             "nothing that is linked defines inflateInit2_",
         ),
+        (
+            f"gcc-version.sh: line 11: gcc: not found\n{CLANG}",
+            "clang: error: unknown argument: '-fno-such'",
+            "not know the option -fno-such",
+        ),
         ("sh: line 2: bison: not found\n", "sh: line 2: bison: not found", "the program bison"),
         (
             "make: perl: No such file or directory\nmake: *** [Makefile:9: x] Error 127\n",
