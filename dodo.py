@@ -33,6 +33,7 @@ from tasks.shell import task_shell
 from tasks.show import task_plan, task_settings
 from tasks.sources import task_fetch
 from tasks.status import task_status
+from tasks.verify import task_verify
 from tasks.why import task_why
 
 project.workdir.mkdir(parents=True, exist_ok=True)
@@ -81,5 +82,6 @@ __all__ = [
     "task_status",
     "task_sysroot",
     "task_test",
+    "task_verify",
     "task_why",
 ]

@@ -16,13 +16,17 @@ from pathlib import Path
 
 from plan.errors import BuildError, nearest
 from plan.model import PHASES
-from plan.yamlfile import load
+from plan.origins import from_environment, from_file
 
 ARCHITECTURES = ("aarch64", "x86_64")
 SETS = ("base", "full")
 PLACES = ("namespace", "vm")
 PROGRESS = ("auto", "live", "plain", "json", "quiet")
 SEEDS = ("alpine", "debian", "self")
+VARIATIONS = (
+    *("cold", "host", "jobs", "links", "locale", "order", "path", "serial", "time", "umask"),
+    "user",
+)
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,15 @@ class Settings:
         return _names(self.values["packages"])
 
     @property
+    def variations(self) -> list[str]:
+        return _names(self.values["variations"])
+
+    @property
+    def overlay(self) -> bool:
+        """Whether trees are composed by overlay where the kernel lets them be."""
+        return self.values["overlay"] == "1"
+
+    @property
     def place(self) -> str:
         return self.values["in"]
 
@@ -145,6 +158,13 @@ def _one_of(*known: str) -> Callable[[str], str]:
         if text not in known:
             raise ValueError(nearest(text, known))
         return text
+
+    return check
+
+
+def _some_of(*known: str) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        return ",".join(_one_of(*known)(name) for name in _names(text))
 
     return check
 
@@ -240,10 +260,19 @@ PARAMETERS = (
     Parameter("workdir", _constant("work"), _path, "where builds happen"),
     Parameter("output", _constant(""), _any, "the file to write (default: output/…)"),
     Parameter("sources", _constant("1"), _flag, "put the sources into the products"),
-    Parameter("packages", _constant(""), _any, "what doit regenerate or outdated looks at (all)"),
+    Parameter(
+        "packages", _constant(""), _any, "what doit regenerate, verify or outdated looks at (all)"
+    ),
     Parameter(
         "in", _constant("namespace"), _one_of("namespace", "vm"), "where doit regenerate works"
     ),
+    Parameter(
+        "variations",
+        _constant(""),
+        _some_of(*VARIATIONS),
+        "what doit verify makes different (all but links, serial): " + ", ".join(VARIATIONS),
+    ),
+    Parameter("overlay", _constant("1"), _flag, "compose trees by overlay where that can be had"),
     Parameter(
         "progress",
         _constant("auto"),
@@ -268,8 +297,8 @@ def resolve(root: Path, given: Mapping[str, str], environment: Mapping[str, str]
     by_name = {parameter.name: parameter for parameter in PARAMETERS}
     layers: list[tuple[str, dict[str, str]]] = [
         ("command line", dict(given)),
-        ("environment", _from_environment(environment)),
-        ("local.yaml", _from_file(root / "local.yaml")),
+        ("environment", from_environment(environment)),
+        ("local.yaml", from_file(root / "local.yaml")),
     ]
     for origin, layer in layers:
         for name in layer:
@@ -297,27 +326,3 @@ def _checked(parameter: Parameter, text: str, origin: str) -> str:
         raise BuildError(
             f"{parameter.name} cannot be {text!r}", where=origin, hint=str(error)
         ) from None
-
-
-# Read by other parts of the project before or beside the settings, so not parameters.
-OTHER_VARIABLES = frozenset({"BQ2_CACHE", "BQ2_FIRMWARE"})
-
-
-def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    return {
-        name.removeprefix("BQ2_").lower(): value
-        for name, value in environment.items()
-        if name.startswith("BQ2_")
-        and not name.startswith("BQ2_TEST_")
-        and name not in OTHER_VARIABLES
-    }
-
-
-def _from_file(path: Path) -> dict[str, str]:
-    if not path.exists():
-        return {}
-    table = load(path, shown_as="local.yaml")
-    for name in table:
-        if not isinstance(table[name], str):
-            raise BuildError(f"{name!r} must be a plain value", where=table.where(name))
-    return dict(table)

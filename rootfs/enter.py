@@ -14,7 +14,8 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ _lock = threading.Lock()
 
 
 def stop_all() -> None:
-    """Kill every sandbox that is running. Their namespaces go with them."""
+    """Kill every sandbox, and whatever else is running. Namespaces go with their processes."""
     with _lock:
         for process in _running:
             process.kill()
@@ -105,27 +106,37 @@ def enter(
 def _run(spec_file: Path, *, interactive: bool) -> tuple[int, list[dict[str, Any]]]:
     read_end, write_end = os.pipe()
     arguments = [os.fspath(spec_file), str(write_end), str(os.getpid())]
-    with _lock:
-        process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-B", sandbox.__file__, *arguments],
-            stdin=None if interactive else subprocess.DEVNULL,
-            env={},
-            pass_fds=(write_end,),
-            start_new_session=not interactive,
-        )
-        _running.add(process)
-    os.close(write_end)
-    try:
+    command = [sys.executable, "-I", "-S", "-B", sandbox.__file__, *arguments]
+    with started(
+        command,
+        stdin=None if interactive else subprocess.DEVNULL,
+        env={},
+        pass_fds=(write_end,),
+        start_new_session=not interactive,
+    ) as process:
+        os.close(write_end)
         with os.fdopen(read_end, encoding="utf-8") as report:
             lines = [json.loads(line) for line in report]
         return process.wait(), lines
-    except BaseException:
-        process.kill()
-        process.wait()
-        raise
+
+
+@contextmanager
+def started(command: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that `stop_all` ends too; after the block it has ended, by force if need be.
+
+    `options` are those of subprocess.Popen.
+    """
+    with _lock:
+        process = subprocess.Popen(command, **options)
+        _running.add(process)
+    try:
+        yield process
     finally:
         with _lock:
             _running.discard(process)
+        if process.poll() is None:
+            process.kill()
+            process.wait()
 
 
 def _refused(line: Mapping[str, Any]) -> BuildError:

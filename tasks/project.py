@@ -134,7 +134,7 @@ class Project:
         """Whether trees can be composed by overlay; found out once, by trying."""
         from rootfs.enter import overlay_works
 
-        return overlay_works(self.workdir)
+        return self.settings.overlay and overlay_works(self.workdir)
 
 
 def _load() -> Project:

@@ -6,7 +6,6 @@ inside (seed=self): ──▶ compile each package ──▶ compare with what t
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -121,7 +120,7 @@ def _inside() -> None:
     system = project.system
     assert system is not None, "task_regenerate chose"
     names = chosen()
-    differing = []
+    differing = list[list[str]]()
     for step in _needed(names):
         builder = Builder(project, step)
         if step.name in names:
@@ -131,10 +130,10 @@ def _inside() -> None:
         builder.build()
         made = artifacts(project, [step])[step.task]
         if step.name in names and made != system.artifacts[step.name]:
-            differing.append(f"{step.name}: {_first_difference(system, step.name)}")
+            differing.append(_differs(system, step.name))
     say(f"{len(names) - len(differing)} of {len(names)} identical")
-    for line in differing:
-        say(f"  differs: {line}")
+    for first, *more in differing:
+        say("\n".join([f"  differs: {first}", *more]))
     project.exit_status = 1 if differing else 0
 
 
@@ -145,23 +144,13 @@ def _needed(names: list[str]) -> list[Step]:
     return [step for name, step in product.items() if name in wanted]
 
 
-def _first_difference(system: System, name: str) -> str:
-    """The first path at which the new tree of `name` is not what this system holds."""
-    from rootfs.tree import merge
+def _differs(system: System, name: str) -> list[str]:
+    """Where the new tree of `name` first is not what this system holds, a line each."""
+    from rootfs.difference import trees as differences
 
     old = system.tree([name], fresh_folder(project.workdir / "differing"))
     new = tree_of(project, project.plan.product[name])
-    before, after = ({e.path: e for e in merge([tree])} for tree in (old, new))
-    for path in sorted(before.keys() | after.keys(), key=os.fsencode):
-        if path not in after or path not in before:
-            return f"/{path} is only {'there' if path in before else 'here'}"
-        one, two = before[path], after[path]
-        if one.status.st_mode != two.status.st_mode or _content(one.source) != _content(two.source):
-            return f"/{path}"
-    return "nothing but the packing"
-
-
-def _content(path: Path) -> bytes:
-    if path.is_symlink():
-        return os.fsencode(path.readlink())
-    return path.read_bytes() if path.is_file() else b""
+    first = next(differences(old, new), None)
+    if first is None:
+        return [f"{name}: nothing but the packing"]
+    return [f"{name}: {first.path}", *(f"    {line}" for line in first.lines[1:])]

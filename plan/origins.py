@@ -1,0 +1,37 @@
+"""Where parameters are given besides the command line: the environment and local.yaml.
+
+BQ2_NAME ─▶ name; what else begins with BQ2_ is known here, and no parameter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from plan.errors import BuildError
+from plan.yamlfile import load
+
+# Read by other parts of the project before or beside the settings, so not parameters.
+OTHER_VARIABLES = frozenset({"BQ2_CACHE", "BQ2_FIRMWARE"})
+
+
+def from_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """The parameters in `environment`: BQ2_NAME."""
+    return {
+        name.removeprefix("BQ2_").lower(): value
+        for name, value in environment.items()
+        if name.startswith("BQ2_")
+        and not name.startswith("BQ2_TEST_")
+        and name not in OTHER_VARIABLES
+    }
+
+
+def from_file(path: Path) -> dict[str, str]:
+    """The parameters in the YAML file `path`, if it exists. Raises BuildError if it is broken."""
+    if not path.exists():
+        return {}
+    table = load(path, shown_as="local.yaml")
+    for name in table:
+        if not isinstance(table[name], str):
+            raise BuildError(f"{name!r} must be a plain value", where=table.where(name))
+    return dict(table)

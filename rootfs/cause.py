@@ -1,0 +1,72 @@
+"""What probably made two builds differ, told from the bytes around the difference.
+
+old, new ─▶ a word that only one of the builds could know? ─▶ a time? ─▶ a random number? ─▶ ?
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import time
+from collections.abc import Mapping, Sequence
+
+# Words of the one build or of the other, by what they would mean in an output.
+Marks = Mapping[str, Sequence[str]]
+
+UNKNOWN = "not known"
+TIME, RANDOM = "a time stamp", "a random number"
+ORDER, BUILD_ID = "another order", "a build id"
+MODE, USER = "the umask", "who builds"
+
+EARLIEST = 1_577_836_800  # 2020: an older time is that of a source
+YEAR = 365 * 86_400  # seconds
+_TIMES = (
+    rb"\b\d{10}\b",
+    rb"\d\d:\d\d(:\d\d)?",
+    rb"\b20[2-9]\d-?[01]\d-?[0-3]\d",
+    rb"\b(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ \d]\d\b",
+)
+_UUID = rb"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}"
+
+
+def likely(old: bytes, new: bytes, at: int, marks: Marks) -> str:
+    """The likely cause of a difference.
+
+    old, new: some bytes around it, the first that differ at the index `at` of both.
+    """
+    if _match(_UUID, old, at) and _match(_UUID, new, at):
+        return RANDOM
+    for cause, words in marks.items():
+        if any(_is_of_one(word.encode(), old, new, at) for word in words):
+            return cause
+    return TIME if _is_time(old, at) and _is_time(new, at) else UNKNOWN
+
+
+def _is_of_one(word: bytes, old: bytes, new: bytes, at: int) -> bool:
+    """Whether one of the two has `word`; a number has to be what differs."""
+    if word.isdigit():
+        return word in (_match(rb"\b\d+\b", text, at) for text in (old, new))
+    return (word in old) != (word in new)
+
+
+def _is_time(text: bytes, at: int) -> bool:
+    """Whether what lies at the index `at` says when something was built, written or in binary."""
+    for pattern in _TIMES:
+        if match := _match(pattern, text, at):
+            return not (match.isdigit() and len(match) == 10) or _is_recent(int(match))
+    starts = range(max(at - 3, 0), at + 1)
+    words = [text[start : start + 4] for start in starts if start + 4 <= len(text)]
+    # Letters, read as a number, would be a time of these years.
+    numbers = [word for word in words if not word.isascii() or not word.decode().isprintable()]
+    values = (struct.unpack(order, word)[0] for word in numbers for order in ("<I", ">I"))
+    return any(_is_recent(value) for value in values)
+
+
+def _match(pattern: bytes, text: bytes, at: int) -> bytes:
+    """What `pattern` matches of `text` so that the index `at` is in it."""
+    found = (match for match in re.finditer(pattern, text) if match.start() <= at < match.end())
+    return next((match[0] for match in found), b"")
+
+
+def _is_recent(seconds: int) -> bool:
+    return EARLIEST <= seconds <= time.time() + YEAR

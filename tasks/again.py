@@ -1,0 +1,156 @@
+"""A second build of a step or product, by this project itself, in a place of its own.
+
+    what stands: records, artifacts (links) ─┐
+    all that varies ─────────────────────────┴─▶ doit, in another work directory and cache
+                                                        └─▶ one artifact, which nobody takes
+
+The second run finds in its cache everything but the step that it is to build, so it builds that and
+nothing else. What it gives stays in its own cache: the user's never hears of it.
+
+work/verify/cache/                the cache of the second run
+work/verify/another-…/            its work directory
+work/verify/log                   what it printed
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from cache import paths
+from cache.store import Record, Store
+from plan.errors import BuildError
+from plan.model import Step
+from plan.overrides import load_overrides
+from plan.settings import Settings
+from rootfs.conditions import run
+from rootfs.files import fresh_folder
+from tasks import variations
+from tasks.failures import headline, report
+from tasks.project import Project
+from tasks.stamps import Stamp
+from tasks.trees import source_tree
+
+TAIL = 12  # lines
+
+
+class Again:
+    """Where second builds are made, under the variations `names`."""
+
+    def __init__(self, project: Project, names: set[str]) -> None:
+        self.project, self.names = project, names
+        self.folder = fresh_folder(project.workdir / "verify")
+        self.workdir = fresh_folder(self.folder / variations.WORK)
+        self.cache = fresh_folder(self.folder / "cache")
+        self.log = self.folder / "log"
+        self.marks = variations.marks(names, project.workdir, project.settings.jobs)
+        _link(self.cache, {name: paths.root() / name for name in ("sources", "seeds")})
+        for name in ("trees", "artifacts", "steps"):
+            (self.cache / name).mkdir()
+        (self.workdir / "sources").mkdir()
+        self.seed = {project.seed.tree.name: os.fspath(project.seed.tree)}
+        _link(self.cache / "trees", self.seed)
+
+    def step(self, step: Step) -> Path | None:
+        """Build `step` again; the packed artifact, or None if the build failed (see `log`)."""
+        self._lay_out(without=step)
+        Stamp(self._other(), step).forget()
+        wanted = (Stamp(self.project, step).read() or {})["step"]
+        self._run(self.varied(step), step.task)
+        record = self.cache / "steps" / f"{wanted}.json"
+        if not record.exists():
+            return None
+        return Store(self.cache).artifact(Record(**json.loads(record.read_text())).artifact)
+
+    def product(self, task: str) -> Path | None:
+        """Write the product `task` ("image", "sysroot") again; None if that failed."""
+        self._lay_out(without=None)
+        out = self.folder / task
+        out.unlink(missing_ok=True)
+        self._run(self.varied(None), task, output=out)
+        return out if out.exists() else None
+
+    def varied(self, step: Step | None) -> set[str]:
+        """What really is different for `step`, or for a product: order takes memory."""
+        return self.names if self._limit(step) else self.names - {"order"}
+
+    def failure(self, step: Step | None) -> tuple[list[str], Path]:
+        """Why the second run gave nothing, in lines, and the log that tells all."""
+        told = report(self._other(), step) if step else None
+        if told and "log" in told:
+            return [*told["tail"][-TAIL:], headline(told)], Path(told["log"])
+        return self.log.read_text(errors="replace").rstrip().splitlines()[-TAIL:], self.log
+
+    def _limit(self, step: Step | None) -> int:
+        project = self.project
+        before = project.plan.before(step) if step else project.plan.product.values()
+        stamps = [Stamp(project, each).read() for each in before]
+        sources = step.sources[:1] if step else ()
+        return variations.room(
+            [project.fetched(source) for source in sources],
+            [project.store.artifact(stamp["artifact"]) for stamp in stamps if stamp],
+        )
+
+    def _lay_out(self, *, without: Step | None) -> None:
+        """What a run finds that has built everything but this."""
+        project, store = self.project, self.project.store
+        fresh_folder(self.workdir / "stamps")
+        steps, artifacts = (fresh_folder(self.cache / name) for name in ("steps", "artifacts"))
+        for step in project.plan.steps:
+            stamp = Stamp(project, step).read()
+            if stamp and step != without:
+                artifact, record = stamp["artifact"], f"{stamp['step']}.json"
+                _link(artifacts, {f"{artifact}.tar": store.artifact(artifact)})
+                _link(steps, {record: store.root / "steps" / record})
+                if "cold" not in self.names:
+                    _link(self.cache / "trees", {artifact: store.tree(artifact)})
+        if "cold" not in self.names:
+            trees = [source_tree(project, source) for source in project.plan.sources]
+            _link(self.workdir / "sources", {tree.name: tree for tree in trees})
+        for file in load_overrides(project.data / "recipes", project.overrides).files:
+            target = self.workdir / file.relative_to(project.workdir)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)
+
+    def _other(self) -> Project:
+        """The project as the second run sees it."""
+        settings = self.project.settings
+        values = {**settings.values, "workdir": os.fspath(self.workdir)}
+        return Project(Settings(settings.root, values, settings.origin))
+
+    def _run(self, names: set[str], task: str, *, output: Path | None = None) -> None:
+        """Run doit under the variations `names`. Raises BuildError if it was killed."""
+        settings = self.project.settings
+        memory = {
+            os.fspath(self.cache / "trees"): self.seed,
+            os.fspath(self.workdir / "sources"): dict[str, str](),
+        }
+        step = next((s for s in self.project.plan.steps if s.task == task), None)
+        own = {name: value for name, value in os.environ.items() if name[:4] != "BQ2_"}
+        own |= {f"BQ2_{name.upper()}": value for name, value in settings.values.items()}
+        own |= {
+            "BQ2_CACHE": os.fspath(self.cache),
+            "BQ2_WORKDIR": os.fspath(self.workdir),
+            "BQ2_OUTPUT": os.fspath(output or ""),
+            "BQ2_OFFLINE": "1",
+            "BQ2_PROGRESS": "plain",
+        }
+        own |= variations.environment(names, settings.jobs)
+        found = variations.conditions(names, memory, self._limit(step))
+        command = [sys.executable, "-m", "doit", task]
+        status = run(command, found, environment=own, log=self.log)
+        if status in (-signal.SIGKILL, -signal.SIGTERM):
+            raise BuildError("the second build was killed", where=task, hint=f"log: {self.log}")
+
+
+def _link(folder: Path, targets: Mapping[str, Path | str]) -> None:
+    """Links to those of `targets` that exist, by the names in `folder` that are not taken."""
+    for name, target in targets.items():
+        path = folder / name
+        if Path(target).exists() and not os.path.lexists(path):
+            path.symlink_to(target)
