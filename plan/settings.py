@@ -270,7 +270,7 @@ PARAMETERS = (
         "variations",
         _constant(""),
         _some_of(*VARIATIONS),
-        "what doit verify makes different (all but links, serial): " + ", ".join(VARIATIONS),
+        "what doit verify makes different (all but links, serial)",
     ),
     Parameter("overlay", _constant("1"), _flag, "compose trees by overlay where that can be had"),
     Parameter(

@@ -26,6 +26,8 @@ _TIMES = (
     rb"\b20[2-9]\d-?[01]\d-?[0-3]\d",
     rb"\b(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ \d]\d\b",
 )
+_NUMBER = re.compile(rb"\d{10}")
+_CHARACTERS = {0, *b"\t\n\r", *range(0x20, 0x7F)}
 _UUID = rb"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}"
 
 
@@ -39,7 +41,8 @@ def likely(old: bytes, new: bytes, at: int, marks: Marks) -> str:
     for cause, words in marks.items():
         if any(_is_of_one(word.encode(), old, new, at) for word in words):
             return cause
-    return TIME if _is_time(old, at) and _is_time(new, at) else UNKNOWN
+    written = _is_written_time(old, at) and _is_written_time(new, at)
+    return TIME if written or _is_binary_time(old, new, at) else UNKNOWN
 
 
 def _is_of_one(word: bytes, old: bytes, new: bytes, at: int) -> bool:
@@ -49,17 +52,24 @@ def _is_of_one(word: bytes, old: bytes, new: bytes, at: int) -> bool:
     return (word in old) != (word in new)
 
 
-def _is_time(text: bytes, at: int) -> bool:
-    """Whether what lies at the index `at` says when something was built, written or in binary."""
-    for pattern in _TIMES:
-        if match := _match(pattern, text, at):
-            return not (match.isdigit() and len(match) == 10) or _is_recent(int(match))
-    starts = range(max(at - 3, 0), at + 1)
-    words = [text[start : start + 4] for start in starts if start + 4 <= len(text)]
-    # Letters, read as a number, would be a time of these years.
-    numbers = [word for word in words if not word.isascii() or not word.decode().isprintable()]
-    values = (struct.unpack(order, word)[0] for word in numbers for order in ("<I", ">I"))
-    return any(_is_recent(value) for value in values)
+def _is_written_time(text: bytes, at: int) -> bool:
+    """Whether what lies at the index `at` says in characters when something was built."""
+    found = [match for pattern in _TIMES if (match := _match(pattern, text, at))]
+    return any(not _NUMBER.fullmatch(match) or _is_recent(int(match)) for match in found)
+
+
+def _is_binary_time(old: bytes, new: bytes, at: int) -> bool:
+    """Whether four bytes around the index `at` are a moment, and in `new` a later one."""
+    for start in range(max(at - 3, 0), at + 1):
+        words = old[start : start + 4], new[start : start + 4]
+        # Characters, read as a number, would often be a moment of these years.
+        if any(len(word) < 4 or set(word) <= _CHARACTERS for word in words):
+            continue
+        for order in ("<I", ">I"):
+            before, after = (struct.unpack(order, word)[0] for word in words)
+            if before < after and _is_recent(before) and _is_recent(after):
+                return True
+    return False
 
 
 def _match(pattern: bytes, text: bytes, at: int) -> bytes:

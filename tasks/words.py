@@ -38,7 +38,7 @@ VALUES = {
     "seed": settings.SEEDS,
     "set": settings.SETS,
 }
-LISTS = ("packages", "with")
+LISTS = ("packages", "variations", "with")
 PATHS = ("output", "seed", "workdir")
 
 
@@ -80,7 +80,8 @@ def _values(name: str, value: str, root: Path) -> Iterable[str]:
     found = [*VALUES.get(name, ())]
     if name in LISTS:
         done = value[: value.rfind(",") + 1]
-        found += [f"{done}{each}" for each in packages(root) if each not in done.split(",")]
+        known = settings.VARIATIONS if name == "variations" else packages(root)
+        found += [f"{done}{each}" for each in known if each not in done.split(",")]
     if name in PATHS:
         found += _paths(value, root)
     if _is_flag(name):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -186,6 +187,12 @@ def test_the_sysroot_is_a_tarball_with_all_that_made_it(
     steps = planned(checkout, doit)["steps"]
     wanted = {source["sha256"] for step in steps for source in step["sources"]}
     assert {f"workspace/cache/sources/{sha256}" for sha256 in wanted} <= names
+
+
+@pytest.mark.timeout(HOURS)
+def test_everything_is_the_same_under_other_conditions(image: Path, doit: Run) -> None:
+    said = doit("verify", "set=base").stdout
+    assert re.search(r"^(\d+) of \1 identical$", said, re.MULTILINE), said
 
 
 def test_the_composed_sysroot_runs(image: Path, doit: Run) -> None:

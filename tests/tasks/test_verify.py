@@ -63,7 +63,11 @@ CAUSES = {
 GUARDS = (
     ("rootfs/sandbox.py", "    os.umask(0o022)\n", ""),
     ("rootfs/sandbox.py", '    set_host_name(spec["hostname"])\n', ""),
-    ("rootfs/step.py", "dict(step.environment) |", "dict(os.environ) | dict(step.environment) |"),
+    (
+        "rootfs/step.py",
+        "dict(step.environment) |",
+        "dict(step.environment) | {'TZ': os.environ['TZ']} |",
+    ),
 )
 
 

@@ -52,6 +52,7 @@ def root(tmp_path: Path) -> Path:
         ("with=", "with=curl with=musl with=zlib with=zstd"),
         ("with=zlib,z", "with=zlib,zstd"),
         ("regenerate packages=curl,m", "packages=curl,musl"),
+        ("verify variations=jobs,um", "variations=jobs,umask"),
         ("seed=d", "seed=debian seed=dodo.py"),
         ("seed=te", "seed=tests/"),
         ("workdir=plan/re", "workdir=plan/recipes/"),

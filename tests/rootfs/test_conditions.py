@@ -1,0 +1,67 @@
+"""Other conditions: real namespaces, seen from inside."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from rootfs.conditions import TOP, Conditions, refused, run
+
+pytestmark = pytest.mark.namespace
+
+LOOK = """\
+import json, os, socket, sys
+old = os.umask(0)
+print(json.dumps([os.getuid(), socket.gethostname(), old, os.listdir(sys.argv[1])]))
+"""
+
+
+def look(conditions: Conditions, tmp_path: Path) -> list[object]:
+    log, folder = tmp_path / "log", tmp_path / "folder"
+    command = [sys.executable, "-c", LOOK, os.fspath(folder)]
+    assert run(command, conditions, environment={}, log=log) == 0, log.read_text()
+    return list(json.loads(log.read_text()))
+
+
+def test_only_what_is_asked_for_is_other(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "file").touch()
+    os.umask(umask := os.umask(0))
+    usual = [os.getuid(), os.uname().nodename, umask, ["file"]]
+    assert look(Conditions(), tmp_path) == usual
+    assert look(Conditions(user=77), tmp_path) == [77, *usual[1:]]
+    assert look(Conditions(host="there"), tmp_path) == [usual[0], "there", *usual[2:]]
+    assert look(Conditions(umask=0o77), tmp_path) == [*usual[:2], 0o77, ["file"]]
+    memory = Conditions(memory={os.fspath(folder): {"link": "/x"}}, limit=1 << 20)
+    assert look(memory, tmp_path) == [*usual[:3], ["link"]]
+    assert not refused(memory, tmp_path)
+
+
+def test_what_cannot_be_had(tmp_path: Path) -> None:
+    assert "sethostname" in refused(Conditions(host="x" * 65), tmp_path)
+
+
+def test_it_dies_with_who_called(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    code = (
+        "import pathlib; from rootfs.conditions import Conditions, run\n"
+        f"run(['sh', '-c', 'echo $$ > {mark}; exec sleep 1000'], Conditions(user=77),"
+        f" environment={{'PATH': '/usr/bin:/bin'}}, log=pathlib.Path('{tmp_path}/log'))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=TOP)
+    while not mark.exists() or not mark.read_text():
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    end = time.monotonic() + 10
+    while Path(f"/proc/{mark.read_text().strip()}").exists():
+        assert time.monotonic() < end, "it goes on"
+        time.sleep(0.02)
