@@ -48,6 +48,7 @@ class Again:
         self.workdir = fresh_folder(self.folder / variations.WORK)
         self.cache = fresh_folder(self.folder / "cache")
         self.log = self.folder / "log"
+        self._limits: dict[Step | None, int] = {}
         self.marks = variations.marks(names, project.workdir, project.settings.jobs)
         _link(self.cache, {name: paths.root() / name for name in ("sources", "seeds")})
         for name in ("trees", "artifacts", "steps"):
@@ -61,7 +62,7 @@ class Again:
         self._lay_out(without=step)
         Stamp(self._other(), step).forget()
         wanted = (Stamp(self.project, step).read() or {})["step"]
-        self._run(self.varied(step), step.task)
+        self._run(step, step.task)
         record = self.cache / "steps" / f"{wanted}.json"
         if not record.exists():
             return None
@@ -72,7 +73,7 @@ class Again:
         self._lay_out(without=None)
         out = self.folder / task
         out.unlink(missing_ok=True)
-        self._run(self.varied(None), task, output=out)
+        self._run(None, task, output=out)
         return out if out.exists() else None
 
     def varied(self, step: Step | None) -> set[str]:
@@ -87,6 +88,15 @@ class Again:
         return self.log.read_text(errors="replace").rstrip().splitlines()[-TAIL:], self.log
 
     def _limit(self, step: Step | None) -> int:
+        """The bytes of memory for what `step`, or a product, is made of; 0 if there are too few.
+
+        Asked once: what is free changes, and what is told shall be what was done.
+        """
+        if step not in self._limits:
+            self._limits[step] = self._room(step)
+        return self._limits[step]
+
+    def _room(self, step: Step | None) -> int:
         project = self.project
         before = project.plan.before(step) if step else project.plan.product.values()
         stamps = [Stamp(project, each).read() for each in before]
@@ -123,14 +133,13 @@ class Again:
         values = {**settings.values, "workdir": os.fspath(self.workdir)}
         return Project(Settings(settings.root, values, settings.origin))
 
-    def _run(self, names: set[str], task: str, *, output: Path | None = None) -> None:
-        """Run doit under the variations `names`. Raises BuildError if it was killed."""
-        settings = self.project.settings
+    def _run(self, step: Step | None, task: str, *, output: Path | None = None) -> None:
+        """Run doit for `task` under other conditions. Raises BuildError if it was killed."""
+        settings, names = self.project.settings, self.varied(step)
         memory = {
             os.fspath(self.cache / "trees"): self.seed,
             os.fspath(self.workdir / "sources"): dict[str, str](),
         }
-        step = next((s for s in self.project.plan.steps if s.task == task), None)
         own = {name: value for name, value in os.environ.items() if name[:4] != "BQ2_"}
         own |= {f"BQ2_{name.upper()}": value for name, value in settings.values.items()}
         own |= {

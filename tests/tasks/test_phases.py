@@ -148,3 +148,13 @@ def test_overrides_of_one_phase_and_the_shell_in_it(two: Checkout) -> None:
     assert wrong.status != 0 and "called 'pkg:nosy' in the phase sysroot-from-seed" in wrong.said
     wrong = two.doit("shell", "pkg:tool", "phase=sysroot-from-sed")
     assert "phase cannot be 'sysroot-from-sed'" in wrong.said and "from-seed?" in wrong.said
+
+
+def test_both_phases_are_verified(two: Checkout) -> None:
+    two.recipe("nosy", "find / -xdev | sort > $share/nosy")
+    done = two.doit("verify")
+    assert done.status == 0 and "9 of 9 identical" in done.said, done
+    # What the second phase runs in lists its files in another order.
+    two.recipe("nosy", "find / -xdev > $share/nosy")
+    done = two.doit("verify", "packages=nosy", "variations=order")
+    assert done.status == 1 and "cause  another order" in done.said, done

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import signal
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -214,13 +215,14 @@ def test_products_that_differ(built: Checkout) -> None:
 @pytest.mark.fault(
     "`doit verify` is killed", "nothing goes on, and the next one goes on after what was done"
 )
-def test_killed_it_goes_on(built: Checkout, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_killed_it_goes_on(built: Checkout, tmp_path: Path, number: signal.Signals) -> None:
     marker = f"{1 + hash(tmp_path) % 10**6 / 10**6:.6f}"
     built.recipe("left", f"sleep {marker}; {SCRIPTS['left']}", *DEPENDS["left"])
     assert built.doit("pkg").status == 0
     process = built.start(doit("verify", "packages=bottom,left"))
     until(lambda: bool(processes(f"sleep {marker}")), "the second build")
-    process.kill()
+    process.send_signal(number)
     process.communicate(timeout=SECONDS)
     until(lambda: not processes(str(built.root)), "the end of all that was started")
     done = built.doit("verify", "packages=bottom,left")

@@ -58,7 +58,7 @@ def root(tmp_path: Path) -> Path:
         ("workdir=plan/re", "workdir=plan/recipes/"),
         ("test tests/", "tests/test_a.py"),
         ("shell ro", "rootfs rootfs-from-sysroot:"),
-        ("set=base shell o", "offline= output="),
+        ("set=base shell o", "offline= output= overlay="),
         ("why p", "packages= phase= pkg: progress="),
         ("patch pk", "pkg:"),
         ("overrides ap", "apply"),
