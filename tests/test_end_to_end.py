@@ -190,6 +190,10 @@ def test_the_sysroot_is_a_tarball_with_all_that_made_it(
 
 
 @pytest.mark.timeout(HOURS)
+@pytest.mark.fault(
+    "the base set is built again under all that `doit verify` varies",
+    "every artifact, the tarball and the image are the same",
+)
 def test_everything_is_the_same_under_other_conditions(image: Path, doit: Run) -> None:
     said = doit("verify", "set=base").stdout
     assert re.search(r"^(\d+) of \1 identical$", said, re.MULTILINE), said
