@@ -1,12 +1,14 @@
 """Makes the last partition of a GPT disk reach to the disk's end; run by the image's own init.
 
-    python3 -m rootfs.grow /dev/vda
+    python3 -m rootfs.grow /dev/vda /
 
     a larger disk ─▶ backup table at its new end ─▶ primary table ─▶ the kernel is told
-                     (ends 0, and prints the partition's number; ends 1 if there is nothing to do)
+                  ─▶ the ext4 that is mounted there grows (ends 1 if there is nothing to do)
 
 The tables are only touched if both of their checksums hold. The order of writing leaves at least
-one valid table at any moment. The file system inside is for resize2fs to grow.
+one valid table at any moment. The file system is grown by the kernel (ext4(5), EXT4_IOC_RESIZE_FS):
+resize2fs asks for no more, but first opens the disk for writing, which this kernel refuses while it
+is mounted.
 """
 
 from __future__ import annotations
@@ -15,8 +17,10 @@ import ctypes
 import fcntl
 import os
 import stat
+import struct
 import sys
 import zlib
+from pathlib import Path
 from typing import IO, Any
 
 from plan.errors import BuildError
@@ -24,6 +28,7 @@ from rootfs.disk import MIB, SECTOR
 from rootfs.gpt import ENTRY, ENTRY_COUNT, ENTRY_SECTORS, HEADER, header, protective_mbr
 
 BLKPG, BLKPG_RESIZE_PARTITION = 0x1269, 3  # linux/blkpg.h
+EXT4_IOC_RESIZE_FS = 0x40086610  # _IOW('f', 16, __u64), fs/ext4/ext4.h
 
 
 class _Partition(ctypes.Structure):  # struct blkpg_partition
@@ -68,6 +73,18 @@ def grow(path: str) -> int | None:
             start = entry["StartingLBA"] * SECTOR
             _tell_kernel(disk, number, start, end - start)
     return number
+
+
+def grow_file_system(mounted: Path) -> None:
+    """Let the ext4 that is mounted at `mounted` fill its partition. Raises OSError."""
+    device = mounted.stat().st_dev
+    sectors = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/size").read_text()
+    blocks = int(sectors) * SECTOR // os.statvfs(mounted).f_bsize
+    folder = os.open(mounted, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.ioctl(folder, EXT4_IOC_RESIZE_FS, struct.pack("=Q", blocks))
+    finally:
+        os.close(folder)
 
 
 def _check(path: str, table: dict[str, Any], entries: bytes) -> None:
@@ -116,9 +133,8 @@ def _read(disk: IO[bytes], lba: int, size: int) -> bytes:
 
 if __name__ == "__main__":
     try:
-        grown = grow(sys.argv[1])
+        if grow(sys.argv[1]) is None:
+            sys.exit(1)
+        grow_file_system(Path(sys.argv[2]))
     except (BuildError, OSError) as error:
         sys.exit(f"grow: {error}")
-    if grown is None:
-        sys.exit(1)
-    sys.stdout.write(f"{grown}\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 from plan.errors import BuildError
 from rootfs import gpt
 from rootfs.disk import MIB, Disk, Extent
-from rootfs.grow import grow
+from rootfs.grow import grow, grow_file_system
 from tests.rootfs.tools import tool
 
 CONTENT = b"contents of the partition"
@@ -77,12 +78,41 @@ def test_a_damaged_table_is_left_alone(tmp_path: Path, damaged: int) -> None:
     assert disk.read_bytes() == before
 
 
+def run(disk: Path, mounted: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "rootfs.grow", str(disk), str(mounted)]
+    root = Path(__file__).resolve().parents[2]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+
+
 def test_as_a_program(tmp_path: Path) -> None:
     disk = make_disk(tmp_path / "disk", larger_by=MIB)
-    command = [sys.executable, "-m", "rootfs.grow", str(disk)]
-    root = Path(__file__).resolve().parents[2]
-    runs = [subprocess.run(command, cwd=root, capture_output=True, text=True) for _ in range(2)]
-    assert [(run.returncode, run.stdout) for run in runs] == [(0, "2\n"), (1, "")]
+    # The partition grows; what is mounted there is no ext4 that could.
+    first, second = run(disk, Path("/proc")), run(disk, Path("/proc"))
+    assert first.returncode == 1 and first.stderr.startswith("grow: ")
+    assert (second.returncode, second.stderr) == (1, "")
     disk.write_bytes(bytes(1 << 20))
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    done = run(disk, Path("/proc"))
     assert done.returncode == 1 and "no partition table" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts, so it needs root")
+def test_a_mounted_file_system_fills_its_device(tmp_path: Path) -> None:
+    image, mounted = tmp_path / "ext4", tmp_path / "mounted"
+    mounted.mkdir()
+    with image.open("wb") as file:
+        file.truncate(16 << 20)
+    tool("mkfs.ext4", "-q", "-b", "4096", image)
+    with image.open("r+b") as file:
+        file.truncate(64 << 20)
+    if subprocess.run(["mount", "-o", "loop", image, mounted], check=False).returncode:
+        pytest.skip("no loop devices here")
+    try:
+        before = os.statvfs(mounted).f_blocks
+        try:
+            grow_file_system(mounted)
+        except PermissionError:
+            pytest.skip("root without CAP_SYS_RESOURCE")
+        assert os.statvfs(mounted).f_blocks > 3 * before
+    finally:
+        tool("umount", mounted)
+    tool("e2fsck", "-f", "-n", image)
