@@ -39,7 +39,7 @@ VALUES = {
     "set": settings.SETS,
 }
 LISTS = ("packages", "variations", "with")
-PATHS = ("output", "seed", "workdir")
+PATHS = ("image", "key", "output", "seed", "workdir")
 
 
 def words(before: Sequence[str], current: str, *, root: Path = ROOT) -> list[str]:
