@@ -236,6 +236,8 @@ class Ext4:
         """(first block in the file, number of blocks, place; 0 for zeros), in order."""
         if not inode.size:
             return
+        if inode.size > self._view.size:
+            raise damaged(self.name, f"the inode {inode.number} has {inode.size} bytes")
         if not inode.flags & EXTENTS_FLAG:
             raise damaged(self.name, f"the inode {inode.number} has no extents")
         yield from self._extent_node(inode, inode.block, DEEPEST + 1)
@@ -262,6 +264,8 @@ class Ext4:
 
     def _entries(self, folder: Inode) -> Iterator[tuple[bytes, int]]:
         """Name and inode of all in a directory, but itself and the one above."""
+        if folder.size % self.block:
+            raise damaged(self.name, f"the directory {folder.number} ends within a block")
         data = self.content(folder)
         for start in range(0, len(data), self.block):
             block = data[start : start + self.block]

@@ -28,6 +28,7 @@ from rootfs.window import View, damaged
 CLUSTER_NUMBER = 0x0FFFFFFF  # the upper four bits of an entry are reserved
 END = 0x0FFFFFF8  # from here on an entry ends its chain
 DELETED = 0xE5  # the first byte of an entry that is free
+DEEPEST = 16  # directories in each other
 LARGEST_TABLE = 1 << 20  # sectors; a FAT of 512 MiB
 
 
@@ -37,7 +38,7 @@ class Fat:
     def __init__(self, view: View) -> None:
         self._view = view
         head = view.read(0, 2 * SECTOR)
-        if head != view.read(BACKUP_SECTOR * SECTOR, 2 * SECTOR):
+        if head[:SECTOR] != view.read(BACKUP_SECTOR * SECTOR, SECTOR):
             raise damaged(view.name, "the boot sector and its backup differ")
         boot = BOOT_SECTOR.unpack(head)
         info = FSINFO.unpack(head[SECTOR:])
@@ -74,6 +75,8 @@ class Fat:
         return array("I", struct.unpack(f"<{len(first) // 4}I", first))
 
     def _directory(self, cluster: int, above: str) -> Iterator[tuple[str, Iterator[bytes]]]:
+        if above.count("/") > DEEPEST:
+            raise damaged(self._view.name, f"its directories are nested too deeply: {above[:40]}")
         data = b"".join(self._pieces(self._chain(cluster)))
         parts: list[dict[str, Any]] = []
         for at in range(0, len(data), DIRECTORY_ENTRY.size):

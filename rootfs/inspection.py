@@ -27,6 +27,8 @@ from rootfs.window import FileView, damaged
 from rootfs.workspace import ABOUT, PROVENANCE
 
 LARGEST_KERNEL = 256 << 20
+# What comes of a document that is JSON and has another shape than ours: a difference, no crash.
+MALFORMED = (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError)
 BOOT_FOLDER = "EFI/BOOT/"
 KERNEL_IN_ROOT = "boot/kernel.efi"
 
@@ -112,11 +114,8 @@ class Inspection:
         if self._root is None:
             return
         yield _checked("kernel", self._same_kernel)
-        try:
-            for what, look in self._root.checks():
-                yield _checked(what, look)
-        except BuildError as error:
-            yield Check("root file system", _in_one_line(error), good=False)
+        for what, look in self._root.checks():
+            yield _checked(what, look)
 
     def _same_kernel(self) -> str:
         """The kernel that boots is the one of the packages, and belongs to this root."""
@@ -161,6 +160,8 @@ def _checked(what: str, look: Callable[[], str]) -> Check:
         return Check(what, look(), good=True)
     except BuildError as error:
         return Check(what, _in_one_line(error), good=False)
+    except MALFORMED as error:
+        return Check(what, f"is not what we write: {error!r}", good=False)
 
 
 def _in_one_line(error: BuildError) -> str:

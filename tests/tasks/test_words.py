@@ -33,10 +33,10 @@ def root(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("im", "image"),
-        ("i", "image in= info info_x"),
-        ("forget i", "image in= info_x"),
-        ("set=base i", "image in= info info_x"),
+        ("im", "image image="),
+        ("i", "image image= in= info info_x"),
+        ("forget i", "image image= in= info_x"),
+        ("set=base i", "image image= in= info info_x"),
         ("pk", "pkg:"),
         ("pkg:z", "pkg:zlib pkg:zstd"),
         ("forget pkg:mus", "pkg:musl"),
