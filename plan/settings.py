@@ -267,9 +267,7 @@ PARAMETERS = (
     Parameter(
         "packages", _constant(""), _any, "what doit regenerate, verify or outdated looks at (all)"
     ),
-    Parameter(
-        "in", _constant("namespace"), _one_of("namespace", "vm"), "where doit regenerate works"
-    ),
+    Parameter("in", _constant("namespace"), _one_of(*PLACES), "where doit regenerate works"),
     Parameter(
         "variations",
         _constant(""),

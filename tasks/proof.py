@@ -28,10 +28,10 @@ from rootfs.files import replacing
 from rootfs.workspace import BILL, LICENCES
 from tasks.project import Project
 from tasks.stamps import Stamp, product_artifacts
+from tasks.verified import FOLDER
 
 PROVENANCE = ".provenance.json"
 ARTIFACTS = ".artifacts.jsonl"
-VERIFIED = "verified"
 
 
 def statement(project: Project) -> dict[str, Any]:
@@ -94,7 +94,7 @@ class Attestation:
         self.project, self.kind, self.file = project, kind, file
         self.parts, self.own = parts, own
         self.steps = _closure(project, packages)
-        self.verdicts = [*_verdicts(project.workdir / VERIFIED)]
+        self.verdicts = [*_verdicts(project.workdir / FOLDER)]
 
     def stands(self) -> bool:
         """Whether both files say what there is to say."""
