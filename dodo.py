@@ -15,6 +15,7 @@ from tasks.bundle import task_bundle
 from tasks.check import task_bench, task_test
 from tasks.doctor import task_doctor
 from tasks.gc import task_gc
+from tasks.inspect import task_inspect, task_sign
 from tasks.log import task_log
 from tasks.machine import task_boot
 from tasks.overrides import task_overrides
@@ -64,6 +65,7 @@ __all__ = [
     "task_fetch",
     "task_gc",
     "task_image",
+    "task_inspect",
     "task_licences",
     "task_lock",
     "task_log",
@@ -79,6 +81,7 @@ __all__ = [
     "task_seed",
     "task_settings",
     "task_shell",
+    "task_sign",
     "task_status",
     "task_sysroot",
     "task_test",

@@ -77,7 +77,15 @@ class Settings:
 
     @property
     def bundle(self) -> Path | None:
-        return (self.root / self.values["bundle"]).absolute() if self.values["bundle"] else None
+        return self._file("bundle")
+
+    @property
+    def image(self) -> Path | None:
+        return self._file("image")
+
+    @property
+    def key(self) -> Path | None:
+        return self._file("key")
 
     @property
     def strict(self) -> bool:
@@ -148,6 +156,9 @@ class Settings:
         """Where the product goes: `output=`, or `default` inside the checkout's output folder."""
         return (self.root / (self.values["output"] or f"output/{default}")).absolute()
 
+    def _file(self, name: str) -> Path | None:
+        return (self.root / self.values[name]).absolute() if self.values[name] else None
+
 
 def _names(text: str) -> list[str]:
     return [name for name in text.split(",") if name]
@@ -170,19 +181,10 @@ def _some_of(*known: str) -> Callable[[str], str]:
 
 
 def _flag(text: str) -> str:
-    words = {
-        "1": "1",
-        "yes": "1",
-        "true": "1",
-        "on": "1",
-        "0": "0",
-        "no": "0",
-        "false": "0",
-        "off": "0",
-    }
-    if text.lower() not in words:
-        raise ValueError("it is yes or no")
-    return words[text.lower()]
+    for flag, words in (("1", ("1", "yes", "true", "on")), ("0", ("0", "no", "false", "off"))):
+        if text.lower() in words:
+            return flag
+    raise ValueError("it is yes or no")
 
 
 def _count(text: str) -> str:
@@ -255,6 +257,8 @@ PARAMETERS = (
     Parameter("jobs", _processors, _count, "how many processes at once"),
     Parameter("offline", _constant("0"), _flag, "never open a socket"),
     Parameter("bundle", _constant(""), _file, "what doit bundle wrote: the only place to ask"),
+    Parameter("image", _constant(""), _file, "the image that doit inspect looks into"),
+    Parameter("key", _constant(""), _file, "an SSH key: to sign with, or to check by (.pub)"),
     Parameter("strict", _constant("0"), _flag, "refuse a seed that drifted from its lock file"),
     Parameter("mirror", _constant(""), _url, "a Debian archive to ask before those of apt"),
     Parameter("workdir", _constant("work"), _path, "where builds happen"),
@@ -263,9 +267,7 @@ PARAMETERS = (
     Parameter(
         "packages", _constant(""), _any, "what doit regenerate, verify or outdated looks at (all)"
     ),
-    Parameter(
-        "in", _constant("namespace"), _one_of("namespace", "vm"), "where doit regenerate works"
-    ),
+    Parameter("in", _constant("namespace"), _one_of(*PLACES), "where doit regenerate works"),
     Parameter(
         "variations",
         _constant(""),

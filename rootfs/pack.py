@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import stat
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -94,38 +93,51 @@ def pack(layers: Sequence[Path], out: Sink, *, prefix: str = "", leave: Sequence
 
 def add(out: Sink, name: str, entry: Entry) -> None:
     """Write one member called `name`."""
-    info = _header(name, entry.status.st_mode)
+    mode = entry.status.st_mode
     if entry.link is not None:
-        info.type, info.linkname = tarfile.LNKTYPE, name.removesuffix(entry.path) + entry.link
-    elif info.type == tarfile.SYMTYPE:
-        info.linkname = os.readlink(entry.source)
-    elif info.type == tarfile.REGTYPE:
-        add_file(out, name, entry.source, mode=info.mode)
-        return
+        add_link(out, name, name.removesuffix(entry.path) + entry.link, mode=mode)
+    elif stat.S_ISREG(mode):
+        add_file(out, name, entry.source, mode=stat.S_IMODE(mode))
+    elif stat.S_ISLNK(mode):
+        add_link(out, name, os.readlink(entry.source), mode=mode)
+    else:
+        _write(out, _header(name, mode))
+
+
+def add_link(out: Sink, name: str, target: str, *, mode: int) -> None:
+    """Write one link to `target`: a symbolic one, or where `mode` is a file's another name of it,
+    `target` being an earlier member."""
+    info = _header(name, mode)
+    info.type = tarfile.SYMTYPE if stat.S_ISLNK(mode) else tarfile.LNKTYPE
+    info.linkname = target
     _write(out, info)
 
 
 def add_file(out: Sink, name: str, path: Path, *, mode: int) -> None:
     """Write one regular file with the content of `path`, whatever mode that has here."""
-    info = _header(name, stat.S_IFREG | mode)
-    info.size = path.stat().st_size
     with path.open("rb") as file:
-        _write(out, info)
-        shutil.copyfileobj(file, out, 1 << 20)
-    out.write(bytes(-info.size % tarfile.BLOCKSIZE))
+        pieces = iter(lambda: file.read(1 << 20), b"")
+        add_pieces(out, name, pieces, size=path.stat().st_size, mode=mode)
+
+
+def add_pieces(out: Sink, name: str, pieces: Iterable[bytes], *, size: int, mode: int) -> None:
+    """Write one regular file of `size` bytes with the content `pieces`."""
+    info = _header(name, stat.S_IFREG | mode)
+    info.size = size
+    _write(out, info)
+    for piece in pieces:
+        out.write(piece)
+    out.write(bytes(-size % tarfile.BLOCKSIZE))
 
 
 def add_bytes(out: Sink, name: str, content: bytes, *, mode: int = 0o644) -> None:
     """Write one regular file with the given content."""
-    info = _header(name, stat.S_IFREG | mode)
-    info.size = len(content)
-    _write(out, info)
-    out.write(content + bytes(-info.size % tarfile.BLOCKSIZE))
+    add_pieces(out, name, [content], size=len(content), mode=mode)
 
 
-def add_folder(out: Sink, name: str) -> None:
+def add_folder(out: Sink, name: str, *, mode: int = 0o755) -> None:
     """Write one folder."""
-    _write(out, _header(name, stat.S_IFDIR | 0o755))
+    _write(out, _header(name, stat.S_IFDIR | mode))
 
 
 def finish(out: Sink) -> None:

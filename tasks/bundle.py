@@ -96,7 +96,7 @@ def _local() -> bytes:
     return "\n".join([*lines, ""]).encode()
 
 
-def _write(out: Path) -> None:
+def _write(out: Path) -> dict[str, str]:
     from cache.bundle import SOURCES, WHEELS
     from rootfs import pack
     from rootfs.files import replacing
@@ -110,6 +110,7 @@ def _write(out: Path) -> None:
         for sha256, path in sorted(sources.items()):
             pack.add_file(file, f"{SOURCES}/{sha256}", path, mode=0o444)
         pack.finish(file)
+    return {}
 
 
 bundle = Product("bundle.tar", _inputs, _write)

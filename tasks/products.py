@@ -4,7 +4,8 @@
                 └─▶ image     output/bootstrap-qcow2-<set>-<arch>.qcow2
 
 A product is up to date when the file is the one written last, from the same inputs. What it was
-made from is kept in `work/stamps/products/`.
+made from is kept in `work/stamps/products/`, and the hashes of its parts in `work/stamps/proofs/`:
+what tasks/proof.py writes beside it tells them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,17 @@ from plan.overrides import load_overrides
 from plan.plan import sha256_of
 from rootfs.files import remove_tree, replacing
 from rootfs.gpt import LINUX_FILESYSTEM
+from rootfs.workspace import PROVENANCE
+from tasks import proof
 from tasks.console import speaking, standing
 from tasks.describe import describe_image, image_identity, root_uuid
 from tasks.project import ROOT, project
+from tasks.proof import Attestation
 from tasks.stamps import product_artifacts
 from tasks.trees import tree_of
 
 # Raise it when the same inputs give another file.
-FORMAT = 1
+FORMAT = 2
 
 # The work directory of the project in a product: the default.
 WORK = "work"
@@ -42,26 +46,29 @@ OWN_FILES = (
 
 def task_sysroot() -> dict[str, Any]:
     """the composed tree, with sources, plan and this project, as a reproducible tarball"""
-    return _task(sysroot, list(project.plan.product))
+    return _task(sysroot, "tarball", list(project.plan.product))
 
 
 def task_image() -> dict[str, Any]:
     """the QCOW2 image, which boots by an EFI executable"""
-    return _task(image, list(project.plan.product) if project.plan.set.root else ["kernel"])
+    packages = list(project.plan.product) if project.plan.set.root else ["kernel"]
+    return _task(image, "image", packages)
+
+
+# Writes the file and returns the sha256 of what can be told apart in it, by name.
+Write = Callable[[Path], Mapping[str, str]]
 
 
 class Product:
     """A file made of artifacts, and what it was made of."""
 
-    def __init__(
-        self, suffix: str, inputs: Callable[[], Mapping[str, Any]], write: Callable[[Path], None]
-    ) -> None:
+    def __init__(self, suffix: str, inputs: Callable[[], Mapping[str, Any]], write: Write) -> None:
         settings = project.settings
         self.file = settings.output(f"bootstrap-qcow2-{settings.set}-{settings.arch}.{suffix}")
         self.inputs, self.write = inputs, write
-        self.stamp_file = (
-            project.workdir / "stamps" / "products" / f"{sha256_of(str(self.file))}.json"
-        )
+        name = f"{sha256_of(str(self.file))}.json"
+        self.stamp_file = project.workdir / "stamps" / "products" / name
+        self.parts_file = project.workdir / "stamps" / "proofs" / name
 
     def stands(self) -> bool:
         """Whether the file is there, untouched, and made of what its inputs are now."""
@@ -73,12 +80,23 @@ class Product:
     def make(self) -> None:
         """Write the file. Raises BuildError."""
         start = time.monotonic()
-        self.write(self.file)
+        parts = self.write(self.file)
         took = time.monotonic() - start
+        with self.file.open("rb") as whole:
+            sha256 = hashlib.file_digest(whole, "sha256").hexdigest()
+        with replacing(self.parts_file) as file:
+            file.write(json.dumps({self.file.name: sha256, **parts}).encode())
         with replacing(self.stamp_file) as file:
             file.write(json.dumps(self._stamp()).encode())
         size = self.file.stat().st_size
         project.events.emit("product", file=str(self.file), size=size, seconds=round(took, 1))
+
+    def parts(self) -> dict[str, str]:
+        """The sha256 of the file, first, and of its parts, as `make` left them.
+
+        Raises OSError, ValueError where that is not known.
+        """
+        return dict(json.loads(self.parts_file.read_text()))
 
     def forget(self) -> None:
         """Make the next run write the file again."""
@@ -93,11 +111,28 @@ class Product:
         return [str(self.file), self.made_of(), status.st_size, status.st_mtime_ns]
 
 
-def _task(product: Product, packages: list[str]) -> dict[str, Any]:
+def _task(product: Product, kind: str, packages: list[str]) -> dict[str, Any]:
+    def attestation() -> Attestation:
+        # An image that is all initramfs holds nothing of this project.
+        inside = kind == "tarball" or project.plan.set.root
+        own = sha256_of(_hashed([*own_files(), *override_files()])) if inside else None
+        return Attestation(project, kind, product.file, packages, product.parts(), own)
+
+    def stands() -> bool:
+        try:
+            return product.stands() and attestation().stands()
+        except (OSError, ValueError):
+            return False
+
+    def make() -> None:
+        if not product.stands() or not product.parts_file.exists():
+            product.make()
+        attestation().write()
+
     return {
         "task_dep": [project.plan.product[name].task for name in packages],
-        "uptodate": [standing(product.stands)],
-        "actions": [(speaking(product.make),)],
+        "uptodate": [standing(stands)],
+        "actions": [(speaking(make),)],
     }
 
 
@@ -106,18 +141,36 @@ def _image_inputs() -> Mapping[str, Any]:
     return kernel | {"root": _system_inputs()} if project.plan.set.root else kernel
 
 
-def _write_image(out: Path) -> None:
+def _write_image(out: Path) -> dict[str, str]:
     from rootfs.image import RawPartition, write_image
 
     root = [RawPartition(_root(), LINUX_FILESYSTEM, "root")] if project.plan.set.root else []
+    kernel = tree_of(project, project.plan.product["kernel"]) / "boot" / "kernel.efi"
+    parts = {f"EFI/BOOT/{project.plan.arch.efi}": _sha256(kernel.read_bytes())}
+    if root:
+        parts |= _provenance(project.workdir / "root" / "workspace")
     write_image(
         out,
-        efi_executable=tree_of(project, project.plan.product["kernel"]) / "boot" / "kernel.efi",
+        efi_executable=kernel,
         efi_name=project.plan.arch.efi,
         identity=image_identity(project),
         partitions=root,
     )
     remove_tree(project.workdir / "root")
+    return parts
+
+
+def _provenance(layer: Path) -> dict[str, str]:
+    """The part of a product that tells of all others."""
+    return {f"/{PROVENANCE}": _sha256((layer / PROVENANCE).read_bytes())}
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _hashed(files: Sequence[tuple[str, bytes, bool]]) -> list[list[Any]]:
+    return [[name, _sha256(content), executable] for name, content, executable in files]
 
 
 def _root() -> Path:
@@ -141,23 +194,25 @@ def _system_inputs() -> Mapping[str, Any]:
         "leave": project.plan.set.leave,
         "plan": project.plan.product_digest,
         "sources": project.settings.sources,
-        "project": [
-            [name, hashlib.sha256(content).hexdigest(), executable]
-            for name, content, executable in [*own_files(), *override_files()]
-        ],
+        "project": _hashed([*own_files(), *override_files()]),
+        # The seed too, where the product names it: another may give the same artifacts.
+        "provenance": proof.statement(project),
     }
 
 
-def _write_sysroot(out: Path) -> None:
+def _write_sysroot(out: Path) -> dict[str, str]:
     from rootfs.sysroot import write_sysroot
+
+    scratch = project.workdir / "workspace"
 
     write_sysroot(
         out,
         layers=list(trees().values()),
         leave=project.plan.set.leave,
         workspace=workspace(),
-        scratch=project.workdir / "workspace",
+        scratch=scratch,
     )
+    return _provenance(scratch)
 
 
 def trees() -> dict[str, Path]:
@@ -176,6 +231,8 @@ def workspace() -> Any:
         image=describe_image(project, list(project.plan.product), product_artifacts(project)),
         packages=trees(),
         sources=[project.fetched(source) for source in sources],
+        proof=proof.texts(project),
+        provenance=proof.statement(project),
     )
 
 

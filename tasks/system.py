@@ -2,6 +2,7 @@
 
     /etc/bq2/image.json     its packages, each with its artifact
     /etc/bq2/files/<name>   the paths that the package brought
+    /etc/bq2/replaced/…     what another package put something else in the place of
     /workspace/plan.json    the step that made it
 
 A step need not be run again where it would do what was done: its literal form is the plan's, and
@@ -23,7 +24,7 @@ from plan.errors import BuildError
 from plan.model import Step
 from plan.plan import deed
 from rootfs.files import remove_tree, unfinished
-from rootfs.workspace import ABOUT, FILES, WORKSPACE
+from rootfs.workspace import ABOUT, FILES, REPLACED, WORKSPACE
 
 
 class System:
@@ -72,10 +73,14 @@ class System:
         from rootfs.compose import link_tree
         from rootfs.tree import Entry
 
-        names: set[str] = set()
+        found: dict[str, Path] = {}
         for package in packages:
-            names.update((self.root / FILES / package).read_text().splitlines())
-        paths = [(name, self.root / name) for name in sorted(names)]
+            for name in (self.root / FILES / package).read_text().splitlines():
+                # What a later package put in its place is that one's.
+                kept = self.root / REPLACED / package / name
+                aside = kept.is_symlink() or kept.is_file()
+                found[name] = kept if aside else self.root / name
+        paths = sorted(found.items())
         return link_tree([Entry(name, path, path.lstat(), 0) for name, path in paths], target)
 
     def adopt(self, step: Step, step_id: str, store: Store) -> Record | None:

@@ -30,6 +30,8 @@ TARGETS = {
     "shell": ("seed", "sysroot", "rootfs", *STEPS),
     "why": STEPS,
 }
+# Parameters that are called as a task is, and the tasks after which they can be meant.
+OF_TASKS = {"image": ("inspect",)}
 VALUES = {
     "arch": settings.ARCHITECTURES,
     "in": settings.PLACES,
@@ -39,7 +41,7 @@ VALUES = {
     "set": settings.SETS,
 }
 LISTS = ("packages", "variations", "with")
-PATHS = ("output", "seed", "workdir")
+PATHS = ("image", "key", "output", "seed", "workdir")
 
 
 def words(before: Sequence[str], current: str, *, root: Path = ROOT) -> list[str]:
@@ -72,7 +74,8 @@ def tasks(root: Path) -> list[str]:
 
 
 def _parameters(before: Sequence[str]) -> list[str]:
-    given = {word.partition("=")[0] for word in before}
+    given = {word.partition("=")[0] for word in before if "=" in word}
+    given |= {name for name, of in OF_TASKS.items() if not {*of} & {*before}}
     return [f"{each.name}=" for each in settings.PARAMETERS if each.name not in given]
 
 

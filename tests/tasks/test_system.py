@@ -77,6 +77,35 @@ def test_a_file_that_was_changed_is_noticed(system: System, store: Store, tmp_pa
     assert list((tmp_path / "cache" / "artifacts").iterdir()) == []
 
 
+@pytest.mark.fault(
+    "a package of the image lost a file to a later package",
+    "it is kept aside: the package still counts as it was built",
+)
+def test_what_a_later_package_replaced_is_kept_aside(store: Store, tmp_path: Path) -> None:
+    left = make_tree(tmp_path / "left", {"usr/bin/left": b"1", "usr/bin/both": b"left's"})
+    (left / "usr/bin/tool").symlink_to("left")
+    right = make_tree(tmp_path / "right", {"usr/bin/tool": b"2", "usr/bin/both": b"right's"})
+    trees = {"left": left, "right": right}
+    made = {name: pack_tree(tree, name, tmp_path).sha256 for name, tree in trees.items()}
+    image = {"packages": [{"name": name, "artifact": sha} for name, sha in made.items()]}
+    root = tmp_path / "root"
+    for tree in trees.values():
+        for path in tree.rglob("usr/bin/*"):
+            (root / "usr/bin").mkdir(parents=True, exist_ok=True)
+            (root / path.relative_to(tree)).unlink(missing_ok=True)
+            shutil.copy2(path, root / path.relative_to(tree), follow_symlinks=False)
+    over = Workspace([], "{}", image, trees, []).lay_out(tmp_path / "over")
+    shutil.copytree(over, root, symlinks=True, dirs_exist_ok=True)
+    system = System(root)
+    for name, sha in made.items():
+        record = system.adopt(replace(STEP, name=name), name, store)
+        assert record and record.artifact == sha, name
+    # All of them together are the system as it runs.
+    whole = system.tree(trees, tmp_path / "whole")
+    assert (whole / "usr/bin/both").read_bytes() == b"right's"
+    assert not (whole / "usr/bin/tool").is_symlink()
+
+
 def test_what_it_holds_depends_on_the_step_and_on_what_that_depends_on(system: System) -> None:
     depends = {"bottom": system.artifacts["bottom"]}
     assert system.holds(STEP, depends, "plan")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from plan.settings import PARAMETERS
-from tasks.words import COMMANDS, LISTS, PATHS, ROOT, TARGETS, VALUES, words
+from tasks.words import COMMANDS, LISTS, OF_TASKS, PATHS, ROOT, TARGETS, VALUES, words
 
 RECIPES = ("curl", "musl", "zlib", "zstd")
 
@@ -34,6 +34,7 @@ def root(tmp_path: Path) -> Path:
     ("line", "expected"),
     [
         ("im", "image"),
+        ("inspect im", "image image="),
         ("i", "image in= info info_x"),
         ("forget i", "image in= info_x"),
         ("set=base i", "image in= info info_x"),
@@ -83,7 +84,9 @@ def test_what_is_named_here_is_there() -> None:
     assert choices <= VALUES.keys()
     offered = set(words([], ""))
     assert offered >= TARGETS.keys()
-    assert offered >= {*COMMANDS, *(f"{name}=" for name in parameters)}
+    assert offered >= {*COMMANDS, *(f"{name}=" for name in parameters if name not in OF_TASKS)}
+    for name, of in OF_TASKS.items():
+        assert all(f"{name}=" in words([task], "") for task in of)
     assert offered >= set(re.findall(r"import task_(\w+)$", (ROOT / "dodo.py").read_text(), re.M))
 
 

@@ -1,0 +1,172 @@
+"""Where a product comes from, as in-toto Statements with SLSA's provenance as their predicate.
+
+    https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md
+    https://slsa.dev/spec/v1.0/provenance
+
+    of_system    what a product can say of itself: /etc/bq2/provenance.json
+    of_product   what lies beside it: all of that, and the seed, and every step with its id
+    of_step      one artifact: what a step was given, and what it gave
+
+The same inputs give the same text: no time but SOURCE_DATE_EPOCH, no place, no machine. What
+comes of the second phase is the same whichever seed stood at the beginning, so `of_system` does
+not name a step's id, or a tool's artifact: those differ from seed to seed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from plan.model import SYSROOT_FROM_SEED, Source, Step
+from plan.plan import Plan, deed
+from plan.toolchain import SOURCE_DATE_EPOCH
+
+STATEMENT = "https://in-toto.io/Statement/v1"
+PREDICATE = "https://slsa.dev/provenance/v1"
+# Names of our own; an URN leads to no host.
+BUILD = "urn:bootstrap-qcow2:{}:v1"
+BUILDER = "urn:bootstrap-qcow2:sandbox:v1"
+
+Resource = dict[str, Any]
+
+
+def resource(name: str, sha256: str, /, **annotations: Any) -> Resource:
+    """A ResourceDescriptor; `annotations` that are empty are left out."""
+    found: Resource = {"name": name, "digest": {"sha256": sha256}}
+    told = {key: value for key, value in annotations.items() if value}
+    return found | ({"annotations": told} if told else {})
+
+
+def text_of(statement: Mapping[str, Any]) -> str:
+    """The text of a statement, the same for the same statement."""
+    return json.dumps(statement, indent=1, sort_keys=True) + "\n"
+
+
+def of_system(
+    plan: Plan, artifacts: Mapping[str, str], *, seed: Mapping[str, Any], added: Sequence[str]
+) -> dict[str, Any]:
+    """What the product of `plan` says of itself; the files besides the packages are added to its
+    subject by whoever writes them.
+
+    artifacts: by package. seed: as it describes itself, for it is named where the product is the
+    first phase's. added: the parameter `with`.
+    """
+    first = plan.set.phase == SYSROOT_FROM_SEED
+    inside = {
+        "plan": plan.product_digest,
+        "steps": {
+            name: hashlib.sha256(deed(step)).hexdigest() for name, step in plan.product.items()
+        },
+    }
+    return _statement(
+        "system",
+        [resource(name, sha256) for name, sha256 in sorted(artifacts.items())],
+        external=_external(plan, added),
+        internal=inside | ({"overridden": [*plan.overridden]} if plan.overridden else {}),
+        dependencies=[
+            *([_seed(seed)] if first else []),
+            *_sources(plan.product_sources),
+        ],
+    )
+
+
+def of_product(
+    plan: Plan,
+    kind: str,
+    subject: Iterable[Resource],
+    *,
+    seed: Mapping[str, Any],
+    packages: Iterable[Source],
+    added: Sequence[str],
+    made: Mapping[str, Mapping[str, Any]],
+    project: str | None,
+    byproducts: Sequence[Resource],
+) -> dict[str, Any]:
+    """What is said beside a product of the kind `kind` ("image", "tarball"): all that it comes of.
+
+    subject: the files it is about. packages: what the seed is made of. made: by task, the `step`
+    (its id), the `artifact` and what `verified` it. project: the hash of this project's files,
+    where they are in the product.
+    """
+    digests = {"plan": plan.digest, "product": plan.product_digest}
+    steps = [
+        resource(task, each["artifact"], step=each["step"], verified=each["verified"])
+        for task, each in sorted(made.items())
+    ]
+    return _statement(
+        kind,
+        subject,
+        external=_external(plan, added),
+        internal=digests | ({"project": project} if project else {}),
+        dependencies=[_seed(seed), *_sources(packages), *_sources(plan.sources), *steps],
+        byproducts=byproducts,
+    )
+
+
+def of_step(step: Step, inputs: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, Any]:
+    """Where the artifact of `step` comes from.
+
+    inputs: what its id is the hash of, with the tools by name. made: as in `of_product`.
+    """
+    tools = [resource(f"{SYSROOT_FROM_SEED}:{name}", sha256) for name, sha256 in inputs["tools"]]
+    depends = [resource(f"{step.phase}:{name}", sha256) for name, sha256 in inputs["depends"]]
+    # The build root is the seed, or a hash of the tools, which are named one by one.
+    root = [resource("build root", inputs["build_root"])]
+    return _statement(
+        "step",
+        [resource(step.task, made["artifact"], step=made["step"], verified=made["verified"])],
+        external={"package": step.name, "phase": step.phase, "version": step.version},
+        internal={
+            "commands": [[*command.argv] for command in step.commands],
+            "environment": dict(step.environment),
+        },
+        dependencies=[*root, *tools, *depends, *_sources(step.sources)],
+    )
+
+
+def _external(plan: Plan, added: Sequence[str]) -> dict[str, Any]:
+    return {"arch": plan.arch.name, "set": plan.set.name, "with": [*added]}
+
+
+def _seed(seed: Mapping[str, Any]) -> Resource:
+    more = {key: value for key, value in seed.items() if key != "identity"}
+    return resource("seed", seed["identity"], **more)
+
+
+def _sources(sources: Iterable[Source]) -> list[Resource]:
+    found = {each.sha256: each for each in sources}
+    rows = sorted(found.values(), key=lambda each: (each.file, each.sha256))
+    return [
+        resource(each.file, each.sha256, kind="source", places=[*each.places], size=each.size)
+        for each in rows
+    ]
+
+
+def _statement(
+    kind: str,
+    subject: Iterable[Resource],
+    *,
+    external: Mapping[str, Any],
+    internal: Mapping[str, Any],
+    dependencies: Sequence[Resource],
+    byproducts: Sequence[Resource] = (),
+) -> dict[str, Any]:
+    details: dict[str, Any] = {"builder": {"id": BUILDER}}
+    if byproducts:
+        details["byproducts"] = [*byproducts]
+    return {
+        "_type": STATEMENT,
+        "subject": [*subject],
+        "predicateType": PREDICATE,
+        "predicate": {
+            "buildDefinition": {
+                "buildType": BUILD.format(kind),
+                "externalParameters": external,
+                "internalParameters": {"SOURCE_DATE_EPOCH": SOURCE_DATE_EPOCH, **internal},
+                "resolvedDependencies": [*dependencies],
+            },
+            "runDetails": details,
+        },
+    }

@@ -1,0 +1,73 @@
+"""Finds the initramfs in a kernel that carries one inside, without running it.
+
+    bzImage ──payload──▶ xz ──▶ vmlinux ──search──▶ newc cpio ──▶ path: content
+
+The setup header's fields are those of the kernel's Documentation/arch/x86/boot.rst. What has no
+such header is searched as it is.
+"""
+
+from __future__ import annotations
+
+import lzma
+import re
+import struct
+from collections.abc import Iterator
+
+from plan.errors import BuildError
+from rootfs.cpio import FIELDS, MAGIC, TRAILER
+from rootfs.window import damaged
+
+SETUP_SECTORS = 0x1F1
+HEADER_MAGIC, MAGIC_AT = b"HdrS", 0x202
+PAYLOAD = struct.Struct("<II")  # payload_offset (from the protected-mode code on), payload_length
+PAYLOAD_AT = 0x248
+HEAD = len(MAGIC) + 8 * len(FIELDS)
+LARGEST = 256 << 20  # bytes of an unpacked kernel
+# Magic and thirteen numbers: the magic alone is in the kernel's own code too.
+_MEMBER = re.compile(rb"%s[0-9a-f]{%d}" % (MAGIC.encode(), HEAD - len(MAGIC)))
+
+
+def initramfs(kernel: bytes, name: str) -> dict[str, bytes]:
+    """Path and content of the regular files of the initramfs. Raises BuildError, with `name`,
+    where there is none that can be read."""
+    data = _vmlinux(kernel, name)
+    first = _MEMBER.search(data)
+    if first is None:
+        raise damaged(name, "holds no initramfs")
+    return {path: content for path, content in _members(data, first.start(), name) if content}
+
+
+def _vmlinux(kernel: bytes, name: str) -> bytes:
+    if kernel[MAGIC_AT : MAGIC_AT + 4] != HEADER_MAGIC or len(kernel) < PAYLOAD_AT + PAYLOAD.size:
+        return kernel
+    offset, length = PAYLOAD.unpack_from(kernel, PAYLOAD_AT)
+    start = ((kernel[SETUP_SECTORS] or 4) + 1) * 512 + offset
+    try:
+        unpacker = lzma.LZMADecompressor(lzma.FORMAT_XZ)
+        # After its end comes the size, which only the kernel needs.
+        return unpacker.decompress(kernel[start : start + length], LARGEST)
+    except lzma.LZMAError as error:
+        raise damaged(name, f"cannot be decompressed as xz: {error}") from error
+
+
+def _members(data: bytes, at: int, name: str) -> Iterator[tuple[str, bytes]]:
+    while True:
+        head = data[at : at + HEAD]
+        if not _MEMBER.fullmatch(head):
+            raise _cut_off(name)
+        numbers = head[len(MAGIC) :]
+        fields = {field: int(numbers[8 * n : 8 * n + 8], 16) for n, field in enumerate(FIELDS)}
+        end = at + HEAD + fields["namesize"]
+        path = data[at + HEAD : end - 1].decode("utf-8", "surrogateescape")
+        start = end + (-(HEAD + fields["namesize"]) % 4)
+        content = data[start : start + fields["filesize"]]
+        if len(content) != fields["filesize"]:
+            raise _cut_off(name)
+        if path == TRAILER:
+            return
+        yield path, content
+        at = start + fields["filesize"] + -fields["filesize"] % 4
+
+
+def _cut_off(name: str) -> BuildError:
+    return damaged(name, "its initramfs is cut off or damaged")
