@@ -14,6 +14,7 @@ from tasks import hooks
 from tasks.bundle import task_bundle
 from tasks.check import task_bench, task_test
 from tasks.doctor import task_doctor
+from tasks.fsck import task_fsck
 from tasks.gc import task_gc
 from tasks.inspect import task_inspect, task_sign
 from tasks.log import task_log
@@ -63,6 +64,7 @@ __all__ = [
     "task_bundle",
     "task_doctor",
     "task_fetch",
+    "task_fsck",
     "task_gc",
     "task_image",
     "task_inspect",

@@ -80,7 +80,7 @@ def fetch(
     others were fetched; BuildError for everything else (offline, disk, a bad place or mirror).
     """
     wanted = {source.sha256: source for source in sources}
-    missing = [source for source in wanted.values() if not _present(source, verify=verify)]
+    missing = [source for source in wanted.values() if not present(source, verify=verify)]
     if missing and offline:
         raise BuildError(
             "offline, and the cache lacks" + "".join(f"\n  {title(source)}" for source in missing),
@@ -105,8 +105,11 @@ def title(source: Source) -> str:
     return f"{source.file} (sha256 {source.sha256}, {size})"
 
 
-def _present(source: Source, *, verify: bool) -> bool:
-    """Whether the cache has the source; a damaged file is removed."""
+def present(source: Source, *, verify: bool) -> bool:
+    """Whether the cache has the source; a damaged file is removed. Raises BuildError.
+
+    verify: read it all, and not just its size.
+    """
     path = paths.source(source.sha256)
     try:
         with path.open("rb") as file:

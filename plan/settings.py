@@ -71,6 +71,11 @@ class Settings:
         return int(self.values["jobs"])
 
     @property
+    def timeout(self) -> float | None:
+        """The seconds that a step may take."""
+        return 60 * float(self.values["timeout"]) if self.values["timeout"] else None
+
+    @property
     def offline(self) -> bool:
         """Whether no socket may be opened: a bundle is the only place then."""
         return self.values["offline"] == "1" or self.bundle is not None
@@ -193,6 +198,12 @@ def _count(text: str) -> str:
     return str(int(text))
 
 
+def _minutes(text: str) -> str:
+    if text and not (text.replace(".", "", 1).isdecimal() and 0 < float(text) < 1e6):
+        raise ValueError("it is a number of minutes")
+    return text
+
+
 def _seed(text: str) -> str:
     if text in SEEDS or Path(text).exists():
         return text
@@ -255,6 +266,7 @@ PARAMETERS = (
         "seed", _constant("debian"), _seed, "the first root: " + ", ".join(SEEDS) + ", or a path"
     ),
     Parameter("jobs", _processors, _count, "how many processes at once"),
+    Parameter("timeout", _constant(""), _minutes, "minutes after which a step is ended"),
     Parameter("offline", _constant("0"), _flag, "never open a socket"),
     Parameter("bundle", _constant(""), _file, "what doit bundle wrote: the only place to ask"),
     Parameter("image", _constant(""), _file, "the image that doit inspect looks into"),

@@ -72,8 +72,8 @@ def bound(at: str, folder: Path, *, writable: bool = False) -> dict[str, Any]:
 
 
 def scratch(at: str) -> dict[str, Any]:
-    """An empty folder in memory at the path `at`."""
-    return {"at": at, "tmpfs": "mode=1777"}
+    """An empty folder in memory at the path `at`: at most a quarter of all there is."""
+    return {"at": at, "tmpfs": "mode=1777,size=25%"}
 
 
 def _link(source: Path, target: Path) -> bool:

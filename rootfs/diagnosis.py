@@ -45,7 +45,7 @@ def _cause(pattern: str, words: str, remedy: str) -> Cause:
 CAUSES = (
     _cause(
         r"No space left on device|Disk quota exceeded",
-        "the disk is full",
+        "the disk is full, or /tmp, which holds a quarter of the memory",
         "free some space for the work directory; what is built is kept",
     ),
     _cause(

@@ -3,7 +3,8 @@
     Sandbox ──json──▶ rootfs/sandbox.py ──report──▶ list of Result, or BuildError with the remedy
 
 Every process started here is known, so that `stop_all` can end them when the run is interrupted;
-should this process be killed, they die with it.
+should this process be killed, they die with it. What prints without end, or takes longer than it
+may, is ended.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from __future__ import annotations
 import errno
 import json
 import os
+import select
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +29,11 @@ from rootfs import sandbox
 from rootfs.remedy import remedy
 
 HOST_NAME = "bq2"
+BASE = "mount"  # in the folder of a sandbox
+
+# What the log of one run may grow by, in bytes: ten times that of the largest package.
+LOG_LIMIT = 256 << 20
+_LOOK = 0.2  # seconds between two looks at it
 
 
 @dataclass(frozen=True)
@@ -65,14 +73,20 @@ def stop_all() -> None:
 
 
 def enter(
-    place: Sandbox, commands: Sequence[Command], *, log: Path | None, interactive: bool = False
+    place: Sandbox,
+    commands: Sequence[Command],
+    *,
+    log: Path | None,
+    interactive: bool = False,
+    seconds: float | None = None,
 ) -> list[Result]:
     """Run `commands` in turn in `place`, and say how each that was run ended.
 
     The first that fails is the last in the list. Output goes to the file `log`, or with
-    `interactive` to the terminal. Raises BuildError if the sandbox itself cannot be had.
+    `interactive` to the terminal. Raises BuildError if the sandbox itself cannot be had, if all
+    together take longer than `seconds`, or print more than LOG_LIMIT.
     """
-    base = place.folder / "mount"
+    base = place.folder / BASE
     base.mkdir(parents=True, exist_ok=True)
     spec = {
         "base": os.fspath(base),
@@ -87,7 +101,8 @@ def enter(
     }
     spec_file = place.folder / "sandbox.json"
     spec_file.write_text(json.dumps(spec, indent=1), encoding="utf-8")
-    status, lines = _run(spec_file, interactive=interactive)
+    bounds = _Bounds(log, seconds)
+    status, lines = _run(spec_file, bounds, interactive=interactive)
     results = []
     for line in lines:
         if "setup" in line:
@@ -103,21 +118,58 @@ def enter(
     return results
 
 
-def _run(spec_file: Path, *, interactive: bool) -> tuple[int, list[dict[str, Any]]]:
+class _Bounds:
+    """What a run may take of time and log."""
+
+    def __init__(self, log: Path | None, seconds: float | None) -> None:
+        self.log, self.seconds = log, seconds
+        self.start = time.monotonic()
+        self.length = _length(log) + LOG_LIMIT
+
+    def check(self) -> None:
+        """Raise BuildError if it took more; a log is cut then."""
+        if self.seconds is not None and time.monotonic() - self.start > self.seconds:
+            raise BuildError(
+                f"took longer than {self.seconds / 60:g} min and was ended",
+                where=os.fspath(self.log) if self.log else None,
+                hint="look at the end of its log; timeout= is what a step may take, in minutes",
+            )
+        if self.log and _length(self.log) > self.length:
+            raise BuildError(
+                f"printed more than {LOG_LIMIT >> 20} MiB and was ended",
+                where=os.fspath(self.log),
+                hint="look at the end of its log for what it repeats",
+            )
+
+    def cut(self) -> None:
+        """Leave no more of the log than there may be."""
+        if self.log and _length(self.log) > self.length:
+            os.truncate(self.log, self.length)
+
+
+def _length(log: Path | None) -> int:
+    return log.stat().st_size if log and log.exists() else 0
+
+
+def _run(
+    spec_file: Path, bounds: _Bounds, *, interactive: bool
+) -> tuple[int, list[dict[str, Any]]]:
     read_end, write_end = os.pipe()
     arguments = [os.fspath(spec_file), str(write_end), str(os.getpid())]
     command = [sys.executable, "-I", "-S", "-B", sandbox.__file__, *arguments]
-    with started(
-        command,
-        stdin=None if interactive else subprocess.DEVNULL,
-        env={},
-        pass_fds=(write_end,),
-        start_new_session=not interactive,
-    ) as process:
-        os.close(write_end)
-        with os.fdopen(read_end, encoding="utf-8") as report:
-            lines = [json.loads(line) for line in report]
-        return process.wait(), lines
+    try:
+        with started(
+            command,
+            stdin=None if interactive else subprocess.DEVNULL,
+            env={},
+            pass_fds=(write_end,),
+            start_new_session=not interactive,
+        ) as process:
+            os.close(write_end)
+            lines = _reported(read_end, bounds.check)
+            return process.wait(), lines
+    finally:
+        bounds.cut()
 
 
 @contextmanager
@@ -137,6 +189,23 @@ def started(command: Sequence[str], **options: Any) -> Iterator[subprocess.Popen
         if process.poll() is None:
             process.kill()
             process.wait()
+
+
+def _reported(pipe: int, check: Callable[[], None]) -> list[dict[str, Any]]:
+    """All that is written into `pipe`, line by line; calls `check` all the while."""
+    text = b""
+    poll = select.poll()
+    poll.register(pipe, select.POLLIN)
+    try:
+        while True:
+            if poll.poll(1000 * _LOOK):
+                chunk = os.read(pipe, 1 << 16)
+                if not chunk:
+                    return [json.loads(line) for line in text.splitlines()]
+                text += chunk
+            check()
+    finally:
+        os.close(pipe)
 
 
 def _refused(line: Mapping[str, Any]) -> BuildError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import stat
@@ -19,12 +20,18 @@ def remove_tree(path: Path) -> None:
     try:
         shutil.rmtree(path)
     except PermissionError:
-        path.chmod(stat.S_IRWXU)
-        for folder, names, _ in os.walk(path):
-            for name in names:
-                if not os.path.islink(inner := os.path.join(folder, name)):
-                    os.chmod(inner, stat.S_IRWXU)
+        make_enterable(path)
         shutil.rmtree(path)
+
+
+def make_enterable(tree: Path) -> None:
+    """Let their owner read, change and enter the folder `tree` and all folders below it."""
+    tree.chmod(stat.S_IMODE(tree.stat().st_mode) | stat.S_IRWXU)
+    for folder, names, _ in os.walk(tree):
+        for name in names:
+            status = os.lstat(inner := os.path.join(folder, name))
+            if stat.S_ISDIR(status.st_mode):
+                os.chmod(inner, stat.S_IMODE(status.st_mode) | stat.S_IRWXU)
 
 
 def fresh_folder(path: Path) -> Path:
@@ -41,6 +48,13 @@ def unfinished(path: Path) -> Path:
     `cache.store` sweeps the names of processes that are gone out of the cache.
     """
     return path.with_name(f".{os.getpid()}.{path.name}")
+
+
+def remove_unfinished(path: Path) -> None:
+    """Remove what processes that were killed left of `path` beside it."""
+    for left in path.parent.glob(f".[0-9]*.{glob.escape(path.name)}"):
+        if not os.path.exists(f"/proc/{left.name.split('.')[1]}"):
+            remove_tree(left)
 
 
 @contextmanager

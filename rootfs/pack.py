@@ -18,7 +18,7 @@ from typing import IO, Protocol
 
 from plan.errors import BuildError
 from plan.toolchain import SOURCE_DATE_EPOCH
-from rootfs.files import remove_tree
+from rootfs.files import make_enterable, remove_tree
 from rootfs.tree import Entry, merge
 
 TYPES = {
@@ -52,8 +52,10 @@ def tidy(tree: Path, *, remove: Sequence[str]) -> None:
     """Bring a DESTDIR into its final form: drop what is not wanted, set all times.
 
     `remove` are globs of paths to drop. Raises BuildError for set-user-id files, devices and
-    sockets: no package has a reason for them.
+    sockets: no package has a reason for them; and for names that `rootfs.archive` refuses.
     """
+    # Before anything is looked at, and for root too: the result is the same, whoever builds.
+    make_enterable(tree)
     kept = {entry.path for entry in merge([tree], leave=remove)}
     for entry in merge([tree]):
         path = tree / entry.path
@@ -65,6 +67,11 @@ def tidy(tree: Path, *, remove: Sequence[str]) -> None:
         if stat.S_IFMT(mode) not in TYPES or mode & (stat.S_ISUID | stat.S_ISGID):
             raise BuildError(
                 "the package installs a device, socket or set-id file", where=entry.path
+            )
+        if "\n" in entry.path:
+            raise BuildError(
+                f"the package installs {entry.path!r}: a name with a newline",
+                hint="leave it out with the recipe's `remove`, or `after`",
             )
         if not stat.S_ISLNK(mode):
             # Somebody who unpacks the result must be able to replace and remove it.

@@ -6,20 +6,23 @@
 
 A result does not depend on interruptions: Ninja makes again whatever it has not logged as finished
 (`plan.styles.resumable`). After another boot nothing is taken up: what was written shortly before
-a power cut may be lost though its name is there. Nor after a person was inside.
+a power cut may be lost though its name is there. Nor after a person was inside, nor where the work
+directory or the cache was moved: the sandbox names them.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from plan import styles
+from plan.errors import BuildError
 from plan.model import Step
-from rootfs.enter import Sandbox
+from rootfs.enter import BASE, Sandbox
 from rootfs.files import fresh_folder
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -41,7 +44,8 @@ def interrupted_at(step: Step, folder: Path, step_id: str) -> int:
         log = (folder / "log").read_text(errors="replace")
         if (folder / "step").read_text() != _mark(step_id):
             return 0
-    except OSError:
+        kept_sandbox(folder)
+    except (OSError, BuildError):
         return 0
     headers = [f"+ {shlex.join(command.argv)}\n" for command in step.commands]
     started = max((number for number, text in enumerate(headers) if text in log), default=0)
@@ -49,8 +53,18 @@ def interrupted_at(step: Step, folder: Path, step_id: str) -> int:
 
 
 def kept_sandbox(folder: Path) -> Sandbox:
-    """The sandbox that was laid out in `folder`, with all that was written in it."""
+    """The sandbox that was laid out in `folder`, with all that was written in it.
+
+    Raises BuildError if the folder, or what the sandbox is made of, lay elsewhere then.
+    """
     spec: Mapping[str, Any] = json.loads((folder / "sandbox.json").read_text())
+    here = spec["base"] == os.fspath(folder / BASE)
+    if not here or not all(map(os.path.exists, _places(spec))):
+        raise BuildError(
+            "the work directory or the cache was moved since this build was laid out",
+            where=os.fspath(folder),
+            hint="build the package again",
+        )
     # The file names the commands that were run too; only the place matters.
     return Sandbox(folder, spec["root"], spec["mounts"], spec["environment"])
 
@@ -60,6 +74,13 @@ def resumed(folder: Path, environment: Mapping[str, str]) -> Sandbox:
     kept = kept_sandbox(folder)
     fresh_folder(folder / "new-dest")
     return Sandbox(folder, kept.root, kept.mounts, {**kept.environment, **environment})
+
+
+def _places(spec: Mapping[str, Any]) -> Iterator[str]:
+    """All paths outside that the sandbox `spec` is made of."""
+    for mount in (spec["root"], *spec["mounts"]):
+        yield from mount.get("overlay", ())
+        yield from (mount[key] for key in ("bind", "upper", "work") if key in mount)
 
 
 def _mark(step_id: str) -> str:

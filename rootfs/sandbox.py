@@ -177,7 +177,7 @@ def make_devices(new_root: str, *, terminal: bool) -> None:
     for name, target in DEVICE_LINKS.items():
         os.symlink(target, f"{folder}/{name}")
     os.mkdir(f"{folder}/shm")
-    mount("tmpfs", f"{folder}/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
+    mount("tmpfs", f"{folder}/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=64m")
 
 
 def make_proc(folder: str, *, nested: bool) -> None:

@@ -85,14 +85,16 @@ def prepare(step: Step, inputs: Inputs, folder: Path, *, overlay: bool, jobs: Jo
     return Sandbox(folder, root, mounts, dict(step.environment) | jobs.environment())
 
 
-def run_commands(step: Step, place: Sandbox, first: int = 0) -> list[Result]:
+def run_commands(
+    step: Step, place: Sandbox, first: int = 0, *, seconds: float | None = None
+) -> list[Result]:
     """Run the step's commands from the one numbered `first` on.
 
-    Raises StepFailed if one fails.
+    Raises StepFailed if one fails, and BuildError if they take longer than `seconds`.
     """
     log = place.folder / "log"
     commands = step.commands[first:]
-    results = enter(place, commands, log=log)
+    results = enter(place, commands, log=log, seconds=seconds)
     if results and results[-1].status != 0:
         raise StepFailed(step, commands[len(results) - 1], results[-1], log)
     return results

@@ -179,7 +179,8 @@ class Builder:
             place = self.prepare()
             mark(self.folder, wanted)
         with self.project.jobs.slot():
-            results = run_commands(self.step, place, first)
+            limit = self.project.settings.timeout
+            results = run_commands(self.step, place, first, seconds=limit)
         packed = pack_result(self.step, place, self.project.store.scratch())
         record = Record(
             step=wanted,

@@ -2,7 +2,7 @@
 
     say ──▶ the printer of the view that is on (tasks/views.py) ──▶ standard output
 
-A console that is gone, or cannot show a character, never stops anything.
+A console that is gone, or was never there, or cannot show a character, never stops anything.
 
 What the system refuses (a full disk, a folder that may not be written to) can show at any file,
 so it becomes a failure here, for all of them.
@@ -23,6 +23,19 @@ from doit.exceptions import TaskFailed
 
 from plan.errors import BuildError
 
+
+def _open_what_is_closed() -> None:
+    """Give standard input, output and error that were closed by whoever started this to /dev/null.
+
+    Else the next file to be opened would get their number, and what is printed.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None and os.open(os.devnull, os.O_RDWR) == number:
+            setattr(sys, name, os.fdopen(number, "w" if number else "r"))
+            os.set_inheritable(number, True)
+
+
+_open_what_is_closed()
 _lock = threading.RLock()
 # While a task runs, doit puts something else in its place.
 _stdout = sys.stdout

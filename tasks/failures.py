@@ -9,6 +9,7 @@ A report lasts until its step stands.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,10 +53,7 @@ def told(project: Project, task: str, error: BuildError | None, message: str) ->
 def _diagnosed(error: Any) -> dict[str, Any]:
     from rootfs.diagnosis import diagnose
 
-    try:
-        text = error.log.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        text = ""
+    text = _end_of(error.log)
     found = diagnose(text, error.step.commands, error.result.status)
     return {
         "command": list(error.command.argv),
@@ -68,6 +66,18 @@ def _diagnosed(error: Any) -> dict[str, Any]:
         "log": str(error.log),
         "tail": text.splitlines()[-TAIL:],
     }
+
+
+def _end_of(log: Path) -> str:
+    """As much of the end of `log` as a diagnosis looks at: all of it may be too much to read."""
+    from rootfs.diagnosis import READ
+
+    try:
+        with log.open("rb") as file:
+            file.seek(-min(READ, os.fstat(file.fileno()).st_size), os.SEEK_END)
+            return file.read().decode(errors="replace")
+    except OSError:
+        return ""
 
 
 def report_file(project: Project, step: Step) -> Path:

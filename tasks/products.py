@@ -19,7 +19,7 @@ from typing import Any
 
 from plan.overrides import load_overrides
 from plan.plan import sha256_of
-from rootfs.files import remove_tree, replacing
+from rootfs.files import remove_tree, remove_unfinished, replacing
 from rootfs.gpt import LINUX_FILESYSTEM
 from rootfs.workspace import PROVENANCE
 from tasks import proof
@@ -80,6 +80,7 @@ class Product:
     def make(self) -> None:
         """Write the file. Raises BuildError."""
         start = time.monotonic()
+        remove_unfinished(self.file)
         parts = self.write(self.file)
         took = time.monotonic() - start
         with self.file.open("rb") as whole:

@@ -45,6 +45,7 @@ class Project:
         self.events = Events(settings.workdir / "events.jsonl")
         self.watch = Watch(self.events)
         self.uses = Uses()
+        self._verified: set[str] = set()
         self.failed: set[str] = set()
         """The tasks of this run that failed."""
         self.exit_status = 0
@@ -111,12 +112,15 @@ class Project:
                 raise SetupFailed(f"waits for {name}")
 
     def fetched(self, source: Source) -> Path:
-        """The file of `source`, fetched now if the cache lacks it. Raises BuildError."""
-        from cache.sources import cached
+        """The file of `source`, fetched now if the cache lacks it, or has it damaged.
+
+        It is read once in a run, for what it says it is. Raises BuildError.
+        """
         from tasks.sources import fetch_now
 
-        if cached(source) is None:
-            fetch_now([source])
+        if source.sha256 not in self._verified:
+            fetch_now([source], verify=True)
+            self._verified.add(source.sha256)
         return paths.source(source.sha256)
 
     @property

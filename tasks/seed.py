@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from plan.errors import BuildError
+from rootfs.files import remove_tree
 from tasks.console import say, speaking, standing
 from tasks.project import Project, project
 from tasks.seeds import AlpineRoot, DebianRoot, PathRoot, Seed, SelfRoot
@@ -43,7 +44,7 @@ def task_seed() -> dict[str, Any]:
     """fetch and unpack the seed, the first root with a shell and a compiler"""
     return {
         "setup": ["fetch"],
-        "uptodate": [standing(lambda: project.seed.tree.exists())],
+        "uptodate": [standing(lambda: project.seed.stands())],
         "actions": [(speaking(_make),)],
     }
 
@@ -54,12 +55,13 @@ def task_lock() -> dict[str, Any]:
 
 
 def _make() -> None:
-    from cache import paths
-
     project.require("fetch")
     seed = project.seed
+    if seed.tree.exists() and not seed.stands():
+        project.events.emit("note", text=f"the seed was changed, it is made anew: {seed.tree}")
+        remove_tree(seed.tree)
     if not seed.tree.exists():
-        seed.make({source.sha256: paths.source(source.sha256) for source in seed.sources})
+        seed.make({source.sha256: project.fetched(source) for source in seed.sources})
     project.events.emit("note", text=f"seed {seed.name} {seed.identity[:12]} is ready")
 
 

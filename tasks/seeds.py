@@ -67,6 +67,12 @@ class Seed(ABC):
         """What plan.json says of it."""
         return {"name": self.name, "identity": self.identity}
 
+    def stands(self) -> bool:
+        """Whether its tree is there, and nobody wrote to it since."""
+        from rootfs.intact import untouched
+
+        return self.tree.exists() and untouched(self.tree)
+
     def make(self, fetched: Mapping[str, Path]) -> None:
         """Unpack it. `fetched`: the files of `sources`, by sha256. Raises BuildError."""
         fresh = fresh_folder(unfinished(self.tree))
@@ -210,7 +216,9 @@ class PathRoot(Seed):
     @cached_property
     def identity(self) -> str:
         if self.path.is_dir():
-            return sha256_of([FORMAT, _listing(self.path)])
+            from rootfs.intact import listing
+
+            return sha256_of([FORMAT, listing(self.path)])
         with self.path.open("rb") as file:
             return sha256_of([FORMAT, hashlib.file_digest(file, "sha256").hexdigest()])
 
@@ -219,13 +227,3 @@ class PathRoot(Seed):
 
         del fetched
         make_from_path(self.path, into)
-
-
-def _listing(folder: Path) -> list[list[Any]]:
-    """Names, modes, sizes and times: a changed file shows in them, reading a gigabyte is spared."""
-    from rootfs.tree import merge
-
-    return [
-        [entry.path, entry.status.st_mode, entry.status.st_size, entry.status.st_mtime_ns]
-        for entry in merge([folder])
-    ]

@@ -79,16 +79,17 @@ def fetch_now(sources: Sequence[Source], *, verify: bool = False) -> None:
     verify: read what the cache has, and fetch again what is damaged.
     """
     from cache.progress import Silent, choose
-    from cache.sources import fetch
+    from cache.sources import fetch, present
 
     settings = project.settings
     shown = Silent() if settings.progress in ("json", "quiet") else choose(sys.stderr)
+    for source in sources if verify else ():
+        present(source, verify=True)
     if project.bundle:
         project.bundle.take(sources, _Kept(shown))
     fetch(
         sources,
         offline=settings.offline,
-        verify=verify,
         mirror=settings.mirror or "",
         snapshot=project.seed.snapshot,
         progress=_Kept(shown),

@@ -1,6 +1,7 @@
 """Unpacked trees: of artifacts, in the store, and of sources, in the work directory.
 
-Each is unpacked once, when it is needed first, and never written to.
+Each is unpacked once, when it is needed first, and never written to. Whether somebody did all the
+same is looked at once in a run, before the tree is used first: then it is unpacked anew.
 """
 
 from __future__ import annotations
@@ -11,29 +12,42 @@ from pathlib import Path
 from plan.errors import BuildError
 from plan.model import Source, Step
 from plan.plan import sha256_of
-from rootfs.files import fresh_folder, remove_tree, unfinished
+from rootfs.files import fresh_folder, remove_tree, replacing, unfinished
 from tasks.project import Project
 from tasks.stamps import Stamp
 
 # One lock a tree: two steps may want the same one at the same moment.
 _unpacking: dict[Path, threading.Lock] = {}
+# Those that were looked at in this run.
+_seen: set[Path] = set()
 
 
 def tree_of(project: Project, step: Step) -> Path:
     """The unpacked artifact of `step`; unpacked now if it was not yet."""
     from rootfs.archive import unpack
+    from rootfs.intact import holds
+    from rootfs.pack import stamp_times
 
     stamp = Stamp(project, step).read()
     assert stamp, "doit runs a task after its dependencies"
     artifact = stamp["artifact"]
     tree = project.store.tree(artifact)
     with _unpacking.setdefault(tree, threading.Lock()):
+        if tree not in _seen and tree.exists() and not holds(tree, artifact):
+            _drop(project, tree)
         if not tree.exists():
             project.store.require_intact(artifact, step.name)
             fresh = fresh_folder(unfinished(tree))
             unpack(project.store.artifact(artifact), fresh)
+            stamp_times(fresh)
             keep_tree(fresh, tree)
+        _seen.add(tree)
     return tree
+
+
+def _drop(project: Project, tree: Path) -> None:
+    project.events.emit("note", text=f"a tree was changed, it is unpacked anew: {tree}")
+    remove_tree(tree)
 
 
 def source_tree(project: Project, source: Source) -> Path:
@@ -45,9 +59,13 @@ def source_tree(project: Project, source: Source) -> Path:
 def unpacked(project: Project, source: Source) -> Path:
     """The unpacked tree of `source`, shared by all steps that leave out the same of it."""
     from rootfs.archive import unpack
+    from rootfs.intact import listing
 
     tree = source_tree(project, source)
+    list_file = tree.with_name(f"{tree.name}.listing")
     with _unpacking.setdefault(tree, threading.Lock()):
+        if tree not in _seen and tree.exists() and _text(list_file) != sha256_of(listing(tree)):
+            _drop(project, tree)
         if not tree.exists():
             # One run a work directory: the same name again, so that a killed one leaves no second.
             fresh = fresh_folder(tree.with_name(f".{tree.name}.part"))
@@ -57,8 +75,15 @@ def unpacked(project: Project, source: Source) -> Path:
                 # The cache knows it by its hash alone.
                 where = f"{source.file} ({error.where})"
                 raise BuildError(error.message, where=where, hint=error.hint) from error
+            with replacing(list_file) as file:
+                file.write(sha256_of(listing(fresh)).encode())
             keep_tree(fresh, tree)
+        _seen.add(tree)
     return tree
+
+
+def _text(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
 
 
 def keep_tree(tree: Path, target: Path) -> None:

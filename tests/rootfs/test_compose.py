@@ -33,7 +33,7 @@ def test_overlays_are_described_top_first(tmp_path: Path, layers: list[Path]) ->
     assert Path(mount["upper"]).is_dir() and Path(mount["work"]).is_dir()
     new = composer.writable("/build", None)
     assert new["writable"] and list(Path(new["bind"]).iterdir()) == []
-    assert scratch("/tmp") == {"at": "/tmp", "tmpfs": "mode=1777"}
+    assert scratch("/tmp") == {"at": "/tmp", "tmpfs": "mode=1777,size=25%"}
     Path(new["bind"], "left over").touch()
     again = composer.writable("/build", None)
     assert list(Path(again["bind"]).iterdir()) == []

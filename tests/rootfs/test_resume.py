@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from plan.errors import BuildError
 from plan.model import Command, Step
 from plan.styles import BY_NINJA
 from rootfs import resume
@@ -40,7 +41,13 @@ def left(folder: Path, *started: int) -> Path:
     (folder / "log").write_text(log)
     (folder / "new-dest").mkdir()
     (folder / "new-dest" / "half").write_text("installed")
-    spec = {"root": {"at": "/"}, "mounts": [], "environment": {"JOBS": "2", "CC": "clang"}}
+    (folder.parent / "seed").mkdir(exist_ok=True)
+    spec = {
+        "base": f"{folder}/mount",
+        "root": {"at": "/", "bind": f"{folder.parent}/seed", "writable": False},
+        "mounts": [],
+        "environment": {"JOBS": "2", "CC": "clang"},
+    }
     (folder / "sandbox.json").write_text(json.dumps(spec))
     resume.mark(folder, "id")
     return folder
@@ -68,6 +75,22 @@ def test_another_step_another_boot_and_a_visitor_begin_anew(
         assert resume.interrupted_at(STEP, folder, "id") == 0
     assert resume.interrupted_at(STEP, folder, "id") == 1
     resume.unmark(folder)
+    assert resume.interrupted_at(STEP, folder, "id") == 0
+
+
+@pytest.mark.fault(
+    "the work directory or the cache was moved since a build was interrupted",
+    "the build begins anew: its sandbox names the old places",
+)
+def test_what_was_moved_begins_anew(tmp_path: Path) -> None:
+    folder = left(tmp_path / "build", 0, 1)
+    moved = folder.rename(tmp_path / "moved")
+    assert resume.interrupted_at(STEP, moved, "id") == 0
+    with pytest.raises(BuildError, match="was moved since"):
+        resume.kept_sandbox(moved)
+    moved.rename(folder)
+    assert resume.interrupted_at(STEP, folder, "id") == 1
+    (tmp_path / "seed").rename(tmp_path / "seed-elsewhere")
     assert resume.interrupted_at(STEP, folder, "id") == 0
 
 
