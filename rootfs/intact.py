@@ -40,7 +40,7 @@ def untouched(tree: Path) -> bool:
 
 def sha256_of_tree(tree: Path) -> str:
     """The sha256 of the artifact that `tree` makes: reads all of it. Raises BuildError."""
-    with open(os.devnull, "wb") as nowhere:
+    with Path(os.devnull).open("wb") as nowhere:
         out = Hashing(nowhere)
         pack([tree], out)
         finish(out)
