@@ -50,6 +50,19 @@ def unfinished(path: Path) -> Path:
     return path.with_name(f".{os.getpid()}.{path.name}")
 
 
+@contextmanager
+def being_made(path: Path) -> Iterator[Path]:
+    """An empty folder beside `path`, to be filled and renamed to it; else it is removed again.
+
+    Also where the disk is full: it would stay so.
+    """
+    part = fresh_folder(unfinished(path))
+    try:
+        yield part
+    finally:
+        remove_tree(part)
+
+
 def remove_unfinished(path: Path) -> None:
     """Remove what processes that were killed left of `path` beside it."""
     for left in path.parent.glob(f".[0-9]*.{glob.escape(path.name)}"):

@@ -10,6 +10,7 @@ the folders that a namespace needs, a shell, and no device of its own.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -186,11 +187,11 @@ def _copy(tree: Path, into: Path) -> None:
     except (OSError, shutil.Error) as error:
         # copytree gathers what failed as (from, to, why).
         first = error.args[0][0][2] if isinstance(error, shutil.Error) else str(error)
-        raise BuildError(
-            f"cannot be copied: {first}",
-            where=os.fspath(tree),
-            hint="give a folder that you may read all of, or a tarball of it",
-        ) from error
+        hint = "give a folder that you may read all of, or a tarball of it"
+        if os.strerror(errno.ENOSPC) in first:
+            hint = f"make room on the disk of {into}"
+        message = f"cannot be copied: {first}"
+        raise BuildError(message, where=os.fspath(tree), hint=hint) from error
 
 
 def _can_be_copied(mode: int) -> bool:

@@ -20,7 +20,7 @@ from plan import seedfile, toolchain
 from plan.errors import BuildError
 from plan.model import Source
 from plan.plan import sha256_of
-from rootfs.files import fresh_folder, remove_tree, replacing, unfinished
+from rootfs.files import being_made, replacing
 
 if TYPE_CHECKING:
     from cache.seedlock import Drift
@@ -75,15 +75,14 @@ class Seed(ABC):
 
     def make(self, fetched: Mapping[str, Path]) -> None:
         """Unpack it. `fetched`: the files of `sources`, by sha256. Raises BuildError."""
-        fresh = fresh_folder(unfinished(self.tree))
-        self.unpack(fetched, fresh)
-        try:
-            fresh.rename(self.tree)
-        except OSError:
-            # Another checkout was faster.
-            if not self.tree.exists():
-                raise
-            remove_tree(fresh)
+        with being_made(self.tree) as fresh:
+            self.unpack(fetched, fresh)
+            try:
+                fresh.rename(self.tree)
+            except OSError:
+                # Another checkout was faster.
+                if not self.tree.exists():
+                    raise
 
     @abstractmethod
     def unpack(self, fetched: Mapping[str, Path], into: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from plan.errors import BuildError
 from plan.model import Source, Step
 from plan.plan import sha256_of
-from rootfs.files import fresh_folder, remove_tree, replacing, unfinished
+from rootfs.files import being_made, remove_tree, remove_unfinished, replacing
 from tasks.project import Project
 from tasks.stamps import Stamp
 
@@ -37,10 +37,10 @@ def tree_of(project: Project, step: Step) -> Path:
             _drop(project, tree)
         if not tree.exists():
             project.store.require_intact(artifact, step.name)
-            fresh = fresh_folder(unfinished(tree))
-            unpack(project.store.artifact(artifact), fresh)
-            stamp_times(fresh)
-            keep_tree(fresh, tree)
+            with being_made(tree) as fresh:
+                unpack(project.store.artifact(artifact), fresh)
+                stamp_times(fresh)
+                keep_tree(fresh, tree)
         _seen.add(tree)
     return tree
 
@@ -67,17 +67,17 @@ def unpacked(project: Project, source: Source) -> Path:
         if tree not in _seen and tree.exists() and _text(list_file) != sha256_of(listing(tree)):
             _drop(project, tree)
         if not tree.exists():
-            # One run a work directory: the same name again, so that a killed one leaves no second.
-            fresh = fresh_folder(tree.with_name(f".{tree.name}.part"))
-            try:
-                unpack(project.fetched(source), fresh, strip=1, leave=source.leave)
-            except BuildError as error:
-                # The cache knows it by its hash alone.
-                where = f"{source.file} ({error.where})"
-                raise BuildError(error.message, where=where, hint=error.hint) from error
-            with replacing(list_file) as file:
-                file.write(sha256_of(listing(fresh)).encode())
-            keep_tree(fresh, tree)
+            remove_unfinished(tree)
+            with being_made(tree) as fresh:
+                try:
+                    unpack(project.fetched(source), fresh, strip=1, leave=source.leave)
+                except BuildError as error:
+                    # The cache knows it by its hash alone.
+                    where = f"{source.file} ({error.where})"
+                    raise BuildError(error.message, where=where, hint=error.hint) from error
+                with replacing(list_file) as file:
+                    file.write(sha256_of(listing(fresh)).encode())
+                keep_tree(fresh, tree)
         _seen.add(tree)
     return tree
 

@@ -39,6 +39,10 @@ def opened(path: Path, *, count: Callable[[int], None] = ignore) -> Iterator[Par
         yield partial
 
 
+@pytest.mark.fault(
+    "a server ignores or refuses ranges, moves, is slow or says gzip; what is there is wrong",
+    "the file comes, and is right",
+)
 @pytest.mark.parametrize(
     "name",
     [
@@ -111,6 +115,10 @@ FAILURES = {
 }
 
 
+@pytest.mark.fault(
+    "a server gives another file, a page, too much, too little, nothing, or no end",
+    "nothing wrong is kept, and the reason is said",
+)
 @pytest.mark.parametrize("name", FAILURES)
 def test_places_that_do_not(site: Site, tmp_path: Path, name: str) -> None:
     reason, stays = FAILURES[name]
@@ -123,6 +131,10 @@ def test_places_that_do_not(site: Site, tmp_path: Path, name: str) -> None:
         assert (path.stat().st_size if path.exists() else 0) == stays
 
 
+@pytest.mark.fault(
+    "half a file is there, and the next server is wrong",
+    "the half is kept",
+)
 @pytest.mark.parametrize(
     "name", ["missing", "html", "longer", "shorter", "loops", "always_partial"]
 )
@@ -141,6 +153,10 @@ def test_a_wrong_file_is_not_asked_for_twice(site: Site, tmp_path: Path) -> None
     assert site.asked["wrong"] == 1
 
 
+@pytest.mark.fault(
+    "a download is interrupted",
+    "what has come is kept",
+)
 def test_stopping_keeps_what_came(site: Site, tmp_path: Path) -> None:
     web = Web(CALM)
     with (

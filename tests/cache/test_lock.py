@@ -41,6 +41,10 @@ def test_the_holder_is_named(tmp_path: Path) -> None:
         first.take("doit image")
 
 
+@pytest.mark.fault(
+    "who holds a work directory is killed",
+    "the next run has it at once",
+)
 @pytest.mark.parametrize("end", [signal.SIGKILL, None], ids=["killed", "ended"])
 def test_it_goes_with_its_holder(tmp_path: Path, end: signal.Signals | None) -> None:
     holder = subprocess.Popen(
@@ -61,6 +65,10 @@ def test_it_goes_with_its_holder(tmp_path: Path, end: signal.Signals | None) -> 
     assert f"process {os.getpid()} (doit pkg)" in lock.path.read_text()
 
 
+@pytest.mark.fault(
+    "a process that a run started lives on",
+    "the work directory is free all the same",
+)
 def test_a_child_of_the_holder_does_not_keep_it(tmp_path: Path) -> None:
     """A step's process that somehow lives on must not block the work directory."""
     lock = WorkLock(tmp_path)

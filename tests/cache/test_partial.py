@@ -33,6 +33,10 @@ def opened(
         yield partial
 
 
+@pytest.mark.fault(
+    "a download was begun before, rightly or wrongly",
+    "what is right goes on; what cannot be is thrown away",
+)
 @pytest.mark.parametrize(
     ("there", "length", "complete"),
     [
@@ -75,6 +79,10 @@ def test_an_empty_one_is_removed_and_a_begun_one_stays(tmp_path: Path) -> None:
     assert path.read_bytes() == DATA[:HALF]
 
 
+@pytest.mark.fault(
+    "two runs fetch the same source",
+    "one fetches it, the other waits",
+)
 def test_the_second_waits_and_then_starts_afresh_if_it_was_kept(tmp_path: Path) -> None:
     path = tmp_path / "x"
     waited, done = threading.Event(), threading.Event()
@@ -100,6 +108,10 @@ def test_the_second_waits_and_then_starts_afresh_if_it_was_kept(tmp_path: Path) 
     assert (tmp_path / "kept").read_bytes() == DATA
 
 
+@pytest.mark.fault(
+    "a source arrives while another run is about to fetch it",
+    "it is left alone",
+)
 def test_a_file_kept_between_opening_and_locking_is_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -137,12 +149,20 @@ def test_giving_up_while_waiting(tmp_path: Path) -> None:
     assert first.length == 0
 
 
+@pytest.mark.fault(
+    "the folder of downloads is gone",
+    "one error with its path",
+)
 def test_a_folder_that_is_gone_is_an_error_with_its_name(tmp_path: Path) -> None:
     with pytest.raises(BuildError, match="No such file") as caught, opened(tmp_path / "a/b"):
         raise AssertionError("opened nothing")
     assert str(tmp_path / "a/b") in str(caught.value)
 
 
+@pytest.mark.fault(
+    "the disk of a download is full",
+    "one error with the remedy; what has come is kept",
+)
 def test_a_full_disk_is_an_error_with_a_remedy_and_loses_nothing(tmp_path: Path) -> None:
     path = tmp_path / "x"
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)

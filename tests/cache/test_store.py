@@ -74,6 +74,10 @@ def _record(store: Store, text: str) -> None:
     (store.root / "steps" / f"{'1' * 64}.json").write_text(text)
 
 
+@pytest.mark.fault(
+    "an artifact or a record is missing, cut, too long or no JSON",
+    "it counts as missing",
+)
 @pytest.mark.parametrize(
     "damage",
     [
@@ -100,6 +104,10 @@ def test_a_damaged_entry_counts_as_missing_until_it_is_registered_again(
     assert store.find("1" * 64) == record()
 
 
+@pytest.mark.fault(
+    "an artifact has other bytes of the same size",
+    "it is found by reading, and removed",
+)
 def test_changed_bytes_of_the_same_size_are_found_by_looking(store: Store) -> None:
     put(store, record())
     _artifact(store, lambda data: data.swapcase())
@@ -110,6 +118,10 @@ def test_changed_bytes_of_the_same_size_are_found_by_looking(store: Store) -> No
     assert store.find("1" * 64) is None, "a damaged artifact has to go"
 
 
+@pytest.mark.fault(
+    "killed runs leave unfinished files in the cache",
+    "they are removed after a day; those of living runs stay",
+)
 def test_what_the_killed_left_is_swept_after_a_day(store: Store) -> None:
     put(store, record())
     gone, here, old = 2**22 + 1, os.getpid(), time.time() - 2 * DAY  # beyond the largest pid

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from rootfs.files import fresh_folder, remove_tree, replacing
+from rootfs.intact import sha256_of_tree
+from rootfs.pack import tidy
 from tests.rootfs.tools import make_tree
 
 
@@ -44,6 +46,32 @@ def test_remove_tree_also_enters_what_nobody_may_enter() -> None:
 
     assert as_other_user(make_and_remove) == 0
     assert not folder.exists()
+
+
+@pytest.mark.fault(
+    "an ordinary user builds a package with folders that nobody may enter",
+    "its artifact is the one that root would get",
+)
+def test_tidy_also_enters_what_nobody_may_enter() -> None:
+    folder = Path(f"/tmp/bq2-test-tidy-{os.getpid()}")
+    digests = folder.with_name(f"{folder.name}-digests")
+    digests.mkdir(mode=0o777)
+    digests.chmod(0o777)
+
+    def make_and_pack() -> None:
+        tree = make_tree(folder, {"a/b/file": b"x", "read-only/file": b"y"})
+        (tree / "a/b/file").chmod(0o000)
+        (tree / "a/b").chmod(0o000)
+        (tree / "a").chmod(0o111)
+        (tree / "read-only").chmod(0o555)
+        tidy(tree, remove=())
+        (digests / str(os.getuid())).write_text(sha256_of_tree(tree))
+        remove_tree(tree)
+
+    assert as_other_user(make_and_pack) == 0
+    make_and_pack()
+    assert len({path.read_text() for path in digests.iterdir()}) == 1
+    remove_tree(digests)
 
 
 def test_remove_tree_follows_no_link(tmp_path: Path) -> None:

@@ -60,6 +60,10 @@ def test_what_a_build_sees_of_the_host(tmp_path: Path) -> None:
     assert "0022" in lines and "not a tty" in lines
 
 
+@pytest.mark.fault(
+    "a build writes to its root, mounts, traces or leaves its namespaces",
+    "the kernel refuses it",
+)
 @pytest.mark.parametrize(
     "attempt",
     [
@@ -80,6 +84,10 @@ def test_what_a_build_must_not_do(tmp_path: Path, attempt: str) -> None:
     assert result.status != 0, said
 
 
+@pytest.mark.fault(
+    "a build wants the network",
+    "it has none, not even that of its host",
+)
 def test_there_is_no_network(tmp_path: Path) -> None:
     """A server on the host's loopback: reachable from here, not from inside."""
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -98,6 +106,10 @@ def test_nothing_outlives_the_sandbox(tmp_path: Path) -> None:
     assert running.stdout == b""
 
 
+@pytest.mark.fault(
+    "who builds is killed with kill -9",
+    "its steps die with it",
+)
 def test_it_dies_with_its_parent(tmp_path: Path) -> None:
     marker = f"{os.getpid()}.75"
     code = (

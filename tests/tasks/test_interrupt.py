@@ -38,6 +38,10 @@ def sleeping(toy: Checkout, marker: str) -> Iterator[subprocess.Popen[str]]:
     process.communicate()
 
 
+@pytest.mark.fault(
+    "a run is ended by Ctrl-C, SIGTERM, SIGHUP or kill -9",
+    "no process of it is left; the next run builds what is left, and nothing else",
+)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_an_ended_run_leaves_no_process_and_loses_no_package(
     toy: Checkout, sleeping: subprocess.Popen[str], marker: str, number: signal.Signals
@@ -56,6 +60,10 @@ def test_an_ended_run_leaves_no_process_and_loses_no_package(
     toy.builds(*REST)
 
 
+@pytest.mark.fault(
+    "a second run in the same work directory",
+    "it says who is at work there; it goes when its holder is killed",
+)
 def test_a_second_run_says_who_holds_the_work_directory(
     toy: Checkout, sleeping: subprocess.Popen[str]
 ) -> None:
@@ -72,6 +80,10 @@ def test_a_second_run_says_who_holds_the_work_directory(
     assert toy.doit("pkg:bottom").built == ["bottom"]
 
 
+@pytest.mark.fault(
+    "the kernel kills a step (out of memory)",
+    "that step fails, and says so; the next run builds what is left, and nothing else",
+)
 def test_a_sandbox_that_somebody_killed(
     toy: Checkout, sleeping: subprocess.Popen[str], marker: str
 ) -> None:
@@ -88,6 +100,10 @@ def test_a_sandbox_that_somebody_killed(
     toy.builds(*REST)
 
 
+@pytest.mark.fault(
+    "kill -9 again and again, wherever a build is",
+    "in the end the artifacts are those of an undisturbed build",
+)
 def test_killed_at_any_point_the_next_run_goes_on(toy: Checkout, built: Checkout) -> None:
     """The same artifacts in the end, however often and wherever it was cut off."""
     for kills in range(100):

@@ -18,6 +18,10 @@ def as_master(toy: Checkout, script: str) -> Done:
     return toy.run([*namespaces, "sh", "-euc", script], BQ2_JOBS="2")
 
 
+@pytest.mark.fault(
+    "the disk is full while a step runs",
+    "the step fails, and says so; the next run builds what is left, and nothing else",
+)
 @pytest.mark.parametrize(("what", "inside"), [("work", "/build"), ("cache", "/sysroot")])
 def test_a_full_disk_is_said_and_loses_nothing(toy: Checkout, what: str, inside: str) -> None:
     """It fills up while `left` is being built; the next run starts with no space at all."""
@@ -50,6 +54,10 @@ def test_a_full_disk_is_said_and_loses_nothing(toy: Checkout, what: str, inside:
     assert sorted(Done(0, third).built) == ["kernel", "left", "top"], done.said
 
 
+@pytest.mark.fault(
+    "the machine has no user namespaces",
+    "the build stops, and says how to allow them",
+)
 def test_no_user_namespaces(toy: Checkout) -> None:
     limit = "echo 0 > /proc/sys/user/max_user_namespaces"
     done = as_master(toy, f"{limit}; exec {shlex.join(doit('pkg'))}")
@@ -60,6 +68,10 @@ def test_no_user_namespaces(toy: Checkout) -> None:
     toy.builds(*SCRIPTS)
 
 
+@pytest.mark.fault(
+    "the work directory, the cache, the output or the seed is no place to use",
+    "one error with its path; nothing is built",
+)
 @pytest.mark.parametrize(
     ("words", "variables", "message"),
     [
@@ -84,6 +96,10 @@ def test_places_that_cannot_be_used(
     assert not list(built.root.glob(".*.part"))
 
 
+@pytest.mark.fault(
+    "the work directory is read-only",
+    "one error with its path",
+)
 def test_a_work_directory_that_may_not_be_written_to(toy: Checkout) -> None:
     """Read-only for root too: by a mount."""
     (toy.root / "work").mkdir()
@@ -94,6 +110,10 @@ def test_a_work_directory_that_may_not_be_written_to(toy: Checkout) -> None:
     assert "Traceback" not in done.said
 
 
+@pytest.mark.fault(
+    "two checkouts build at once with one cache",
+    "both end, with the same artifacts",
+)
 def test_two_checkouts_start_at_once_with_an_empty_cache(
     toy: Checkout, template: Path, tmp_path: Path
 ) -> None:

@@ -126,6 +126,10 @@ def _drop_trees(toy: Checkout) -> None:
     shutil.rmtree(toy.root / "work")
 
 
+@pytest.mark.fault(
+    "the work directory, the stamps or the unpacked artifacts are lost",
+    "all is taken from the store again",
+)
 @pytest.mark.parametrize("lose", [_drop_work, _break_stamps, _drop_trees])
 def test_what_costs_no_rebuild(built: Checkout, lose: Callable[[Checkout], None]) -> None:
     lose(built)
@@ -149,6 +153,10 @@ def _truncated(path: Path) -> None:
     path.write_bytes(content[:-512])
 
 
+@pytest.mark.fault(
+    "an artifact is missing or cut short",
+    "its package is built again, and nothing else",
+)
 @pytest.mark.parametrize("damage", [_missing, _truncated])
 @pytest.mark.parametrize("work", ["with work", "without work"])
 def test_a_damaged_artifact_is_built_again(
@@ -164,6 +172,10 @@ def test_a_damaged_artifact_is_built_again(
     built.builds()
 
 
+@pytest.mark.fault(
+    "an artifact has other bytes of the same size",
+    "it is removed when it is unpacked; the next run builds it again",
+)
 def test_other_bytes_in_an_artifact_are_noticed_when_it_is_unpacked(built: Checkout) -> None:
     path = built.artifact("left")
     content = path.read_bytes()
@@ -178,6 +190,10 @@ def test_other_bytes_in_an_artifact_are_noticed_when_it_is_unpacked(built: Check
     assert path.read_bytes() == content
 
 
+@pytest.mark.fault(
+    "the record of an artifact is damaged",
+    "its package is built again",
+)
 def test_a_damaged_record_is_built_again(built: Checkout) -> None:
     built.record("left").write_text("{")
     _drop_work(built)
@@ -187,6 +203,10 @@ def test_a_damaged_record_is_built_again(built: Checkout) -> None:
 # --- failures ----------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(
+    "a step fails",
+    "what, where, why and how to go on is said; what does not need it is built",
+)
 def test_a_failure_says_what_where_and_how_to_go_on(toy: Checkout) -> None:
     failing = "echo begun\necho 'x.c:3:1: fatal error: y.h file not found' >&2\nexit 7"
     toy.recipe("left", failing, "bottom")
@@ -218,6 +238,10 @@ def test_a_failure_says_what_where_and_how_to_go_on(toy: Checkout) -> None:
     assert not folder.exists() and not list((toy.root / "work" / "failures").iterdir())
 
 
+@pytest.mark.fault(
+    "several steps fail",
+    "all of them are listed at the end",
+)
 def test_all_failures_are_listed_at_the_end(toy: Checkout) -> None:
     for name in ("left", "right"):
         toy.recipe(name, "no-such-program", "bottom")
@@ -230,6 +254,10 @@ def test_all_failures_are_listed_at_the_end(toy: Checkout) -> None:
     assert "top" not in done.said
 
 
+@pytest.mark.fault(
+    "a package installs a set-id file or a fifo",
+    "it fails, with the path",
+)
 @pytest.mark.parametrize(
     ("script", "path"),
     [

@@ -26,20 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BUSYBOX = Path("/bin/busybox")  # Debian's busybox-static
 PROGRAMS = (
     *("sh", "[", "cat", "chmod", "cp", "date", "dd", "echo", "env", "false", "find", "grep"),
-    *(
-        "head",
-        "hostname",
-        "id",
-        "ls",
-        "mkdir",
-        "mkfifo",
-        "mv",
-        "patch",
-        "printf",
-        "pwd",
-        "rm",
-        "sleep",
-    ),
+    *("head", "hostname", "id", "ls", "mkdir", "mkfifo", "patch", "printf", "pwd", "rm", "sleep"),
     *("sort", "stat", "touch", "tr", "true", "uname", "wc"),
 )
 PARTS = ("LICENSE", "cache", "dodo.py", "pyproject.toml", "rootfs", "tasks")
