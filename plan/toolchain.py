@@ -33,8 +33,8 @@ PATHS = {
     "/input": ("further sources as they are, and for the kernel `initramfs.cpio`", "read-only"),
     "/toolchain": ("how to cross-compile: clang's configuration, CMake's file", "read-only"),
     "/jobserver": ("the pipe by which make shares its processes with other packages", "writable"),
-    "/tmp": ("memory", "writable"),
-    "/dev": ("the five usual devices, /dev/shm in memory", "writable"),
+    "/tmp": ("at most a quarter of the memory", "writable"),
+    "/dev": ("the five usual devices, /dev/shm of 64 MiB in memory", "writable"),
     "/proc": ("the processes of the step", "writable"),
 }
 
