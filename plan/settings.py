@@ -14,15 +14,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from plan import checks
 from plan.errors import BuildError, nearest
-from plan.model import PHASES
 from plan.origins import from_environment, from_file
 
 ARCHITECTURES = ("aarch64", "x86_64")
 SETS = ("base", "full")
 PLACES = ("namespace", "vm")
+SEEDS = checks.SEEDS
 PROGRESS = ("auto", "live", "plain", "json", "quiet")
-SEEDS = ("alpine", "debian", "self")
 VARIATIONS = (
     *("cold", "host", "jobs", "links", "locale", "order", "path", "serial", "time", "umask"),
     "user",
@@ -56,7 +56,7 @@ class Settings:
 
     @property
     def added(self) -> list[str]:
-        return _names(self.values["with"])
+        return checks.names(self.values["with"])
 
     @property
     def arch(self) -> str:
@@ -106,11 +106,11 @@ class Settings:
 
     @property
     def packages(self) -> list[str]:
-        return _names(self.values["packages"])
+        return checks.names(self.values["packages"])
 
     @property
     def variations(self) -> list[str]:
-        return _names(self.values["variations"])
+        return checks.names(self.values["variations"])
 
     @property
     def overlay(self) -> bool:
@@ -165,85 +165,6 @@ class Settings:
         return (self.root / self.values[name]).absolute() if self.values[name] else None
 
 
-def _names(text: str) -> list[str]:
-    return [name for name in text.split(",") if name]
-
-
-def _one_of(*known: str) -> Callable[[str], str]:
-    def check(text: str) -> str:
-        if text not in known:
-            raise ValueError(nearest(text, known))
-        return text
-
-    return check
-
-
-def _some_of(*known: str) -> Callable[[str], str]:
-    def check(text: str) -> str:
-        return ",".join(_one_of(*known)(name) for name in _names(text))
-
-    return check
-
-
-def _flag(text: str) -> str:
-    for flag, words in (("1", ("1", "yes", "true", "on")), ("0", ("0", "no", "false", "off"))):
-        if text.lower() in words:
-            return flag
-    raise ValueError("it is yes or no")
-
-
-def _count(text: str) -> str:
-    if not text.isdecimal() or not 1 <= int(text) <= 1024:
-        raise ValueError("it is a whole number from 1 to 1024")
-    return str(int(text))
-
-
-def _minutes(text: str) -> str:
-    if text and not (text.replace(".", "", 1).isdecimal() and 0 < float(text) < 1e6):
-        raise ValueError("it is a number of minutes")
-    return text
-
-
-def _seed(text: str) -> str:
-    if text in SEEDS or Path(text).exists():
-        return text
-    if "/" in text:
-        raise ValueError("no such directory or tarball")
-    raise ValueError(nearest(text, SEEDS) + " (or the path of a directory or tarball)")
-
-
-def _url(text: str) -> str:
-    if text and not text.startswith(("http://", "https://")):
-        raise ValueError("it is the http(s) URL of a Debian archive")
-    return text.rstrip("/")
-
-
-def _path(text: str) -> str:
-    if not text or "\0" in text:
-        raise ValueError("it is a path")
-    return text
-
-
-def _suite(text: str) -> str:
-    if not text.replace("-", "").isalnum():
-        raise ValueError("it is the name of a Debian suite, like trixie or sid")
-    return text
-
-
-def _file(text: str) -> str:
-    if text and not Path(text).is_file():
-        raise ValueError("it is a file that is there")
-    return text
-
-
-def _phase(text: str) -> str:
-    return _one_of(*PHASES)(text) if text else ""
-
-
-def _any(text: str) -> str:
-    return text
-
-
 def _constant(text: str) -> Callable[[], str]:
     return lambda: text
 
@@ -259,47 +180,67 @@ def _processors() -> str:
 
 
 PARAMETERS = (
-    Parameter("set", _constant("full"), _one_of(*SETS), "what to build: " + ", ".join(SETS)),
-    Parameter("with", _constant(""), _any, "packages to add to the set, with commas"),
-    Parameter("arch", _this_machine, _one_of(*ARCHITECTURES), "the target architecture"),
+    Parameter("set", _constant("full"), checks.one_of(*SETS), "what to build: " + ", ".join(SETS)),
+    Parameter("with", _constant(""), checks.anything, "packages to add to the set, with commas"),
+    Parameter("arch", _this_machine, checks.one_of(*ARCHITECTURES), "the target architecture"),
     Parameter(
-        "seed", _constant("debian"), _seed, "the first root: " + ", ".join(SEEDS) + ", or a path"
+        "seed",
+        _constant("debian"),
+        checks.seed,
+        "the first root: " + ", ".join(SEEDS) + ", or a path",
     ),
-    Parameter("jobs", _processors, _count, "how many processes at once"),
-    Parameter("timeout", _constant(""), _minutes, "minutes after which a step is ended"),
-    Parameter("offline", _constant("0"), _flag, "never open a socket"),
-    Parameter("bundle", _constant(""), _file, "what doit bundle wrote: the only place to ask"),
-    Parameter("image", _constant(""), _file, "the image that doit inspect looks into"),
-    Parameter("key", _constant(""), _file, "an SSH key: to sign with, or to check by (.pub)"),
-    Parameter("strict", _constant("0"), _flag, "refuse a seed that drifted from its lock file"),
-    Parameter("mirror", _constant(""), _url, "a Debian archive to ask before those of apt"),
-    Parameter("workdir", _constant("work"), _path, "where builds happen"),
-    Parameter("output", _constant(""), _any, "the file to write (default: output/…)"),
-    Parameter("sources", _constant("1"), _flag, "put the sources into the products"),
+    Parameter("jobs", _processors, checks.count, "how many processes at once"),
+    Parameter("timeout", _constant(""), checks.minutes, "minutes after which a step is ended"),
+    Parameter("offline", _constant("0"), checks.flag, "never open a socket"),
     Parameter(
-        "packages", _constant(""), _any, "what doit regenerate, verify or outdated looks at (all)"
+        "bundle", _constant(""), checks.file, "what doit bundle wrote: the only place to ask"
     ),
-    Parameter("in", _constant("namespace"), _one_of(*PLACES), "where doit regenerate works"),
+    Parameter("image", _constant(""), checks.file, "the image that doit inspect looks into"),
+    Parameter("key", _constant(""), checks.file, "an SSH key: to sign with, or to check by (.pub)"),
+    Parameter(
+        "strict", _constant("0"), checks.flag, "refuse a seed that drifted from its lock file"
+    ),
+    Parameter("mirror", _constant(""), checks.url, "a Debian archive to ask before those of apt"),
+    Parameter("workdir", _constant("work"), checks.path, "where builds happen"),
+    Parameter("output", _constant(""), checks.anything, "the file to write (default: output/…)"),
+    Parameter("sources", _constant("1"), checks.flag, "put the sources into the products"),
+    Parameter(
+        "packages",
+        _constant(""),
+        checks.anything,
+        "what doit regenerate, verify or outdated looks at (all)",
+    ),
+    Parameter("in", _constant("namespace"), checks.one_of(*PLACES), "where doit regenerate works"),
     Parameter(
         "variations",
         _constant(""),
-        _some_of(*VARIATIONS),
+        checks.some_of(*VARIATIONS),
         "what doit verify makes different (all but links, serial)",
     ),
-    Parameter("overlay", _constant("1"), _flag, "compose trees by overlay where that can be had"),
+    Parameter(
+        "overlay", _constant("1"), checks.flag, "compose trees by overlay where that can be had"
+    ),
     Parameter(
         "progress",
         _constant("auto"),
-        _one_of(*PROGRESS),
+        checks.one_of(*PROGRESS),
         "what the console shows: " + ", ".join(PROGRESS),
     ),
-    Parameter("json", _constant("0"), _flag, "have doit status answer in JSON"),
-    Parameter("diff", _constant("0"), _flag, "have doit plan only say what changed since the last"),
-    Parameter("suite", _constant("trixie"), _suite, "what doit outdated and doit bump look at"),
-    Parameter("keep", _constant("10"), _count, "of how many plans doit gc keeps all"),
-    Parameter("dry", _constant("0"), _flag, "let doit gc only show what it would free"),
-    Parameter("phase", _constant(""), _phase, "which build doit shell enters (the last phase's)"),
-    Parameter("run", _constant(""), _any, "a command for doit boot or doit shell to run"),
+    Parameter("json", _constant("0"), checks.flag, "have doit status answer in JSON"),
+    Parameter(
+        "diff", _constant("0"), checks.flag, "have doit plan only say what changed since the last"
+    ),
+    Parameter(
+        "suite", _constant("trixie"), checks.suite, "what doit outdated and doit bump look at"
+    ),
+    Parameter("keep", _constant("10"), checks.count, "of how many plans doit gc keeps all"),
+    Parameter("dry", _constant("0"), checks.flag, "let doit gc only show what it would free"),
+    Parameter(
+        "phase", _constant(""), checks.phase, "which build doit shell enters (the last phase's)"
+    ),
+    Parameter(
+        "run", _constant(""), checks.anything, "a command for doit boot or doit shell to run"
+    ),
 )
 
 

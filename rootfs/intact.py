@@ -9,6 +9,7 @@ hides that, and a disk that forgets, only show where the contents are read.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,8 @@ def holds(tree: Path, sha256: str) -> bool:
         return True
     if sha256_of_tree(tree) != sha256:
         return False
-    stamp_times(tree)
+    with contextlib.suppress(OSError):  # of a read-only cache it is read each time
+        stamp_times(tree)
     return True
 
 

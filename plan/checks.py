@@ -1,0 +1,108 @@
+"""What the values of parameters may be: each check gives the canonical text, or raises ValueError.
+
+The error says what would be right, or the nearest valid value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from plan.errors import nearest
+from plan.model import PHASES
+
+SEEDS = ("alpine", "debian", "self")
+
+
+def names(text: str) -> list[str]:
+    """The names in a list with commas."""
+    return [name for name in text.split(",") if name]
+
+
+def one_of(*known: str) -> Callable[[str], str]:
+    """One of `known`."""
+
+    def check(text: str) -> str:
+        if text not in known:
+            raise ValueError(nearest(text, known))
+        return text
+
+    return check
+
+
+def some_of(*known: str) -> Callable[[str], str]:
+    """Some of `known`, with commas."""
+
+    def check(text: str) -> str:
+        return ",".join(one_of(*known)(name) for name in names(text))
+
+    return check
+
+
+def flag(text: str) -> str:
+    """Yes or no, in many words: "1" or "0"."""
+    for value, words in (("1", ("1", "yes", "true", "on")), ("0", ("0", "no", "false", "off"))):
+        if text.lower() in words:
+            return value
+    raise ValueError("it is yes or no")
+
+
+def count(text: str) -> str:
+    """A whole number from 1 on."""
+    if not text.isdecimal() or not 1 <= int(text) <= 1024:
+        raise ValueError("it is a whole number from 1 to 1024")
+    return str(int(text))
+
+
+def minutes(text: str) -> str:
+    """Minutes, also parts of one; none for an empty text."""
+    if text and not (text.replace(".", "", 1).isdecimal() and 0 < float(text) < 1e6):
+        raise ValueError("it is a number of minutes")
+    return text
+
+
+def seed(text: str) -> str:
+    """A known seed, or the path of one."""
+    if text in SEEDS or Path(text).exists():
+        return text
+    if "/" in text:
+        raise ValueError("no such directory or tarball")
+    raise ValueError(nearest(text, SEEDS) + " (or the path of a directory or tarball)")
+
+
+def url(text: str) -> str:
+    """The URL of a Debian archive; none for an empty text."""
+    if text and not text.startswith(("http://", "https://")):
+        raise ValueError("it is the http(s) URL of a Debian archive")
+    return text.rstrip("/")
+
+
+def path(text: str) -> str:
+    """A path that need not exist."""
+    if not text or "\0" in text:
+        raise ValueError("it is a path")
+    return text
+
+
+def suite(text: str) -> str:
+    """The name of a Debian suite."""
+    if not text.replace("-", "").isalnum():
+        raise ValueError("it is the name of a Debian suite, like trixie or sid")
+    return text
+
+
+def file(text: str) -> str:
+    """A file that exists; none for an empty text."""
+    if text and not Path(text).is_file():
+        raise ValueError("it is a file that is there")
+    return text
+
+
+def phase(text: str) -> str:
+    """The name of a phase; none for an empty text."""
+    return one_of(*PHASES)(text) if text else ""
+
+
+def anything(text: str) -> str:
+    """Any text."""
+    return text
