@@ -39,6 +39,10 @@ def opened(path: Path, *, count: Callable[[int], None] = ignore) -> Iterator[Par
         yield partial
 
 
+@pytest.mark.fault(
+    "a partial file with wrong bytes, HTML or too much; a mirror without ranges, or that lies",
+    "the right file in the end",
+)
 @pytest.mark.parametrize(
     "name",
     [
@@ -79,6 +83,7 @@ def test_a_resumed_download_asks_for_the_rest_only(site: Site, tmp_path: Path) -
     assert site.ranges == [f"bytes={HALF}-"]
 
 
+@pytest.mark.fault("wrong bytes from an earlier place", "fetched once more, from zero")
 def test_wrong_bytes_from_before_cost_one_more_try(site: Site, tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(bytes(HALF))
     with opened(tmp_path / "x") as partial:
@@ -111,7 +116,13 @@ FAILURES = {
 }
 
 
-@pytest.mark.parametrize("name", FAILURES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.fault(f"a mirror: {name.replace('_', ' ')}", reason))
+        for name, (reason, _) in FAILURES.items()
+    ],
+)
 def test_places_that_do_not(site: Site, tmp_path: Path, name: str) -> None:
     reason, stays = FAILURES[name]
     path = tmp_path / "x"
@@ -123,6 +134,7 @@ def test_places_that_do_not(site: Site, tmp_path: Path, name: str) -> None:
         assert (path.stat().st_size if path.exists() else 0) == stays
 
 
+@pytest.mark.fault("a wrong answer after half a file came from elsewhere", "the half is kept")
 @pytest.mark.parametrize(
     "name", ["missing", "html", "longer", "shorter", "loops", "always_partial"]
 )
@@ -135,12 +147,14 @@ def test_a_wrong_place_does_not_cost_what_another_gave(
     assert (tmp_path / "x").read_bytes() == DATA[:HALF]
 
 
+@pytest.mark.fault("a mirror with another file", "asked once")
 def test_a_wrong_file_is_not_asked_for_twice(site: Site, tmp_path: Path) -> None:
     with pytest.raises(PlaceFailed), opened(tmp_path / "x") as partial:
         download(Web(CALM), site.url("wrong"), partial)
     assert site.asked["wrong"] == 1
 
 
+@pytest.mark.fault("a download that is stopped", "what came is kept")
 def test_stopping_keeps_what_came(site: Site, tmp_path: Path) -> None:
     web = Web(CALM)
     with (
