@@ -141,10 +141,7 @@ def overlay(target: str, links: str, entry: dict[str, Any]) -> None:
     page, and no colon or comma of a path can then be mistaken for a separator.
     """
     os.chdir(links)
-    names = []
-    for folder in entry["overlay"]:
-        names.append(link_to(folder))
-    options = "userxattr,lowerdir=" + ":".join(names)
+    options = "userxattr,lowerdir=" + ":".join(map(link_to, entry["overlay"]))
     if "upper" in entry:
         options += f",upperdir={link_to(entry['upper'])},workdir={link_to(entry['work'])}"
     mount("overlay", target, "overlay", MS_NODEV | MS_NOSUID, options)
@@ -281,6 +278,8 @@ def init(spec: dict[str, Any], report: Report) -> int:
         os.dup2(log, 2)
     set_host_name(spec["hostname"])
     make_root(spec)
+    if not spec["interactive"]:
+        os.dup2(os.open("/dev/null", os.O_RDONLY), 0)  # the one outside could be changed by it
     os.umask(0o022)
     # With 1 no core comes to be; with 0 one would still go to a pipe in core_pattern (core(5)).
     resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
