@@ -206,7 +206,7 @@ def drop_privilege(*, nested: bool) -> None:
 
 
 def refuse_calls(call: int, operation: int, flags: int, program: str) -> None:
-    """Have the kernel refuse what no namespace divides. A kernel without seccomp has none of it."""
+    """Have the kernel refuse what no namespace divides. One built without seccomp goes without."""
     code = ctypes.create_string_buffer(bytes.fromhex(program))
     filters = struct.pack("@HP", len(program) // 16, ctypes.addressof(code))  # struct sock_fprog
     result = libc.syscall(call, operation, flags, filters)

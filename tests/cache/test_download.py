@@ -18,7 +18,7 @@ SOURCE = source()
 SIZE = len(DATA)
 HURRIED = Patience(read=1)
 CALM = Patience()
-HANGING = ("hangs_midway", "trickles")
+HANGING = ("hangs_midway", "trickles", "header_trickles", "chunk_trickles")
 
 
 def web_for(name: str) -> Web:
@@ -107,6 +107,8 @@ FAILURES = {
     "cut_chunked": (f"cut connection after {HALF} of {SIZE} bytes", HALF),
     "hangs_midway": (f"stalls after {HALF} of {SIZE} bytes: nothing for 1 s", HALF),
     "trickles": ("stalls after ", None),
+    "header_trickles": ("no answer for ", 0),
+    "chunk_trickles": (f"stalls after {HALF} of {SIZE} bytes: {HALF} bytes in 2 s", HALF),
     "loops": ("redirects more than 10 times", 0),
     "to_file": ("redirects to file:///etc/hostname, which is not http or https", 0),
     "gzips": (f"bytes instead of {SIZE} bytes (sent with Content-Encoding gzip, unasked)", 0),
