@@ -72,6 +72,10 @@ def check(result: int, stage: str, detail: str) -> None:
         raise SetupError(stage, ctypes.get_errno(), detail)
 
 
+def unshare(flags: int) -> None:
+    check(libc.unshare(ctypes.c_int(flags)), "unshare", "namespaces")
+
+
 def mount(source: str, target: str, kind: str, flags: int, options: str = "") -> None:
     arguments = (os.fsencode(source), os.fsencode(target), kind.encode())
     result = libc.mount(*arguments, ctypes.c_ulong(flags), options.encode())
@@ -80,10 +84,6 @@ def mount(source: str, target: str, kind: str, flags: int, options: str = "") ->
 
 def unmount(target: str) -> None:
     check(libc.umount2(os.fsencode(target), MNT_DETACH), "umount", target)
-
-
-def pivot_root(new: str, old: str) -> None:
-    check(libc.pivot_root(os.fsencode(new), os.fsencode(old)), "pivot_root", new)
 
 
 def prctl(option: int, argument: int) -> int:
@@ -187,7 +187,7 @@ def make_root(spec: dict[str, Any]) -> None:
     for entry in spec["mounts"]:
         mount_one(new_root, links, entry)
     os.chdir(new_root)
-    pivot_root(".", ".")
+    check(libc.pivot_root(b".", b"."), "pivot_root", new_root)
     unmount(".")
     os.chdir("/")
 
@@ -292,7 +292,7 @@ def enter(spec: dict[str, Any], report: Report, parent: int) -> int:
     """Make the namespaces, start process 1 in them and wait for it. Returns its exit status."""
     uid, gid = os.geteuid(), os.getegid()
     namespaces = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET
-    check(libc.unshare(CLONE_NEWUSER | namespaces), "unshare", "namespaces")
+    unshare(CLONE_NEWUSER | namespaces)
     map_to_root(uid, gid)
     die_with_parent()
     if os.getppid() != parent:
