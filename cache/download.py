@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from cache.partial import Partial
 from cache.places import PlaceFailed
+from cache.watchdog import Watchdog
 from cache.web import Web
 
 if TYPE_CHECKING:
@@ -144,8 +145,10 @@ def _body(web: Web, response: requests.Response, partial: Partial) -> Iterator[b
 
     patience = web.patience.read
     began, seen = time.monotonic(), 0
+    dog = Watchdog(2 * patience, response.raw.shutdown)
     try:
-        # read1, since read would wait for a whole chunk, however slowly it trickles in.
+        # read1, since read would wait for a whole chunk, however slowly it trickles in. The line
+        # with a chunk's size it does wait for: hence the watchdog.
         while chunk := response.raw.read1(_CHUNK, decode_content=False):
             if web.stop.is_set():
                 raise Stopped
@@ -155,10 +158,15 @@ def _body(web: Web, response: requests.Response, partial: Partial) -> Iterator[b
                 if seen < _SLOWEST * patience:
                     raise _stalled(partial, f"{seen} bytes in {patience:g} s")
                 began, seen = now, 0
+                dog.feed()
     except ReadTimeoutError as error:
         raise _stalled(partial, f"nothing for {patience:g} s") from error
     except (HTTPError, OSError) as error:
+        if dog.bitten.is_set():
+            raise _stalled(partial, f"{seen} bytes in {2 * patience:g} s") from error
         raise _cut(partial) from error
+    finally:
+        dog.call_off()
 
 
 def _cut(partial: Partial) -> PlaceFailed:

@@ -15,6 +15,7 @@ from urllib.parse import urljoin, urlsplit
 
 from cache.paths import NAME
 from cache.places import PlaceFailed, without_password
+from cache.watchdog import watched
 
 if TYPE_CHECKING:
     import requests
@@ -23,6 +24,7 @@ _REDIRECTS = 10
 # How often a host may take a request without answering before it counts as down. A refused
 # connection or an unknown name counts at once: asking again would give the same.
 _SILENCES = 2
+_WHOLE = 2  # times the patience for the next bytes: as long may a whole header take
 _BUSY = frozenset({408, 429, 500, 502, 503, 504})
 
 
@@ -99,6 +101,7 @@ class Web:
         """This thread's session: connections are kept and used again, but not across threads."""
         if not hasattr(self._mine, "session"):
             self._mine.session = _session()
+            watched(self._mine.session, _WHOLE * self.patience.read)
         session: requests.Session = self._mine.session
         return session
 

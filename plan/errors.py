@@ -26,7 +26,16 @@ class BuildError(Exception):
 
     def __str__(self) -> str:
         text = f"{self.where}: {self.message}" if self.where else self.message
-        return f"{text}\n  {self.hint}" if self.hint else text
+        return inert(f"{text}\n  {self.hint}" if self.hint else text)
+
+
+# What a terminal does not print but obeys, as what it is written as: C0 but tab and newline, C1.
+_OBEYED = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), *range(127, 160))}
+
+
+def inert(text: str) -> str:
+    """`text` without what would steer a terminal: names and logs come from anywhere."""
+    return text.replace("\r\n", "\n").translate(_OBEYED)
 
 
 def nearest(word: str, known: Iterable[str], *, listed: Iterable[str] = ()) -> str:

@@ -3,7 +3,8 @@
     file ──compose──▶ nodes with marks ──check──▶ Table (a dict that can say "file:line" of a key)
 
 Aliases, tags and merge keys are refused: a recipe is read by people, and nothing in it may mean
-more than it says. That also makes "anchor bombs" impossible.
+more than it says. That also makes "anchor bombs" impossible. So is what is too large or too deep
+to be read by anybody: libyaml would end the process at a depth of some ten thousand.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Any
 
 from plan.errors import BuildError, nearest
 
+_LARGEST = 1 << 20  # bytes
+_DEEPEST = 20  # lists and mappings inside each other
 PLAIN_TAGS = {
     "tag:yaml.org,2002:str",
     "tag:yaml.org,2002:int",
@@ -120,6 +123,8 @@ def load(path: Path, *, shown_as: str | None = None) -> Table:
 
     file = shown_as or str(path)
     try:
+        if path.stat().st_size > _LARGEST:
+            raise BuildError(f"is larger than {_LARGEST >> 20} MiB", where=file)
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise BuildError(f"cannot be read: {error.strerror}", where=file) from error
@@ -128,7 +133,7 @@ def load(path: Path, *, shown_as: str | None = None) -> Table:
     # libyaml's scanner is ten times as fast as the one in Python; both give the same nodes.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        _refuse_aliases(yaml, loader, text, file)
+        _check_events(yaml, loader, text, file)
         node = yaml.compose(text, Loader=loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -142,15 +147,17 @@ def load(path: Path, *, shown_as: str | None = None) -> Table:
     return value
 
 
-def _refuse_aliases(yaml: Any, loader: Any, text: str, file: str) -> None:
-    # Only a text with both characters can hold an alias: spare the common file the second scan.
-    if "*" not in text or "&" not in text:
-        return
+def _check_events(yaml: Any, loader: Any, text: str, file: str) -> None:
+    """Refuse aliases and great depth before anything is made of the text."""
+    depth = 0
     for event in yaml.parse(text, Loader=loader):
+        where = f"{file}:{event.start_mark.line + 1}"
         if isinstance(event, yaml.AliasEvent):
-            raise BuildError(
-                "aliases (*) are not allowed", where=f"{file}:{event.start_mark.line + 1}"
-            )
+            raise BuildError("aliases (*) are not allowed", where=where)
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise BuildError(f"lists and mappings are more than {_DEEPEST} deep", where=where)
 
 
 def _plain(node: Any, file: str) -> Any:

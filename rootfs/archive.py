@@ -26,12 +26,14 @@ from pathlib import Path
 
 from plan.errors import BuildError
 from plan.toolchain import SOURCE_DATE_EPOCH
+from rootfs.decompress import Damaged, Readable
 from rootfs.globs import compiled
-from rootfs.tarstream import BLOCK, Damaged, Member, Readable, Stream, members
+from rootfs.tarstream import BLOCK, Member, Stream, members
 
 _LATEST = 1 << 33  # beyond it some file systems cannot go; an honest mtime never does
-_DEFAULT_LIMIT = 64 << 30
+LIMIT = 64 << 30
 _PATH_MAX = 4096  # limits.h of Linux
+_DEEPEST = 200  # folders: more would cost memory by the square, and honest trees have some 20
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -42,7 +44,7 @@ def unpack(
     strip: int = 0,
     leave: Sequence[str] = (),
     keep_setuid: bool = False,
-    limit: int = _DEFAULT_LIMIT,
+    limit: int = LIMIT,
 ) -> int:
     """Unpack a tar archive (plain, gzip, bzip2, xz; zstd from Python 3.14 on) into a folder.
 
@@ -51,7 +53,7 @@ def unpack(
     leave: globs of members that stay packed, relative to the stripped name: `*` stays within
         one folder, `**` does not; a folder's glob leaves all below it.
     keep_setuid: keep the setuid, setgid bits of files instead of dropping them.
-    limit: bytes of all unpacked files together, above which the archive is refused.
+    limit: bytes of the archive with its compression taken off, above which it is refused.
     Returns the number of members unpacked. Raises BuildError; what was unpacked until then stays.
     """
     try:
@@ -77,7 +79,7 @@ def unpack_stream(
     strip: int = 0,
     leave: Sequence[str] = (),
     keep_setuid: bool = False,
-    limit: int = _DEFAULT_LIMIT,
+    limit: int = LIMIT,
     moved: Mapping[bytes, bytes] | None = None,
 ) -> int:
     """The same from an open file. name: the archive's, for messages.
@@ -86,8 +88,8 @@ def unpack_stream(
     there, which is how a package for a usr-merged root gets past the link `/lib`.
     """
     into.mkdir(parents=True, exist_ok=True)
-    writer = _Writer(os.fsencode(into), strip, leave, keep_setuid, limit, moved or {})
-    with Stream(raw) as stream:
+    writer = _Writer(os.fsencode(into), strip, leave, keep_setuid, moved or {})
+    with Stream(raw, limit) as stream:
         member: Member | None = None
         try:
             for member in members(stream):
@@ -137,7 +139,6 @@ class _Writer:
         strip: int,
         leave: Sequence[str],
         keep_setuid: bool,
-        limit: int,
         moved: Mapping[bytes, bytes],
     ) -> None:
         self.count = 0
@@ -145,7 +146,6 @@ class _Writer:
         self._strip = strip
         self._leave = compiled(leave)
         self._file_bits = 0o6777 if keep_setuid else 0o777
-        self._room = limit
         self._moved = moved
         self._real: set[bytes] = {b""}
         self._folders: dict[bytes, tuple[int, int]] = {}  # path -> mode, mtime: set at the end
@@ -155,8 +155,7 @@ class _Writer:
         if not path or (self._leave and self._leave.match(path)):
             stream.skip(member.size)
             return
-        self._room -= member.size
-        if self._room < 0:
+        if member.size > stream.left():
             raise _RefusedError("the unpacked files are larger than the limit")
         if member.kind == b"5":
             self._folder(path)
@@ -175,6 +174,8 @@ class _Writer:
         if len(name) >= _PATH_MAX:
             raise _RefusedError("its name is too long")
         parts = [part for part in name.split(b"/") if part and part != b"."]
+        if len(parts) > _DEEPEST:
+            raise _RefusedError("its name is too deep")
         if b".." in parts:
             raise _RefusedError('its name holds ".."')
         del parts[: self._strip]

@@ -26,6 +26,7 @@ from typing import Any
 from plan.errors import BuildError
 from plan.model import Command
 from rootfs import sandbox
+from rootfs.refused import refused
 from rootfs.remedy import remedy
 
 HOST_NAME = "bq2"
@@ -34,6 +35,19 @@ BASE = "mount"  # in the folder of a sandbox
 # What the log of one run may grow by, in bytes: ten times that of the largest package.
 LOG_LIMIT = 256 << 20
 _LOOK = 0.2  # seconds between two looks at it
+DEVICES = ("null", "zero", "full", "random", "urandom")
+DEVICE_LINKS = {
+    "fd": "/proc/self/fd",
+    "stdin": "/proc/self/fd/0",
+    "stdout": "/proc/self/fd/1",
+    "stderr": "/proc/self/fd/2",
+}
+# Files of the whole machine, those of them that there are: read-only, because they belong to
+# user 0, and where root builds, user 0 inside is user 0 outside.
+MACHINE_FILES = (
+    *("sys", "sysrq-trigger", "irq", "bus", "fs"),
+    *("acpi", "driver", "dynamic_debug", "mtrr", "scsi"),
+)
 
 
 @dataclass(frozen=True)
@@ -98,6 +112,11 @@ def enter(
         "log": os.fspath(log) if log else None,
         "interactive": interactive,
         "nested": place.nested,
+        "devices": (*DEVICES, "tty") if interactive else DEVICES,
+        "links": DEVICE_LINKS,
+        # Of a covered proc the kernel gives none to namespaces inside this one.
+        "covered": () if place.nested else MACHINE_FILES,
+        "refused": refused(os.uname().machine),
     }
     spec_file = place.folder / "sandbox.json"
     spec_file.write_text(json.dumps(spec, indent=1), encoding="utf-8")

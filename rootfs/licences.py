@@ -17,7 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from plan.errors import BuildError
-from rootfs.tarstream import BLOCK, Damaged, Stream, members
+from rootfs.archive import LIMIT
+from rootfs.decompress import Damaged
+from rootfs.tarstream import BLOCK, Stream, members
 
 # Raise it when the same source gives other texts.
 RULE = 1
@@ -60,7 +62,7 @@ def _is_text(name: bytes) -> bool:
 
 
 def _of_tar(path: Path) -> Iterator[tuple[bytes, bytes]]:
-    with path.open("rb") as raw, Stream(raw) as stream:
+    with path.open("rb") as raw, Stream(raw, LIMIT) as stream:
         for member in members(stream):
             name = member.name.removeprefix(b"./").partition(b"/")[2]
             wanted = _is_text(name) or _README.fullmatch(name)

@@ -14,7 +14,8 @@ started outlives it. What cannot be had is an error, never a weaker sandbox.
 
 The specification: {"base": folder to mount on, "root": mount, "mounts": [mount...],
 "environment": {}, "hostname": str, "commands": [{"argv": [], "cwd": str}...],
-"log": path or null, "interactive": bool, "nested": whether sandboxes are made inside}.
+"log": path or null, "interactive": bool, "nested": whether sandboxes are made inside, "devices":
+[names in /dev], "links": {in /dev: target}, "covered": [names in /proc], "refused": [seccomp...]}.
 A mount: {"at": path, "overlay": [lower folders, top first], "upper": path, "work": path} or
 {"at": path, "bind": path, "writable": bool} or {"at": path, "tmpfs": options}.
 
@@ -31,6 +32,7 @@ import os
 import resource
 import shlex
 import signal
+import struct
 import sys
 import time
 from typing import Any, NoReturn
@@ -48,17 +50,8 @@ ST_RELATIME = 4096
 # linux/prctl.h, linux/capability.h
 PR_SET_PDEATHSIG, PR_CAPBSET_READ, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 23, 24, 38
 
+
 CAP_SETFCAP, SETUP_FAILED = 31, 125
-DEVICES = ("null", "zero", "full", "random", "urandom")
-# Files of the whole machine that belong to user 0: read-only, because where root builds, user 0
-# inside is user 0 outside.
-MACHINE_FILES = ("sys", "sysrq-trigger", "irq", "bus", "fs")
-DEVICE_LINKS = {
-    "fd": "/proc/self/fd",
-    "stdin": "/proc/self/fd/0",
-    "stdout": "/proc/self/fd/1",
-    "stderr": "/proc/self/fd/2",
-}
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -91,10 +84,6 @@ def mount(source: str, target: str, kind: str, flags: int, options: str = "") ->
 
 def unmount(target: str) -> None:
     check(libc.umount2(os.fsencode(target), MNT_DETACH), "umount", target)
-
-
-def pivot_root(new: str, old: str) -> None:
-    check(libc.pivot_root(os.fsencode(new), os.fsencode(old)), "pivot_root", new)
 
 
 def prctl(option: int, argument: int) -> int:
@@ -152,10 +141,7 @@ def overlay(target: str, links: str, entry: dict[str, Any]) -> None:
     page, and no colon or comma of a path can then be mistaken for a separator.
     """
     os.chdir(links)
-    names = []
-    for folder in entry["overlay"]:
-        names.append(link_to(folder))
-    options = "userxattr,lowerdir=" + ":".join(names)
+    options = "userxattr,lowerdir=" + ":".join(map(link_to, entry["overlay"]))
     if "upper" in entry:
         options += f",upperdir={link_to(entry['upper'])},workdir={link_to(entry['work'])}"
     mount("overlay", target, "overlay", MS_NODEV | MS_NOSUID, options)
@@ -167,23 +153,22 @@ def link_to(folder: str) -> str:
     return name
 
 
-def make_devices(new_root: str, *, terminal: bool) -> None:
-    folder = f"{new_root}/dev"
+def make_devices(folder: str, names: list[str], links: dict[str, str]) -> None:
     mount("tmpfs", folder, "tmpfs", MS_NOSUID, "mode=755,size=64k")
-    for name in (*DEVICES, "tty") if terminal else DEVICES:
+    for name in names:
         with open(f"{folder}/{name}", "w"):
             pass
-        bind(f"/dev/{name}", f"{folder}/{name}", writable=True)
-    for name, target in DEVICE_LINKS.items():
+        # Devices take what is written all the same; but their modes and times are the machine's.
+        bind(f"/dev/{name}", f"{folder}/{name}", writable=False)
+    for name, target in links.items():
         os.symlink(target, f"{folder}/{name}")
     os.mkdir(f"{folder}/shm")
     mount("tmpfs", f"{folder}/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=64m")
 
 
-def make_proc(folder: str, *, nested: bool) -> None:
+def make_proc(folder: str, covered: list[str]) -> None:
     mount("proc", folder, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
-    # Of a covered proc the kernel gives none to namespaces inside this one.
-    for name in () if nested else MACHINE_FILES:
+    for name in covered:
         if os.path.exists(f"{folder}/{name}"):
             bind(f"{folder}/{name}", f"{folder}/{name}", writable=False)
 
@@ -197,12 +182,12 @@ def make_root(spec: dict[str, Any]) -> None:
     os.mkdir(new_root)
     os.mkdir(links)
     mount_one(new_root, links, spec["root"])
-    make_devices(new_root, terminal=spec["interactive"])
-    make_proc(f"{new_root}/proc", nested=spec["nested"])
+    make_devices(f"{new_root}/dev", spec["devices"], spec["links"])
+    make_proc(f"{new_root}/proc", spec["covered"])
     for entry in spec["mounts"]:
         mount_one(new_root, links, entry)
     os.chdir(new_root)
-    pivot_root(".", ".")
+    check(libc.pivot_root(b".", b"."), "pivot_root", new_root)
     unmount(".")
     os.chdir("/")
 
@@ -218,6 +203,15 @@ def drop_privilege(*, nested: bool) -> None:
         if not (nested and capability == CAP_SETFCAP):
             check(prctl(PR_CAPBSET_DROP, capability), "prctl", f"drop capability {capability}")
         capability += 1
+
+
+def refuse_calls(call: int, operation: int, flags: int, program: str) -> None:
+    """Have the kernel refuse what no namespace divides. One built without seccomp goes without."""
+    code = ctypes.create_string_buffer(bytes.fromhex(program))
+    filters = struct.pack("@HP", len(program) // 16, ctypes.addressof(code))  # struct sock_fprog
+    result = libc.syscall(call, operation, flags, filters)
+    if result and ctypes.get_errno() not in (errno.EINVAL, errno.ENOSYS):
+        raise SetupError("seccomp", ctypes.get_errno(), "refused calls")
 
 
 def run_commands(spec: dict[str, Any], report: Report) -> int:
@@ -244,9 +238,10 @@ def run_commands(spec: dict[str, Any], report: Report) -> int:
 
 def execute(command: dict[str, Any], environment: dict[str, str]) -> NoReturn:
     try:
-        # Python ignores these; an ignored signal would be inherited.
-        for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        # What Python, or whoever started the run, ignores or blocks would be inherited.
+        for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
         os.chdir(command["cwd"])
         os.execvpe(command["argv"][0], command["argv"], environment)
     except OSError as error:
@@ -283,9 +278,13 @@ def init(spec: dict[str, Any], report: Report) -> int:
         os.dup2(log, 2)
     set_host_name(spec["hostname"])
     make_root(spec)
+    if not spec["interactive"]:
+        os.dup2(os.open("/dev/null", os.O_RDONLY), 0)  # the one outside could be changed by it
     os.umask(0o022)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # With 1 no core comes to be; with 0 one would still go to a pipe in core_pattern (core(5)).
+    resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
     drop_privilege(nested=spec["nested"])
+    refuse_calls(*spec["refused"])
     return run_commands(spec, report)
 
 

@@ -69,6 +69,8 @@ class StepFailed(BuildError):
 def prepare(step: Step, inputs: Inputs, folder: Path, *, overlay: bool, jobs: JobServer) -> Sandbox:
     """Lay out the sandbox of `step` in `folder`, empty of any earlier attempt."""
     composer = Composer(fresh_folder(folder), overlay)
+    # A build can make set-user-id files in it: they are to be no door for other users.
+    folder.chmod(0o700)
     skeleton = _skeleton(step, inputs, folder / "skeleton")
     mounts = [
         scratch("/tmp"),

@@ -1,51 +1,32 @@
 """Reads tar archives front to back: decompression, then the members with their data.
 
 It guarantees that a damaged archive is an error and never a short tree: the compressor's own
-end mark, every header's checksum and the archive's end mark have to be there. It says nothing
-about names: `rootfs.archive` judges those.
+end mark, every header's checksum and the archive's end mark have to be there. Neither memory nor
+time grows beyond what `limit` allows, however well a bomb is packed. It says nothing about names:
+`rootfs.archive` judges those.
 
-    file --> chunks()  (a thread: decompressing releases Python's lock) --> Stream --> members()
+    rootfs.decompress  (in a thread: it releases Python's lock) --> Stream --> members()
 
 Formats: ustar and pax (POSIX.1-2018, "pax Interchange Format") with GNU's long names and
-base-256 numbers; plain, gzip, bzip2, xz and, where the interpreter has it, zstd, told apart by
-their magic bytes. Not supported, and said so: sparse files, multi-volume archives.
+base-256 numbers. Not supported, and said so: sparse files, multi-volume archives.
 """
 
 from __future__ import annotations
 
-import bz2
 import contextlib
-import lzma
 import queue
 import threading
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import TracebackType
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
+
+from rootfs.decompress import Damaged, Readable, chunks
 
 BLOCK = 512
 _ZEROS = bytes(BLOCK)
-_READ = 1 << 18
-_CHUNK = 1 << 20
 _QUEUED_CHUNKS = 8
 _LARGEST_EXTENSION = 1 << 20  # a long name or pax record set above 1 MiB is no honest one
-
-
-_FETCH_AGAIN = "delete the file and fetch it again; if it stays, its hash is of a bad file"
-
-
-class Damaged(Exception):
-    """The archive cannot be read on: cut off, corrupt, or of a kind that we do not read."""
-
-    def __init__(self, why: str, *, hint: str = _FETCH_AGAIN) -> None:
-        super().__init__(why)
-        self.hint = hint
-
-
-class Readable(Protocol):
-    """What an archive is read from: a binary file, or a window of one."""
-
-    def read(self, size: int, /) -> bytes: ...
+_PAX_READ = (b"path", b"linkpath", b"size", b"mtime")
 
 
 class Member(NamedTuple):
@@ -59,65 +40,15 @@ class Member(NamedTuple):
     link: bytes
 
 
-def _zstd() -> Any:
-    try:
-        from compression.zstd import ZstdDecompressor  # type: ignore[import-not-found]
-    except ImportError:
-        raise Damaged(
-            "it is packed with zstd, which Python reads from version 3.14 on",
-            hint="use Python 3.14, or pack the archive with xz",
-        ) from None
-    return ZstdDecompressor()
-
-
-_MAGIC: tuple[tuple[bytes, Callable[[], Any]], ...] = (
-    (b"\xfd7zXZ\0", lzma.LZMADecompressor),
-    (b"\x1f\x8b", lambda: zlib.decompressobj(wbits=31)),
-    (b"BZh", bz2.BZ2Decompressor),
-    (b"\x28\xb5\x2f\xfd", _zstd),
-)
-
-
-def chunks(raw: Readable) -> Iterator[bytes]:
-    """The decompressed bytes of `raw`, some 1 MiB at a time. Raises Damaged."""
-    data = raw.read(_READ)
-    make = next((make for magic, make in _MAGIC if data.startswith(magic)), None)
-    if make is None:
-        while data:
-            yield data
-            data = raw.read(_CHUNK)
-        return
-    try:
-        while data:  # more than once where compressed streams were concatenated
-            unpacker = make()
-            yield from _one_stream(unpacker, data, raw)
-            data = (unpacker.unused_data or raw.read(_READ)).lstrip(b"\0")
-    except (lzma.LZMAError, zlib.error, OSError, EOFError) as error:
-        raise Damaged(str(error) or type(error).__name__) from error
-
-
-def _one_stream(unpacker: Any, data: bytes, raw: Readable) -> Iterator[bytes]:
-    """What one compressed stream holds; `data` is its beginning, already read from `raw`."""
-    while True:
-        piece = unpacker.decompress(data, _CHUNK)
-        if piece:
-            yield piece
-        if unpacker.eof:
-            return
-        data = getattr(unpacker, "unconsumed_tail", b"")  # zlib's way of holding input back
-        if not data and getattr(unpacker, "needs_input", True):
-            data = raw.read(_READ)
-            if not data and not piece:
-                raise Damaged("it ends in the middle")
-
-
 class Stream:
     """Decompressed bytes, produced by a thread of its own. A context manager: it ends the thread.
 
     All methods raise Damaged when the bytes end too early or cannot be decompressed.
     """
 
-    def __init__(self, raw: Readable) -> None:
+    def __init__(self, raw: Readable, limit: int) -> None:
+        """limit: bytes that may come of `raw`; whoever reads beyond gets Damaged."""
+        self._room = limit
         self._chunks: queue.Queue[bytes | Exception] = queue.Queue(_QUEUED_CHUNKS)
         self._stop = False
         self._view = memoryview(b"")
@@ -157,9 +88,16 @@ class Stream:
         if not chunk:
             self._chunks.put(chunk)
             return False
+        self._room -= len(chunk)
+        if self._room < 0:
+            raise Damaged("it unpacks to more than the limit")
         self._view = memoryview(chunk)
         self._at = 0
         return True
+
+    def left(self) -> int:
+        """How many more bytes the limit allows to be read."""
+        return self._room + len(self._view) - self._at
 
     def pieces(self, size: int) -> Iterator[memoryview]:
         """The next `size` bytes, in as many pieces as it takes."""
@@ -189,8 +127,16 @@ class Stream:
         for _ in self.pieces(size):
             pass
 
-    def drain(self) -> None:
-        """Read to the end, so that a check sum at the very end is checked too."""
+    def end(self) -> None:
+        """Read on after an empty block, so that a check sum at the very end is checked too.
+
+        A second empty block has to follow, or nothing: one alone is a piece that was lost.
+        """
+        following = bytes(self._view[self._at : self._at + BLOCK])
+        while len(following) < BLOCK and self._next_chunk():
+            following += bytes(self._view[: BLOCK - len(following)])
+        if following.strip(b"\0"):
+            raise Damaged("there is more after its end")
         while self._next_chunk():
             pass
 
@@ -206,7 +152,7 @@ def members(stream: Stream) -> Iterator[Member]:
     while True:
         header = stream.take(BLOCK)
         if header == _ZEROS:
-            stream.drain()
+            stream.end()
             return
         member = _parse(header)
         if member.kind in b"xgLK":
@@ -225,6 +171,8 @@ def members(stream: Stream) -> Iterator[Member]:
         if everywhere or once:
             member = _extended(member, {**everywhere, **once})
             once = {}
+        if not member.name:
+            raise Damaged("a member has no name")
         yield member
 
 
@@ -265,7 +213,7 @@ def _size(kind: bytes, size: int) -> int:
 
 
 def _pax(body: bytes) -> dict[bytes, bytes]:
-    """The records of a pax header, each `b"<length> <key>=<value>\\n"`."""
+    """Those records of a pax header that we read, each `b"<length> <key>=<value>\\n"`."""
     found = {}
     at = 0
     while at < len(body) and body[at]:
@@ -275,15 +223,16 @@ def _pax(body: bytes) -> dict[bytes, bytes]:
         key, equals, value = record[space - at + 1 : -1].partition(b"=")
         if not equals or not record.endswith(b"\n") or len(record) != length:
             raise Damaged("a pax header is malformed")
-        found[key] = value
+        if key.startswith(b"GNU.sparse."):
+            raise Damaged("it holds a sparse file, which we do not read")
+        if key in _PAX_READ:
+            found[key] = value
         at += length
     return found
 
 
 def _extended(member: Member, records: dict[bytes, bytes]) -> Member:
     """`member` with what pax records or GNU's long names say about it."""
-    if any(key.startswith(b"GNU.sparse.") for key in records):
-        raise Damaged("it holds a sparse file, which we do not read")
     try:
         size = _size(member.kind, int(records.get(b"size", member.size)))
         mtime = int(float(records.get(b"mtime", member.mtime)))

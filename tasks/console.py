@@ -21,7 +21,7 @@ from typing import Any
 
 from doit.exceptions import TaskFailed
 
-from plan.errors import BuildError
+from plan.errors import BuildError, inert
 
 
 def _open_what_is_closed() -> None:
@@ -55,12 +55,12 @@ def write_with(printer: Callable[[str], None] | None) -> None:
 
 
 def write(text: str) -> None:
-    """Print `text` as whole lines, whatever view is on."""
-    raw(text + "\n")
+    """Print `text` as whole lines, whatever view is on; what steers a terminal is shown."""
+    raw(inert(text) + "\n")
 
 
 def raw(text: str) -> None:
-    """Print exactly `text`, with "?" for what the console cannot show."""
+    """Print exactly `text`, which is ours, with "?" for what the console cannot show."""
     encoding = _stdout.encoding or "utf-8"
     # Who closed the terminal or the pipe shall not end a build of hours.
     with _lock, contextlib.suppress(OSError, ValueError):

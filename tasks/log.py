@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from plan.errors import BuildError
+from plan.errors import BuildError, inert
 from tasks import console
 from tasks.builder import Builder
 from tasks.console import speaking
@@ -47,7 +47,7 @@ def _print(path: Path, *, follow: bool) -> None:
         while True:
             text = file.read(1 << 16)
             if text:
-                console.raw(text)
+                console.raw(inert(text))
             elif not follow or not path.exists():
                 return
             else:

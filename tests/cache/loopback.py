@@ -184,6 +184,19 @@ class Site:
         while not self.over.wait(0.02):
             to.wfile.write(b"x")
 
+    def header_trickles(self, to: _Handler) -> None:
+        """A header that does not end, a byte at a time."""
+        to.wfile.write(b"HTTP/1.1 200 OK\r\n")
+        while not self.over.wait(0.05):
+            to.wfile.write(b"x")
+
+    def chunk_trickles(self, to: _Handler) -> None:
+        """Half the file, then a line with the size of a chunk that does not end."""
+        to.head(200, {"Transfer-Encoding": "chunked"})
+        to.wfile.write(b"%x\r\n%s\r\n1;" % (HALF, DATA[:HALF]))
+        while not self.over.wait(0.05):
+            to.wfile.write(b"x")
+
     def loops(self, to: _Handler) -> None:
         to.answer(301, b"round", {"Location": self.url("loops")})
 

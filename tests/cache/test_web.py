@@ -24,6 +24,7 @@ def refused(web: Web, url: str) -> PlaceFailed:
     return caught.value
 
 
+@pytest.mark.fault("a server that says gzip, or redirects", "the bytes as they were sent")
 @pytest.mark.parametrize("name", ["good", "moved", "says_gzip"])
 def test_the_body_is_there_to_be_read_as_sent(site: Site, web: Web, name: str) -> None:
     with web.get(site.url(name)) as response:
@@ -31,6 +32,10 @@ def test_the_body_is_there_to_be_read_as_sent(site: Site, web: Web, name: str) -
     assert site.headers[-1]["accept-encoding"] == "identity"
 
 
+@pytest.mark.fault(
+    "a server: missing, busy, loops, redirects to a file, to nonsense, endlessly, no HTTP",
+    "its reason in words",
+)
 @pytest.mark.parametrize(
     ("name", "reason", "again"),
     [
@@ -49,6 +54,10 @@ def test_refusals(site: Site, web: Web, name: str, reason: str, again: bool) -> 
     assert error.again is again
 
 
+@pytest.mark.fault(
+    "a server that takes the request and does not answer",
+    "given up after the patience",
+)
 def test_silence(site: Site) -> None:
     error = refused(Web(QUICK), site.url("hangs"))
     assert error.reason == "no answer for 0.3 s"
@@ -67,6 +76,7 @@ def test_a_range_is_asked_for_and_survives_a_redirect(site: Site, web: Web) -> N
     assert site.ranges == ["bytes=1000-", "bytes=1000-"]
 
 
+@pytest.mark.fault("a server that refuses connections", "not asked again in this run")
 def test_a_host_that_refuses_is_asked_once(web: Web) -> None:
     with socket.socket() as unused:  # bound, never listening: nobody else gets this port
         unused.bind(("127.0.0.1", 0))
@@ -79,11 +89,13 @@ def test_a_host_that_refuses_is_asked_once(web: Web) -> None:
     assert web.news() == []
 
 
+@pytest.mark.fault("a host name that does not resolve", "said so; not asked again")
 def test_a_name_that_does_not_resolve_is_said_so(web: Web) -> None:
     assert refused(web, "http://nowhere.invalid/a").reason == "its name does not resolve"
     assert "not asked again" in refused(web, "http://nowhere.invalid/b").reason
 
 
+@pytest.mark.fault("a server that takes no connection", "given up after the patience")
 def test_a_host_that_takes_no_connection_in_time() -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         port = full.getsockname()[1]
@@ -94,6 +106,7 @@ def test_a_host_that_takes_no_connection_in_time() -> None:
             )
 
 
+@pytest.mark.fault("a server that is silent twice", "not asked a third time")
 def test_a_silent_host_gets_a_second_chance_but_no_third(site: Site) -> None:
     web = Web(Patience(connect=10, read=0.5))
     refused(web, site.url("hangs"))
@@ -104,6 +117,7 @@ def test_a_silent_host_gets_a_second_chance_but_no_third(site: Site) -> None:
     assert site.asked == {"hangs": 2, "good": 1}
 
 
+@pytest.mark.fault("a server without TLS under https", "said so")
 def test_a_server_without_tls_is_named_so(site: Site, web: Web) -> None:
     assert refused(web, site.url("good").replace("http:", "https:")).reason.startswith("TLS fails")
 

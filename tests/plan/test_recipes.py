@@ -21,6 +21,7 @@ sources:
 GOOD = {"sha256": "a" * 64, "file": "x.tar.gz", "place": "https://example.org/x.tar.gz"}
 
 
+@pytest.mark.fault("a recipe with a mistake", "one error with file and line")
 @pytest.mark.parametrize(
     ("change", "line", "words"),
     [
@@ -47,6 +48,7 @@ def test_mistakes_are_told_with_file_and_line(
     assert words in str(caught.value)
 
 
+@pytest.mark.fault("a source with a bad hash, file name or place", "one error")
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,10 @@ def test_every_key_knows_its_line(tmp_path: Path) -> None:
     assert table["b"].where("d") == "x.yaml:4"
 
 
+@pytest.mark.fault(
+    "YAML: duplicate keys, tags, aliases, merge keys, tabs, no mapping",
+    "one error with file and line",
+)
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
@@ -47,6 +52,7 @@ def test_what_is_not_plain_is_refused_with_its_line(
     assert words in caught.value.message
 
 
+@pytest.mark.fault("YAML: a bomb of anchors", "refused before it grows")
 def test_a_bomb_of_anchors_is_refused_before_it_grows(tmp_path: Path) -> None:
     lines = ["a0: &a0 [x, x]"]
     lines += [f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 60)]
@@ -54,6 +60,33 @@ def test_a_bomb_of_anchors_is_refused_before_it_grows(tmp_path: Path) -> None:
         load(written(tmp_path, "\n".join(lines)))
 
 
+@pytest.mark.fault("YAML: lists or mappings nested by the thousand", "one error with file and line")
+@pytest.mark.parametrize(
+    "text",
+    ["a: " + "[" * 100_000, "\n".join(" " * depth + "a:" for depth in range(900)), "- " * 50_000],
+    ids=["list", "mapping", "block"],
+)
+def test_great_depth_is_refused_before_it_ends_the_process(tmp_path: Path, text: str) -> None:
+    with pytest.raises(BuildError, match="more than 20 deep"):
+        load(written(tmp_path, text))
+
+
+@pytest.mark.fault("YAML: a file of 100 MB", "one error; it is not read")
+def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
+    path = written(tmp_path, "a: 1\n")
+    os.truncate(path, 100 << 20)
+    with pytest.raises(BuildError, match="larger than 1 MiB"):
+        load(path)
+
+
+@pytest.mark.fault("YAML: control characters, NUL, several documents", "one error")
+@pytest.mark.parametrize("text", ["a: \x07\n", "a: \0\n", "a: 1\n---\nb: 2\n", 'a: "\\ud800"\n'])
+def test_what_no_editor_writes(tmp_path: Path, text: str) -> None:
+    with pytest.raises(BuildError, match="broken YAML"):
+        load(written(tmp_path, text))
+
+
+@pytest.mark.fault("YAML: not UTF-8; a missing file", "one error")
 def test_bytes_that_are_not_utf8_and_missing_files(tmp_path: Path) -> None:
     path = tmp_path / "latin.yaml"
     path.write_bytes(b"a: \xe9\n")
@@ -63,6 +96,10 @@ def test_bytes_that_are_not_utf8_and_missing_files(tmp_path: Path) -> None:
         load(tmp_path / "missing.yaml")
 
 
+@pytest.mark.fault(
+    "YAML: unknown keys, values of the wrong kind, missing keys",
+    "one error with file, line and the nearest key",
+)
 @pytest.mark.parametrize(
     ("text", "words"),
     [

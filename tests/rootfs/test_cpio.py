@@ -70,6 +70,7 @@ def test_gnu_cpio_gets_the_tree_back(tmp_path: Path) -> None:
     assert unpack(archive(top), tmp_path / "back") == snapshot(top)
 
 
+@pytest.mark.fault("any tree, packed as cpio", "GNU cpio unpacks the same")
 @quick
 @given(
     files=st.dictionaries(
@@ -189,6 +190,7 @@ def test_an_empty_archive(tmp_path: Path) -> None:
     assert archive() == data
 
 
+@pytest.mark.fault("nodes that cannot be in an initramfs", "one error")
 @pytest.mark.parametrize(
     ("node", "where"),
     [
@@ -210,6 +212,7 @@ def test_impossible_nodes(tmp_path: Path, node: Node, where: str) -> None:
     assert caught.value.where == where
 
 
+@pytest.mark.fault("a file of 4 GiB for the initramfs", "one error")
 def test_a_file_that_newc_cannot_hold(tmp_path: Path) -> None:
     make_tree(tmp_path, {"large": b""})
     os.truncate(tmp_path / "large", 1 << 32)
@@ -230,6 +233,7 @@ class Vandal(io.BytesIO):
         return super().write(data)  # type: ignore[arg-type]
 
 
+@pytest.mark.fault("a file that changes while it is packed", "one error")
 def test_a_file_that_changes_meanwhile(tmp_path: Path) -> None:
     make_tree(tmp_path, {"file": b"12345"})
     with pytest.raises(BuildError, match="became shorter"):

@@ -19,6 +19,10 @@ def merged(path: Path) -> Path:
     return path
 
 
+@pytest.mark.fault(
+    "a Debian package with maintainer scripts",
+    "its files are unpacked; no script runs",
+)
 @pytest.mark.parametrize("data", ["data.tar.xz", "data.tar", "data.tar/"])
 def test_files_come_out_and_no_script_runs(data: str, tmp_path: Path) -> None:
     files: dict[str, str | bytes] = {
@@ -60,6 +64,10 @@ def test_the_package_that_brings_the_links_may_be_unpacked(tmp_path: Path) -> No
     assert not (into / "usr/lib").is_symlink()
 
 
+@pytest.mark.fault(
+    "a Debian package that writes through a link of its own",
+    "refused; nothing outside is touched",
+)
 def test_a_package_cannot_write_through_its_own_link(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
@@ -79,6 +87,7 @@ def test_what_is_left_packed(tmp_path: Path) -> None:
 GOOD = ar_of({"debian-binary": b"2.0\n", "data.tar": tar_of({"./a": b"x" * 2000})})
 
 
+@pytest.mark.fault("a Debian package: not one, cut off, corrupt", "one error: fetch it again")
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
@@ -103,6 +112,7 @@ def test_broken_packages(data: bytes, reason: str, tmp_path: Path) -> None:
     assert "fetch it again" in str(caught.value.hint)
 
 
+@pytest.mark.fault("a Debian package that is missing", "one error")
 def test_a_missing_package(tmp_path: Path) -> None:
     with pytest.raises(BuildError, match="No such file"):
         unpack_deb(tmp_path / "x.deb", tmp_path / "into")

@@ -6,11 +6,13 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from plan.errors import BuildError
 from rootfs import gpt
 from rootfs.disk import MIB, Disk, Extent
-from tests.rootfs.tools import tool
+from tests.rootfs.tools import quick, tool
 
 
 def part(name: str, size: int, kind: UUID = gpt.LINUX_FILESYSTEM) -> gpt.Partition:
@@ -42,6 +44,18 @@ def test_sgdisk_finds_what_was_put_in(tmp_path: Path) -> None:
         assert raw.read_bytes()[start : start + 5] == name[:5].ljust(5).encode()
         start += -(-size // MIB) * MIB
         assert f"Last sector: {start // 512 - 1} " in info
+
+
+@pytest.mark.fault("any partitions, written as GPT", "`sgdisk` finds no problem and the same sizes")
+@quick
+@given(st.lists(st.integers(1, 64 * MIB), max_size=12))
+def test_random_partitions(tmp_path_factory: pytest.TempPathFactory, sizes: list[int]) -> None:
+    parts = [gpt.Partition(Disk(n, ()), gpt.EFI_SYSTEM, f"p{i}") for i, n in enumerate(sizes)]
+    raw = write(gpt.disk(parts, identity="r"), tmp_path_factory.mktemp("gpt") / "raw")
+    assert "No problems found" in tool("sgdisk", "-v", raw)
+    printed = [line.split() for line in tool("sgdisk", "-p", raw).splitlines()]
+    found = [int(line[2]) - int(line[1]) + 1 for line in printed if line and line[0].isdigit()]
+    assert found == [-(-size // MIB) * MIB // 512 for size in sizes]
 
 
 @pytest.mark.parametrize(  # a few: sgdisk rests for a second whenever it has written
@@ -82,6 +96,7 @@ def test_guids_follow_from_the_identity() -> None:
     assert gpt.partition_guid("x", "a") not in (gpt.partition_guid("x", "b"), gpt.guid("x", "disk"))
 
 
+@pytest.mark.fault("partitions that GPT cannot hold", "one error")
 @pytest.mark.parametrize(
     ("names", "message"),
     [

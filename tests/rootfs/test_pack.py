@@ -78,6 +78,7 @@ NAMES = st.lists(st.sampled_from(["d", "e", "d-d"]), max_size=3).flatmap(
 )
 
 
+@pytest.mark.fault("any tree, packed as tar", "GNU tar unpacks the same")
 @quick
 @given(files=st.dictionaries(NAMES, contents, max_size=8))
 def test_random_trees_come_back(files: dict[str, bytes]) -> None:
@@ -174,6 +175,7 @@ def _setgid(path: Path) -> None:
     path.chmod(0o2755)
 
 
+@pytest.mark.fault("a package that installs devices, sockets or set-user-id files", "refused")
 @pytest.mark.parametrize("make", [_setuid, _setgid, os.mkfifo], ids=lambda make: make.__name__)
 def test_tidy_refuses_what_no_package_may_install(
     tmp_path: Path, make: Callable[[Path], None]
@@ -188,6 +190,7 @@ def test_tidy_refuses_what_no_package_may_install(
     assert not (tree / "usr/bin/bad").exists()
 
 
+@pytest.mark.fault("a package with a link to a file outside", "the file keeps its time")
 def test_stamping_follows_no_link(tmp_path: Path) -> None:
     outside = make_tree(tmp_path / "outside", {"file": b""})
     tree = make_tree(tmp_path / "tree", {})

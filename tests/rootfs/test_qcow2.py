@@ -55,6 +55,7 @@ lengths = st.one_of(st.integers(1, 700), st.integers(1, 2 * CLUSTER), st.just(CL
 pieces = st.tuples(lengths, st.sampled_from(["zero", "noise", "text", "far", "mixed"]), lengths)
 
 
+@pytest.mark.fault("any disk, written as QCOW2", "`qemu-img` checks it and reads the same bytes")
 @quick
 @given(parts=st.lists(pieces, max_size=12), threads=st.integers(1, 5), level=st.integers(1, 9))
 def test_random_disks(parts: list[tuple[int, str, int]], threads: int, level: int) -> None:
@@ -161,6 +162,7 @@ print(next(line.split()[1] for line in status.splitlines() if line.startswith("V
     assert int(result.stdout) < 50 << 10, "48 MiB of data on a disk of 1 TiB"
 
 
+@pytest.mark.fault("a disk that QCOW2 cannot hold", "one error")
 def test_what_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="sectors"):
         qcow2.write(Disk(100, ()), io.BytesIO())

@@ -47,6 +47,7 @@ def run(
     return results, log.read_text().split("\n", script.count("\n") + 1)[-1]
 
 
+@pytest.mark.fault("variables, host name, files, terminal of the host", "a build sees none of them")
 def test_what_a_build_sees_of_the_host(tmp_path: Path) -> None:
     os.environ["SECRET_OF_THE_HOST"] = "1"
     script = "env; hostname; ls /; grep CapEff /proc/self/status; umask; ls -A /tmp; tty; cat"
@@ -61,8 +62,8 @@ def test_what_a_build_sees_of_the_host(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault(
-    "a build writes to its root, mounts, traces or leaves its namespaces",
-    "the kernel refuses it",
+    "a build that writes to its root, mounts, makes devices, changes its root or name",
+    "refused by the kernel",
 )
 @pytest.mark.parametrize(
     "attempt",
@@ -84,10 +85,7 @@ def test_what_a_build_must_not_do(tmp_path: Path, attempt: str) -> None:
     assert result.status != 0, said
 
 
-@pytest.mark.fault(
-    "a build wants the network",
-    "it has none, not even that of its host",
-)
+@pytest.mark.fault("a build that connects to a server on this machine", "it has no network")
 def test_there_is_no_network(tmp_path: Path) -> None:
     """A server on the host's loopback: reachable from here, not from inside."""
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -98,6 +96,7 @@ def test_there_is_no_network(tmp_path: Path) -> None:
     assert result.status == 1
 
 
+@pytest.mark.fault("a build that leaves a process running", "it ends with the build")
 def test_nothing_outlives_the_sandbox(tmp_path: Path) -> None:
     marker = f"{os.getpid()}.25"
     (result,), _ = run(tmp_path, f"sleep {marker} & sleep 0.1; true")
@@ -106,10 +105,7 @@ def test_nothing_outlives_the_sandbox(tmp_path: Path) -> None:
     assert running.stdout == b""
 
 
-@pytest.mark.fault(
-    "who builds is killed with kill -9",
-    "its steps die with it",
-)
+@pytest.mark.fault("the process that builds is killed with SIGKILL", "all that it started ends")
 def test_it_dies_with_its_parent(tmp_path: Path) -> None:
     marker = f"{os.getpid()}.75"
     code = (
@@ -134,6 +130,7 @@ def test_it_dies_with_its_parent(tmp_path: Path) -> None:
     pytest.fail("the build lives on")
 
 
+@pytest.mark.fault("a command that is killed, or missing", "its status; what follows is not run")
 def test_each_command_reports_how_it_ended(tmp_path: Path) -> None:
     place = Sandbox(
         tmp_path,
@@ -153,6 +150,10 @@ def test_each_command_reports_how_it_ended(tmp_path: Path) -> None:
     assert "no-such-program" in (tmp_path / "log").read_text()
 
 
+@pytest.mark.fault(
+    "a sandbox that cannot be had",
+    "one error with the remedy; nothing is built outside of it",
+)
 def test_what_cannot_be_had_is_an_error_with_a_remedy(tmp_path: Path) -> None:
     missing = bound("/at", tmp_path / "missing")
     with pytest.raises(BuildError) as caught:
@@ -161,6 +162,7 @@ def test_what_cannot_be_had_is_an_error_with_a_remedy(tmp_path: Path) -> None:
     assert caught.value.hint
 
 
+@pytest.mark.fault("a build that writes into its source", "the tree in the cache stays as it was")
 @pytest.mark.parametrize("overlay", [True, False], ids=["overlay", "links"])
 def test_composed_trees_read_as_one_and_stay_untouched(tmp_path: Path, overlay: bool) -> None:
     if overlay:
@@ -182,6 +184,7 @@ def test_composed_trees_read_as_one_and_stay_untouched(tmp_path: Path, overlay: 
     assert (lower / "both").read_text() == "low"
 
 
+@pytest.mark.fault("120 layers in one overlay", "they fit")
 def test_many_layers_fit(tmp_path: Path) -> None:
     assert overlay_works(tmp_path / "trial")
     layers = []
@@ -196,6 +199,7 @@ def test_many_layers_fit(tmp_path: Path) -> None:
     assert (result.status, said.strip()) == (0, "120")
 
 
+@pytest.mark.fault("an ordinary user builds", "the same sandbox as root's")
 @pytest.mark.skipif(os.geteuid() != 0, reason="another user can only be tried by root")
 def test_an_ordinary_user_gets_the_same_sandbox(tmp_path_factory: pytest.TempPathFactory) -> None:
     """The same set-up as user 65534: its own files, its own namespaces, root inside."""

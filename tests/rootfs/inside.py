@@ -1,0 +1,182 @@
+"""Runs Python expressions inside a sandbox, started by a user whose surroundings try to leak in.
+
+inside(user, expressions) ──▶ driver (as that user: variables, umask, signals, an open file)
+                                └──▶ sandbox ──▶ {name: value, or "Error: reason"}
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.nobody import AS_NOBODY, python_of_nobody
+
+ROOT = Path(__file__).resolve().parents[2]
+SURROUNDINGS = {
+    "HOME": "/home/leak",
+    "USER": "leak",
+    "LANG": "de_DE.UTF-8",
+    "TZ": "Asia/Tokyo",
+    "LD_LIBRARY_PATH": "/leak",
+    "CFLAGS": "-leak",
+    "PATH": os.environ["PATH"],
+}
+ENVIRONMENT = {"PATH": "/usr/bin", "TZ": "UTC", "LC_ALL": "C"}
+
+DRIVER = """\
+import json, os, signal, sys
+from pathlib import Path
+
+folder = Path(sys.argv[1])
+sys.path.insert(0, str(folder))
+from plan.model import Command
+from rootfs.compose import bound, scratch
+from rootfs.enter import Sandbox, enter
+
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+os.set_inheritable(os.open(folder / "script.py", os.O_RDONLY), True)
+points = folder / "points"
+for name in ("proc", "dev", "tmp", "at", "sys", "usr", "build"):
+    (points / name).mkdir(parents=True)
+for name in ("bin", "lib", "lib64"):
+    (points / name).symlink_to("usr/" + name)
+(folder / "at").mkdir()
+(folder / "build").mkdir()
+(folder / "script.py").rename(folder / "at" / "script.py")
+mounts = [
+    bound("/usr", Path("/usr")),
+    bound("/at", folder / "at"),
+    bound("/build", folder / "build", writable=True),
+    scratch("/tmp"),
+]
+place = Sandbox(folder, bound("/", points), mounts, json.loads(sys.argv[2]))
+command = Command(("python3", "-I", "/at/script.py"), "/build")
+(result,) = enter(place, [command], log=folder / "log")
+sys.exit(result.status)
+"""
+
+SCRIPT = """\
+import ctypes, errno, fcntl, glob, json, os, resource, signal, socket, stat, subprocess, time
+
+libc = ctypes.CDLL(None, use_errno=True)
+CLONE_NEWNS, CLONE_NEWUSER = 0x20000, 0x10000000
+
+def called(result):
+    return result if result >= 0 else errno.errorcode[ctypes.get_errno()]
+
+def call(number, *arguments):
+    return called(libc.syscall(number, *arguments))
+
+def text(path):
+    with open(path) as file:
+        return file.read()
+
+def status(key):
+    return next(line for line in text("/proc/self/status").splitlines() if line.startswith(key))
+
+def writable_machine_files():
+    found = []
+    for folder, folders, names in os.walk("/proc"):
+        if folder == "/proc":
+            folders[:] = [name for name in folders if not name.isdigit() and "self" not in name]
+        for name in names:
+            path = os.path.join(folder, name)
+            try:
+                if os.stat(path).st_mode & 0o222 in (0, 0o222):
+                    continue  # for nobody, or for everybody
+                os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
+                found.append(path)
+            except OSError:
+                pass
+    return found
+
+def in_a_child(action):
+    read_end, write_end = os.pipe()
+    if not (pid := os.fork()):
+        try:
+            said = repr(action())
+        except BaseException as error:
+            said = type(error).__name__ + ": " + str(error)
+        os.write(write_end, said.encode())
+        os._exit(0)
+    os.close(write_end)
+    said = open(read_end).read()
+    os.waitpid(pid, 0)
+    return said
+
+def master(action):
+    "In namespaces made in here, where this is user 0 with every capability."
+    def inside():
+        assert libc.unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0
+        return action()
+    return in_a_child(inside)
+
+def chroot_out():
+    os.mkdir("/tmp/jail")
+    os.chroot("/tmp/jail")
+    for _ in range(50):
+        os.chdir("..")
+    os.chroot(".")
+    return sorted(os.listdir("/"))
+
+def crash():
+    child = subprocess.run(["sh", "-c", "kill -SEGV $$"], cwd="/tmp")
+    return [child.returncode, sorted(name for name in os.listdir("/tmp") if "core" in name)]
+
+def by_handle():
+    class Handle(ctypes.Structure):
+        _fields_ = [("size", ctypes.c_uint), ("kind", ctypes.c_int), ("data", ctypes.c_char * 64)]
+    handle, mount = Handle(64), ctypes.c_int()
+    named = libc.name_to_handle_at(-100, b"/build", ctypes.byref(handle), ctypes.byref(mount), 0)
+    assert named == 0
+    folder = os.open("/build", os.O_RDONLY)
+    return called(libc.open_by_handle_at(folder, ctypes.byref(handle), 0))
+
+answers = {}
+for name, expression in EXPRESSIONS.items():
+    try:
+        answers[name] = eval(expression)
+    except BaseException as error:
+        answers[name] = type(error).__name__ + ": " + str(error)
+with open("/build/answers", "w") as file:
+    json.dump(answers, file, default=str)
+"""
+
+
+def inside(
+    user: str, expressions: Mapping[str, str], facts: Mapping[str, Any]
+) -> tuple[dict[str, Any], Path]:
+    """What the `expressions` give inside, by name, and the folder outside (the caller's to remove).
+
+    facts: what the expressions may name, besides the functions of SCRIPT.
+    user: "root", or "nobody" for an ordinary user; without being root, whoever this is.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="bq2-inside-", dir="/tmp"))
+    folder.chmod(0o777)
+    for package in ("plan", "rootfs"):
+        shutil.copytree(ROOT / package, folder / package)
+    given = f"EXPRESSIONS = {dict(expressions)!r}\nglobals().update({dict(facts)!r})\n"
+    (folder / "script.py").write_text(given + SCRIPT)
+    python = [*AS_NOBODY, python_of_nobody()] if user == "nobody" else [sys.executable]
+    command = [*python, "-I", "-c", DRIVER, os.fspath(folder), json.dumps(ENVIRONMENT)]
+    # The umask of `nobody` is 077 too.
+    done = subprocess.run(
+        ["sh", "-c", 'umask 077; exec "$@"', "sh", *command],
+        cwd=folder,
+        env=SURROUNDINGS,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    answers = folder / "build" / "answers"
+    log = (folder / "log").read_text() if (folder / "log").exists() else ""
+    assert done.returncode == 0 and answers.exists(), f"{done.stderr}\n{log}"
+    return json.loads(answers.read_text()), folder
