@@ -34,7 +34,7 @@ from tasks import variations
 from tasks.failures import headline, report
 from tasks.project import Project
 from tasks.stamps import Stamp
-from tasks.trees import source_tree
+from tasks.trees import listing_file, source_tree
 
 TAIL = 12  # lines
 
@@ -121,7 +121,8 @@ class Again:
                     _link(self.cache / "trees", {artifact: store.tree(artifact)})
         if "cold" not in self.names:
             trees = [source_tree(project, source) for source in project.plan.sources]
-            _link(self.workdir / "sources", {tree.name: tree for tree in trees})
+            parts = [part for tree in trees for part in (tree, listing_file(tree))]
+            _link(self.workdir / "sources", {part.name: part for part in parts})
         for file in load_overrides(project.data / "recipes", project.overrides).files:
             target = self.workdir / file.relative_to(project.workdir)
             target.parent.mkdir(parents=True, exist_ok=True)

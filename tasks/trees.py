@@ -56,13 +56,18 @@ def source_tree(project: Project, source: Source) -> Path:
     return project.workdir / "sources" / f"{source.file.split('.tar')[0]}-{key}"
 
 
+def listing_file(tree: Path) -> Path:
+    """What says how the tree of a source was when it was unpacked."""
+    return tree.with_name(f"{tree.name}.listing")
+
+
 def unpacked(project: Project, source: Source) -> Path:
     """The unpacked tree of `source`, shared by all steps that leave out the same of it."""
     from rootfs.archive import unpack
     from rootfs.intact import listing
 
     tree = source_tree(project, source)
-    list_file = tree.with_name(f"{tree.name}.listing")
+    list_file = listing_file(tree)
     with _unpacking.setdefault(tree, threading.Lock()):
         if tree not in _seen and tree.exists() and _text(list_file) != sha256_of(listing(tree)):
             _drop(project, tree)
