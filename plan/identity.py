@@ -39,13 +39,6 @@ def step_inputs(
     }
 
 
-def step_id(
-    step: Step,
-    *,
-    build_root: str,
-    artifacts: Mapping[str, str],
-    image: Mapping[str, Any] | None = None,
-) -> str:
-    """The sha256 that names the result of `step`: that of its inputs."""
-    inputs = step_inputs(step, build_root=build_root, artifacts=artifacts, image=image)
+def step_id(inputs: Mapping[str, Any]) -> str:
+    """The sha256 that names the result of the step with these `inputs`."""
     return sha256_of(inputs)

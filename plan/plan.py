@@ -77,6 +77,11 @@ class Plan:
         """The steps that give what the set is for, by package name."""
         return self.phases[self.set.phase]
 
+    @property
+    def outside(self) -> list[str]:
+        """The packages that there are recipes of, but that are not in the product."""
+        return [name for name in self.recipes if name not in self.product]
+
     def before(self, step: Step) -> list[Step]:
         """The steps that have to stand before `step`: its tools, then its dependencies."""
         tools = self.phases[SYSROOT_FROM_SEED] if step.tools else {}

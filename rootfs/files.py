@@ -34,6 +34,13 @@ def make_enterable(tree: Path) -> None:
                 os.chmod(inner, stat.S_IMODE(status.st_mode) | stat.S_IRWXU)
 
 
+def last_bytes(path: Path, size: int) -> bytes:
+    """The last `size` bytes of the file at `path`, or all of a shorter one. Raises OSError."""
+    with path.open("rb") as file:
+        file.seek(-min(size, os.fstat(file.fileno()).st_size), os.SEEK_END)
+        return file.read()
+
+
 def fresh_folder(path: Path) -> Path:
     """An empty folder at `path`, whatever was there before; its mode is not the umask's."""
     remove_tree(path)

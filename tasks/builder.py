@@ -13,7 +13,7 @@ from typing import Any
 
 from cache.store import Record
 from cache.uses import saying
-from plan.identity import step_inputs
+from plan.identity import step_id, step_inputs
 from plan.model import SYSROOT_FROM_SEED, Step
 from plan.plan import sha256_of
 from rootfs.files import remove_tree, replacing
@@ -129,7 +129,7 @@ class Builder:
     def step_id(self) -> str | None:
         """The id of the step as things stand, or None while a dependency is missing."""
         inputs = self.inputs(self._made())
-        return sha256_of(inputs) if inputs else None
+        return step_id(inputs) if inputs else None
 
     def _made(self) -> Mapping[str, str]:
         return artifacts(self.project, self.project.plan.before(self.step))

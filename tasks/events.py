@@ -32,6 +32,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from rootfs.files import last_bytes
+
 Event = Mapping[str, Any]
 
 # When a run begins, a larger file than this is put aside as events.old.jsonl.
@@ -58,7 +60,7 @@ class Events:
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
             self._file = os.open(self.path, flags, 0o644)
             # A run that was killed may have left half a line.
-            if os.fstat(self._file).st_size and _last_byte(self.path) != b"\n":
+            if os.fstat(self._file).st_size and last_bytes(self.path, 1) != b"\n":
                 os.write(self._file, b"\n")
         except OSError:
             self._file = None
@@ -81,12 +83,6 @@ class Events:
             os.write(self._file, (json.dumps(event) + "\n").encode())
         except OSError:
             self._file = None
-
-
-def _last_byte(path: Path) -> bytes:
-    with path.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read()
 
 
 def read(path: Path) -> tuple[list[Event], int]:

@@ -9,13 +9,12 @@ A report lasts until its step stands.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from plan.errors import BuildError
-from rootfs.files import replacing
+from rootfs.files import last_bytes, replacing
 
 if TYPE_CHECKING:
     from plan.model import Step
@@ -73,9 +72,7 @@ def _end_of(log: Path) -> str:
     from rootfs.diagnosis import READ
 
     try:
-        with log.open("rb") as file:
-            file.seek(-min(READ, os.fstat(file.fileno()).st_size), os.SEEK_END)
-            return file.read().decode(errors="replace")
+        return last_bytes(log, READ).decode(errors="replace")
     except OSError:
         return ""
 

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from cache.store import Record
+from plan.identity import step_id
 from plan.model import Step
-from plan.plan import sha256_of
 from tasks.builder import Builder
 from tasks.project import Project
 
 STANDS, STORED, BUILD = "stands", "stored", "build"
+STATES = {STANDS: "stands", STORED: "in the store", BUILD: "to build"}
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def _standing(builder: Builder, made: Mapping[str, str]) -> Standing:
     inputs = None if builder.stamp.forgotten.exists() else builder.inputs(made)
     if inputs is None:
         return Standing(step, BUILD, None, 0)
-    wanted = sha256_of(inputs)
+    wanted = step_id(inputs)
     stamp = builder.stamp.read()
     if stamp and stamp["step"] == wanted:
         return Standing(step, STANDS, stamp["artifact"], stamp["size"])
@@ -88,9 +89,8 @@ class Costs:
         return self.relative.get(step.name, 1.0) * self.seconds_of_musl
 
 
-def ahead(project: Project, wanted: Collection[str]) -> dict[str, Any]:
-    """What a run of the tasks `wanted` will build at most: the facts of the event "forecast"."""
-    standings = [each for task, each in survey(project).items() if task in wanted]
+def ahead(project: Project, standings: Collection[Standing]) -> dict[str, Any]:
+    """What a run of these steps will build at most: the facts of the event "forecast"."""
     build = of_state(standings, BUILD)
     costs = Costs(project) if build else None
     seconds = {step.task: round(costs.of(step), 1) for step in build} if costs else {}
@@ -100,6 +100,18 @@ def ahead(project: Project, wanted: Collection[str]) -> dict[str, Any]:
         "costs": seconds,
         "seconds": round(sum(seconds.values()) / project.settings.jobs, 1),
     }
+
+
+def tally(standings: Iterable[Standing], phase: str) -> dict[str, int]:
+    """How many steps of `phase` are in each state."""
+    states = [each.state for each in standings if each.step.phase == phase]
+    return {state: states.count(state) for state in (STANDS, STORED, BUILD)}
+
+
+def tally_in_words(counts: Mapping[str, int]) -> str:
+    """Such counts for people: "38 of 41 stand, 3 to build"."""
+    rest = [f"{counts[state]} {STATES[state]}" for state in (STORED, BUILD) if counts[state]]
+    return ", ".join([f"{counts[STANDS]} of {sum(counts.values())} stand", *rest])
 
 
 def of_state(standings: Iterable[Standing], state: str) -> list[Step]:

@@ -37,9 +37,9 @@ def task_pkg() -> Iterator[dict[str, Any]]:
 def _all_about() -> str:
     """What `doit list` says of the packages together, and which it has a recipe for besides."""
     told, plan = f"the packages of the set {project.plan.set.name}", project.plan
-    outside = [name for name in plan.recipes if name not in plan.product]
     # Of the smaller sets that would be most.
-    return f"{told} (not in it: {', '.join(outside)})" if plan.set.root and outside else told
+    named = ", ".join(plan.outside) if plan.set.root else ""
+    return f"{told} (not in it: {named})" if named else told
 
 
 def _about(step: Step) -> str:

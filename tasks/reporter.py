@@ -64,7 +64,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         )
         project.watch.start()
         try:
-            ahead = outlook.ahead(project, wanted)
+            found = outlook.survey(project)
+            ahead = outlook.ahead(project, [found[task] for task in found if task in wanted])
         except BuildError as error:
             project.events.emit("note", text=f"no forecast: {error}")
             return

@@ -70,4 +70,4 @@ def _changes() -> Iterator[str]:
             yield task
             for each in differences(old[task], new[task]):
                 yield from (f"  {line}" for line in each.lines(each.key))
-    yield f"next: {told_next(ahead(project, survey(project)))}"
+    yield f"next: {told_next(ahead(project, survey(project).values()))}"

@@ -15,11 +15,9 @@ from typing import Any
 from cache.sources import cached
 from plan.errors import BuildError
 from tasks.console import in_words
-from tasks.outlook import BUILD, STANDS, STORED, Standing, survey
+from tasks.outlook import STATES, survey, tally, tally_in_words
 from tasks.products import Product, image, sysroot
 from tasks.project import project
-
-STATES = {STANDS: "stands", STORED: "in the store", BUILD: "to build"}
 
 
 def stages(tasks: Mapping[str, Any]) -> Iterator[str]:
@@ -27,7 +25,7 @@ def stages(tasks: Mapping[str, Any]) -> Iterator[str]:
     plan, found = project.plan, survey(project)
     yield f"set {plan.set.name}, {plan.arch.name}; its stages, in their order:"
     told = {"fetch": _sources(), "seed": _seed()}
-    told |= {phase: _phase(found, phase) for phase in plan.phases}
+    told |= {phase: tally_in_words(tally(found.values(), phase)) for phase in plan.phases}
     told |= {"sysroot": _product(sysroot), "image": _product(image)}
     rest = sorted(name for name in tasks if name not in told and ":" not in name)
     width = max(map(len, [*told, *rest]))
@@ -52,16 +50,9 @@ def packages(phase: str | None) -> Iterator[str]:
                 f"{step.name:<16} {step.version:<10} {step.phase:<20} {STATES[each.state]:<13} "
                 f"{size:>9} {time:>10}"
             )
-    outside = [name for name in project.plan.recipes if name not in project.plan.product]
     if project.plan.set.root:
-        for name in outside:
+        for name in project.plan.outside:
             yield f"{name:<16} not in the set: {project.plan.recipes[name].why}"
-
-
-def _phase(found: Mapping[str, Standing], phase: str) -> str:
-    states = [each.state for each in found.values() if each.step.phase == phase]
-    rest = [f"{states.count(s)} {STATES[s]}" for s in (STORED, BUILD) if s in states]
-    return ", ".join([f"{states.count(STANDS)} of {len(states)} stand", *rest])
 
 
 def _sources() -> str:

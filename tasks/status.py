@@ -20,7 +20,7 @@ from typing import Any
 from tasks import failures
 from tasks.console import in_words, say, speaking
 from tasks.events import Event, read, runs
-from tasks.outlook import BUILD, STANDS, STORED, Standing, ahead, survey
+from tasks.outlook import Standing, ahead, survey, tally, tally_in_words
 from tasks.project import project
 
 
@@ -63,19 +63,14 @@ def gather() -> Status:
     return Status(
         set=project.settings.set,
         arch=project.settings.arch,
-        phases={phase: _counts(found, phase) for phase in project.plan.phases},
+        phases={phase: tally(found.values(), phase) for phase in project.plan.phases},
         running=_running(holder, last[0] if last else []),
         last_run=_ended(last[0]) if last else None,
         failed=_failed(found),
-        next=ahead(project, found),
+        next=ahead(project, found.values()),
         disk=_disk(),
         broken_events=broken,
     )
-
-
-def _counts(found: Mapping[str, Standing], phase: str) -> dict[str, int]:
-    states = [each.state for each in found.values() if each.step.phase == phase]
-    return {state: states.count(state) for state in (STANDS, STORED, BUILD)}
 
 
 def _running(holder: str | None, run: list[Event]) -> dict[str, Any] | None:
@@ -131,15 +126,7 @@ def lines(status: Status) -> list[str]:
     """`status` for people."""
     told = [f"set {status.set}, {status.arch}"]
     for phase, counts in status.phases.items():
-        rest = [
-            f"{counts[STORED]} in the store" if counts[STORED] else "",
-            f"{counts[BUILD]} to build" if counts[BUILD] else "",
-        ]
-        words = ", ".join(each for each in rest if each)
-        told.append(
-            f"  {phase:<20} {counts[STANDS]} of {sum(counts.values())} stand"
-            + (f", {words}" if words else "")
-        )
+        told.append(f"  {phase:<20} {tally_in_words(counts)}")
     told += _told_run(status)
     for report in status.failed:
         told.append(f"failed: {failures.headline(report)}")

@@ -6,7 +6,6 @@ end, failure ──▶ no longer
 
 from __future__ import annotations
 
-import os
 import re
 import threading
 import time
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rootfs.files import last_bytes
 from tasks.console import in_words
 
 if TYPE_CHECKING:
@@ -84,9 +84,7 @@ class Watch:
 def last_steps(log: Path) -> tuple[int, int] | None:
     """The last "[done/all]" in the end of the file `log`, if there is one."""
     try:
-        with log.open("rb") as file:
-            file.seek(-min(64 << 10, os.fstat(file.fileno()).st_size), os.SEEK_END)
-            found = _STEP.findall(file.read())
+        found = _STEP.findall(last_bytes(log, 64 << 10))
     except OSError:
         return None
     return (int(found[-1][0]), int(found[-1][1])) if found else None

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from plan.errors import BuildError
-from plan.identity import step_id
+from plan.identity import step_id, step_inputs
 from plan.model import Source
 from plan.plan import Plan, make_plan
 
@@ -73,7 +73,7 @@ def test_step_ids_change_with_all_that_the_output_depends_on(
 
     def identity(**changes: object) -> str:
         inputs = {"build_root": "seed", "artifacts": {"bottom": "1"}, "image": None} | changes
-        return step_id(step, **inputs)  # type: ignore[arg-type]
+        return step_id(step_inputs(step, **inputs))  # type: ignore[arg-type]
 
     ids = {
         identity(),
@@ -96,6 +96,7 @@ def test_where_a_source_is_found_does_not_change_the_step_id(
     other = replace(here, leave=("docs",))
 
     def identity(source: Source) -> str:
-        return step_id(replace(step, sources=(source,)), build_root="seed", artifacts={})
+        changed = replace(step, sources=(source,))
+        return step_id(step_inputs(changed, build_root="seed", artifacts={}))
 
     assert identity(here) == identity(there) != identity(other)
