@@ -98,6 +98,13 @@ def file(text: str) -> str:
     return text
 
 
+def sha256(text: str) -> str:
+    """A sha256 in hexadecimal; none for an empty text."""
+    if text and not (len(text) == 64 and set(text) <= set("0123456789abcdef")):
+        raise ValueError("it is the 64 hexadecimal digits of a sha256")
+    return text
+
+
 def phase(text: str) -> str:
     """The name of a phase; none for an empty text."""
     return one_of(*PHASES)(text) if text else ""

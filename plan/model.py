@@ -89,7 +89,8 @@ class Step:
 
     Those come in by `plan.identity.step_id`, when the artifacts of `depends` are known. `depends`
     is the transitive closure, in build order: bottom layer first. `tools` are the packages of the
-    phase before that the build root is composed of, in the same order; none where it is the seed.
+    first phase that the build root is composed of, in the same order. In that phase itself they
+    lie over the seed, and are what it lacks; none where it has all.
     """
 
     name: str

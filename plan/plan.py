@@ -35,7 +35,7 @@ from plan.model import (
     Step,
 )
 from plan.overrides import load_overrides
-from plan.recipes import STYLES
+from plan.toolbox import check_packages, lacking_tools, load_tools
 from plan.toolchain import Architecture, Compiler
 from plan.yamlfile import Table, load
 
@@ -66,6 +66,8 @@ class Plan:
     """By phase and by package name, in build order."""
     overridden: tuple[str, ...]
     """The packages of the product that are built by other than their recipes."""
+    wanted: tuple[str, ...]
+    """The packages of the product, in build order (the phase may have more: tools)."""
 
     @property
     def steps(self) -> list[Step]:
@@ -75,18 +77,24 @@ class Plan:
     @property
     def product(self) -> Mapping[str, Step]:
         """The steps that give what the set is for, by package name."""
-        return self.phases[self.set.phase]
+        steps = self.phases[self.set.phase]
+        return {name: steps[name] for name in self.wanted}
 
     @property
     def outside(self) -> list[str]:
         """The packages that there are recipes of, but that are not in the product."""
-        return [name for name in self.recipes if name not in self.product]
+        return [name for name in self.recipes if name not in self.wanted]
 
     def before(self, step: Step) -> list[Step]:
         """The steps that have to stand before `step`: its tools, then its dependencies."""
-        tools = self.phases[SYSROOT_FROM_SEED] if step.tools else {}
         own = self.phases[step.phase]
-        return [*(tools[name] for name in step.tools), *(own[name] for name in step.depends)]
+        found = {each.task: each for each in self.tools(step)}
+        found |= {own[name].task: own[name] for name in step.depends}
+        return list(found.values())
+
+    def tools(self, step: Step) -> list[Step]:
+        """The steps that give the tools of `step`: those of the first phase, for that phase too."""
+        return [self.phases[SYSROOT_FROM_SEED][name] for name in step.tools]
 
     @cached_property
     def digest(self) -> str:
@@ -157,7 +165,7 @@ def make_plan(
     *,
     set_name: str,
     arch_name: str,
-    seed: Compiler = toolchain.DEBIAN,
+    seed: toolchain.Tools = toolchain.DEBIAN_TOOLS,
     added: Sequence[str] = (),
     overrides: Path | None = None,
 ) -> Plan:
@@ -166,8 +174,9 @@ def make_plan(
     `added`: packages to have besides those of the set. `overrides`: the file of what is to differ
     from the recipes, if it exists.
 
-    `seed` says where the seed keeps its compiler. One that is a system of ours needs no first
-    phase: it is what that phase would give. Raises BuildError for what is wrong in the files.
+    `seed` says what the seed has. One that is a system of ours needs no first phase: it is what
+    that phase would give. What it lacks is built in the first phase, before what needs it.
+    Raises BuildError for what is wrong in the files.
     """
     changes = load_overrides(data / "recipes", overrides)
     by_phase = changes.by_phase
@@ -183,42 +192,33 @@ def make_plan(
     depends = _depends(recipes)
     wanted = graph.order(chosen.packages, depends)
     overridden = changes.touched(chosen.phase, wanted)
-    if chosen.phase == SYSROOT_FROM_SEED or seed == toolchain.OWN:
-        make = _Maker(recipes, depends, arch, chosen.phase, chosen.initramfs, seed, {})
-        return Plan(chosen, arch, recipes, {chosen.phase: make.steps(wanted)}, overridden)
-    tools = load_tools(data / "toolbox.yaml", recipes)
-    before = _depends(by_phase[SYSROOT_FROM_SEED])
+    about = (overridden, tuple(wanted))
+    toolbox = data / "toolbox.yaml"
+    if chosen.phase == SYSROOT_FROM_SEED or seed.compiler == toolchain.OWN:
+        own = lacking_tools(toolbox, recipes, seed.lacks)
+        inside, compiler = chosen.initramfs, seed.compiler
+        make = _Maker(recipes, depends, arch, chosen.phase, inside, compiler, own)
+        return Plan(chosen, arch, recipes, {chosen.phase: make.steps(wanted)}, *about)
+    seeded = by_phase[SYSROOT_FROM_SEED]
+    before, tools = _depends(seeded), load_tools(toolbox, recipes)
     built_first = graph.order((tool for name in wanted for tool in tools[name]), before)
-    tools = {name: tuple(graph.order(tools[name], before)) for name in wanted}
     if lacking := [name for name in built_first if name not in wanted]:
         raise BuildError(
             f"the set {set_name} cannot build itself: it lacks {', '.join(lacking)}",
             where="plan/sets.yaml",
             hint="what builds a package of the set has to be in the set",
         )
-    own = toolchain.OWN
-    seeded = by_phase[SYSROOT_FROM_SEED]
-    first = _Maker(seeded, before, arch, SYSROOT_FROM_SEED, None, seed, {})
-    second = _Maker(recipes, depends, arch, ROOTFS_FROM_SYSROOT, chosen.initramfs, own, tools)
+    own = lacking_tools(toolbox, seeded, seed.lacks)
+    first = _Maker(seeded, before, arch, SYSROOT_FROM_SEED, None, seed.compiler, own)
+    composed = {name: tuple(graph.order(tools[name], before)) for name in wanted}
+    compiler, inside = toolchain.OWN, chosen.initramfs
+    second = _Maker(recipes, depends, arch, ROOTFS_FROM_SYSROOT, inside, compiler, composed)
     phases = (first.steps(built_first), second.steps(wanted))
-    return Plan(chosen, arch, recipes, dict(zip(PHASES, phases, strict=True)), overridden)
+    return Plan(chosen, arch, recipes, dict(zip(PHASES, phases, strict=True)), *about)
 
 
 def _depends(recipes: Mapping[str, Recipe]) -> dict[str, tuple[str, ...]]:
     return {name: recipe.depends for name, recipe in recipes.items()}
-
-
-def load_tools(path: Path, recipes: Mapping[str, Recipe]) -> dict[str, tuple[str, ...]]:
-    """What runs in the build of each recipe: by plan/toolbox.yaml, its style and itself."""
-    table = load(path, shown_as="plan/toolbox.yaml")
-    table.expect(dict.fromkeys(("every", *STYLES), list), ("every",))
-    for key in table:
-        _check_packages(table, key, recipes)
-    every = table.texts("every")
-    return {
-        name: (*every, *table.texts(recipe.style), *recipe.tools)
-        for name, recipe in recipes.items()
-    }
 
 
 def load_set(path: Path, name: str, recipes: Collection[str]) -> Set:
@@ -236,8 +236,8 @@ def load_set(path: Path, name: str, recipes: Collection[str]) -> Set:
             where=table.where("phase"),
             hint=nearest(table["phase"], PHASES),
         )
-    _check_packages(table, "packages", recipes)
-    _check_packages(inside, "packages", recipes)
+    check_packages(table, "packages", recipes)
+    check_packages(inside, "packages", recipes)
     initramfs = Initramfs(inside.texts("packages"), inside.texts("leave"))
     return Set(
         name=name,
@@ -247,14 +247,6 @@ def load_set(path: Path, name: str, recipes: Collection[str]) -> Set:
         root=table.get("root", False),
         initramfs=initramfs,
     )
-
-
-def _check_packages(table: Table, key: str, recipes: Collection[str]) -> None:
-    for name in table.texts(key):
-        if name not in recipes:
-            raise BuildError(
-                f"there is no recipe {name!r}", where=table.where(key), hint=nearest(name, recipes)
-            )
 
 
 @dataclass(frozen=True)
@@ -268,9 +260,13 @@ class _Maker:
     initramfs: Initramfs | None
     compiler: Compiler
     tools: Mapping[str, tuple[str, ...]]
-    """Of each package, all that has to stand before it of the phase before."""
+    """Of each package, all that its build root is composed of besides the seed."""
 
     def steps(self, names: Sequence[str]) -> dict[str, Step]:
+        if self.phase == SYSROOT_FROM_SEED and self.tools:
+            names = graph.order(
+                names, {name: (*self.tools[name], *self.depends[name]) for name in self.depends}
+            )
         return {name: self._step(self.recipes[name]) for name in names}
 
     def _step(self, recipe: Recipe) -> Step:

@@ -4,7 +4,7 @@
         │ `doit lock` (cache.seedlock)
         ▼
     plan/seeds/debian-<arch>.lock.yaml ──load_lock──▶ Lock ──debs──▶ Sources to fetch
-    plan/seeds/alpine-<arch>.yaml ──load_alpine──▶ AlpineSeed
+    plan/seeds/alpine-<arch>.yaml ──load_alpine──▶ AlpineSeed ──▶ what it lacks, for the plan
 
 Everything that comes out is checked: names, hashes, sizes, paths that stay in their tree.
 """
@@ -12,13 +12,15 @@ Everything that comes out is checked: names, hashes, sizes, paths that stay in t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from plan import toolchain
 from plan.errors import BuildError
 from plan.model import Source
-from plan.recipes import SHA256
+from plan.recipes import SHA256, listed_sources
+from plan.toolchain import Tools
 from plan.yamlfile import Table, load
 
 # Debian policy, 5.6.1 and 5.6.12.
@@ -71,11 +73,23 @@ class Lock:
 
 @dataclass(frozen=True)
 class AlpineSeed:
-    """Alpine's minimal root file system, one tarball."""
+    """Alpine's minimal root file system, and over it what makes it a seed.
+
+    wheels: of Python's package index; they are unpacked in `usr/lib/wheels`. debian: names of
+    packages of the seed `debian`, unpacked in `usr/lib/debian`. leave: globs of files of both that
+    stay packed. programs (path, text) and links (path, target) lie over all. lacks: see
+    `plan.toolchain.Tools`.
+    """
 
     architecture: str
     version: str
     source: Source
+    wheels: tuple[Source, ...]
+    debian: tuple[str, ...]
+    leave: tuple[str, ...]
+    programs: tuple[tuple[str, str], ...]
+    links: tuple[tuple[str, str], ...]
+    lacks: tuple[tuple[str, str], ...]
 
 
 def load_debian(path: Path) -> DebianSeed:
@@ -132,11 +146,50 @@ def load_alpine(path: Path) -> AlpineSeed:
         "size": int,
         "sha256": str,
         "places": list,
+        "wheels": list,
+        "debian": dict,
+        "leave": list,
+        "programs": dict,
+        "links": dict,
+        "lacks": dict,
     }
-    table.expect(kinds, required=kinds)
+    table.expect(kinds, required=("architecture", "version", "file", "size", "sha256", "places"))
     _match(table, "sha256", SHA256)
-    source = Source(table["sha256"], table["size"], table["file"], table.texts("places"))
-    return AlpineSeed(table["architecture"], table["version"], source)
+    lacks: Mapping[str, str] = table.get("lacks", {})
+    return AlpineSeed(
+        architecture=table["architecture"],
+        version=table["version"],
+        source=Source(table["sha256"], table["size"], table["file"], table.texts("places")),
+        wheels=_wheels(table),
+        debian=_reasoned(table, "debian"),
+        leave=table.texts("leave"),
+        programs=tuple((name, table["programs"][name]) for name in _keys(table, "programs")),
+        links=_links(table),
+        lacks=tuple((tool, str(maker)) for tool, maker in lacks.items()),
+    )
+
+
+def seed_tools(folder: Path, seed: str, arch: str) -> Tools:
+    """What the seed of the name `seed` for `arch` has for building, by its file in `folder`."""
+    if seed == "self":
+        return Tools(toolchain.OWN)
+    if seed == "alpine":
+        return Tools(toolchain.ALPINE, dict(load_alpine(folder / f"alpine-{arch}.yaml").lacks))
+    return toolchain.DEBIAN_TOOLS
+
+
+def _wheels(table: Table) -> tuple[Source, ...]:
+    """The wheels, each of which has to be for the seed's architecture, or for any."""
+    wheels = listed_sources(table, "wheels") if "wheels" in table else ()
+    for wheel in wheels:
+        platform = wheel.file.removesuffix(".whl").rpartition("-")[2]
+        if platform != "any" and not platform.endswith(f"_{table['architecture']}"):
+            raise BuildError(
+                f"{wheel.file} is not for {table['architecture']}",
+                where=table.where("wheels"),
+                hint="take the wheel of the same version with that name at its end",
+            )
+    return wheels
 
 
 def debs(lock: Lock | Iterable[Deb]) -> tuple[Source, ...]:

@@ -67,6 +67,20 @@ class Settings:
         return self.values["seed"]
 
     @property
+    def seed_tarball(self) -> tuple[Path, str] | None:
+        """The root that the seed alpine is to take in place of its own, and its sha256."""
+        path = self._file("seed_tarball")
+        if not path:
+            return None
+        if not self.values["seed_sha256"]:
+            raise BuildError(
+                "a seed without a hash could be anything",
+                where=f"seed_tarball={path}",
+                hint="say seed_sha256=… with the hash that its publisher gives",
+            )
+        return path, self.values["seed_sha256"]
+
+    @property
     def jobs(self) -> int:
         return int(self.values["jobs"])
 
@@ -189,6 +203,8 @@ PARAMETERS = (
         checks.seed,
         "the first root: " + ", ".join(SEEDS) + ", or a path",
     ),
+    Parameter("seed_tarball", _constant(""), checks.file, "another minirootfs for the seed alpine"),
+    Parameter("seed_sha256", _constant(""), checks.sha256, "the hash of seed_tarball"),
     Parameter("jobs", _processors, checks.count, "how many processes at once"),
     Parameter("timeout", _constant(""), checks.minutes, "minutes after which a step is ended"),
     Parameter("offline", _constant("0"), checks.flag, "never open a socket"),

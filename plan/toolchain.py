@@ -8,7 +8,8 @@ that root keeps its compiler differs, and that is what `Compiler` holds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from plan.model import Addition
@@ -55,18 +56,45 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Compiler:
-    """Where a build root keeps its clang: folder of the programs, folder of clang's own headers.
-
-    `foreign`: the root has another C library than ours, so what is compiled needs our loader there.
-    """
+    """Where a build root keeps its clang: folder of the programs, folder of clang's own headers."""
 
     programs: str
     headers: str
-    foreign: bool
+    loader: bool = False
+    """Whether the root has another C library than ours, so that our loader has to be laid in it."""
+    libraries: tuple[str, ...] = ()
+    """Where the loader looks for libraries, if not where it does by itself."""
+    host: tuple[str, str] = ("clang", "clang++")
+    """What compiles programs, in C and in C++, that run in the root during a build."""
 
 
-DEBIAN = Compiler("/usr/lib/llvm-19/bin", "/usr/lib/llvm-19/lib/clang/19/include", foreign=True)
-OWN = Compiler("/usr/bin", "/usr/lib/clang/19/include", foreign=False)
+_HEADERS = "lib/clang/19/include"
+DEBIAN = Compiler(
+    programs="/usr/lib/llvm-19/bin",
+    headers=f"/usr/lib/llvm-19/{_HEADERS}",
+    loader=True,
+    libraries=("/sysroot/usr/lib",),
+)
+# Zig's clang, and its own C library for programs of the build. Alpine's loader is musl's, as ours.
+ALPINE = Compiler(
+    programs="/usr/lib/wheels/bin",
+    headers="/usr/lib/wheels/ziglang/lib/include",
+    libraries=("/sysroot/usr/lib", "/lib", "/usr/lib"),
+    host=("cc", "c++"),
+)
+OWN = Compiler("/usr/bin", f"/usr/{_HEADERS}")
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What a seed has for building, and what it has not."""
+
+    compiler: Compiler
+    lacks: Mapping[str, str] = field(default_factory=dict)
+    """The tools that are not in it, and which recipe makes each."""
+
+
+DEBIAN_TOOLS = Tools(DEBIAN)
 
 
 def load_architecture(data: Path, name: str) -> Architecture:
@@ -97,9 +125,9 @@ def environment(arch: Architecture, compiler: Compiler) -> dict[str, str]:
         "DESTDIR": "/dest",
         "CC": "clang --config=/toolchain/target.cfg",
         "CXX": "clang++ --config=/toolchain/target++.cfg",
-        "HOSTCC": "clang",
-        "HOSTCXX": "clang++",
-        "CC_FOR_BUILD": "clang",
+        "HOSTCC": compiler.host[0],
+        "HOSTCXX": compiler.host[1],
+        "CC_FOR_BUILD": compiler.host[0],
         # In both phases alike: what is to be found, a recipe names.
         "PKG_CONFIG": "false",
         "PYTHONHASHSEED": "0",
@@ -117,18 +145,18 @@ def environment(arch: Architecture, compiler: Compiler) -> dict[str, str]:
 
 def additions(arch: Architecture, compiler: Compiler) -> tuple[Addition, ...]:
     """The files and links laid over the build root of every step."""
-    loader = (
-        # What configure scripts and builds compile for the target runs here at once.
-        Addition(f"/usr/lib/{arch.loader}", "/sysroot/usr/lib/libc.so", link=True),
-        Addition(f"/etc/{arch.loader.removesuffix('.so.1')}.path", "/sysroot/usr/lib\n"),
-    )
+    # What configure scripts and builds compile for the target runs here at once.
+    loader = Addition(f"/usr/lib/{arch.loader}", "/sysroot/usr/lib/libc.so", link=True)
+    searched = "".join(f"{folder}\n" for folder in compiler.libraries)
+    path = Addition(f"/etc/{arch.loader.removesuffix('.so.1')}.path", searched)
     return (
         Addition("/toolchain/target.cfg", _clang_configuration(arch)),
         Addition("/toolchain/target++.cfg", CXX_CONFIGURATION),
         Addition("/toolchain/target.cmake", _cmake_toolchain(arch)),
         Addition("/toolchain/resource/include", compiler.headers, link=True),
         Addition("/toolchain/resource/lib", "/sysroot/usr/lib/clang/19/lib", link=True),
-        *(loader if compiler.foreign else ()),
+        *([loader] if compiler.loader else []),
+        *([path] if compiler.libraries else []),
     )
 
 

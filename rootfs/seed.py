@@ -5,7 +5,8 @@
       ──▶ every time and mode fixed, so that the same packages give the same tree
 
 Alpine's tarball, and a folder or tarball of the user's, become a root in the same sense: with
-the folders that a namespace needs, a shell, and no device of its own.
+the folders that a namespace needs, a shell, and no device of its own. Over Alpine's lie wheels
+and some of Debian's packages, each kind in a folder of its own, and programs that start them.
 """
 
 from __future__ import annotations
@@ -18,15 +19,19 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from plan.errors import BuildError
-from plan.seedfile import DebianSeed
+from plan.seedfile import AlpineSeed, DebianSeed
 from plan.toolchain import SOURCE_DATE_EPOCH
 from rootfs.archive import unpack
 from rootfs.deb import USR_MERGED, unpack_deb
+from rootfs.wheel import unpack_wheel
 
 # What is mounted over, or filled, by whoever enters the root.
 _MOUNTED = ("dev", "proc", "sys")
 _NEEDED_FOLDERS = (*_MOUNTED, "etc", "root", "run", "tmp", "usr/bin", "var/tmp")
 _FOR_ALL = ("tmp", "var/tmp")
+# Of an Alpine seed, where what is laid over Alpine's own files lies.
+WHEELS = "usr/lib/wheels"
+DEBIAN = "usr/lib/debian"
 _MERGED = ("bin", "lib", "lib64", "sbin")
 _MOST_LINKS = 40  # as many as the kernel follows, path_resolution(7)
 
@@ -38,42 +43,39 @@ def make_seed(debs: Sequence[Path], into: Path, *, seed: DebianSeed) -> None:
     Raises BuildError: a bad package, or a link of the seed whose target no package brings.
     """
     _claim(into)
-    for name in _MERGED:
-        _folder(into, f"usr/{name}")
-        (into / name).symlink_to(os.fsdecode(USR_MERGED[name.encode()]))
-    for deb in debs:
-        unpack_deb(deb, into, leave=seed.leave)
+    _debian(debs, into, seed.leave)
     for folder in (*_NEEDED_FOLDERS, *seed.folders):
         _folder(into, folder)
     for name, text in seed.files:
-        place = PurePosixPath(name)
-        file = _folder(into, str(place.parent)) / place.name
-        file.unlink(missing_ok=True)  # it might be a link
-        file.write_text(text, encoding="utf-8")
-        file.chmod(0o644)
-    for name, target in seed.links:
-        place = PurePosixPath(name)
-        link = _folder(into, str(place.parent)) / place.name
-        if not os.path.lexists(link):
-            link.symlink_to(target)
-    missing = sorted({target for name, target in seed.links if not inside(into, name)})
-    if missing:
-        raise BuildError(
-            f"no package of the seed brings {', '.join(missing)}",
-            hint="name a package that does under `wanted`, or take the link away",
-        )
+        _write(into, name, text, 0o644)
+    _link(into, seed.links)
     _check(into, where=os.fspath(into))
     _settle(into)
 
 
-def make_alpine(tarball: Path, into: Path) -> None:
-    """Unpack Alpine's minimal root file system into a new, namespace-ready tree.
+def make_alpine(
+    tarball: Path,
+    into: Path,
+    *,
+    seed: AlpineSeed,
+    wheels: Sequence[Path] = (),
+    debs: Sequence[Path] = (),
+) -> None:
+    """Unpack Alpine's minimal root file system, and what `seed` lays over it, into a new tree.
 
-    Its absolute links stay as they are: they are right for whoever enters the root.
+    Its absolute links stay as they are: they are right for whoever enters the root. wheels, debs:
+    those of the seed, in its order. Raises BuildError as `make_seed` does.
     """
     _claim(into)
     # Devices come from whoever enters the root; an ordinary user could not make them.
     unpack(tarball, into, leave=("dev/*",))
+    for wheel, path in zip(seed.wheels, wheels, strict=True):
+        unpack_wheel(path, _folder(into, WHEELS), name=wheel.file, leave=wheel.leave)
+    if debs:
+        _debian(debs, _folder(into, DEBIAN), seed.leave)
+    for name, text in seed.programs:
+        _write(into, name, text, 0o755)
+    _link(into, seed.links)
     _finish(into, where=os.fspath(tarball))
 
 
@@ -129,6 +131,38 @@ def inside(root: Path, path: str) -> Path | None:
             at = []
         todo += [part for part in reversed(target.split("/")) if part]
     return root.joinpath(*at)
+
+
+def _debian(debs: Sequence[Path], into: Path, leave: Sequence[str]) -> None:
+    """Unpack packages into the empty folder `into`, a usr-merged tree."""
+    for name in _MERGED:
+        _folder(into, f"usr/{name}")
+        (into / name).symlink_to(os.fsdecode(USR_MERGED[name.encode()]))
+    for deb in debs:
+        unpack_deb(deb, into, leave=leave)
+
+
+def _write(root: Path, name: str, text: str, mode: int) -> None:
+    place = PurePosixPath(name)
+    file = _folder(root, str(place.parent)) / place.name
+    file.unlink(missing_ok=True)  # it might be a link
+    file.write_text(text, encoding="utf-8")
+    file.chmod(mode)
+
+
+def _link(root: Path, links: Sequence[tuple[str, str]]) -> None:
+    """Make the links that no package brings. Raises BuildError if one leads nowhere."""
+    for name, target in links:
+        place = PurePosixPath(name)
+        link = _folder(root, str(place.parent)) / place.name
+        if not os.path.lexists(link):
+            link.symlink_to(target)
+    missing = sorted({target for name, target in links if not inside(root, name)})
+    if missing:
+        raise BuildError(
+            f"nothing in the seed brings {', '.join(missing)}",
+            hint="name a package that does, or take the link away",
+        )
 
 
 def _claim(into: Path) -> None:

@@ -110,9 +110,10 @@ class Builder:
         tools = self.tools(made)
         depends = {name: made[f"{step.phase}:{name}"] for name in step.depends}
         packed = step.initramfs.packages if step.initramfs else ()
+        seed = [] if step.phase != SYSROOT_FROM_SEED and tools else [project.seed.identity]
         return step_inputs(
             step,
-            build_root=sha256_of(tools) if tools else project.seed.identity,
+            build_root=sha256_of([*seed, *tools]) if tools else seed[0],
             artifacts=depends,
             image=describe_image(project, packed, depends) if packed else None,
         )
@@ -146,9 +147,10 @@ class Builder:
         files = {source.file: project.fetched(source) for source in step.sources[1:]}
         if step.initramfs:
             files["initramfs.cpio"] = self._initramfs()
-        tools = [project.plan.phases[SYSROOT_FROM_SEED][name] for name in step.tools]
+        tools = [tree_of(project, tool) for tool in project.plan.tools(step)]
+        seed = [] if step.phase != SYSROOT_FROM_SEED and tools else [project.seed.tree]
         return Inputs(
-            build_root=[tree_of(project, tool) for tool in tools] or [project.seed.tree],
+            build_root=[*seed, *tools],
             sysroot=[tree_of(project, project.plan.phases[step.phase][n]) for n in step.depends],
             source=unpacked(project, step.sources[0]) if step.sources else None,
             recipe={path: project.recipe_file(step.name, path) for path, _ in step.files},

@@ -81,8 +81,8 @@ def _contents() -> Iterator[tuple[str, bytes, bool]]:
     for name, content, runs in own_files():
         yield f"{PROJECT}/{name}", content, runs
     yield f"{PROJECT}/local.yaml", _local(), False
-    if seed.record:
-        name, content = seed.record
+    if seed.packages and seed.packages.record:
+        name, content = seed.packages.record
         yield f"{PROJECT}/plan/seeds/{name}", content, False
 
 

@@ -15,12 +15,12 @@ from cache import paths
 from cache.lock import WorkLock
 from cache.store import Store
 from cache.uses import Uses
-from plan import toolchain
 from plan.errors import BuildError
 from plan.model import Source
 from plan.overrides import NAME as OVERRIDES
 from plan.overrides import patch_folder
 from plan.plan import Plan, make_plan
+from plan.seedfile import seed_tools
 from plan.settings import Settings, resolve
 from rootfs.jobserver import JobServer
 from tasks.console import SetupFailed
@@ -58,7 +58,7 @@ class Project:
     def planned(self, data: Path, overrides: Path) -> Plan:
         """The plan of this run from the folder `data` and the file `overrides`."""
         settings = self.settings
-        seed = toolchain.OWN if self.system else toolchain.DEBIAN
+        seed = seed_tools(self.data / "seeds", settings.seed, settings.arch)
         return make_plan(
             data,
             set_name=settings.set,

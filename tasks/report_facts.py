@@ -151,7 +151,7 @@ def _sha256(project: Project, file: Path, state: list[int]) -> str:
 
 
 def _warnings(project: Project, steps: tuple[StepFacts, ...], broken: int) -> Iterator[str]:
-    drift = [str(each["name"]) for each in getattr(project.seed, "drift", ())]
+    drift = [str(each["name"]) for each in project.seed.drift]
     if drift:
         yield f"The seed drifted from its lock file: {', '.join(drift)}."
     changed = _overrides(project)

@@ -14,23 +14,25 @@ from typing import Any
 from plan.errors import BuildError
 from rootfs.files import remove_tree
 from tasks.console import say, speaking, standing
+from tasks.debs import Packages
 from tasks.project import Project, project
 from tasks.seeds import AlpineRoot, DebianRoot, PathRoot, Seed, SelfRoot
 
 
 def choose_seed(project: Project) -> Seed:
     """The seed that the settings name. Raises BuildError if its data are broken or missing."""
-    settings = project.settings
+    settings, data = project.settings, project.data / "seeds"
     if settings.seed == "debian":
-        return _strictly(DebianRoot(project.data / "seeds", settings.arch, project.store))
+        return _strictly(DebianRoot(data, settings.arch, project.store))
     if project.system:
         return SelfRoot(project.system, project.store)
     if settings.seed == "alpine":
-        return AlpineRoot(project.data / "seeds", settings.arch, project.store)
+        tarball = settings.seed_tarball
+        return _strictly(AlpineRoot(data, settings.arch, project.store, tarball))
     return PathRoot((project.settings.root / settings.seed).absolute(), project.store)
 
 
-def _strictly(seed: DebianRoot) -> DebianRoot:
+def _strictly(seed: Seed) -> Seed:
     if seed.drift and project.settings.strict:
         replaced = ", ".join(each["name"] for each in seed.drift)
         raise BuildError(
@@ -88,10 +90,12 @@ def follow_drift(reasons: Mapping[str, Mapping[str, str]]) -> bool:
     `reasons`: what could not be had, by sha256. Returns whether the fetch can be tried again.
     Raises BuildError if strict=1 forbids it, or the index has no successor.
     """
-    seed = project.seed
-    if not isinstance(seed, DebianRoot) or not reasons.keys() <= {s.sha256 for s in seed.sources}:
+    packages: Packages | None = project.seed.packages
+    if not packages or not reasons.keys() <= {deb.sha256 for deb in packages.debs}:
         return False
     settings = project.settings
-    for drift in seed.replace(set(reasons), mirror=settings.mirror or "", strict=settings.strict):
+    for drift in packages.replace(
+        set(reasons), mirror=settings.mirror or "", strict=settings.strict
+    ):
         say(f"DRIFT  the seed's {drift}")
     return True

@@ -5,25 +5,23 @@ what it is made of ──hash──▶ identity ──▶ trees/seed-<identity>
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import json
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cache.store import Store
-from plan import seedfile, toolchain
+from plan import seedfile
 from plan.errors import BuildError
 from plan.model import Source
 from plan.plan import sha256_of
-from rootfs.files import being_made, replacing
+from rootfs.files import being_made
+from tasks.debs import Packages
 
 if TYPE_CHECKING:
-    from cache.seedlock import Drift
     from tasks.system import System
 
 # Raise it when the same inputs are unpacked to a different tree.
@@ -36,17 +34,18 @@ class Seed(ABC):
     def __init__(self, name: str, store: Store) -> None:
         self.name, self.store = name, store
 
-    compiler = toolchain.DEBIAN
-    """Where it keeps its compiler."""
-
-    snapshot = ""
-    """The moment at which snapshot.debian.org holds all that the project uses."""
+    packages: Packages | None = None
+    """The packages of Debian that are in it."""
 
     @property
-    def record(self) -> tuple[str, bytes] | None:
-        """The file beside the lock file, and its content, that another machine needs to make the
-        same seed; None where the lock file says it all."""
-        return None
+    def snapshot(self) -> str:
+        """The moment at which snapshot.debian.org holds all that the project uses."""
+        return self.packages.lock.snapshot if self.packages else ""
+
+    @property
+    def drift(self) -> list[dict[str, Any]]:
+        """Those of its packages that Debian serves no more, with what was taken for them."""
+        return self.packages.drift if self.packages else []
 
     @property
     def sources(self) -> Sequence[Source]:
@@ -94,53 +93,18 @@ class DebianRoot(Seed):
 
     def __init__(self, data: Path, arch: str, store: Store) -> None:
         super().__init__(f"debian-{arch}", store)
-        self.data = data
-        lock_file = data / f"{self.name}.lock.yaml"
-        if not lock_file.exists():
-            raise BuildError(
-                f"there is no seed debian for {arch} yet",
-                where=f"plan/seeds/{lock_file.name}",
-                hint="use a machine of another architecture, or seed=PATH",
-            )
-        self.authored = seedfile.load_debian(data / f"{self.name}.yaml")
-        self.lock = seedfile.load_lock(lock_file)
-        self.snapshot = self.lock.snapshot
-        digest = sha256_of([deb.sha256 for deb in self.lock.debs])
-        self.drift_file = store.root / "seeds" / f"{digest}.drift.json"
-
-    @cached_property
-    def drift(self) -> list[dict[str, Any]]:
-        """What was replaced, each with its `pinned` and its `taken` package.
-
-        A bundle brings its record beside the lock file; what was recorded later goes before.
-        """
-        known: dict[str, dict[str, Any]] = {}
-        for path in (self.data / self.drift_file.name, self.drift_file):
-            with contextlib.suppress(OSError, ValueError):
-                known |= {each["name"]: each for each in json.loads(path.read_text())}
-        return list(known.values())
-
-    @property
-    def debs(self) -> list[seedfile.Deb]:
-        """The packages as they are really used."""
-        taken = {each["name"]: seedfile.Deb(**each["taken"]) for each in self.drift}
-        return [taken.get(deb.name, deb) for deb in self.lock.debs]
+        self.packages: Packages = Packages(data, arch, store)
 
     @property
     def sources(self) -> Sequence[Source]:
-        return seedfile.debs(self.debs)
+        return seedfile.debs(self.packages.debs)
 
     @property
     def identity(self) -> str:
-        shape = asdict(self.authored)
+        shape = asdict(self.packages.authored)
         # What was wanted and why is in the lock; the rest shapes the tree.
         del shape["wanted"], shape["exclude"]
-        return sha256_of([FORMAT, shape, [deb.sha256 for deb in self.debs]])
-
-    @property
-    def record(self) -> tuple[str, bytes] | None:
-        text = json.dumps(self.drift, indent=1).encode()
-        return (self.drift_file.name, text) if self.drift else None
+        return sha256_of([FORMAT, shape, [deb.sha256 for deb in self.packages.debs]])
 
     def describe(self) -> dict[str, Any]:
         return {**super().describe(), "snapshot": self.snapshot, "drift": self.drift}
@@ -148,49 +112,76 @@ class DebianRoot(Seed):
     def unpack(self, fetched: Mapping[str, Path], into: Path) -> None:
         from rootfs.seed import make_seed
 
-        make_seed([fetched[deb.sha256] for deb in self.debs], into, seed=self.authored)
-
-    def replace(self, missing: Collection[str], *, mirror: str, strict: bool) -> tuple[Drift, ...]:
-        """Take the successors of the packages whose sha256 are `missing`, and record that."""
-        from cache.places import known_archives
-        from cache.seedlock import replace_missing, seed_index
-
-        urls = [archive.url for archive in known_archives(mirror)]
-        _, index = seed_index(self.authored, urls)
-        _, drifts = replace_missing(self.debs, missing, index, strict=strict)
-        known = {each["name"]: each for each in self.drift}
-        known |= {drift.name: asdict(drift) for drift in drifts}
-        with replacing(self.drift_file) as file:
-            file.write(json.dumps(list(known.values()), indent=1).encode())
-        del self.drift
-        return drifts
+        debs = [fetched[deb.sha256] for deb in self.packages.debs]
+        make_seed(debs, into, seed=self.packages.authored)
 
 
 class AlpineRoot(Seed):
-    """Alpine's minimal root file system."""
+    """Alpine's minimal root file system with a compiler out of wheels, and Debian's Crystal.
 
-    def __init__(self, data: Path, arch: str, store: Store) -> None:
+    tarball: another release of it, and its sha256.
+    """
+
+    def __init__(
+        self, data: Path, arch: str, store: Store, tarball: tuple[Path, str] | None = None
+    ) -> None:
         super().__init__(f"alpine-{arch}", store)
         self.authored = seedfile.load_alpine(data / f"{self.name}.yaml")
+        self.tarball = tarball
+        if self.authored.debian:
+            self.packages = Packages(data, arch, store, only=self.authored.debian)
 
     @property
     def sources(self) -> Sequence[Source]:
-        return (self.authored.source,)
+        own = [] if self.tarball else [self.authored.source]
+        return [*own, *self.authored.wheels, *seedfile.debs(self._debs)]
+
+    @property
+    def _debs(self) -> list[seedfile.Deb]:
+        return self.packages.debs if self.packages else []
 
     @property
     def identity(self) -> str:
-        return sha256_of([FORMAT, self.authored.source.sha256])
+        shape = asdict(self.authored)
+        # Where things are found, and what is made besides, is not in the tree.
+        for key in ("version", "source", "wheels", "debian", "lacks"):
+            del shape[key]
+        wheels = [[wheel.sha256, wheel.leave] for wheel in self.authored.wheels]
+        root = self.tarball[1] if self.tarball else self.authored.source.sha256
+        return sha256_of([FORMAT, shape, root, wheels, [deb.sha256 for deb in self._debs]])
+
+    def describe(self) -> dict[str, Any]:
+        version = self.tarball[0].name if self.tarball else self.authored.version
+        told = {"alpine": version, "snapshot": self.snapshot, "drift": self.drift}
+        return super().describe() | told
 
     def unpack(self, fetched: Mapping[str, Path], into: Path) -> None:
         from rootfs.seed import make_alpine
 
-        make_alpine(fetched[self.authored.source.sha256], into)
+        make_alpine(
+            self._checked() if self.tarball else fetched[self.authored.source.sha256],
+            into,
+            seed=self.authored,
+            wheels=[fetched[wheel.sha256] for wheel in self.authored.wheels],
+            debs=[fetched[deb.sha256] for deb in self._debs],
+        )
+
+    def _checked(self) -> Path:
+        assert self.tarball
+        path, wanted = self.tarball
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != wanted:
+            raise BuildError(
+                f"its sha256 is {found}, not {wanted}",
+                where=str(path),
+                hint="give the file that seed_sha256 names, or the hash of this one",
+            )
+        return path
 
 
 class SelfRoot(Seed):
     """The system of ours that this runs in: the same root, but for what was changed in it since."""
-
-    compiler = toolchain.OWN
 
     def __init__(self, system: System, store: Store) -> None:
         super().__init__("self", store)

@@ -67,6 +67,8 @@ def test_the_pins_of_our_own_recipes() -> None:
         **dict.fromkeys(("kernel", "linux-headers"), "linux"),
         **dict.fromkeys(("compiler-rt", "libcxx"), "llvm"),
         "musl-headers": "musl",
+        "seed-make": "make",
+        "seed-python": "python",
     }
     reasons = {name: why_unpinned(each) for name, each in recipes.items() if not pin(each)}
     assert reasons == {

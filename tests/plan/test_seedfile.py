@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from plan import toolchain
 from plan.errors import BuildError
-from plan.seedfile import debs, load_alpine, load_debian, load_lock
+from plan.seedfile import debs, load_alpine, load_debian, load_lock, seed_tools
 
 SEEDS = Path(__file__).resolve().parents[2] / "plan/seeds"
 SHA = "ab" * 32
@@ -121,6 +122,36 @@ def test_locks_that_are_refused(old: str, new: str, line: int, tmp_path: Path) -
     with pytest.raises(BuildError) as caught:
         load_lock(path)
     assert caught.value.where == f"{path}:{line}"
+
+
+def test_the_real_alpine_seed_lacks_what_is_made_first() -> None:
+    tools = seed_tools(SEEDS, "alpine", "x86_64")
+    assert tools.compiler == toolchain.ALPINE
+    assert tools.lacks["make"] == "seed-make" and tools.lacks["m4"] == "m4"
+    assert seed_tools(SEEDS, "debian", "x86_64") == toolchain.DEBIAN_TOOLS
+    lock = load_lock(SEEDS / "debian-x86_64.lock.yaml")
+    wanted = load_alpine(SEEDS / "alpine-x86_64.yaml").debian
+    assert set(wanted) <= {deb.name for deb in lock.debs}
+
+
+@pytest.mark.fault("a seed's wheel for another architecture", "refused before anything is built")
+@pytest.mark.parametrize(
+    ("platform", "fits"),
+    [("musllinux_1_2_x86_64", True), ("any", True), ("manylinux_2_17_aarch64", False)],
+)
+def test_a_wheel_of_another_architecture_is_refused(
+    platform: str, fits: bool, tmp_path: Path
+) -> None:
+    file = f"ninja-1.13.2-py3-none-{platform}.whl"
+    wheel = f'{{sha256: {SHA}, size: 1, file: {file}, places: ["wheel:ninja==1.13.2"]}}'
+    path = written(tmp_path, f"{ALPINE}wheels:\n  - {wheel}\n")
+    if fits:
+        assert load_alpine(path).wheels[0].file == file
+        return
+    with pytest.raises(BuildError) as caught:
+        load_alpine(path)
+    assert "is not for x86_64" in caught.value.message
+    assert caught.value.where == f"{path}:7"
 
 
 def test_alpine_seeds_that_are_refused(tmp_path: Path) -> None:

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from plan.errors import BuildError
-from plan.seedfile import DebianSeed
+from plan.model import Source
+from plan.seedfile import AlpineSeed, DebianSeed
 from plan.toolchain import SOURCE_DATE_EPOCH
 from rootfs.seed import inside, make_alpine, make_from_path, make_seed
 from tests.rootfs.debs import WHEN, deb_of, tar_of
+from tests.rootfs.wheels import wheel_of
 
 
 def seed_with(**fields: Any) -> DebianSeed:
@@ -125,10 +127,21 @@ ALPINE: dict[str, str | bytes] = {
 }
 
 
-def test_alpine_becomes_a_root(tmp_path: Path) -> None:
+def alpine_with(**fields: Any) -> AlpineSeed:
+    source = Source("0" * 64, 0, "alpine.tar.gz", ())
+    empty = dict.fromkeys(("wheels", "debian", "leave", "programs", "links", "lacks"), ())
+    return AlpineSeed("x86_64", "3.23.2", source, **{**empty, **fields})
+
+
+@pytest.fixture
+def alpine(tmp_path: Path) -> Path:
     tarball = tmp_path / "alpine.tar.gz"
     tarball.write_bytes(gzip.compress(tar_of(ALPINE)))
-    make_alpine(tarball, tmp_path / "root")
+    return tarball
+
+
+def test_alpine_becomes_a_root(tmp_path: Path, alpine: Path) -> None:
+    make_alpine(alpine, tmp_path / "root", seed=alpine_with())
     root = tmp_path / "root"
     assert str((root / "bin/sh").readlink()) == "/bin/busybox"
     assert inside(root, "bin/sh") == root / "bin/busybox"
@@ -140,8 +153,33 @@ def test_a_real_alpine_release_becomes_a_root(tmp_path: Path) -> None:
     given = os.environ.get("BQ2_TEST_ALPINE")
     if not given:
         pytest.skip("BQ2_TEST_ALPINE names no Alpine minirootfs")
-    make_alpine(Path(given), tmp_path / "root")
+    make_alpine(Path(given), tmp_path / "root", seed=alpine_with())
     assert inside(tmp_path / "root", "bin/sh") == tmp_path / "root/bin/busybox"
+
+
+def test_over_alpine_lie_wheels_packages_and_programs(tmp_path: Path, alpine: Path) -> None:
+    wheel = Source("1" * 64, 0, "ziglang-1-py3-none-any.whl", (), leave=("ziglang/doc",))
+    seed = alpine_with(
+        wheels=(wheel,),
+        leave=("usr/share/doc",),
+        programs=(("usr/bin/clang", "#!/bin/sh\n"),),
+        links=(("usr/bin/cc", "clang"), ("usr/bin/zig", "../lib/wheels/ziglang/zig")),
+    )
+    members = {"ziglang/zig": b"program", "ziglang/doc/a": b"", "ziglang/lib/x.h": b""}
+    file = wheel_of(tmp_path / "w.whl", members, executable={"ziglang/zig"})
+    root = tmp_path / "root"
+    make_alpine(alpine, root, seed=seed, wheels=[file], debs=debs(tmp_path))
+    assert (root / "usr/lib/wheels/ziglang/zig").stat().st_mode == 0o100755
+    assert (root / "usr/lib/wheels/ziglang/lib/x.h").stat().st_mode == 0o100644
+    assert not (root / "usr/lib/wheels/ziglang/doc").exists()
+    assert (root / "usr/lib/debian/usr/bin/busybox").read_bytes() == b"#!"
+    assert (root / "usr/lib/debian/bin").is_symlink()
+    assert not (root / "usr/lib/debian/usr/share").exists()
+    assert (root / "usr/bin/clang").stat().st_mode == 0o100755
+    assert inside(root, "usr/bin/zig") == root / "usr/lib/wheels/ziglang/zig"
+    with pytest.raises(BuildError, match="nothing in the seed brings missing"):
+        links = (("usr/bin/ld", "missing"),)
+        make_alpine(alpine, tmp_path / "other", seed=alpine_with(links=links))
 
 
 def test_a_tarball_and_a_folder_of_the_user_give_the_same(tmp_path: Path) -> None:
@@ -149,7 +187,7 @@ def test_a_tarball_and_a_folder_of_the_user_give_the_same(tmp_path: Path) -> Non
     tarball.write_bytes(tar_of({**ALPINE, "./dev/thing": b"", "./dev/shm/": ""}))
     make_from_path(tarball, tmp_path / "one")
     source = tmp_path / "source"
-    make_alpine(tarball, source)
+    make_alpine(tarball, source, seed=alpine_with())
     (source / "dev/leftover").touch()
     os.mkfifo(source / "etc/fifo")
     make_from_path(source, tmp_path / "two")

@@ -23,11 +23,11 @@ def debian(store: Path, data: Path = SEEDS) -> DebianRoot:
 
 def drifted(root: DebianRoot) -> DebianRoot:
     """`root` again, after one of its packages was replaced."""
-    pinned = root.lock.debs[0]
+    pinned = root.packages.lock.debs[0]
     taken = replace(pinned, version="999", sha256="9" * 64)
     record = [{"name": pinned.name, "pinned": asdict(pinned), "taken": asdict(taken)}]
-    root.drift_file.parent.mkdir(parents=True, exist_ok=True)
-    root.drift_file.write_text(json.dumps(record))
+    root.packages.drift_file.parent.mkdir(parents=True, exist_ok=True)
+    root.packages.drift_file.write_text(json.dumps(record))
     return debian(root.store.root)
 
 
@@ -57,12 +57,12 @@ def test_drift_replaces_the_package_and_is_told(tmp_path: Path) -> None:
 
 def test_a_bundle_brings_the_record_of_drift_beside_the_lock_file(tmp_path: Path) -> None:
     before = debian(tmp_path / "one")
-    assert before.record is None
+    assert before.packages.record is None
     after = drifted(before)
-    assert after.record
+    assert after.packages.record
     data = tmp_path / "seeds"
     shutil.copytree(SEEDS, data)
-    name, content = after.record
+    name, content = after.packages.record
     (data / name).write_bytes(content)
     elsewhere = debian(tmp_path / "two", data)
     assert elsewhere.identity == after.identity and elsewhere.describe() == after.describe()
@@ -70,7 +70,7 @@ def test_a_bundle_brings_the_record_of_drift_beside_the_lock_file(tmp_path: Path
 
 def test_a_broken_record_of_drift_counts_as_none(tmp_path: Path) -> None:
     root = debian(tmp_path)
-    drifted(root).drift_file.write_text("{")
+    drifted(root).packages.drift_file.write_text("{")
     assert debian(tmp_path).identity == root.identity
 
 
@@ -84,6 +84,32 @@ def test_alpine_is_pinned_for_both_architectures(tmp_path: Path) -> None:
     roots = [AlpineRoot(SEEDS, arch, Store(tmp_path)) for arch in ("x86_64", "aarch64")]
     assert len({root.identity for root in roots}) == 2
     assert all(root.sources[0].file.endswith(f"{root.name[7:]}.tar.gz") for root in roots)
+
+
+def test_another_release_of_alpine_is_known_by_its_hash_and_checked(tmp_path: Path) -> None:
+    tarball, store = tmp_path / "mine.tar.gz", Store(tmp_path / "store")
+    tarball.write_bytes(b"mine")
+    own = AlpineRoot(SEEDS, "x86_64", store)
+    other = AlpineRoot(SEEDS, "x86_64", store, (tarball, "0" * 64))
+    assert other.identity != own.identity
+    assert own.authored.source not in other.sources and len(other.sources) == len(own.sources) - 1
+    with pytest.raises(BuildError) as caught:
+        other.unpack({}, tmp_path / "root")
+    assert "its sha256 is " in caught.value.message and "seed_sha256" in str(caught.value)
+
+
+def test_drift_of_one_seed_keeps_what_is_recorded_of_the_other(tmp_path: Path) -> None:
+    root = drifted(debian(tmp_path))
+    name = root.drift[0]["name"]
+    alpine = AlpineRoot(SEEDS, "x86_64", root.store)
+    assert (name in alpine.authored.debian) == bool(alpine.drift)
+    crystal = next(deb for deb in alpine.packages.debs if deb.name == "crystal")
+    record = {"name": "crystal", "pinned": asdict(crystal), "taken": asdict(crystal)}
+    path = root.packages.drift_file
+    path.write_text(json.dumps([*json.loads(path.read_text()), record]))
+    again = AlpineRoot(SEEDS, "x86_64", root.store)
+    assert [each["name"] for each in again.drift] == ["crystal"]
+    assert {each["name"] for each in debian(tmp_path).drift} == {name, "crystal"}
 
 
 def test_a_path_is_known_by_its_content(tmp_path: Path) -> None:

@@ -1,0 +1,70 @@
+"""Tools that a seed lacks: what makes them, and when."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from plan import toolchain
+from plan.errors import BuildError
+from plan.model import SYSROOT_FROM_SEED
+from plan.plan import Plan, make_plan
+from plan.seedfile import seed_tools
+from tests.checkout import ROOT
+
+DATA = ROOT / "plan"
+
+
+def plan(seed: str) -> Plan:
+    tools = seed_tools(DATA / "seeds", seed, "x86_64")
+    return make_plan(DATA, set_name="full", arch_name="x86_64", seed=tools)
+
+
+def test_a_seed_that_lacks_nothing_is_the_root_of_all_steps() -> None:
+    assert not any(step.tools for step in plan("debian").phases[SYSROOT_FROM_SEED].values())
+
+
+def test_what_a_seed_lacks_is_built_before_what_needs_it() -> None:
+    made = plan("alpine")
+    first = made.phases[SYSROOT_FROM_SEED]
+    order = list(first)
+    for name, step in first.items():
+        assert all(order.index(tool) < order.index(name) for tool in step.tools)
+    assert first["seed-make"].tools == ()
+    assert first["seed-python"].tools == ("seed-make",)
+    assert {"seed-make", "seed-python"} <= set(first["llvm"].tools)
+    # m4, and what it is linked to, which is in no seed.
+    assert {"m4", "musl"} <= set(first["bison"].tools)
+
+
+def test_what_is_built_for_the_seed_is_not_in_the_product() -> None:
+    made = plan("alpine")
+    assert not {"seed-make", "seed-python"} & set(made.product)
+    assert made.product_digest == plan("debian").product_digest
+
+
+def test_the_second_phase_does_not_know_the_seed() -> None:
+    one, other = plan("debian").product, plan("alpine").product
+    assert one == other
+
+
+@pytest.mark.fault("a seed that names a recipe which is not there", "the nearest name is told")
+def test_a_tool_that_no_recipe_makes_is_told(tmp_path: Path) -> None:
+    tools = replace(seed_tools(DATA / "seeds", "debian", "x86_64"), lacks={"make": "seed-mak"})
+    with pytest.raises(BuildError) as caught:
+        make_plan(DATA, set_name="base", arch_name="x86_64", seed=tools)
+    assert "seed-make" in str(caught.value)
+
+
+def test_a_loader_is_laid_in_only_where_the_seed_has_another_c_library() -> None:
+    arch = toolchain.load_architecture(DATA / "architectures.yaml", "x86_64")
+
+    def paths(compiler: toolchain.Compiler) -> set[str]:
+        return {each.path for each in toolchain.additions(arch, compiler)}
+
+    loader, searched = "/usr/lib/ld-musl-x86_64.so.1", "/etc/ld-musl-x86_64.path"
+    assert {loader, searched} <= paths(toolchain.DEBIAN)
+    assert searched in paths(toolchain.ALPINE) and loader not in paths(toolchain.ALPINE)
+    assert not {loader, searched} & paths(toolchain.OWN)
