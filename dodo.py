@@ -12,6 +12,7 @@ import sys
 
 from tasks import hooks
 from tasks.bundle import task_bundle
+from tasks.challenge import task_challenge
 from tasks.check import task_bench, task_test
 from tasks.doctor import task_doctor
 from tasks.fsck import task_fsck
@@ -62,6 +63,7 @@ __all__ = [
     "task_boot",
     "task_bump",
     "task_bundle",
+    "task_challenge",
     "task_doctor",
     "task_fetch",
     "task_fsck",

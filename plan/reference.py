@@ -1,6 +1,6 @@
 """docs/reference.md, but for what only tasks/ knows: all that can be said in the files of plan/.
 
-    keys, styles, toolchain, settings, sets.yaml, toolbox.yaml ──▶ Markdown, the same everywhere
+    keys, styles, toolchain, parameters, sets.yaml, toolbox.yaml ──▶ Markdown, the same everywhere
     recipes ──▶ an example of each key, as it stands there
 
 What a thing means is told where it is made; here is only what holds for all of a kind.
@@ -13,10 +13,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from plan import settings, styles, toolchain
+from plan import styles, toolchain
 from plan.keys import INITRAMFS, RECIPE, SET, SOURCE, Key, Keys
 from plan.model import Command
 from plan.overrides import ADD, ADDED, ENTRY_KEYS
+from plan.parameters import PARAMETERS, Parameter
 from plan.recipes import load_recipes
 from plan.yamlfile import kind_name, load
 
@@ -175,13 +176,11 @@ def paths() -> Iterator[str]:
 
 def parameters() -> Iterator[str]:
     """Each parameter with its default and what it takes."""
-    rows = (
-        (f"`{each.name}`", _default(each), _takes(each), each.help) for each in settings.PARAMETERS
-    )
+    rows = ((f"`{each.name}`", _default(each), _takes(each), each.help) for each in PARAMETERS)
     return table(("parameter", "default", "takes", "meaning"), rows)
 
 
-def _default(parameter: settings.Parameter) -> str:
+def _default(parameter: Parameter) -> str:
     if parameter.default.__doc__:
         return parameter.default.__doc__
     text = parameter.default()
@@ -190,7 +189,7 @@ def _default(parameter: settings.Parameter) -> str:
     return f"`{text}`" if text else "none"
 
 
-def _takes(parameter: settings.Parameter) -> str:
+def _takes(parameter: Parameter) -> str:
     try:
         parameter.check(REFUSED)
     except ValueError as error:

@@ -8,38 +8,14 @@ valid one: a misspelt parameter must never start a build of the wrong thing.
 
 from __future__ import annotations
 
-import os
-import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from plan import checks
 from plan.errors import BuildError, nearest
 from plan.origins import from_environment, from_file
-
-ARCHITECTURES = ("aarch64", "x86_64")
-SETS = ("base", "full")
-PLACES = ("namespace", "vm")
-SEEDS = checks.SEEDS
-PROGRESS = ("auto", "live", "plain", "json", "quiet")
-VARIATIONS = (
-    *("cold", "host", "jobs", "links", "locale", "order", "path", "serial", "time", "umask"),
-    "user",
-)
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One parameter: `check` turns the given text into its canonical text or raises ValueError.
-
-    Where the default is not the same everywhere, the docstring of `default` says what it is.
-    """
-
-    name: str
-    default: Callable[[], str]
-    check: Callable[[str], str]
-    help: str
+from plan.parameters import PARAMETERS, Parameter
 
 
 @dataclass(frozen=True)
@@ -79,6 +55,10 @@ class Settings:
                 hint="say seed_sha256=… with the hash that its publisher gives",
             )
         return path, self.values["seed_sha256"]
+
+    @property
+    def seeds(self) -> list[str]:
+        return checks.names(self.values["seeds"])
 
     @property
     def jobs(self) -> int:
@@ -177,87 +157,6 @@ class Settings:
 
     def _file(self, name: str) -> Path | None:
         return (self.root / self.values[name]).absolute() if self.values[name] else None
-
-
-def _constant(text: str) -> Callable[[], str]:
-    return lambda: text
-
-
-def _this_machine() -> str:
-    """that of this machine"""
-    return platform.machine()
-
-
-def _processors() -> str:
-    """the processors that it may use"""
-    return str(len(os.sched_getaffinity(0)))
-
-
-PARAMETERS = (
-    Parameter("set", _constant("full"), checks.one_of(*SETS), "what to build: " + ", ".join(SETS)),
-    Parameter("with", _constant(""), checks.anything, "packages to add to the set, with commas"),
-    Parameter("arch", _this_machine, checks.one_of(*ARCHITECTURES), "the target architecture"),
-    Parameter(
-        "seed",
-        _constant("debian"),
-        checks.seed,
-        "the first root: " + ", ".join(SEEDS) + ", or a path",
-    ),
-    Parameter("seed_tarball", _constant(""), checks.file, "another minirootfs for the seed alpine"),
-    Parameter("seed_sha256", _constant(""), checks.sha256, "the hash of seed_tarball"),
-    Parameter("jobs", _processors, checks.count, "how many processes at once"),
-    Parameter("timeout", _constant(""), checks.minutes, "minutes after which a step is ended"),
-    Parameter("offline", _constant("0"), checks.flag, "never open a socket"),
-    Parameter(
-        "bundle", _constant(""), checks.file, "what doit bundle wrote: the only place to ask"
-    ),
-    Parameter("image", _constant(""), checks.file, "the image that doit inspect looks into"),
-    Parameter("key", _constant(""), checks.file, "an SSH key: to sign with, or to check by (.pub)"),
-    Parameter(
-        "strict", _constant("0"), checks.flag, "refuse a seed that drifted from its lock file"
-    ),
-    Parameter("mirror", _constant(""), checks.url, "a Debian archive to ask before those of apt"),
-    Parameter("workdir", _constant("work"), checks.path, "where builds happen"),
-    Parameter("output", _constant(""), checks.anything, "the file to write (default: output/…)"),
-    Parameter("sources", _constant("1"), checks.flag, "put the sources into the products"),
-    Parameter(
-        "packages",
-        _constant(""),
-        checks.anything,
-        "what doit regenerate, verify or outdated looks at (all)",
-    ),
-    Parameter("in", _constant("namespace"), checks.one_of(*PLACES), "where doit regenerate works"),
-    Parameter(
-        "variations",
-        _constant(""),
-        checks.some_of(*VARIATIONS),
-        "what doit verify makes different (all but links, serial)",
-    ),
-    Parameter(
-        "overlay", _constant("1"), checks.flag, "compose trees by overlay where that can be had"
-    ),
-    Parameter(
-        "progress",
-        _constant("auto"),
-        checks.one_of(*PROGRESS),
-        "what the console shows: " + ", ".join(PROGRESS),
-    ),
-    Parameter("json", _constant("0"), checks.flag, "have doit status answer in JSON"),
-    Parameter(
-        "diff", _constant("0"), checks.flag, "have doit plan only say what changed since the last"
-    ),
-    Parameter(
-        "suite", _constant("trixie"), checks.suite, "what doit outdated and doit bump look at"
-    ),
-    Parameter("keep", _constant("10"), checks.count, "of how many plans doit gc keeps all"),
-    Parameter("dry", _constant("0"), checks.flag, "let doit gc only show what it would free"),
-    Parameter(
-        "phase", _constant(""), checks.phase, "which build doit shell enters (the last phase's)"
-    ),
-    Parameter(
-        "run", _constant(""), checks.anything, "a command for doit boot or doit shell to run"
-    ),
-)
 
 
 def resolve(root: Path, given: Mapping[str, str], environment: Mapping[str, str]) -> Settings:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Mapping
@@ -26,11 +25,10 @@ from cache import paths
 from cache.store import Record, Store
 from plan.errors import BuildError
 from plan.model import Step
-from plan.overrides import load_overrides
-from plan.settings import Settings
 from rootfs.conditions import run
 from rootfs.files import fresh_folder
 from tasks import variations
+from tasks.elsewhere import Elsewhere
 from tasks.failures import headline, report
 from tasks.project import Project
 from tasks.stamps import Stamp
@@ -50,6 +48,7 @@ class Again:
         self.log = self.folder / "log"
         self._limits: dict[Step | None, int] = {}
         self.marks = variations.marks(names, project.workdir, project.settings.jobs)
+        self.elsewhere = Elsewhere(project, self.workdir)
         _link(self.cache, {name: paths.root() / name for name in ("sources", "seeds")})
         for name in ("trees", "artifacts", "steps"):
             (self.cache / name).mkdir()
@@ -60,7 +59,7 @@ class Again:
     def step(self, step: Step) -> Path | None:
         """Build `step` again; the packed artifact, or None if the build failed (see `log`)."""
         self._lay_out(without=step)
-        Stamp(self._other(), step).forget()
+        Stamp(self.elsewhere.project, step).forget()
         wanted = (Stamp(self.project, step).read() or {})["step"]
         self._run(step, step.task)
         record = self.cache / "steps" / f"{wanted}.json"
@@ -82,7 +81,7 @@ class Again:
 
     def failure(self, step: Step | None) -> tuple[list[str], Path]:
         """Why the second run gave nothing, in lines, and the log that tells all."""
-        told = report(self._other(), step) if step else None
+        told = report(self.elsewhere.project, step) if step else None
         if told and "log" in told:
             return [*told["tail"][-TAIL:], headline(told)], Path(told["log"])
         return self.log.read_text(errors="replace").rstrip().splitlines()[-TAIL:], self.log
@@ -123,16 +122,7 @@ class Again:
             trees = [source_tree(project, source) for source in project.plan.sources]
             parts = [part for tree in trees for part in (tree, listing_file(tree))]
             _link(self.workdir / "sources", {part.name: part for part in parts})
-        for file in load_overrides(project.data / "recipes", project.overrides).files:
-            target = self.workdir / file.relative_to(project.workdir)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, target)
-
-    def _other(self) -> Project:
-        """The project as the second run sees it."""
-        settings = self.project.settings
-        values = {**settings.values, "workdir": os.fspath(self.workdir)}
-        return Project(Settings(settings.root, values, settings.origin))
+        self.elsewhere.take_overrides()
 
     def _run(self, step: Step | None, task: str, *, output: Path | None = None) -> None:
         """Run doit for `task` under other conditions. Raises BuildError if it was killed."""
@@ -141,11 +131,8 @@ class Again:
             os.fspath(self.cache / "trees"): self.seed,
             os.fspath(self.workdir / "sources"): dict[str, str](),
         }
-        own = {name: value for name, value in os.environ.items() if name[:4] != "BQ2_"}
-        own |= {f"BQ2_{name.upper()}": value for name, value in settings.values.items()}
-        own |= {
+        own = self.elsewhere.environment() | {
             "BQ2_CACHE": os.fspath(self.cache),
-            "BQ2_WORKDIR": os.fspath(self.workdir),
             "BQ2_OUTPUT": os.fspath(output or ""),
             "BQ2_OFFLINE": "1",
             "BQ2_PROGRESS": "plain",

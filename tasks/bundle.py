@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from plan.model import Source
-from plan.settings import SEEDS
+from plan.parameters import SEEDS
 from plan.wheels import load_wheels
 from tasks.console import say, speaking, standing
 from tasks.products import Product, own_files

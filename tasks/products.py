@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from plan.errors import BuildError
 from plan.overrides import load_overrides
 from plan.plan import sha256_of
 from rootfs.files import remove_tree, remove_unfinished, replacing
@@ -51,8 +52,17 @@ def task_sysroot() -> dict[str, Any]:
 
 def task_image() -> dict[str, Any]:
     """the QCOW2 image, which boots by an EFI executable"""
-    packages = list(project.plan.product) if project.plan.set.root else ["kernel"]
-    return _task(image, "image", packages)
+    plan = project.plan
+    if "kernel" not in plan.product:
+        return {"actions": [(speaking(_no_kernel),)]}
+    return _task(image, "image", list(plan.product) if plan.set.root else ["kernel"])
+
+
+def _no_kernel() -> None:
+    raise BuildError(
+        f"the set {project.plan.set.name} holds no kernel, so there is no image of it",
+        hint="doit sysroot gives its tarball; doit image set=base an image",
+    )
 
 
 # Writes the file and returns the sha256 of what can be told apart in it, by name.

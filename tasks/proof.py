@@ -6,10 +6,10 @@
 
     sources ──licences──▶ work/licences/<sha256> (read once a source) ─┐
     plan, artifacts ──────────────────────────────────────────────────┴─▶ in it
-    plan, stamps, seed, work/verified/*.json ───────────────────────────▶ beside it
+    plan, stamps, seed, work/{verified,challenged}/*.json ──────────────▶ beside it
 
 What is beside is written again when any of it is other than it was, the product being the same:
-a `doit verify` after it was made, say.
+a `doit verify` or `doit challenge` after it was made, say.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from rootfs.files import replacing
 from rootfs.workspace import BILL, LICENCES
 from tasks.project import Project
 from tasks.stamps import Stamp, product_artifacts
-from tasks.verified import FOLDER
+from tasks.verified import CHALLENGED, FOLDER
 
 PROVENANCE = ".provenance.json"
 ARTIFACTS = ".artifacts.jsonl"
@@ -94,7 +94,8 @@ class Attestation:
         self.project, self.kind, self.file = project, kind, file
         self.parts, self.own = parts, own
         self.steps = _closure(project, packages)
-        self.verdicts = [*_verdicts(project.workdir / FOLDER)]
+        folders = (project.workdir / name for name in (FOLDER, CHALLENGED))
+        self.verdicts = [row for folder in folders for row in _verdicts(folder)]
 
     def stands(self) -> bool:
         """Whether both files say what there is to say."""
@@ -148,11 +149,15 @@ class Attestation:
         return {"verified": found} if found else {}
 
     def _verdicts(self, artifact: str, step: str | None) -> list[dict[str, Any]]:
-        """What `doit verify` found of this artifact: under which variations, and the verdict."""
+        """What was found of this artifact: under which variations, and the verdict.
+
+        Where a seed was another, also what both seeds were made of.
+        """
         found = []
         for row in self.verdicts:
             if row["artifact"] == artifact and step in (None, row["step"]):
-                found.append({key: row[key] for key in ("variations", "verdict")})
+                told = ("variations", "verdict", *(["shared"] if row.get("shared") else []))
+                found.append({key: row[key] for key in told})
         return sorted(found, key=canonical)
 
 

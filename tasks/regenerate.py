@@ -2,10 +2,12 @@
 
 outside: ──▶ the rootfs in a namespace, or the image in QEMU (in=vm) ──▶ doit regenerate, inside
 inside (seed=self): ──▶ compile each package ──▶ compare with what this system is made of
+outside: what the namespace gave ──▶ work/challenged/, for the proof beside the product
 """
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,13 +16,14 @@ from plan.errors import BuildError, nearest
 from plan.model import Command, Step
 from rootfs.files import fresh_folder
 from rootfs.workspace import CACHE, PROJECT
+from tasks import challenged
 from tasks.builder import Builder
 from tasks.console import say, speaking
 from tasks.machine import machine
 from tasks.products import WORK, image, trees, workspace
 from tasks.project import project
 from tasks.seeds import SelfRoot
-from tasks.stamps import artifacts
+from tasks.stamps import artifacts, product_artifacts
 from tasks.system import System
 from tasks.trees import tree_of
 
@@ -49,8 +52,13 @@ def _outside() -> None:
             hint="doit regenerate set=full",
         )
     chosen()  # a misspelt package shows here, not after the machine has booted
-    in_vm = project.settings.place == "vm"
-    project.exit_status = _in_vm() if in_vm else _in_namespace()
+    if project.settings.place == "vm":
+        project.exit_status = _in_vm()
+        return
+    made, standing = in_namespace(), product_artifacts(project)
+    challenged.keep(project, "self", made)
+    same = [name for name in chosen() if made.get(name) == standing[name]]
+    project.exit_status = 0 if len(same) == len(chosen()) else 1
 
 
 def _command(jobs: int) -> str:
@@ -68,13 +76,23 @@ def _in_vm() -> int:
     return result.status
 
 
-def _in_namespace() -> int:
-    """The composed rootfs with the workspace over it, and of this machine only where to write."""
+def in_namespace() -> dict[str, str]:
+    """The artifacts, by package, that the product gives when it builds itself in a namespace.
+
+    That is the composed rootfs with the workspace over it, and of this machine only where to write.
+    """
     from rootfs.enter import enter
 
-    place = _rootfs(fresh_folder(project.workdir / "regenerate"))
+    folder = fresh_folder(project.workdir / "regenerate")
     command = Command(("sh", "-c", _command(project.settings.jobs)), "/")
-    return enter(place, [command], log=None)[-1].status
+    enter(_rootfs(folder), [command], log=None)
+    stamps = folder / WORK / "stamps" / project.plan.set.phase
+    found = {name: stamps / f"{name}.json" for name in chosen()}
+    return {
+        name: str(json.loads(path.read_text())["artifact"])
+        for name, path in found.items()
+        if path.exists()
+    }
 
 
 def _rootfs(folder: Path) -> Sandbox:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from plan.errors import BuildError
-from plan.settings import PARAMETERS
+from plan.parameters import PARAMETERS
 from rootfs.files import replacing
 from tasks.console import say, speaking
 from tasks.outlook import ahead, survey

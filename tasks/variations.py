@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from plan.errors import BuildError
-from plan.settings import VARIATIONS
+from plan.parameters import VARIATIONS
 from rootfs import host
 from rootfs.conditions import Conditions, refused
 from tasks.project import Project

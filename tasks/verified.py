@@ -1,12 +1,15 @@
 """What `doit verify` found, kept so that an interrupted one goes on, and for others to read.
 
-work/verified/<phase>-<name>.json, work/verified/product-{image,sysroot}.json:
+work/verified/<phase>-<name>.json, work/verified/product-{image,sysroot}.json
+work/challenged/… the same of `doit challenge` and `doit regenerate`, where what is varied is the
+seed ("seed=alpine"):
 
     {"step": the step id (of a product: the hash of its inputs),
      "artifact": the sha256 of what stands: the artifact, or the product's file,
      "verdict": "identical", or "differs", or "failed" where the second build did,
-     "variations": [what was different: plan.settings.VARIATIONS],
-     "differences": [{"path", "where", "old", "new", "cause"}...]}
+     "variations": [what was different: plan.parameters.VARIATIONS],
+     "differences": [{"path", "where", "old", "new", "cause"}...],
+     "shared": [the files that both seeds were made of]}
 
 It tells of another step or artifact than the one of now where those are not equal: then it counts
 as missing. What was found identical in several runs has the variations of all of them. A difference
@@ -25,7 +28,7 @@ from typing import Any
 from rootfs.files import replacing
 
 IDENTICAL, DIFFERS, FAILED = "identical", "differs", "failed"
-FOLDER = "verified"
+FOLDER, CHALLENGED = "verified", "challenged"
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class Verdict:
     verdict: str
     variations: list[str]
     differences: list[dict[str, Any]] = field(default_factory=list)
+    shared: list[str] = field(default_factory=list)
 
     def covers(self, variations: set[str]) -> bool:
         """Whether nothing new is to be learned by a build with `variations`."""
@@ -46,8 +50,8 @@ class Verdict:
 class Verified:
     """The file of one step or product, called `name`, in the work directory `workdir`."""
 
-    def __init__(self, workdir: Path, name: str) -> None:
-        self.file = workdir / FOLDER / f"{name}.json"
+    def __init__(self, workdir: Path, name: str, folder: str = FOLDER) -> None:
+        self.file = workdir / folder / f"{name}.json"
         self.made = self.file.with_suffix(".again")
 
     def read(self, step: str, artifact: str) -> Verdict | None:

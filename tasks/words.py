@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from plan import settings
+from plan import parameters
 from plan.model import PHASES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,15 +33,15 @@ TARGETS = {
 # Parameters that are called as a task is, and the tasks after which they can be meant.
 OF_TASKS = {"image": ("inspect",)}
 VALUES = {
-    "arch": settings.ARCHITECTURES,
-    "in": settings.PLACES,
+    "arch": parameters.ARCHITECTURES,
+    "in": parameters.PLACES,
     "phase": PHASES,
-    "progress": settings.PROGRESS,
-    "seed": settings.SEEDS,
-    "set": settings.SETS,
+    "progress": parameters.PROGRESS,
+    "seed": parameters.SEEDS,
+    "set": parameters.SETS,
 }
-LISTS = ("packages", "variations", "with")
-PATHS = ("image", "key", "output", "seed", "workdir")
+LISTS = ("packages", "seeds", "variations", "with")
+PATHS = ("image", "key", "output", "seed", "seed_tarball", "workdir")
 
 
 def words(before: Sequence[str], current: str, *, root: Path = ROOT) -> list[str]:
@@ -76,14 +76,15 @@ def tasks(root: Path) -> list[str]:
 def _parameters(before: Sequence[str]) -> list[str]:
     given = {word.partition("=")[0] for word in before if "=" in word}
     given |= {name for name, of in OF_TASKS.items() if not {*of} & {*before}}
-    return [f"{each.name}=" for each in settings.PARAMETERS if each.name not in given]
+    return [f"{each.name}=" for each in parameters.PARAMETERS if each.name not in given]
 
 
 def _values(name: str, value: str, root: Path) -> Iterable[str]:
     found = [*VALUES.get(name, ())]
     if name in LISTS:
         done = value[: value.rfind(",") + 1]
-        known = settings.VARIATIONS if name == "variations" else packages(root)
+        own = {"seeds": parameters.SEEDS, "variations": parameters.VARIATIONS}
+        known = own.get(name) or packages(root)
         found += [f"{done}{each}" for each in known if each not in done.split(",")]
     if name in PATHS:
         found += _paths(value, root)
@@ -94,7 +95,7 @@ def _values(name: str, value: str, root: Path) -> Iterable[str]:
 
 def _is_flag(name: str) -> bool:
     try:
-        return any(each.name == name and each.check("no") == "0" for each in settings.PARAMETERS)
+        return any(each.name == name and each.check("no") == "0" for each in parameters.PARAMETERS)
     except ValueError:
         return False
 

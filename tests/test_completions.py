@@ -40,7 +40,7 @@ def offered(line: str, *, folder: Path = ROOT) -> list[str]:
     [
         ("./bq2 ima", ["image"]),
         ("./bq2 forget pkg:zli", ["zlib"]),
-        ("doit set=", ["base", "full"]),
+        ("doit set=", ["base", "base-tools", "full"]),
         ("doit image with=zlib,pcr", ["zlib,pcre2"]),
         ("./bq2 image set=base strict=n", ["no"]),
     ],

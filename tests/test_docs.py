@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from plan.model import PHASES
-from plan.settings import PARAMETERS
+from plan.parameters import PARAMETERS
 from tasks.words import COMMANDS, GROUPS, packages, tasks
 
 ROOT = Path(__file__).resolve().parents[1]

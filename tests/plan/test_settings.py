@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from plan.errors import BuildError
-from plan.settings import PARAMETERS, resolve
+from plan.parameters import PARAMETERS
+from plan.settings import resolve
 
 
 def test_command_line_wins_over_environment_over_file_over_default(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def test_the_reference_says_the_same_everywhere_and_follows_the_code(copy: Check
     copy.edit("plan/recipes/pkgconf.yaml", "pkgconf usr/bin/pkg-config", "pkgconf usr/bin/other")
     copy.edit("plan/styles.py", '("make", "install"', '("make", "all", "install"')
     copy.edit("plan/keys.py", "What the file is known by.", "Its name among us.")
-    copy.edit("plan/settings.py", '"trixie"', '"sid"')
+    copy.edit("plan/parameters.py", '"trixie"', '"sid"')
     copy.edit("tasks/check.py", "measure what the project promises", "measure all")
     assert copy.doit("reference").status == 0
     written = (copy.root / FILE).read_text()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from plan.settings import PARAMETERS
+from plan.parameters import PARAMETERS
 from tasks.words import COMMANDS, LISTS, OF_TASKS, PATHS, ROOT, TARGETS, VALUES, words
 
 RECIPES = ("curl", "musl", "zlib", "zstd")
@@ -44,9 +44,9 @@ def root(tmp_path: Path) -> Path:
         ("fetch:c", "fetch:curl"),
         ("rootfs-from-sysroot:z", "rootfs-from-sysroot:zlib rootfs-from-sysroot:zstd"),
         ("pkgs:z", ""),
-        ("image se", "seed= set= settings"),
-        ("image seed=self se", "set= settings"),
-        ("set=", "set=base set=full"),
+        ("image se", "seed= seed_sha256= seed_tarball= seeds= set= settings"),
+        ("image seed=self se", "seed_sha256= seed_tarball= seeds= set= settings"),
+        ("set=", "set=base set=base-tools set=full"),
         ("arch=x", "arch=x86_64"),
         ("in=", "in=namespace in=vm"),
         ("strict=", "strict=no strict=yes"),

@@ -1,0 +1,120 @@
+"""challenge: two seeds, one product; what depends on the seed is found, named and kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.rootfs.tools import tool
+from tests.tasks.toy import DEPENDS, SCRIPTS, Checkout
+
+SETS = """\
+base:
+  phase: sysroot-from-seed
+  packages: [top]
+  leave: []
+  initramfs: {packages: [], leave: []}
+"""
+
+pytestmark = pytest.mark.namespace
+
+
+def verdicts(toy: Checkout) -> dict[str, dict[str, Any]]:
+    folder = toy.root / "work" / "challenged"
+    prefix = "sysroot-from-seed-"
+    found = {path.stem.removeprefix(prefix): path.read_text() for path in folder.glob("*.json")}
+    return {name: json.loads(text) for name, text in found.items()}
+
+
+@pytest.fixture
+def challenged(toy: Checkout) -> Checkout:
+    """Its seed is a folder; the seed alpine is a tarball of it, but for one file."""
+    mark = toy.seed / "etc" / "mark"
+    mark.parent.mkdir(exist_ok=True)
+    mark.write_text("alpine\n")
+    tarball = toy.root / "seed.tar"
+    tool("tar", "-cf", tarball, "-C", toy.seed, ".")
+    mark.write_text("folder\n")
+    data = tarball.read_bytes()
+    sha256 = hashlib.sha256(data).hexdigest()
+    (toy.cache / "sources").mkdir(parents=True, exist_ok=True)
+    tarball.rename(toy.cache / "sources" / sha256)
+    lines = ["architecture: x86_64", "version: '1'", "file: seed.tar", f"size: {len(data)}"]
+    lines += [f"sha256: {sha256}", "places: [https://x.test/seed]", ""]
+    seeds = toy.root / "plan" / "seeds"
+    seeds.mkdir(exist_ok=True)
+    (seeds / "alpine-x86_64.yaml").write_text("\n".join(lines))
+    # A kernel would carry the name of the seed.
+    (toy.root / "plan" / "sets.yaml").write_text(SETS)
+    toy.variables["BQ2_SEEDS"] = "alpine"
+    return toy
+
+
+def test_what_does_not_depend_on_the_seed_is_the_same(challenged: Checkout) -> None:
+    done = challenged.doit("challenge")
+    assert done.status == 0, done
+    assert "alpine: 4 of 4 identical" in done.said
+    assert done.built.count("right") == 2  # by each seed once
+    found = verdicts(challenged)
+    assert set(found) == {*DEPENDS}
+    assert all(each["verdict"] == "identical" for each in found.values())
+    again = challenged.doit("challenge")
+    assert again.status == 0 and not again.built, again
+
+
+def test_the_proof_beside_the_product_tells_of_the_challenge(challenged: Checkout) -> None:
+    assert challenged.doit("challenge").status == 0
+    assert challenged.doit("sysroot").status == 0
+    beside = next((challenged.root / "output").glob("*.provenance.json"))
+    steps = json.loads(beside.read_text())["predicate"]["buildDefinition"]["resolvedDependencies"]
+    top = next(each for each in steps if each["name"] == "sysroot-from-seed:top")
+    told = {"variations": ["seed=alpine"], "verdict": "identical"}
+    assert told in top["annotations"]["verified"]
+
+
+def test_what_depends_on_the_seed_is_named_with_the_place(challenged: Checkout) -> None:
+    challenged.recipe("right", f"{SCRIPTS['right']}; cat /etc/mark >> $share/right", "bottom")
+    done = challenged.doit("challenge")
+    assert done.status == 1, done
+    assert "alpine: 2 of 4 identical" in done.said
+    assert "differs: right: /usr/share/right" in done.said, done
+    found = verdicts(challenged)
+    assert found["right"]["verdict"] == "differs" and found["left"]["verdict"] == "identical"
+    assert found["right"]["differences"][0]["path"] == "/usr/share/right"
+    # Mended, it counts as it is now.
+    challenged.recipe("right", SCRIPTS["right"], "bottom")
+    assert challenged.doit("challenge").status == 0
+    assert verdicts(challenged)["right"]["verdict"] == "identical"
+
+
+@pytest.mark.fault("a seed that one package cannot be built from", "named; the others are compared")
+def test_what_one_seed_cannot_build_is_told(challenged: Checkout) -> None:
+    script = f"{SCRIPTS['right']}; grep -q folder /etc/mark"
+    challenged.recipe("right", script, "bottom")
+    done = challenged.doit("challenge")
+    assert done.status == 1
+    lines = [line.split() for line in done.said.splitlines()]
+    assert ["left", lines[[line[:1] for line in lines].index(["left"])][1], "the", "same"] in lines
+    assert any(line[:1] == ["right"] and line[2:] == ["not", "built"] for line in lines), done
+    assert "alpine: 2 of 4 identical" in done.said
+    challenged.recipe("right", SCRIPTS["right"], "bottom")
+    again = challenged.doit("challenge")
+    assert again.status == 0 and "left" not in again.built, again
+
+
+@pytest.mark.parametrize(
+    ("seeds", "message"),
+    [
+        ("self", "holds no compiler, so it is no seed"),
+        ("alpin", "did you mean alpine"),
+    ],
+)
+def test_seeds_that_cannot_be_compared(
+    seeds: str, message: str, challenged: Checkout, tmp_path: Path
+) -> None:
+    done = challenged.doit("challenge", f"seeds={seeds}")
+    assert done.status != 0 and message in done.said, done
