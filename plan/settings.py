@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plan import checks
+from plan.architecture import architectures
 from plan.errors import BuildError, nearest
 from plan.origins import from_environment, from_file
 
-ARCHITECTURES = ("aarch64", "x86_64")
+ARCHITECTURES = architectures()
 SETS = ("base", "full")
 PLACES = ("namespace", "vm")
 SEEDS = checks.SEEDS
@@ -61,6 +62,11 @@ class Settings:
     @property
     def arch(self) -> str:
         return self.values["arch"]
+
+    @property
+    def build(self) -> str:
+        """The architecture of this machine, on which everything is built."""
+        return platform.machine()
 
     @property
     def seed(self) -> str:
@@ -182,7 +188,7 @@ def _processors() -> str:
 PARAMETERS = (
     Parameter("set", _constant("full"), checks.one_of(*SETS), "what to build: " + ", ".join(SETS)),
     Parameter("with", _constant(""), checks.anything, "packages to add to the set, with commas"),
-    Parameter("arch", _this_machine, checks.one_of(*ARCHITECTURES), "the target architecture"),
+    Parameter("arch", _this_machine, checks.architecture(ARCHITECTURES), "the target architecture"),
     Parameter(
         "seed",
         _constant("debian"),

@@ -9,10 +9,9 @@ that root keeps its compiler differs, and that is what `Compiler` holds.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
+from plan.architecture import Machines
 from plan.model import Addition
-from plan.yamlfile import load
 
 # 1 January 2025, 00:00 UTC: the time that every file and every program of an output is given.
 # Never 0: FAT cannot hold it and some tools take it for "not set".
@@ -43,17 +42,6 @@ CXX_CONFIGURATION = "@target.cfg\n-stdlib=libc++\n-unwindlib=libunwind\n"
 
 
 @dataclass(frozen=True)
-class Architecture:
-    """What differs between targets (`plan/architectures.yaml`)."""
-
-    name: str
-    triple: str
-    kernel: str
-    loader: str
-    efi: str
-
-
-@dataclass(frozen=True)
 class Compiler:
     """Where a build root keeps its clang: folder of the programs, folder of clang's own headers.
 
@@ -69,20 +57,14 @@ DEBIAN = Compiler("/usr/lib/llvm-19/bin", "/usr/lib/llvm-19/lib/clang/19/include
 OWN = Compiler("/usr/bin", "/usr/lib/clang/19/include", foreign=False)
 
 
-def load_architecture(data: Path, name: str) -> Architecture:
-    """The architecture `name` from the file `data`. Raises BuildError if the file is broken."""
-    table = load(data, shown_as="plan/architectures.yaml")[name]
-    table.expect(dict.fromkeys(("triple", "kernel", "loader", "efi"), str), ("triple", "kernel"))
-    return Architecture(name=name, **table)
-
-
 def search_path(compiler: Compiler) -> str:
     """PATH in a build root that keeps its compiler there."""
     return ":".join(dict.fromkeys((compiler.programs, "/usr/bin", "/bin", "/usr/sbin", "/sbin")))
 
 
-def environment(arch: Architecture, compiler: Compiler) -> dict[str, str]:
+def environment(machines: Machines, compiler: Compiler) -> dict[str, str]:
     """The environment of every step. Nothing of the host's is in it."""
+    arch = machines.target
     return {
         "PATH": search_path(compiler),
         "HOME": "/tmp",
@@ -112,29 +94,32 @@ def environment(arch: Architecture, compiler: Compiler) -> dict[str, str]:
         "OBJCOPY": "llvm-objcopy",
         "CFLAGS": "-O2",
         "CXXFLAGS": "-O2",
+        # For what has to be told that it is crossed.
+        **({"BUILD": machines.build.triple} if machines.crossed else {}),
     }
 
 
-def additions(arch: Architecture, compiler: Compiler) -> tuple[Addition, ...]:
+def additions(machines: Machines, compiler: Compiler) -> tuple[Addition, ...]:
     """The files and links laid over the build root of every step."""
+    arch = machines.target
     loader = (
         # What configure scripts and builds compile for the target runs here at once.
         Addition(f"/usr/lib/{arch.loader}", "/sysroot/usr/lib/libc.so", link=True),
         Addition(f"/etc/{arch.loader.removesuffix('.so.1')}.path", "/sysroot/usr/lib\n"),
     )
     return (
-        Addition("/toolchain/target.cfg", _clang_configuration(arch)),
+        Addition("/toolchain/target.cfg", _clang_configuration(arch.triple)),
         Addition("/toolchain/target++.cfg", CXX_CONFIGURATION),
-        Addition("/toolchain/target.cmake", _cmake_toolchain(arch)),
+        Addition("/toolchain/target.cmake", _cmake_toolchain(machines)),
         Addition("/toolchain/resource/include", compiler.headers, link=True),
         Addition("/toolchain/resource/lib", "/sysroot/usr/lib/clang/19/lib", link=True),
-        *(loader if compiler.foreign else ()),
+        *(loader if compiler.foreign and not machines.crossed else ()),
     )
 
 
-def _clang_configuration(arch: Architecture) -> str:
+def _clang_configuration(triple: str) -> str:
     lines = (
-        f"--target={arch.triple}",
+        f"--target={triple}",
         "--sysroot=/sysroot",
         "-resource-dir=/toolchain/resource",
         "-rtlib=compiler-rt",
@@ -147,11 +132,12 @@ def _clang_configuration(arch: Architecture) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _cmake_toolchain(arch: Architecture) -> str:
+def _cmake_toolchain(machines: Machines) -> str:
+    arch = machines.target
     lines = [
         "set(CMAKE_SYSTEM_NAME Linux)",
-        # What is compiled runs at once, so no project needs tools of its own for the build.
-        "set(CMAKE_CROSSCOMPILING OFF)",
+        # Uncrossed, what is compiled runs at once: no project needs tools of its own for the build.
+        f"set(CMAKE_CROSSCOMPILING {'ON' if machines.crossed else 'OFF'})",
         f"set(CMAKE_SYSTEM_PROCESSOR {arch.name})",
         "set(CMAKE_SYSROOT /sysroot)",
         "set(CMAKE_AR llvm-ar)",

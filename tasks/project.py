@@ -63,6 +63,7 @@ class Project:
             data,
             set_name=settings.set,
             arch_name=settings.arch,
+            build_name=settings.build,
             seed=seed,
             added=settings.added,
             overrides=overrides,

@@ -22,11 +22,11 @@ def choose_seed(project: Project) -> Seed:
     """The seed that the settings name. Raises BuildError if its data are broken or missing."""
     settings = project.settings
     if settings.seed == "debian":
-        return _strictly(DebianRoot(project.data / "seeds", settings.arch, project.store))
+        return _strictly(DebianRoot(project.data / "seeds", settings.build, project.store))
     if project.system:
         return SelfRoot(project.system, project.store)
     if settings.seed == "alpine":
-        return AlpineRoot(project.data / "seeds", settings.arch, project.store)
+        return AlpineRoot(project.data / "seeds", settings.build, project.store)
     return PathRoot((project.settings.root / settings.seed).absolute(), project.store)
 
 
