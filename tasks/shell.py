@@ -86,6 +86,12 @@ def named_build(target: str, others: Sequence[str] = ()) -> Builder:
 
 
 def _composed(name: str, phase: str, folder: Path) -> Sandbox:
+    machines = project.plan.machines
+    if machines.crossed and phase == project.plan.set.phase:
+        raise BuildError(
+            f"the {name} is for {machines.target.name}, and this machine is {machines.build.name}",
+            hint="doit boot run=COMMAND runs it in QEMU",
+        )
     steps = project.plan.phases[phase].values()
     if len(artifacts(project, steps)) < len(steps):
         raise BuildError(f"the {name} is not built yet", hint=f"doit {phase}")
