@@ -5,7 +5,7 @@ The error says what would be right, or the nearest valid value.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from plan.errors import nearest
@@ -25,6 +25,17 @@ def one_of(*known: str) -> Callable[[str], str]:
     def check(text: str) -> str:
         if text not in known:
             raise ValueError(nearest(text, known))
+        return text
+
+    return check
+
+
+def architecture(known: Sequence[str]) -> Callable[[str], str]:
+    """One of the architectures `known`."""
+
+    def check(text: str) -> str:
+        if text not in known:
+            raise ValueError(f"{nearest(text, known)} (another one: plan/architectures.yaml)")
         return text
 
     return check

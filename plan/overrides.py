@@ -13,9 +13,10 @@
     rootfs-from-sysroot:*:       # all packages of a phase, where nothing else names the variable
       environment: {CFLAGS: -O3}
 
-The order is: recipe, its package in every phase, its package in one. So what is said of every phase
-can move into the recipe, and all stays as it was. What comes out are tables like those that were
-read: every check of a recipe holds for them, and a key that was changed knows its place here.
+The order is: recipe, its `crossed` where it is that, its package in every phase, its package in
+one. So what is said of every phase can move into the recipe, and all stays as it was. What comes
+out are tables like those that were read: every check of a recipe holds for them, and a key that was
+changed knows its place here.
 """
 
 from __future__ import annotations
@@ -25,21 +26,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
+from plan import layers
 from plan.errors import BuildError, nearest
+from plan.layers import lay_over, merge
 from plan.model import PHASES, Recipe
-from plan.recipes import KEYS, check_shape, load_tables, make_recipes
+from plan.recipes import check_shape, load_tables, make_recipes
 from plan.yamlfile import Table, load
 
 NAME = "overrides.yaml"
-ADDED = ("depends", "tools", "options", "before", "build", "after", "remove")
-ADD = "add-"
-ENTRY_KEYS = {
-    **{key: kind for key, kind in KEYS.items() if key not in ("name", "style")},
-    **{f"{ADD}{key}": KEYS[key] for key in ADDED},
-    "patches": list,
-}
+ENTRY_KEYS = {**layers.ENTRY_KEYS, "patches": list}
 PATCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*\.patch\Z")
 
 
@@ -53,18 +49,23 @@ class Overrides:
     table: Table
 
     @cached_property
-    def by_phase(self) -> dict[str, dict[str, Recipe]]:
-        """The recipes of each phase. Raises BuildError for what is no recipe any more."""
-        if not self.table:
-            return dict.fromkeys(PHASES, make_recipes(self.recipes, self.folder, {}))
-        return {
-            phase: make_recipes(self.tables(phase), self.folder, self.patches(phase))
-            for phase in PHASES
-        }
+    def authored(self) -> dict[str, Recipe]:
+        """The recipes as they are written, uncrossed."""
+        return make_recipes(self.recipes, self.folder, {})
 
-    def tables(self, phase: str) -> dict[str, Table]:
+    def made(self, phase: str, *, crossed: bool) -> dict[str, Recipe]:
+        """The recipes of `phase`, as they are where that is `crossed` or is not.
+
+        Raises BuildError for what is no recipe any more.
+        """
+        if not self.table and not crossed:
+            return self.authored
+        tables = self.tables(phase, crossed=crossed)
+        return make_recipes(tables, self.folder, self.patches(phase))
+
+    def tables(self, phase: str, *, crossed: bool = False) -> dict[str, Table]:
         """The recipes' tables as they are in `phase`."""
-        return {name: self._changed(name, phase) for name in self.recipes}
+        return {name: self._changed(name, phase, crossed) for name in self.recipes}
 
     def patches(self, phase: str) -> dict[str, list[Path]]:
         """The patches to apply to each package in `phase`, after those of its recipe."""
@@ -101,18 +102,20 @@ class Overrides:
     def _entries(self, name: str, phase: str) -> list[Table]:
         return [self.table[key] for key in (name, f"{phase}:{name}") if key in self.table]
 
-    def _changed(self, name: str, phase: str) -> Table:
+    def _changed(self, name: str, phase: str, crossed: bool) -> Table:
         entries = self._entries(name, phase)
+        if crossed and "crossed" in self.recipes[name]:
+            entries.insert(0, self.recipes[name]["crossed"])
         every = self.table.get(f"{phase}:*")
         if not entries and every is None:
             return self.recipes[name]
         table = self.recipes[name].copied()
         for entry in entries:
-            _lay_over(table, entry)
+            lay_over(table, entry)
         if every is not None:
             environment = every["environment"].copied()
             if "environment" in table:
-                _merge(environment, table["environment"])
+                merge(environment, table["environment"])
             table.put("environment", environment, every.where("environment"))
         check_shape(table, name)
         return table
@@ -142,13 +145,6 @@ def load_overrides(folder: Path, file: Path | None) -> Overrides:
     return Overrides(file, folder, recipes, table)
 
 
-def overridden(recipe: Table, entry: Table) -> Table:
-    """The table `recipe` with `entry` laid over it."""
-    table = recipe.copied()
-    _lay_over(table, entry)
-    return table
-
-
 def patch_folder(file: Path, package: str) -> Path:
     """Where the patches of `package` lie that the overrides in `file` name."""
     return file.parent / "patches" / package
@@ -169,13 +165,7 @@ def _check_entry(entry: Table, package: str) -> None:
     if package == "*":
         # Every package has an environment, and nothing else in common.
         entry.expect({"environment": dict}, ("environment",))
-    entry.expect(ENTRY_KEYS)
-    for key in entry:
-        if ENTRY_KEYS[key] is list and key != "sources":
-            entry.texts(key)
-    for name, value in entry.get("environment", {}).items():
-        if not isinstance(value, str):
-            raise BuildError(f"{name!r} must be text", where=entry["environment"].where(name))
+    layers.check_entry(entry, ENTRY_KEYS)
 
 
 def _check_patches(entry: Table, package: str, file: Path, folder: Path) -> None:
@@ -203,29 +193,3 @@ def _check_twice(first: Table, second: Table) -> None:
                 f"the patch {name!r} would be applied twice", where=second.where("patches")
             )
         earlier.add(name)
-
-
-def _lay_over(table: Table, entry: Table) -> None:
-    """Change `table` as `entry` says."""
-    for key, value in entry.items():
-        if key == "environment":
-            environment = table.get(key, Table(entry.file, entry.line)).copied()
-            _merge(environment, value)
-            table.put(key, environment, entry.where(key))
-        elif key in KEYS:
-            table.put(key, value, entry.where(key))
-    for key in ADDED:
-        if (adding := ADD + key) in entry:
-            table.put(key, _added(table.get(key), entry[adding]), entry.where(adding))
-
-
-def _merge(environment: Table, more: Table) -> None:
-    for name, value in more.items():
-        environment.put(name, value, more.where(name))
-
-
-def _added(before: Any, more: Any) -> Any:
-    if isinstance(more, list):
-        return [*(before or []), *more]
-    # Both are lines.
-    return "".join(text if text.endswith("\n") else text + "\n" for text in (before, more) if text)

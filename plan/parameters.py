@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from plan import checks
+from plan.architecture import architectures
 
-ARCHITECTURES = ("aarch64", "x86_64")
+ARCHITECTURES = architectures()
 SETS = ("base", "base-tools", "full")
 PLACES = ("namespace", "vm")
 SEEDS = checks.SEEDS
@@ -50,7 +51,7 @@ def _processors() -> str:
 PARAMETERS = (
     Parameter("set", _constant("full"), checks.one_of(*SETS), "what to build: " + ", ".join(SETS)),
     Parameter("with", _constant(""), checks.anything, "packages to add to the set, with commas"),
-    Parameter("arch", _this_machine, checks.one_of(*ARCHITECTURES), "the target architecture"),
+    Parameter("arch", _this_machine, checks.architecture(ARCHITECTURES), "the target architecture"),
     Parameter(
         "seed",
         _constant("debian"),

@@ -16,42 +16,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from plan import graph, styles, toolchain
+from plan import graph, toolchain
+from plan.architecture import Architecture, Machines, architectures, load_machines
 from plan.errors import BuildError, nearest
-from plan.keys import INITRAMFS, SET, kinds, required
+from plan.maker import Maker
 from plan.model import (
     PHASES,
-    ROOTFS_FROM_SYSROOT,
     SYSROOT_FROM_SEED,
-    Initramfs,
     Recipe,
     Source,
     Step,
 )
 from plan.overrides import load_overrides
-from plan.toolbox import check_packages, lacking_tools, load_tools
-from plan.toolchain import Architecture, Compiler
-from plan.yamlfile import Table, load
-
-
-@dataclass(frozen=True)
-class Set:
-    """A named choice of packages, and which of their trees the initramfs holds."""
-
-    name: str
-    phase: str
-    packages: tuple[str, ...]
-    leave: tuple[str, ...]
-    """Globs of what the products do not hold, though artifacts do."""
-    root: bool
-    """Whether the image has a partition that holds the packages, or the initramfs is all."""
-    initramfs: Initramfs
+from plan.sets import Set, load_set
+from plan.toolbox import lacking_tools, load_tools
 
 
 @dataclass(frozen=True)
@@ -59,7 +43,7 @@ class Plan:
     """All that a build of one set for one architecture does, in order."""
 
     set: Set
-    arch: Architecture
+    machines: Machines
     recipes: Mapping[str, Recipe]
     """All there are, as they are in the phase of the product."""
     phases: Mapping[str, Mapping[str, Step]]
@@ -68,6 +52,11 @@ class Plan:
     """The packages of the product that are built by other than their recipes."""
     wanted: tuple[str, ...]
     """The packages of the product, in build order (the phase may have more: tools)."""
+
+    @property
+    def arch(self) -> Architecture:
+        """The architecture that the product is for."""
+        return self.machines.target
 
     @property
     def steps(self) -> list[Step]:
@@ -128,6 +117,8 @@ class Plan:
 
     def _text(self, steps: Sequence[Mapping[str, Any]], **told: Any) -> str:
         heading = {"format": 1, "set": self.set.name, "arch": self.arch.name}
+        if self.machines.crossed:
+            heading["build"] = self.machines.build.name
         return json.dumps(heading | told | {"steps": steps}, indent=1) + "\n"
 
 
@@ -165,126 +156,110 @@ def make_plan(
     *,
     set_name: str,
     arch_name: str,
+    build_name: str = "",
     seed: toolchain.Tools = toolchain.DEBIAN_TOOLS,
     added: Sequence[str] = (),
     overrides: Path | None = None,
 ) -> Plan:
     """The plan of the set `set_name` for `arch_name`, from the folder `plan/` at `data`.
 
-    `added`: packages to have besides those of the set. `overrides`: the file of what is to differ
-    from the recipes, if it exists.
+    `build_name`: the architecture that the steps run on, if it is another. `added`: packages to
+    have besides those of the set. `overrides`: the file of what is to differ from the recipes, if
+    it exists.
 
     `seed` says what the seed has. One that is a system of ours needs no first phase: it is what
     that phase would give. What it lacks is built in the first phase, before what needs it.
     Raises BuildError for what is wrong in the files.
     """
     changes = load_overrides(data / "recipes", overrides)
-    by_phase = changes.by_phase
-    arch = toolchain.load_architecture(data / "architectures.yaml", arch_name)
+    machines = load_machines(data, build_name or arch_name, arch_name)
     chosen = load_set(data / "sets.yaml", set_name, changes.recipes)
-    recipes = by_phase[chosen.phase]
+    recipes = changes.made(chosen.phase, crossed=machines.crossed)
+    chosen = _fitted(chosen, added, recipes, machines)
+    depends = _depends(recipes)
+    wanted = graph.order(chosen.packages, depends)
+    _check_machines(wanted, recipes, machines)
+    names = architectures(data / "architectures.yaml")
+    product = Maker(
+        recipes, depends, machines, names, chosen.phase, chosen.initramfs, seed.compiler, {}
+    )
+    if chosen.phase == SYSROOT_FROM_SEED or seed.compiler == toolchain.OWN:
+        own = lacking_tools(data / "toolbox.yaml", recipes, seed.lacks)
+        phases = {chosen.phase: replace(product, tools=own).steps(wanted)}
+    else:
+        seeded = changes.made(SYSROOT_FROM_SEED, crossed=False)
+        before = _depends(seeded)
+        tools = _tools(data, chosen, recipes, wanted, before)
+        built_first = graph.order((tool for each in tools.values() for tool in each), before)
+        # The tools run where the plan does, whatever they compile for then.
+        native = Machines(machines.build, machines.build)
+        own = lacking_tools(data / "toolbox.yaml", seeded, seed.lacks)
+        first = Maker(seeded, before, native, names, SYSROOT_FROM_SEED, None, seed.compiler, own)
+        second = replace(product, compiler=toolchain.OWN, tools=tools)
+        phases = dict(zip(PHASES, (first.steps(built_first), second.steps(wanted)), strict=True))
+    overridden = changes.touched(chosen.phase, wanted)
+    return Plan(chosen, machines, recipes, phases, overridden, tuple(wanted))
+
+
+def _fitted(
+    chosen: Set, added: Sequence[str], recipes: Mapping[str, Recipe], machines: Machines
+) -> Set:
+    """The set with the packages `added`, and without those that the target cannot have."""
+    without = machines.target.without
     for name in added:
         if name not in recipes:
             raise BuildError(
                 f"there is no recipe {name!r}", where="with=", hint=nearest(name, recipes)
             )
-    chosen = replace(chosen, packages=(*chosen.packages, *added))
-    depends = _depends(recipes)
-    wanted = graph.order(chosen.packages, depends)
-    overridden = changes.touched(chosen.phase, wanted)
-    about = (overridden, tuple(wanted))
-    toolbox = data / "toolbox.yaml"
-    if chosen.phase == SYSROOT_FROM_SEED or seed.compiler == toolchain.OWN:
-        own = lacking_tools(toolbox, recipes, seed.lacks)
-        inside, compiler = chosen.initramfs, seed.compiler
-        make = _Maker(recipes, depends, arch, chosen.phase, inside, compiler, own)
-        return Plan(chosen, arch, recipes, {chosen.phase: make.steps(wanted)}, *about)
-    seeded = by_phase[SYSROOT_FROM_SEED]
-    before, tools = _depends(seeded), load_tools(toolbox, recipes)
-    built_first = graph.order((tool for name in wanted for tool in tools[name]), before)
-    if lacking := [name for name in built_first if name not in wanted]:
+    inside = chosen.initramfs
+    kept = tuple(name for name in inside.packages if name not in without)
+    return replace(
+        chosen,
+        packages=(*(name for name in chosen.packages if name not in without), *added),
+        initramfs=replace(inside, packages=kept),
+    )
+
+
+def _check_machines(
+    wanted: Sequence[str], recipes: Mapping[str, Recipe], machines: Machines
+) -> None:
+    """Raise BuildError for packages that there cannot be, or not by crossing."""
+    build, target = machines.build.name, machines.target.name
+    for name in wanted:
+        if name in machines.target.without:
+            raise BuildError(
+                f"there can be no {name} for {target}: {machines.target.without[name]}",
+                where="plan/architectures.yaml",
+                hint="leave out what depends on it",
+            )
+    native = [f"{name}: {recipes[name].native}" for name in wanted if recipes[name].native]
+    if machines.crossed and native:
         raise BuildError(
-            f"the set {set_name} cannot build itself: it lacks {', '.join(lacking)}",
+            f"these packages cannot be built for {target} on {build}:\n  " + "\n  ".join(native),
+            where=f"arch={target}",
+            hint=f"build them on a machine of {target}; set=base has none of them",
+        )
+
+
+def _tools(
+    data: Path,
+    chosen: Set,
+    recipes: Mapping[str, Recipe],
+    wanted: Sequence[str],
+    before: Mapping[str, Sequence[str]],
+) -> dict[str, tuple[str, ...]]:
+    """Of each package `wanted`, all that has to stand before it of the first phase, in order."""
+    named = load_tools(data / "toolbox.yaml", recipes)
+    tools = {name: tuple(graph.order(named[name], before)) for name in wanted}
+    needed = graph.order((tool for each in tools.values() for tool in each), before)
+    if lacking := [name for name in needed if name not in wanted]:
+        raise BuildError(
+            f"the set {chosen.name} cannot build itself: it lacks {', '.join(lacking)}",
             where="plan/sets.yaml",
             hint="what builds a package of the set has to be in the set",
         )
-    own = lacking_tools(toolbox, seeded, seed.lacks)
-    first = _Maker(seeded, before, arch, SYSROOT_FROM_SEED, None, seed.compiler, own)
-    composed = {name: tuple(graph.order(tools[name], before)) for name in wanted}
-    compiler, inside = toolchain.OWN, chosen.initramfs
-    second = _Maker(recipes, depends, arch, ROOTFS_FROM_SYSROOT, inside, compiler, composed)
-    phases = (first.steps(built_first), second.steps(wanted))
-    return Plan(chosen, arch, recipes, dict(zip(PHASES, phases, strict=True)), *about)
+    return tools
 
 
 def _depends(recipes: Mapping[str, Recipe]) -> dict[str, tuple[str, ...]]:
     return {name: recipe.depends for name, recipe in recipes.items()}
-
-
-def load_set(path: Path, name: str, recipes: Collection[str]) -> Set:
-    """The set `name` of plan/sets.yaml. Raises BuildError for an unknown package in it."""
-    sets = load(path, shown_as="plan/sets.yaml")
-    if name not in sets:
-        raise BuildError(f"unknown set {name!r}", where="plan/sets.yaml", hint=nearest(name, sets))
-    table: Table = sets[name]
-    table.expect(kinds(SET), required(SET))
-    inside: Table = table["initramfs"]
-    inside.expect(kinds(INITRAMFS), required(INITRAMFS))
-    if table["phase"] not in PHASES:
-        raise BuildError(
-            f"there is no phase {table['phase']!r}",
-            where=table.where("phase"),
-            hint=nearest(table["phase"], PHASES),
-        )
-    check_packages(table, "packages", recipes)
-    check_packages(inside, "packages", recipes)
-    initramfs = Initramfs(inside.texts("packages"), inside.texts("leave"))
-    return Set(
-        name=name,
-        phase=table["phase"],
-        packages=table.texts("packages"),
-        leave=table.texts("leave"),
-        root=table.get("root", False),
-        initramfs=initramfs,
-    )
-
-
-@dataclass(frozen=True)
-class _Maker:
-    """Turns recipes into the steps of one phase."""
-
-    recipes: Mapping[str, Recipe]
-    depends: Mapping[str, Sequence[str]]
-    arch: Architecture
-    phase: str
-    initramfs: Initramfs | None
-    compiler: Compiler
-    tools: Mapping[str, tuple[str, ...]]
-    """Of each package, all that its build root is composed of besides the seed."""
-
-    def steps(self, names: Sequence[str]) -> dict[str, Step]:
-        if self.phase == SYSROOT_FROM_SEED and self.tools:
-            names = graph.order(
-                names, {name: (*self.tools[name], *self.depends[name]) for name in self.depends}
-            )
-        return {name: self._step(self.recipes[name]) for name in names}
-
-    def _step(self, recipe: Recipe) -> Step:
-        # The kernel carries the initramfs inside, so its step depends on all that goes into it.
-        initramfs = self.initramfs if recipe.name == "kernel" else None
-        packed = initramfs.packages if initramfs else ()
-        environment = toolchain.environment(self.arch, self.compiler) | dict(recipe.environment)
-        return Step(
-            name=recipe.name,
-            phase=self.phase,
-            version=recipe.version,
-            sources=recipe.sources,
-            files=recipe.files,
-            depends=tuple(graph.order((*recipe.depends, *packed), self.depends)),
-            tools=self.tools.get(recipe.name, ()),
-            environment=tuple(sorted(environment.items())),
-            commands=styles.commands(recipe, self.arch.triple),
-            remove=(*styles.ALWAYS_REMOVED, *recipe.remove),
-            additions=toolchain.additions(self.arch, self.compiler),
-            initramfs=initramfs,
-        )

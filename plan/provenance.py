@@ -127,7 +127,8 @@ def of_step(step: Step, inputs: Mapping[str, Any], made: Mapping[str, Any]) -> d
 
 
 def _external(plan: Plan, added: Sequence[str]) -> dict[str, Any]:
-    return {"arch": plan.arch.name, "set": plan.set.name, "with": [*added]}
+    told = {"arch": plan.arch.name, "set": plan.set.name, "with": [*added]}
+    return told | ({"build": plan.machines.build.name} if plan.machines.crossed else {})
 
 
 def _seed(seed: Mapping[str, Any]) -> Resource:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from plan import licences
+from plan import layers, licences
 from plan.errors import BuildError, nearest
 from plan.keys import RECIPE, SOURCE, kinds, required
 from plan.model import Recipe, Source
@@ -100,6 +100,8 @@ def check_shape(table: Table, stem: str) -> None:
         )
     if "target" in table and table["style"] != "cmake":
         raise BuildError("'target' goes with style cmake", where=table.where("target"))
+    if "crossed" in table:
+        layers.check_entry(table["crossed"])
     directory = table.get("directory", ".")
     if directory.startswith("/") or ".." in directory.split("/"):
         raise BuildError("'directory' must lie inside the source", where=table.where("directory"))
@@ -134,6 +136,7 @@ def _recipe(
         remove=table.texts("remove"),
         files=tuple(sorted([*own, *added], key=lambda file: file[0].split("/"))),
         patches=(*applied, *(path for path, _ in added)),
+        native=table.get("native", ""),
     )
 
 

@@ -14,18 +14,20 @@ from dataclasses import replace
 from pathlib import Path
 
 from plan import styles, toolchain
+from plan.architecture import Machines, load_architecture
 from plan.keys import INITRAMFS, RECIPE, SET, SOURCE, Key, Keys
+from plan.layers import ADD, ADDED, ENTRY_KEYS
 from plan.model import Command
-from plan.overrides import ADD, ADDED, ENTRY_KEYS
 from plan.parameters import PARAMETERS, Parameter
 from plan.recipes import load_recipes
 from plan.yamlfile import kind_name, load
 
-ARCHITECTURE = "x86_64"
+ARCHITECTURE = load_architecture("x86_64")
+NATIVE = Machines(ARCHITECTURE, ARCHITECTURE)
 # No parameter takes this: what is said then, says what it takes.
 REFUSED = "?"
 
-TRIPLE = "TRIPLE"
+TRIPLE = Machines(replace(ARCHITECTURE, triple="BUILD"), replace(ARCHITECTURE, triple="TARGET"))
 
 RECIPES = """\
 A recipe is a mapping in `plan/recipes/NAME.yaml`. Aliases and tags of YAML are refused, and a
@@ -34,7 +36,8 @@ stay within a name, `**` stands for any number of folders, and what matches a fo
 below it.
 
 The recipe's files lie in `plan/recipes/NAME/`. A build finds them at `/recipe`. Those that are
-called `patches/*.patch` are applied to `/source`, in the order of their names, by `patch -p1`."""
+called `patches/*.patch` are applied to `/source`, in the order of their names, by `patch -p1`. One
+that is called `ARCHITECTURE.anything` is there where that is the target."""
 
 OVERRIDES = """\
 `overrides.yaml` in the work directory changes what the recipes say, for that work directory alone.
@@ -52,14 +55,16 @@ An entry may have these keys:
 STYLES = """\
 A style gives the commands of a build. The patches of the recipe and its `before` come before them,
 its `after` and the stripping of all programs and libraries after them, whatever the style. In front
-of each command stands the folder that it runs in. When all went well, these are removed from
-`/dest`, besides what the recipe says:"""
+of each command stands the folder that it runs in. `BUILD` and `TARGET` are the triples of the
+machine and of what it builds for, and the same unless those are of two architectures. When all went
+well, these are removed from `/dest`, besides what the recipe says:"""
 
 ENVIRONMENT = f"""\
 This is all there is, besides what the recipe's `environment` says and the number of processes:
 `JOBS`, `MAKEFLAGS` and `CMAKE_BUILD_PARALLEL_LEVEL` have it, and are no part of the step id. The
-values are those for {ARCHITECTURE} in the second phase. In the first, `PATH` begins with the folder
-of the seed's clang.
+values are those for {ARCHITECTURE.name} in the second phase. In the first, `PATH` begins with the
+folder of the seed's clang. What is built for another architecture than the machine's also has
+`BUILD`, the machine's own triple.
 """
 
 
@@ -155,15 +160,14 @@ def sets(data: Path) -> Iterator[str]:
     )
 
 
-def environment(data: Path) -> Iterator[str]:
+def environment() -> Iterator[str]:
     """The environment of every step, and the files of /toolchain."""
-    arch = toolchain.load_architecture(data / "architectures.yaml", ARCHITECTURE)
-    values = toolchain.environment(arch, toolchain.OWN)
+    values = toolchain.environment(NATIVE, toolchain.OWN)
     yield ENVIRONMENT
     yield from table(
         ("variable", "value"), ((f"`{name}`", f"`{value}`") for name, value in values.items())
     )
-    for each in toolchain.additions(arch, toolchain.OWN):
+    for each in toolchain.additions(NATIVE, toolchain.OWN):
         if not each.link:
             yield from ("", f"`{each.path}`:", "", "```", *each.text.splitlines(), "```")
 

@@ -8,6 +8,7 @@ valid one: a misspelt parameter must never start a build of the wrong thing.
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,11 @@ class Settings:
     @property
     def arch(self) -> str:
         return self.values["arch"]
+
+    @property
+    def build(self) -> str:
+        """The architecture of this machine, on which everything is built."""
+        return platform.machine()
 
     @property
     def seed(self) -> str:

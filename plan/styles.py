@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from plan.architecture import Machines
 from plan.model import Command, Recipe
 
 SOURCE, BUILD, DEST = "/source", "/build", "/dest"
@@ -35,20 +36,20 @@ STRIP = r"""find /dest -type f ! -name '*.o' | while read -r file; do
 done"""
 
 
-def commands(recipe: Recipe, target: str) -> tuple[Command, ...]:
-    """All that is run to build `recipe` for the triple `target`, in order."""
+def commands(recipe: Recipe, machines: Machines) -> tuple[Command, ...]:
+    """All that is run to build `recipe`, in order."""
     found = [Command(("patch", "-p1", "-i", f"/recipe/{path}"), SOURCE) for path in recipe.patches]
     if recipe.before:
         found.append(_script(recipe.before, SOURCE))
-    found += STYLES[recipe.style](recipe, target)
+    found += STYLES[recipe.style](recipe, machines)
     if recipe.after:
         found.append(_script(recipe.after, DEST))
     found.append(_script(STRIP, DEST))
     return tuple(found)
 
 
-def _options(recipe: Recipe, target: str) -> list[str]:
-    return [option.replace("$TARGET", target) for option in recipe.options]
+def _options(recipe: Recipe, machines: Machines) -> list[str]:
+    return [option.replace("$TARGET", machines.target.triple) for option in recipe.options]
 
 
 def _script(text: str, cwd: str) -> Command:
@@ -59,18 +60,19 @@ def _source_directory(recipe: Recipe) -> str:
     return SOURCE if recipe.directory == "." else f"{SOURCE}/{recipe.directory}"
 
 
-def _configure(recipe: Recipe, target: str) -> list[Command]:
+def _configure(recipe: Recipe, machines: Machines) -> list[Command]:
     """A configure script, run outside of the source."""
     script = f"{_source_directory(recipe)}/configure"
-    machine = (f"--build={target}", f"--host={target}", "--prefix=/usr")
+    build, host = machines.build.triple, machines.target.triple
+    machine = (f"--build={build}", f"--host={host}", "--prefix=/usr")
     return [
-        Command((script, *machine, *_options(recipe, target)), BUILD),
+        Command((script, *machine, *_options(recipe, machines)), BUILD),
         Command(("make",), BUILD),
         Command(("make", "install", f"DESTDIR={DEST}"), BUILD),
     ]
 
 
-def _cmake(recipe: Recipe, target: str) -> list[Command]:
+def _cmake(recipe: Recipe, machines: Machines) -> list[Command]:
     """A CMake project, by Ninja."""
     return [
         Command(
@@ -81,7 +83,7 @@ def _cmake(recipe: Recipe, target: str) -> list[Command]:
                 "-DCMAKE_INSTALL_PREFIX=/usr",
                 "-DCMAKE_INSTALL_LIBDIR=lib",
                 "-DCMAKE_BUILD_TYPE=Release",
-                *_options(recipe, target),
+                *_options(recipe, machines),
             ),
             BUILD,
         ),
@@ -105,20 +107,20 @@ def resumable(command: Command) -> bool:
     return command.argv[: len(BY_NINJA)] == BY_NINJA
 
 
-def _make(recipe: Recipe, target: str) -> list[Command]:
+def _make(recipe: Recipe, machines: Machines) -> list[Command]:
     """A Makefile that needs no configuration."""
-    directory, options = _source_directory(recipe), _options(recipe, target)
+    directory, options = _source_directory(recipe), _options(recipe, machines)
     install = ("make", "install", "PREFIX=/usr", "prefix=/usr", f"DESTDIR={DEST}", *options)
     return [Command(("make", *options), directory), Command(install, directory)]
 
 
-def _scripted(recipe: Recipe, target: str) -> list[Command]:
+def _scripted(recipe: Recipe, machines: Machines) -> list[Command]:
     """What follows no custom: the recipe says all."""
-    del target
+    del machines
     return [_script(recipe.build, SOURCE)]
 
 
-STYLES: dict[str, Callable[[Recipe, str], list[Command]]] = {
+STYLES: dict[str, Callable[[Recipe, Machines], list[Command]]] = {
     "cmake": _cmake,
     "configure": _configure,
     "make": _make,

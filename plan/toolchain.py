@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
+from plan.architecture import Machines
 from plan.model import Addition
-from plan.yamlfile import load
 
 # 1 January 2025, 00:00 UTC: the time that every file and every program of an output is given.
 # Never 0: FAT cannot hold it and some tools take it for "not set".
@@ -44,19 +43,11 @@ CXX_CONFIGURATION = "@target.cfg\n-stdlib=libc++\n-unwindlib=libunwind\n"
 
 
 @dataclass(frozen=True)
-class Architecture:
-    """What differs between targets (`plan/architectures.yaml`)."""
-
-    name: str
-    triple: str
-    kernel: str
-    loader: str
-    efi: str
-
-
-@dataclass(frozen=True)
 class Compiler:
-    """Where a build root keeps its clang: folder of the programs, folder of clang's own headers."""
+    """Where a build root keeps its clang: folder of the programs, folder of clang's own headers.
+
+    `foreign`: the root has another C library than ours, so what is compiled needs our loader there.
+    """
 
     programs: str
     headers: str
@@ -97,20 +88,14 @@ class Tools:
 DEBIAN_TOOLS = Tools(DEBIAN)
 
 
-def load_architecture(data: Path, name: str) -> Architecture:
-    """The architecture `name` from the file `data`. Raises BuildError if the file is broken."""
-    table = load(data, shown_as="plan/architectures.yaml")[name]
-    table.expect(dict.fromkeys(("triple", "kernel", "loader", "efi"), str), ("triple", "kernel"))
-    return Architecture(name=name, **table)
-
-
 def search_path(compiler: Compiler) -> str:
     """PATH in a build root that keeps its compiler there."""
     return ":".join(dict.fromkeys((compiler.programs, "/usr/bin", "/bin", "/usr/sbin", "/sbin")))
 
 
-def environment(arch: Architecture, compiler: Compiler) -> dict[str, str]:
+def environment(machines: Machines, compiler: Compiler) -> dict[str, str]:
     """The environment of every step. Nothing of the host's is in it."""
+    arch = machines.target
     return {
         "PATH": search_path(compiler),
         "HOME": "/tmp",
@@ -140,29 +125,33 @@ def environment(arch: Architecture, compiler: Compiler) -> dict[str, str]:
         "OBJCOPY": "llvm-objcopy",
         "CFLAGS": "-O2",
         "CXXFLAGS": "-O2",
+        # For what has to be told that it is crossed.
+        **({"BUILD": machines.build.triple} if machines.crossed else {}),
     }
 
 
-def additions(arch: Architecture, compiler: Compiler) -> tuple[Addition, ...]:
+def additions(machines: Machines, compiler: Compiler) -> tuple[Addition, ...]:
     """The files and links laid over the build root of every step."""
-    # What configure scripts and builds compile for the target runs here at once.
+    arch = machines.target
+    # What configure scripts and builds compile for the target runs here at once, unless crossed.
     loader = Addition(f"/usr/lib/{arch.loader}", "/sysroot/usr/lib/libc.so", link=True)
     searched = "".join(f"{folder}\n" for folder in compiler.libraries)
-    path = Addition(f"/etc/{arch.loader.removesuffix('.so.1')}.path", searched)
+    path = Addition(f"/etc/{machines.build.loader.removesuffix('.so.1')}.path", searched)
+    native = not machines.crossed
     return (
-        Addition("/toolchain/target.cfg", _clang_configuration(arch)),
+        Addition("/toolchain/target.cfg", _clang_configuration(arch.triple)),
         Addition("/toolchain/target++.cfg", CXX_CONFIGURATION),
-        Addition("/toolchain/target.cmake", _cmake_toolchain(arch)),
+        Addition("/toolchain/target.cmake", _cmake_toolchain(machines)),
         Addition("/toolchain/resource/include", compiler.headers, link=True),
         Addition("/toolchain/resource/lib", "/sysroot/usr/lib/clang/19/lib", link=True),
-        *([loader] if compiler.loader else []),
-        *([path] if compiler.libraries else []),
+        *([loader] if compiler.loader and native else []),
+        *([path] if compiler.libraries and (native or not compiler.loader) else []),
     )
 
 
-def _clang_configuration(arch: Architecture) -> str:
+def _clang_configuration(triple: str) -> str:
     lines = (
-        f"--target={arch.triple}",
+        f"--target={triple}",
         "--sysroot=/sysroot",
         "-resource-dir=/toolchain/resource",
         "-rtlib=compiler-rt",
@@ -175,11 +164,12 @@ def _clang_configuration(arch: Architecture) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _cmake_toolchain(arch: Architecture) -> str:
+def _cmake_toolchain(machines: Machines) -> str:
+    arch = machines.target
     lines = [
         "set(CMAKE_SYSTEM_NAME Linux)",
-        # What is compiled runs at once, so no project needs tools of its own for the build.
-        "set(CMAKE_CROSSCOMPILING OFF)",
+        # Uncrossed, what is compiled runs at once: no project needs tools of its own for the build.
+        f"set(CMAKE_CROSSCOMPILING {'ON' if machines.crossed else 'OFF'})",
         f"set(CMAKE_SYSTEM_PROCESSOR {arch.name})",
         "set(CMAKE_SYSROOT /sysroot)",
         "set(CMAKE_AR llvm-ar)",

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plan.errors import BuildError
-from plan.overrides import Overrides, overridden
+from plan.layers import laid_over
+from plan.overrides import Overrides
 from plan.recipes import KEYS
 from plan.rewrite import remove, set_value
 
@@ -38,7 +39,7 @@ def written_back(overrides: Overrides) -> WriteBack:
     for name in overrides.for_every_phase:
         entry, recipe = overrides.table[name], overrides.recipes[name]
         file = f"{name}.yaml"
-        wanted, text = overridden(recipe, entry), _read(overrides.folder / file)
+        wanted, text = laid_over(recipe, entry), _read(overrides.folder / file)
         keys[file] = [key for key in KEYS if wanted.get(key) != recipe.get(key)]
         for key in keys[file]:
             text = set_value(text, (key,), wanted[key], tuple(KEYS))

@@ -8,7 +8,7 @@ a throw-away overlay, see qemu.py).
       | not set
     QEMU's firmware descriptors    (docs/interop/firmware.json of QEMU: the distribution says it)
       | none fits
-    the places known of Debian, Fedora, Arch, Alpine, openSUSE and QEMU's own copies
+    the places that plan/architectures.yaml knows, and QEMU's own copies
       | none
     BuildError with the names of the packages
 """
@@ -24,7 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from plan.errors import BuildError, nearest
+from plan.architecture import Qemu, load_architecture
+from plan.errors import BuildError
 
 
 @dataclass(frozen=True)
@@ -43,84 +44,19 @@ class Firmware:
     variables: Flash | None
 
 
-@dataclass(frozen=True)
-class _Platform:
-    """What the two searches need to know of an architecture.
-
-    machine: a versioned machine name as the descriptors' globs match it.
-    packages: distribution -> the packages with QEMU and the firmware.
-    places: code and variables below a root folder, the best first.
-    bundled: QEMU's own copy below its share/qemu folder (Homebrew, Arch, Gentoo).
-    """
-
-    machine: str
-    packages: dict[str, str]
-    places: tuple[tuple[str, str], ...]
-    bundled: tuple[str, str]
-
-
-_PLATFORMS = {
-    "x86_64": _Platform(
-        machine="pc-q35-0",
-        packages={
-            "Debian, Ubuntu": "qemu-system-x86 ovmf",
-            "Fedora": "qemu-system-x86-core edk2-ovmf",
-            "Arch": "qemu-system-x86 edk2-ovmf",
-            "Alpine": "qemu-system-x86_64 ovmf",
-        },
-        places=(
-            ("usr/share/OVMF/OVMF_CODE_4M.fd", "usr/share/OVMF/OVMF_VARS_4M.fd"),
-            ("usr/share/edk2/ovmf/OVMF_CODE_4M.qcow2", "usr/share/edk2/ovmf/OVMF_VARS_4M.qcow2"),
-            ("usr/share/edk2/ovmf/OVMF_CODE.fd", "usr/share/edk2/ovmf/OVMF_VARS.fd"),
-            ("usr/share/edk2/x64/OVMF_CODE.4m.fd", "usr/share/edk2/x64/OVMF_VARS.4m.fd"),
-            ("usr/share/edk2-ovmf/x64/OVMF_CODE.fd", "usr/share/edk2-ovmf/x64/OVMF_VARS.fd"),
-            ("usr/share/qemu/ovmf-x86_64-4m-code.bin", "usr/share/qemu/ovmf-x86_64-4m-vars.bin"),
-            ("usr/share/OVMF/OVMF_CODE.fd", "usr/share/OVMF/OVMF_VARS.fd"),
-        ),
-        bundled=("edk2-x86_64-code.fd", "edk2-i386-vars.fd"),
-    ),
-    "aarch64": _Platform(
-        machine="virt-0",
-        packages={
-            "Debian, Ubuntu": "qemu-system-arm qemu-efi-aarch64",
-            "Fedora": "qemu-system-aarch64-core edk2-aarch64",
-            "Arch": "qemu-system-aarch64 edk2-aarch64",
-            "Alpine": "qemu-system-aarch64 aavmf",
-        },
-        places=(
-            ("usr/share/AAVMF/AAVMF_CODE.no-secboot.fd", "usr/share/AAVMF/AAVMF_VARS.fd"),
-            ("usr/share/AAVMF/AAVMF_CODE.fd", "usr/share/AAVMF/AAVMF_VARS.fd"),
-            (
-                "usr/share/edk2/aarch64/QEMU_EFI-pflash.qcow2",
-                "usr/share/edk2/aarch64/vars-template-pflash.qcow2",
-            ),
-            (
-                "usr/share/edk2/aarch64/QEMU_EFI-pflash.raw",
-                "usr/share/edk2/aarch64/vars-template-pflash.raw",
-            ),
-            ("usr/share/edk2/aarch64/QEMU_CODE.fd", "usr/share/edk2/aarch64/QEMU_VARS.fd"),
-            (
-                "usr/share/qemu/aavmf-aarch64-code.bin",
-                "usr/share/qemu/aavmf-aarch64-vars.bin",
-            ),
-        ),
-        bundled=("edk2-aarch64-code.fd", "edk2-arm-vars.fd"),
-    ),
-}
-
 # Features of a descriptor that do not go with an unsigned image or with our plain machine.
 _UNFIT = {"enrolled-keys", "requires-smm"}
 
 
 def find_qemu(arch: str) -> Path:
-    """The program that emulates a machine of `arch` ("x86_64" or "aarch64"), from PATH.
+    """The program that emulates a machine of the architecture `arch`, from PATH.
 
     Raises BuildError when there is none, naming the packages to install.
     """
-    platform = _platform(arch)
-    found = shutil.which(f"qemu-system-{arch}")
+    qemu = load_architecture(arch).qemu
+    found = shutil.which(qemu.program)
     if found is None:
-        raise BuildError(f"qemu-system-{arch} is not installed", hint=_install(platform))
+        raise BuildError(f"{qemu.program} is not installed", hint=_install(qemu))
     return Path(found)
 
 
@@ -131,7 +67,7 @@ def find_firmware(arch: str, qemu: Path, *, root: Path = Path("/")) -> Firmware:
     root: where the system's files are looked for (tests give a tree of their own).
     Raises BuildError when there is none, or when BQ2_FIRMWARE names a file that is not there.
     """
-    platform = _platform(arch)
+    known = load_architecture(arch).qemu
     override = os.environ.get("BQ2_FIRMWARE")
     if override:
         return _overridden(override)
@@ -144,27 +80,21 @@ def find_firmware(arch: str, qemu: Path, *, root: Path = Path("/")) -> Firmware:
         root / "usr/share/qemu/firmware",
         *(share / "firmware" for share in shares),
     ]
-    for firmware in _described(folders, arch, platform.machine, root):
+    for firmware in _described(folders, arch, known.model, root):
         return firmware
-    pairs = [(root / code, root / variables) for code, variables in platform.places]
-    pairs += [(share / platform.bundled[0], share / platform.bundled[1]) for share in shares]
+    pairs = [(root / code, root / variables) for code, variables in known.firmware]
+    pairs += [(share / known.bundled[0], share / known.bundled[1]) for share in shares]
     for code, variables in pairs:
         if code.is_file() and variables.is_file():
             return Firmware(_flash(code), _flash(variables))
     raise BuildError(
         f"no UEFI firmware for {arch} was found",
-        hint=f"{_install(platform)}\n  or set BQ2_FIRMWARE=<code file>:<variables file>",
+        hint=f"{_install(known)}\n  or set BQ2_FIRMWARE=<code file>:<variables file>",
     )
 
 
-def _platform(arch: str) -> _Platform:
-    if arch not in _PLATFORMS:
-        raise BuildError(f"no machine is known for arch {arch!r}", hint=nearest(arch, _PLATFORMS))
-    return _PLATFORMS[arch]
-
-
-def _install(platform: _Platform) -> str:
-    lines = [f"{name}: {packages}" for name, packages in platform.packages.items()]
+def _install(qemu: Qemu) -> str:
+    lines = [f"{name}: {packages}" for name, packages in qemu.packages.items()]
     return "\n    ".join(["install QEMU and its UEFI firmware:", *lines])
 
 

@@ -1,9 +1,11 @@
 """Finds the initramfs in a kernel that carries one inside, without running it.
 
-    bzImage ──payload──▶ xz ──▶ vmlinux ──search──▶ newc cpio ──▶ path: content
+    bzImage ──payload──▶ xz ────┐
+    zboot ────payload──▶ gzip ──┴─▶ vmlinux ──search──▶ newc cpio ──▶ path: content
 
-The setup header's fields are those of the kernel's Documentation/arch/x86/boot.rst. What has no
-such header is searched as it is.
+The setup header's fields are those of the kernel's Documentation/arch/x86/boot.rst, those of zboot,
+the UEFI program that other architectures' kernels are packed in, those of its
+drivers/firmware/efi/libstub/zboot-header.S. What has neither is searched as it is.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import lzma
 import re
 import struct
+import zlib
 from collections.abc import Iterator
 
 from plan.errors import BuildError
@@ -21,6 +24,10 @@ SETUP_SECTORS = 0x1F1
 HEADER_MAGIC, MAGIC_AT = b"HdrS", 0x202
 PAYLOAD = struct.Struct("<II")  # payload_offset (from the protected-mode code on), payload_length
 PAYLOAD_AT = 0x248
+ZBOOT_MAGIC, ZBOOT_MAGIC_AT = b"zimg", 4
+ZBOOT = struct.Struct("<II")  # payload_offset (from the begin of the file), payload_length
+ZBOOT_AT = 8
+GZIP = 16 + zlib.MAX_WBITS  # as zlib's inflateInit2 takes it
 HEAD = len(MAGIC) + 8 * len(FIELDS)
 LARGEST = 256 << 20  # bytes of an unpacked kernel
 # Magic and thirteen numbers: the magic alone is in the kernel's own code too.
@@ -38,16 +45,26 @@ def initramfs(kernel: bytes, name: str) -> dict[str, bytes]:
 
 
 def _vmlinux(kernel: bytes, name: str) -> bytes:
-    if kernel[MAGIC_AT : MAGIC_AT + 4] != HEADER_MAGIC or len(kernel) < PAYLOAD_AT + PAYLOAD.size:
-        return kernel
+    # What comes after the end of what is compressed, its size, only the kernel needs.
+    try:
+        if kernel[MAGIC_AT : MAGIC_AT + 4] == HEADER_MAGIC:
+            return lzma.LZMADecompressor(lzma.FORMAT_XZ).decompress(_of_bzimage(kernel), LARGEST)
+        if kernel[ZBOOT_MAGIC_AT : ZBOOT_MAGIC_AT + 4] == ZBOOT_MAGIC:
+            return zlib.decompressobj(GZIP).decompress(_of_zboot(kernel), LARGEST)
+    except (lzma.LZMAError, zlib.error, struct.error) as error:
+        raise damaged(name, f"cannot be decompressed: {error}") from error
+    return kernel
+
+
+def _of_bzimage(kernel: bytes) -> bytes:
     offset, length = PAYLOAD.unpack_from(kernel, PAYLOAD_AT)
     start = ((kernel[SETUP_SECTORS] or 4) + 1) * 512 + offset
-    try:
-        unpacker = lzma.LZMADecompressor(lzma.FORMAT_XZ)
-        # After its end comes the size, which only the kernel needs.
-        return unpacker.decompress(kernel[start : start + length], LARGEST)
-    except lzma.LZMAError as error:
-        raise damaged(name, f"cannot be decompressed as xz: {error}") from error
+    return kernel[start : start + length]
+
+
+def _of_zboot(kernel: bytes) -> bytes:
+    start, length = ZBOOT.unpack_from(kernel, ZBOOT_AT)
+    return kernel[start : start + length]
 
 
 def _members(data: bytes, at: int, name: str) -> Iterator[tuple[str, bytes]]:

@@ -25,6 +25,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from plan.architecture import ACCELERATORS, load_architecture
 from plan.errors import BuildError
 from rootfs.console import End, Program, listen
 from rootfs.files import replacing
@@ -35,23 +36,13 @@ _TRIAL_SECONDS = 10.0
 KVM = Path("/dev/kvm")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
-# Machine and processor. Under KVM `max` is the host's own. On aarch64 emulating all that `max`
-# has is slow (pointer authentication), and QEMU's plain virt machine takes eight processors.
-_MACHINES = {"x86_64": "q35", "aarch64": "virt"}
-_PROCESSORS = {
-    ("x86_64", "tcg"): "max",
-    ("x86_64", "kvm"): "max",
-    ("aarch64", "tcg"): "cortex-a57",
-    ("aarch64", "kvm"): "max",
-}
-
 
 @dataclass(frozen=True)
 class Machine:
     """What is emulated.
 
-    arch: "x86_64" or "aarch64". memory_mib: MiB of memory. cpus: processors; None: the host's,
-    at most four. accel: "kvm", "tcg", or None: KVM if it really works.
+    arch: its architecture. memory_mib: MiB of memory. cpus: processors; None: the host's, at most
+    four. accel: "kvm", "tcg", or None: KVM if it really works.
     cache: the folder that keeps the verdict on KVM until the next reboot; None: try each time.
     """
 
@@ -79,10 +70,10 @@ class Emulator:
         image: the disk, qcow2 or raw. persist: what the guest writes goes into it.
         run: the path of a file whose bytes the guest finds as `opt/bq2/run` (fw_cfg).
         """
-        arch = self.machine.arch
+        known = load_architecture(self.machine.arch).qemu
         cpus = self.machine.cpus or min(os.cpu_count() or 1, 4)
         argv = [os.fspath(self.qemu), "-nodefaults", "-no-user-config", "-display", "none"]
-        argv += ["-machine", _MACHINES[arch], "-cpu", _PROCESSORS[arch, self.accel]]
+        argv += ["-machine", known.machine, "-cpu", known.processor[self.accel]]
         argv += ["-accel", "tcg,thread=multi" if self.accel == "tcg" else self.accel]
         argv += ["-smp", str(cpus), "-m", str(self.machine.memory_mib)]
         argv += ["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]
@@ -118,8 +109,9 @@ def find_emulator(machine: Machine) -> Emulator:
     Raises BuildError, naming what to install, when QEMU or the firmware is missing, and when
     `machine.accel` is not one of those known.
     """
-    if machine.accel not in (None, "kvm", "tcg"):
-        raise BuildError(f"no accelerator {machine.accel!r}", hint="known: kvm, tcg")
+    if machine.accel not in (None, *ACCELERATORS):
+        known = ", ".join(sorted(ACCELERATORS))
+        raise BuildError(f"no accelerator {machine.accel!r}", hint=f"known: {known}")
     qemu = find_qemu(machine.arch)
     firmware = find_firmware(machine.arch, qemu)
     accel = machine.accel or _accelerator(machine, qemu, firmware)

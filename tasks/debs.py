@@ -40,7 +40,7 @@ class Packages:
             raise BuildError(
                 f"there is no seed debian for {arch} yet",
                 where=f"plan/seeds/{lock_file.name}",
-                hint="use a machine of another architecture, or seed=PATH",
+                hint="a seed is of the architecture of the machine: use another one, or seed=PATH",
             )
         self.authored = seedfile.load_debian(data / f"debian-{arch}.yaml")
         self.lock = seedfile.load_lock(lock_file)

@@ -105,7 +105,7 @@ def _comparable(table: Table, patches: list[str]) -> dict[str, Any]:
         if isinstance(value, list):
             lines = (line for item in value for line in item_lines(item, 0))
             values[key] = "".join(line.removeprefix("- ") for line in lines).rstrip("\n")
-    known = toolchain.environment(project.plan.arch, toolchain.OWN)
+    known = toolchain.environment(project.plan.machines, toolchain.OWN)
     ordered = {key: values.get(key, "") for key in (*KEYS, "patches")}
     return ordered | {"environment": known | table.get("environment", {})}
 

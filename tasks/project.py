@@ -22,6 +22,7 @@ from plan.overrides import patch_folder
 from plan.plan import Plan, make_plan
 from plan.seedfile import seed_tools
 from plan.settings import Settings, resolve
+from plan.toolchain import Tools
 from rootfs.jobserver import JobServer
 from tasks.console import SetupFailed
 from tasks.events import Events
@@ -58,15 +59,20 @@ class Project:
     def planned(self, data: Path, overrides: Path) -> Plan:
         """The plan of this run from the folder `data` and the file `overrides`."""
         settings = self.settings
-        seed = seed_tools(self.data / "seeds", settings.seed, settings.arch)
         return make_plan(
             data,
             set_name=settings.set,
             arch_name=settings.arch,
-            seed=seed,
+            build_name=settings.build,
+            seed=self.tools,
             added=settings.added,
             overrides=overrides,
         )
+
+    @cached_property
+    def tools(self) -> Tools:
+        """What the seed has for building, and what it lacks."""
+        return seed_tools(self.data / "seeds", self.settings.seed, self.settings.build)
 
     @property
     def overrides(self) -> Path:

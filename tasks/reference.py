@@ -42,7 +42,7 @@ def reference() -> str:
         "Recipes": parts.recipe_keys(recipes),
         "Overrides": parts.overrides(),
         "Styles": parts.styles_of(recipes),
-        "The environment of a step": parts.environment(project.data),
+        "The environment of a step": parts.environment(),
         "Paths in a step": parts.paths(),
         "Sets": parts.sets(project.data),
         "Parameters": parts.parameters(),

@@ -23,12 +23,12 @@ def choose_seed(project: Project) -> Seed:
     """The seed that the settings name. Raises BuildError if its data are broken or missing."""
     settings, data = project.settings, project.data / "seeds"
     if settings.seed == "debian":
-        return _strictly(DebianRoot(data, settings.arch, project.store))
+        return _strictly(DebianRoot(data, settings.build, project.store))
     if project.system:
         return SelfRoot(project.system, project.store)
     if settings.seed == "alpine":
         tarball = settings.seed_tarball
-        return _strictly(AlpineRoot(data, settings.arch, project.store, tarball))
+        return _strictly(AlpineRoot(data, settings.build, project.store, tarball))
     return PathRoot((project.settings.root / settings.seed).absolute(), project.store)
 
 

@@ -61,7 +61,7 @@ def _shell(targets: list[str]) -> None:
 def _place(target: str) -> Sandbox:
     folder = project.workdir / "shell" / target.replace(":", "-")
     if target == "seed":
-        return _plain([project.seed.tree], folder, project.seed.compiler)
+        return _plain([project.seed.tree], folder, project.tools.compiler)
     composed = {phase.split("-")[0]: phase for phase in project.plan.phases}
     if target in composed:
         return _composed(target, composed[target], folder)
@@ -86,6 +86,12 @@ def named_build(target: str, others: Sequence[str] = ()) -> Builder:
 
 
 def _composed(name: str, phase: str, folder: Path) -> Sandbox:
+    machines = project.plan.machines
+    if machines.crossed and phase == project.plan.set.phase:
+        raise BuildError(
+            f"the {name} is for {machines.target.name}, and this machine is {machines.build.name}",
+            hint="doit boot run=COMMAND runs it in QEMU",
+        )
     steps = project.plan.phases[phase].values()
     if len(artifacts(project, steps)) < len(steps):
         raise BuildError(f"the {name} is not built yet", hint=f"doit {phase}")

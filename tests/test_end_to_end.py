@@ -224,3 +224,15 @@ def test_the_machine_does_with_this_image_what_it_does_with_others(image: Path) 
     )
     assert done.returncode == 0, done.stdout
     assert "passed" in done.stdout and "skipped" not in done.stdout
+
+
+@pytest.mark.timeout(HOURS)
+def test_a_package_for_another_architecture(image: Path, checkout: Path, doit: Run) -> None:
+    """The last test: what it builds has the names of what the others look for."""
+    other, machine = ("aarch64", 183) if os.uname().machine == "x86_64" else ("x86_64", 62)
+    doit("pkg:zlib", f"arch={other}", "workdir=crossed")
+    stamps = checkout / "crossed" / "stamps" / "sysroot-from-seed"
+    artifact = json.loads((stamps / "zlib.json").read_text())["artifact"]
+    library = checkout.parent / "cache" / "trees" / artifact / "usr" / "lib" / "libz.so.1"
+    # e_machine, of the System V ABI's ELF header.
+    assert int.from_bytes(library.read_bytes()[18:20], "little") == machine

@@ -26,6 +26,7 @@ def test_command_line_wins_over_environment_over_file_over_default(tmp_path: Pat
         ({"sed": "debian"}, "did you mean seed?"),
         ({"set": "bsae"}, "did you mean base?"),
         ({"arch": "x86-64"}, "did you mean x86_64?"),
+        ({"arch": "mips"}, "another one: plan/architectures.yaml"),
         ({"seed": "debain"}, "did you mean debian?"),
         ({"seed": "./nowhere"}, "no such directory or tarball"),
         ({"jobs": "0"}, "from 1 to 1024"),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from plan import toolchain
+from plan.architecture import Machines, load_architecture
 from plan.errors import BuildError
 from plan.model import SYSROOT_FROM_SEED
 from plan.plan import Plan, make_plan
@@ -59,10 +60,10 @@ def test_a_tool_that_no_recipe_makes_is_told(tmp_path: Path) -> None:
 
 
 def test_a_loader_is_laid_in_only_where_the_seed_has_another_c_library() -> None:
-    arch = toolchain.load_architecture(DATA / "architectures.yaml", "x86_64")
+    arch = load_architecture("x86_64")
 
     def paths(compiler: toolchain.Compiler) -> set[str]:
-        return {each.path for each in toolchain.additions(arch, compiler)}
+        return {each.path for each in toolchain.additions(Machines(arch, arch), compiler)}
 
     loader, searched = "/usr/lib/ld-musl-x86_64.so.1", "/etc/ld-musl-x86_64.path"
     assert {loader, searched} <= paths(toolchain.DEBIAN)

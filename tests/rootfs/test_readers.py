@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import random
 import shutil
 import stat
+import struct
 import tempfile
 from pathlib import Path
 
@@ -14,6 +17,7 @@ from hypothesis import strategies as st
 
 from plan.errors import BuildError
 from rootfs import fat, gpt, gpt_reader, qcow2
+from rootfs.cpio import write_cpio
 from rootfs.crc32c import crc32c
 from rootfs.disk import MIB, Disk, Extent
 from rootfs.ext4_reader import Ext4
@@ -260,6 +264,26 @@ def test_no_initramfs() -> None:
     header[0x202:0x206] = b"HdrS"
     with pytest.raises(BuildError):
         initramfs(bytes(header), "kernel")
+
+
+def zboot(payload: bytes) -> bytes:
+    """A kernel as zboot-header.S begins it, around `payload`."""
+    head = struct.pack("<4s4sII8x32s", b"MZ\0\0", b"zimg", 4096, len(payload), b"gzip")
+    return head.ljust(4096, b"\0") + payload + b"its size, and the code"
+
+
+def test_an_initramfs_in_a_kernel_that_a_uefi_program_unpacks(tmp_path: Path) -> None:
+    make_tree(tmp_path / "root", {"init": b"#!/bin/sh", "etc/x": b"y"})
+    archive = io.BytesIO()
+    write_cpio([tmp_path / "root"], archive, mtime=0)
+    # The magic alone is in the code of every kernel.
+    packed = gzip.compress(b"code 070701 code" + bytes(32) + archive.getvalue() + b"more")
+    assert initramfs(zboot(packed), "kernel") == {"init": b"#!/bin/sh", "etc/x": b"y"}
+    for damaged in (packed[: len(packed) // 2], b"not gzip", b""):
+        with pytest.raises(BuildError, match="kernel"):
+            initramfs(zboot(damaged), "kernel")
+    with pytest.raises(BuildError, match="cannot be decompressed"):
+        initramfs(zboot(packed)[:12], "kernel")
 
 
 # --- licences ----------------------------------------------------------------------------------

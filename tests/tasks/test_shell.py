@@ -108,3 +108,21 @@ def test_a_shell_on_a_terminal(toy: Checkout, monkeypatch: pytest.MonkeyPatch) -
         assert terminal.process.wait(SECONDS) == 0
         assert terminal.restored()
     assert not processes(f"sleep {marker}")
+
+
+@pytest.mark.fault(
+    "`doit shell sysroot` where that is for another architecture",
+    "refused, with what runs it",
+)
+def test_what_is_for_another_machine_is_built_here_and_not_entered(toy: Checkout) -> None:
+    other = "aarch64" if os.uname().machine == "x86_64" else "x86_64"
+    toy.recipe("bottom", "echo $ARCH on $BUILD > $share/bottom")
+    assert toy.doit("pkg:bottom", f"arch={other}").status == 0
+    told = toy.tree("bottom", "usr/share/bottom").read_text()
+    assert told == f"{other} on {os.uname().machine}-bq2-linux-musl\n"
+    refused = toy.doit("shell", "sysroot", "run=true", f"arch={other}")
+    assert refused.status != 0 and "Traceback" not in refused.said, refused
+    assert f"the sysroot is for {other}, and this machine is {os.uname().machine}" in refused.said
+    # A build runs here, whatever it is for.
+    said = entered(toy, f"pkg:bottom arch={other}", "echo $TARGET")
+    assert said[-1] == f"{other}-bq2-linux-musl"
