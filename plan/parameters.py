@@ -72,7 +72,9 @@ PARAMETERS = (
     Parameter(
         "bundle", _constant(""), checks.file, "what doit bundle wrote: the only place to ask"
     ),
-    Parameter("image", _constant(""), checks.file, "the image that doit inspect looks into"),
+    Parameter(
+        "image", _constant(""), checks.file, "the image that doit inspect or verify looks into"
+    ),
     Parameter("key", _constant(""), checks.file, "an SSH key: to sign with, or to check by (.pub)"),
     Parameter(
         "strict", _constant("0"), checks.flag, "refuse a seed that drifted from its lock file"

@@ -184,7 +184,7 @@ def make_plan(
         recipes, depends, machines, names, chosen.phase, chosen.initramfs, seed.compiler, {}
     )
     if chosen.phase == SYSROOT_FROM_SEED or seed.compiler == toolchain.OWN:
-        own = lacking_tools(data / "toolbox.yaml", recipes, seed.lacks)
+        own = lacking_tools(data / "toolbox.yaml", recipes, seed, wanted)
         phases = {chosen.phase: replace(product, tools=own).steps(wanted)}
     else:
         seeded = changes.made(SYSROOT_FROM_SEED, crossed=False)
@@ -193,7 +193,7 @@ def make_plan(
         built_first = graph.order((tool for each in tools.values() for tool in each), before)
         # The tools run where the plan does, whatever they compile for then.
         native = Machines(machines.build, machines.build)
-        own = lacking_tools(data / "toolbox.yaml", seeded, seed.lacks)
+        own = lacking_tools(data / "toolbox.yaml", seeded, seed, built_first)
         first = Maker(seeded, before, native, names, SYSROOT_FROM_SEED, None, seed.compiler, own)
         second = replace(product, compiler=toolchain.OWN, tools=tools)
         phases = dict(zip(PHASES, (first.steps(built_first), second.steps(wanted)), strict=True))

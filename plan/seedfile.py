@@ -12,7 +12,7 @@ Everything that comes out is checked: names, hashes, sizes, paths that stay in t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -77,7 +77,7 @@ class AlpineSeed:
 
     wheels: of Python's package index; they are unpacked in `usr/lib/wheels`. debian: names of
     packages of the seed `debian`, unpacked in `usr/lib/debian`. leave: globs of files of both that
-    stay packed. programs (path, text) and links (path, target) lie over all. lacks: see
+    stay packed. programs (path, text) and links (path, target) lie over all. lacks, missing: see
     `plan.toolchain.Tools`.
     """
 
@@ -90,6 +90,7 @@ class AlpineSeed:
     programs: tuple[tuple[str, str], ...]
     links: tuple[tuple[str, str], ...]
     lacks: tuple[tuple[str, str], ...]
+    missing: tuple[tuple[str, str], ...]
 
 
 def load_debian(path: Path) -> DebianSeed:
@@ -152,10 +153,10 @@ def load_alpine(path: Path) -> AlpineSeed:
         "programs": dict,
         "links": dict,
         "lacks": dict,
+        "missing": dict,
     }
     table.expect(kinds, required=("architecture", "version", "file", "size", "sha256", "places"))
     _match(table, "sha256", SHA256)
-    lacks: Mapping[str, str] = table.get("lacks", {})
     return AlpineSeed(
         architecture=table["architecture"],
         version=table["version"],
@@ -165,7 +166,8 @@ def load_alpine(path: Path) -> AlpineSeed:
         leave=table.texts("leave"),
         programs=tuple((name, table["programs"][name]) for name in _keys(table, "programs")),
         links=_links(table),
-        lacks=tuple((tool, str(maker)) for tool, maker in lacks.items()),
+        lacks=_pairs(table, "lacks"),
+        missing=_pairs(table, "missing"),
     )
 
 
@@ -174,8 +176,15 @@ def seed_tools(folder: Path, seed: str, arch: str) -> Tools:
     if seed == "self":
         return Tools(toolchain.OWN)
     if seed == "alpine":
-        return Tools(toolchain.ALPINE, dict(load_alpine(folder / f"alpine-{arch}.yaml").lacks))
+        authored = load_alpine(folder / f"alpine-{arch}.yaml")
+        return Tools(toolchain.ALPINE, dict(authored.lacks), dict(authored.missing))
     return toolchain.DEBIAN_TOOLS
+
+
+def _pairs(table: Table, key: str) -> tuple[tuple[str, str], ...]:
+    if key in table:
+        table[key].expect(dict.fromkeys(table[key], str))
+    return tuple(table.get(key, {}).items())
 
 
 def _wheels(table: Table) -> tuple[Source, ...]:

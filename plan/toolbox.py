@@ -7,13 +7,14 @@ plan/toolbox.yaml, a recipe's style, its `tools` ──load_tools──▶ packa
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from plan import graph
 from plan.errors import BuildError, nearest
 from plan.model import Recipe
 from plan.recipes import STYLES
+from plan.toolchain import Tools
 from plan.yamlfile import Table, load
 
 
@@ -31,16 +32,24 @@ def load_tools(path: Path, recipes: Mapping[str, Recipe]) -> dict[str, tuple[str
 
 
 def lacking_tools(
-    toolbox: Path, recipes: Mapping[str, Recipe], lacks: Mapping[str, str]
+    toolbox: Path, recipes: Mapping[str, Recipe], seed: Tools, wanted: Iterable[str]
 ) -> dict[str, tuple[str, ...]]:
     """Of each recipe, what of its tools the seed lacks: the recipes that make it, in order.
 
-    lacks: as in `plan.toolchain.Tools`; if that is nothing, so is the answer. Raises BuildError
-    if there is no such recipe.
+    Nothing for a seed that lacks nothing. Raises BuildError if no recipe makes a tool, or if one
+    of the packages `wanted` needs what cannot be had.
     """
-    if not lacks:
+    if not seed.lacks and not seed.missing:
         return {}
-    tools = load_tools(toolbox, recipes)
+    tools, lacks = load_tools(toolbox, recipes), seed.lacks
+    for name in wanted:
+        for tool in {*tools[name]} & seed.missing.keys():
+            raise BuildError(
+                f"{name} needs {tool}, which the seed has not: {seed.missing[tool]}",
+                where="plan/seeds/",
+                hint="take another seed, or build on a machine of another architecture: "
+                "arch= says what for",
+            )
     depends = {name: recipe.depends for name, recipe in recipes.items()}
     for tool, maker in lacks.items():
         if maker not in depends:

@@ -83,6 +83,8 @@ class Tools:
     compiler: Compiler
     lacks: Mapping[str, str] = field(default_factory=dict)
     """The tools that are not in it, and which recipe makes each."""
+    missing: Mapping[str, str] = field(default_factory=dict)
+    """Those that cannot be had for it at all, and why."""
 
 
 DEBIAN_TOOLS = Tools(DEBIAN)

@@ -8,6 +8,7 @@ matters to a step. Seeds are kept in the user's cache, shared by all checkouts.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,18 +19,24 @@ from tasks.debs import Packages
 from tasks.project import Project, project
 from tasks.seeds import AlpineRoot, DebianRoot, PathRoot, Seed, SelfRoot
 
+SECONDS = 3  # that a server has to answer in
+
 
 def choose_seed(project: Project) -> Seed:
     """The seed that the settings name. Raises BuildError if its data are broken or missing."""
-    settings, data = project.settings, project.data / "seeds"
-    if settings.seed == "debian":
-        return _strictly(DebianRoot(data, settings.build, project.store))
+    settings = project.settings
+    if settings.seed in ("alpine", "debian"):
+        return _strictly(_named(project, settings.seed))
     if project.system:
         return SelfRoot(project.system, project.store)
-    if settings.seed == "alpine":
-        tarball = settings.seed_tarball
-        return _strictly(AlpineRoot(data, settings.build, project.store, tarball))
-    return PathRoot((project.settings.root / settings.seed).absolute(), project.store)
+    return PathRoot((settings.root / settings.seed).absolute(), project.store)
+
+
+def _named(project: Project, name: str) -> Seed:
+    settings, data = project.settings, project.data / "seeds"
+    if name == "debian":
+        return DebianRoot(data, settings.build, project.store)
+    return AlpineRoot(data, settings.build, project.store, settings.seed_tarball)
 
 
 def _strictly(seed: Seed) -> Seed:
@@ -82,6 +89,36 @@ def _lock() -> None:
     lines = text.splitlines()
     changed = len(set(lines) - set(before.splitlines()))
     say(f"{path.relative_to(settings.root)}: {changed} of {len(lines)} lines changed")
+
+
+def other_seeds(reasons: Mapping[str, Mapping[str, str]]) -> str:
+    """After a failed fetch: which other seed can be had now, as a sentence; "" if none can, or if
+    what failed is not of the seed. `reasons`: what could not be had, by sha256.
+
+    A seed that lacks nothing can be had, or one whose first missing file's server answers.
+    """
+    from cache.places import known_archives, resolve
+    from cache.reach import unreachable
+    from cache.sources import cached
+
+    settings, archives = project.settings, known_archives(project.settings.mirror or "")
+    if not reasons.keys() & {source.sha256 for source in project.seed.sources}:
+        return ""
+    found = []
+    for name in ("debian", "alpine"):
+        if name == settings.seed:
+            continue
+        with contextlib.suppress(BuildError):
+            seed = _named(project, name)
+            lacking = [source for source in seed.sources if cached(source) is None]
+            tried = resolve(lacking[0].places, archives=archives) if lacking else ()
+            urls = [each.address for each in tried if each.kind == "url"]
+            silent = unreachable(urls, seconds=SECONDS) if urls else {}
+            if not lacking:
+                found.append(f"seed={name} works now: all of it is in the cache")
+            elif len(silent) < len(urls):
+                found.append(f"seed={name} can be fetched: its server answers")
+    return "; ".join(found)
 
 
 def follow_drift(reasons: Mapping[str, Mapping[str, str]]) -> bool:

@@ -18,7 +18,7 @@ from plan.errors import BuildError
 from plan.model import Source
 from tasks.console import speaking, standing
 from tasks.project import ROOT, project
-from tasks.seed import follow_drift
+from tasks.seed import follow_drift, other_seeds
 
 if TYPE_CHECKING:
     from cache.progress import Progress
@@ -67,7 +67,15 @@ def _fetch_all() -> None:
     try:
         fetch_now(all_sources())
     except FetchFailed as error:
-        if not follow_drift(error.reasons):
+        hints = [error.hint]
+        try:
+            followed = follow_drift(error.reasons)
+        except BuildError as refused:
+            followed = False
+            hints += [refused.message, refused.hint]
+        if not followed:
+            hints.append(other_seeds(error.reasons))
+            error.hint = "\n  ".join(hint for hint in hints if hint)
             raise
         say_what_is_used()
         fetch_now(all_sources())

@@ -31,7 +31,7 @@ TARGETS = {
     "why": STEPS,
 }
 # Parameters that are called as a task is, and the tasks after which they can be meant.
-OF_TASKS = {"image": ("inspect",)}
+OF_TASKS = {"image": ("inspect", "verify")}
 VALUES = {
     "arch": parameters.ARCHITECTURES,
     "in": parameters.PLACES,

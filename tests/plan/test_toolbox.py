@@ -59,6 +59,16 @@ def test_a_tool_that_no_recipe_makes_is_told(tmp_path: Path) -> None:
     assert "seed-make" in str(caught.value)
 
 
+@pytest.mark.fault("a seed without a tool that nothing makes", "the package, the tool, the reason")
+def test_a_tool_that_cannot_be_had_is_told() -> None:
+    tools = seed_tools(DATA / "seeds", "alpine", "aarch64")
+    with pytest.raises(BuildError) as caught:
+        make_plan(DATA, set_name="base", arch_name="aarch64", seed=tools)
+    assert "about needs crystal, which the seed has not: Debian has" in str(caught.value)
+    made = make_plan(DATA, set_name="base-tools", arch_name="aarch64", seed=tools)
+    assert "seed-make" in made.phases[SYSROOT_FROM_SEED]
+
+
 def test_a_loader_is_laid_in_only_where_the_seed_has_another_c_library() -> None:
     arch = load_architecture("x86_64")
 

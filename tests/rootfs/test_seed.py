@@ -129,7 +129,9 @@ ALPINE: dict[str, str | bytes] = {
 
 def alpine_with(**fields: Any) -> AlpineSeed:
     source = Source("0" * 64, 0, "alpine.tar.gz", ())
-    empty = dict.fromkeys(("wheels", "debian", "leave", "programs", "links", "lacks"), ())
+    empty = dict.fromkeys(
+        ("wheels", "debian", "leave", "programs", "links", "lacks", "missing"), ()
+    )
     return AlpineSeed("x86_64", "3.23.2", source, **{**empty, **fields})
 
 

@@ -106,6 +106,28 @@ def test_what_one_seed_cannot_build_is_told(challenged: Checkout) -> None:
     assert again.status == 0 and "left" not in again.built, again
 
 
+@pytest.mark.fault("a seed that cannot be fetched", "every place and why; which seed works now")
+@pytest.mark.parametrize("other", [True, False])
+def test_a_seed_that_cannot_be_had_names_one_that_can(other: bool, challenged: Checkout) -> None:
+    """The seed debian of this checkout is one package that no place has."""
+    seeds = challenged.root / "plan" / "seeds"
+    package = "{name: gone, version: '1', size: 1, path: pool/main/g/gone/gone_1.deb, sha256: HASH}"
+    lock = ["suite: trixie", "snapshot: 20260913T075541Z", "packages:", f"- {package}", ""]
+    (seeds / "debian-x86_64.lock.yaml").write_text("\n".join(lock).replace("HASH", "0" * 64))
+    authored = (
+        "architecture: x86_64\narchive: {suite: trixie, component: main, architecture: amd64}\n"
+    )
+    (seeds / "debian-x86_64.yaml").write_text(authored + "wanted: {gone: a toy}\n")
+    if not other:
+        for file in (challenged.cache / "sources").iterdir():
+            file.unlink()
+    mirror = "http://127.0.0.1:9/debian"
+    done = challenged.doit("seed", "seed=debian", "strict=1", f"mirror={mirror}")
+    assert done.status != 0
+    assert f"{mirror}/pool/main/g/gone/gone_1.deb" in done.said
+    assert ("seed=alpine works now: all of it is in the cache" in done.said) == other, done
+
+
 @pytest.mark.parametrize(
     ("seeds", "message"),
     [

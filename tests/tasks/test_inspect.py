@@ -117,6 +117,12 @@ def plain(image: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / NAME
 
 
+def test_verify_with_an_image_looks_into_it(full: Checkout, image: Path) -> None:
+    looked_into = full.doit("inspect", f"image={image}")
+    assert looked_into.status == 0, looked_into
+    assert full.doit("verify", f"image={image}") == looked_into
+
+
 def looked(image: Path, beside: Path | None = None) -> dict[str, Check]:
     """What the inspection finds, by what it looks at."""
     with image.open("rb") as file:
