@@ -74,7 +74,7 @@ def minutes(text: str) -> str:
 
 def seed(text: str) -> str:
     """A known seed, or the path of one."""
-    if text in SEEDS or Path(text).exists():
+    if text in ("auto", *SEEDS) or Path(text).exists():
         return text
     if "/" in text:
         raise ValueError("no such directory or tarball")

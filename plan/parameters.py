@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from plan import checks
 from plan.architecture import architectures
@@ -43,6 +44,12 @@ def _this_machine() -> str:
     return platform.machine()
 
 
+def _seed() -> str:
+    """debian, or alpine on a machine that debian is not pinned for"""
+    lock = Path(__file__).parent / "seeds" / f"debian-{platform.machine()}.lock.yaml"
+    return "debian" if lock.exists() else "alpine"
+
+
 def _processors() -> str:
     """the processors that it may use"""
     return str(len(os.sched_getaffinity(0)))
@@ -54,9 +61,9 @@ PARAMETERS = (
     Parameter("arch", _this_machine, checks.architecture(ARCHITECTURES), "the target architecture"),
     Parameter(
         "seed",
-        _constant("debian"),
+        _seed,
         checks.seed,
-        "the first root: " + ", ".join(SEEDS) + ", or a path",
+        "the first root: " + ", ".join(SEEDS) + ", a path, or auto: alpine if it can be had",
     ),
     Parameter("seed_tarball", _constant(""), checks.file, "another minirootfs for the seed alpine"),
     Parameter("seed_sha256", _constant(""), checks.sha256, "the hash of seed_tarball"),

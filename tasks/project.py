@@ -24,6 +24,7 @@ from plan.seedfile import seed_tools
 from plan.settings import Settings, resolve
 from plan.toolchain import Tools
 from rootfs.jobserver import JobServer
+from tasks.auto import settled
 from tasks.console import SetupFailed
 from tasks.events import Events
 from tasks.system import System
@@ -152,7 +153,8 @@ def _load() -> Project:
     # and it is the unknown ones that must be refused.
     given = doit_cmd._CMDLINE_VARS or {}
     try:
-        loaded = Project(resolve(ROOT, given, os.environ))
+        settings = resolve(ROOT, given, os.environ)
+        loaded = Project(settled(settings, ROOT / "plan" / "seeds"))
         loaded.plan  # noqa: B018  every mistake in an authored file shows here, before any task
         loaded.workdir.mkdir(parents=True, exist_ok=True)
         return loaded

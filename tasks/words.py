@@ -37,7 +37,7 @@ VALUES = {
     "in": parameters.PLACES,
     "phase": PHASES,
     "progress": parameters.PROGRESS,
-    "seed": parameters.SEEDS,
+    "seed": ("auto", *parameters.SEEDS),
     "set": parameters.SETS,
 }
 LISTS = ("packages", "seeds", "variations", "with")
