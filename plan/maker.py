@@ -8,7 +8,7 @@ recipe ─┬─styles──▶ commands
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 from plan import graph, styles, toolchain
@@ -48,7 +48,8 @@ class Maker:
         # The kernel carries the initramfs inside, so its step depends on all that goes into it.
         initramfs = self.initramfs if recipe.name == "kernel" else None
         packed = initramfs.packages if initramfs else ()
-        environment = toolchain.environment(self.machines, self.compiler) | dict(recipe.environment)
+        compiler = self._compiler(recipe.name)
+        environment = toolchain.environment(self.machines, compiler) | dict(recipe.environment)
         return Step(
             name=recipe.name,
             phase=self.phase,
@@ -60,9 +61,15 @@ class Maker:
             environment=tuple(sorted(environment.items())),
             commands=styles.commands(recipe, self.machines),
             remove=(*styles.ALWAYS_REMOVED, *recipe.remove),
-            additions=toolchain.additions(self.machines, self.compiler),
+            additions=toolchain.additions(self.machines, compiler),
             initramfs=initramfs,
         )
+
+    def _compiler(self, name: str) -> Compiler:
+        """The seed's, or the phase's own where that is made before."""
+        if "llvm" in self.tools.get(name, ()):
+            return replace(toolchain.OWN, libraries=self.compiler.libraries)
+        return self.compiler
 
     def _files(self, recipe: Recipe) -> tuple[tuple[str, str], ...]:
         """The recipe's files, of those that are for one architecture only the target's."""

@@ -77,8 +77,8 @@ class AlpineSeed:
 
     wheels: of Python's package index; they are unpacked in `usr/lib/wheels`. debian: names of
     packages of the seed `debian`, unpacked in `usr/lib/debian`. leave: globs of files of both that
-    stay packed. programs (path, text) and links (path, target) lie over all. lacks, missing: see
-    `plan.toolchain.Tools`.
+    stay packed. programs (path, text) and links (path, target) lie over all. lacks, besides,
+    missing: see `plan.toolchain.Tools`.
     """
 
     architecture: str
@@ -90,6 +90,7 @@ class AlpineSeed:
     programs: tuple[tuple[str, str], ...]
     links: tuple[tuple[str, str], ...]
     lacks: tuple[tuple[str, str], ...]
+    besides: tuple[tuple[str, tuple[str, ...]], ...]
     missing: tuple[tuple[str, str], ...]
 
 
@@ -153,6 +154,7 @@ def load_alpine(path: Path) -> AlpineSeed:
         "programs": dict,
         "links": dict,
         "lacks": dict,
+        "besides": dict,
         "missing": dict,
     }
     table.expect(kinds, required=("architecture", "version", "file", "size", "sha256", "places"))
@@ -167,6 +169,7 @@ def load_alpine(path: Path) -> AlpineSeed:
         programs=tuple((name, table["programs"][name]) for name in _keys(table, "programs")),
         links=_links(table),
         lacks=_pairs(table, "lacks"),
+        besides=_lists(table, "besides"),
         missing=_pairs(table, "missing"),
     )
 
@@ -177,7 +180,8 @@ def seed_tools(folder: Path, seed: str, arch: str) -> Tools:
         return Tools(toolchain.OWN)
     if seed == "alpine":
         authored = load_alpine(folder / f"alpine-{arch}.yaml")
-        return Tools(toolchain.ALPINE, dict(authored.lacks), dict(authored.missing))
+        lacks, missing = dict(authored.lacks), dict(authored.missing)
+        return Tools(toolchain.ALPINE, lacks, dict(authored.besides), missing)
     return toolchain.DEBIAN_TOOLS
 
 
@@ -185,6 +189,13 @@ def _pairs(table: Table, key: str) -> tuple[tuple[str, str], ...]:
     if key in table:
         table[key].expect(dict.fromkeys(table[key], str))
     return tuple(table.get(key, {}).items())
+
+
+def _lists(table: Table, key: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    if key not in table:
+        return ()
+    table[key].expect(dict.fromkeys(table[key], list))
+    return tuple((name, table[key].texts(name)) for name in table[key])
 
 
 def _wheels(table: Table) -> tuple[Source, ...]:

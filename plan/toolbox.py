@@ -61,8 +61,8 @@ def lacking_tools(
 
     def made(name: str) -> list[str]:
         # What makes a tool does without it.
-        makers = (lacks[tool] for tool in tools[name] if tool in lacks)
-        return graph.order((maker for maker in makers if maker != name), depends)
+        makers = [lacks[tool] for tool in tools[name] if tool in lacks and lacks[tool] != name]
+        return graph.order((*makers, *seed.besides.get(name, ())), depends)
 
     return {name: tuple(made(name)) for name in tools}
 

@@ -8,7 +8,7 @@ that root keeps its compiler differs, and that is what `Compiler` holds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from plan.architecture import Machines
@@ -83,6 +83,11 @@ class Tools:
     compiler: Compiler
     lacks: Mapping[str, str] = field(default_factory=dict)
     """The tools that are not in it, and which recipe makes each."""
+    besides: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """By package, what its build runs that others do without, and that is made by its own recipe.
+
+    Where that is llvm, it compiles the package too.
+    """
     missing: Mapping[str, str] = field(default_factory=dict)
     """Those that cannot be had for it at all, and why."""
 

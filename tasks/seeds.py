@@ -144,7 +144,7 @@ class AlpineRoot(Seed):
     def identity(self) -> str:
         shape = asdict(self.authored)
         # Where things are found, and what is made besides, is not in the tree.
-        for key in ("version", "source", "wheels", "debian", "lacks", "missing"):
+        for key in ("version", "source", "wheels", "debian", "lacks", "besides", "missing"):
             del shape[key]
         wheels = [[wheel.sha256, wheel.leave] for wheel in self.authored.wheels]
         root = self.tarball[1] if self.tarball else self.authored.source.sha256

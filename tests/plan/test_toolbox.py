@@ -40,6 +40,20 @@ def test_what_a_seed_lacks_is_built_before_what_needs_it() -> None:
     assert {"m4", "musl"} <= set(first["bison"].tools)
 
 
+def test_a_package_that_is_built_with_our_own_tools_is_compiled_by_them() -> None:
+    tools = seed_tools(DATA / "seeds", "alpine", "x86_64")
+    made = make_plan(DATA, set_name="base", arch_name="x86_64", seed=tools)
+    steps = made.phases[SYSROOT_FROM_SEED]
+    assert "llvm" in steps["linux"].tools and "llvm" not in steps["zlib"].tools
+    headers = {
+        name: next(each.text for each in steps[name].additions if each.path.endswith("/include"))
+        for name in ("linux", "zlib")
+    }
+    assert headers == {"linux": toolchain.OWN.headers, "zlib": toolchain.ALPINE.headers}
+    assert dict(steps["linux"].environment)["HOSTCC"] == "clang"
+    assert "llvm" not in made.product
+
+
 def test_what_is_built_for_the_seed_is_not_in_the_product() -> None:
     made = plan("alpine")
     assert not {"seed-make", "seed-python"} & set(made.product)

@@ -130,7 +130,7 @@ ALPINE: dict[str, str | bytes] = {
 def alpine_with(**fields: Any) -> AlpineSeed:
     source = Source("0" * 64, 0, "alpine.tar.gz", ())
     empty = dict.fromkeys(
-        ("wheels", "debian", "leave", "programs", "links", "lacks", "missing"), ()
+        ("wheels", "debian", "leave", "programs", "links", "lacks", "besides", "missing"), ()
     )
     return AlpineSeed("x86_64", "3.23.2", source, **{**empty, **fields})
 
