@@ -71,7 +71,9 @@ def _command(jobs: int) -> str:
 def _in_vm() -> int:
     from rootfs import vm
 
-    result = vm.run(image.file, _command(2), machine(), timeout_s=VM_SECONDS)
+    log = project.workdir / "regenerate.console"
+    say(f"in the image, which takes its time; what it prints: {log}")
+    result = vm.run(image.file, _command(2), machine(), timeout_s=VM_SECONDS, log=log)
     say(result.output.rstrip("\n"))
     return result.status
 
