@@ -51,6 +51,11 @@ def _make() -> None:
         say(
             "the seed is a path of this machine, so it is not in the bundle: give it with seed=PATH"
         )
+    if project.settings.seed_tarball:
+        say(
+            "the root of the seed is a file of this machine, so it is not in the bundle: give it "
+            "with seed_tarball=FILE seed_sha256=…"
+        )
     bundle.make()
 
 
