@@ -115,11 +115,10 @@ def _challenger(seed: str) -> Challenger:
 
 
 def _regenerated() -> dict[str, str]:
-    """What this system gives when it builds itself, by package."""
-    names = [*project.plan.product]
-    if challenged.known(project, SELF, names):
-        return product_artifacts(project)
-    return regenerate.in_namespace()
+    """What this system gives when it builds itself, by package; known before, or found now."""
+    known = challenged.known(project, SELF)
+    asked = [name for name in project.plan.product if name not in known]
+    return known | (regenerate.in_namespace(asked) if asked else {})
 
 
 def _sha256(path: Path) -> str:

@@ -35,14 +35,15 @@ def keep(
         _file(project, name).keep(Verdict(*told))
 
 
-def known(project: Project, seed: str, names: Iterable[str]) -> bool:
-    """Whether `seed` is known to give all of `names` as they stand."""
-    for name in names:
+def known(project: Project, seed: str) -> dict[str, str]:
+    """What `seed` is known to give as it stands: artifacts by package."""
+    found = {}
+    for name in project.plan.product:
         stamp = _stamp(project, name)
         verdict = _file(project, name).read(stamp["step"], stamp["artifact"])
-        if not verdict or not verdict.covers({f"seed={seed}"}):
-            return False
-    return True
+        if verdict and verdict.covers({f"seed={seed}"}):
+            found[name] = stamp["artifact"]
+    return found
 
 
 def _stamp(project: Project, name: str) -> Mapping[str, str]:

@@ -51,45 +51,44 @@ def _outside() -> None:
             f"the set {project.plan.set.name} holds no compiler, so it cannot build itself",
             hint="doit regenerate set=full",
         )
-    chosen()  # a misspelt package shows here, not after the machine has booted
+    names = chosen()  # a misspelt package shows here, not after the machine has booted
     if project.settings.place == "vm":
-        project.exit_status = _in_vm()
+        project.exit_status = _in_vm(names)
         return
-    made, standing = in_namespace(), product_artifacts(project)
+    standing = product_artifacts(project)
+    made = in_namespace(names)
     challenged.keep(project, "self", made)
-    same = [name for name in chosen() if made.get(name) == standing[name]]
-    project.exit_status = 0 if len(same) == len(chosen()) else 1
+    project.exit_status = 0 if made == {name: standing[name] for name in names} else 1
 
 
-def _command(jobs: int) -> str:
-    words = [f"jobs={jobs}"]
-    if project.settings.packages:
-        words.append(f"packages={','.join(project.settings.packages)}")
-    return f"cd /{PROJECT} && exec python3 -m doit regenerate {' '.join(words)}"
+def _command(jobs: int, names: list[str]) -> str:
+    words = f"jobs={jobs} packages={','.join(names)}"
+    return f"cd /{PROJECT} && exec python3 -m doit regenerate {words}"
 
 
-def _in_vm() -> int:
+def _in_vm(names: list[str]) -> int:
     from rootfs import vm
 
     log = project.workdir / "regenerate.console"
     say(f"in the image, which takes its time; what it prints: {log}")
-    result = vm.run(image.file, _command(2), machine(), timeout_s=VM_SECONDS, log=log)
+    result = vm.run(image.file, _command(2, names), machine(), timeout_s=VM_SECONDS, log=log)
     say(result.output.rstrip("\n"))
     return result.status
 
 
-def in_namespace() -> dict[str, str]:
-    """The artifacts, by package, that the product gives when it builds itself in a namespace.
+def in_namespace(names: list[str]) -> dict[str, str]:
+    """The artifacts of the packages `names` that the product gives when it builds itself.
 
-    That is the composed rootfs with the workspace over it, and of this machine only where to write.
+    It does so in a namespace: the composed rootfs with the workspace over it, and of this machine
+    only where to write.
     """
     from rootfs.enter import enter
 
     folder = fresh_folder(project.workdir / "regenerate")
-    command = Command(("sh", "-c", _command(project.settings.jobs)), "/")
+    command = Command(("sh", "-c", _command(project.settings.jobs, names)), "/")
     enter(_rootfs(folder), [command], log=None)
     stamps = folder / WORK / "stamps" / project.plan.set.phase
-    found = {name: stamps / f"{name}.json" for name in chosen()}
+    found = {name: stamps / f"{name}.json" for name in names}
     return {
         name: str(json.loads(path.read_text())["artifact"])
         for name, path in found.items()
