@@ -78,7 +78,7 @@ def load_architecture(name: str, data: Path = DATA) -> Architecture:
     table.expect({**dict.fromkeys(texts, str), "without": dict, "qemu": dict}, (*texts, "qemu"))
     return Architecture(
         name=name,
-        without=_texts(table, "without"),
+        without=table.mapping("without"),
         qemu=_qemu(table["qemu"]),
         **{key: table[key] for key in texts},
     )
@@ -87,32 +87,25 @@ def load_architecture(name: str, data: Path = DATA) -> Architecture:
 def load_machines(data: Path, build: str, target: str) -> Machines:
     """The architectures of these names, from the folder `plan/` at `data`. Raises BuildError."""
     file = data / DATA.name
-    return Machines(load_architecture(build, file), load_architecture(target, file))
+    own = load_architecture(build, file)
+    return Machines(own, own if target == build else load_architecture(target, file))
 
 
 def _qemu(table: Table) -> Qemu:
     texts = ("program", "machine", "model")
     kinds = {"processor": dict, "packages": dict, "firmware": list, "bundled": list}
     table.expect({**dict.fromkeys(texts, str), **kinds}, (*texts, "processor", "packages"))
-    processor = _texts(table, "processor")
+    processor = table.mapping("processor")
     for accelerator in ACCELERATORS:
         if accelerator not in processor:
             raise BuildError(f"no processor for {accelerator}", where=table.where("processor"))
     return Qemu(
         processor=processor,
-        packages=_texts(table, "packages"),
+        packages=table.mapping("packages"),
         firmware=tuple(_files(table, files) for files in table.get("firmware", [])),
         bundled=table.texts("bundled"),
         **{key: table[key] for key in texts},
     )
-
-
-def _texts(table: Table, key: str) -> dict[str, str]:
-    entries: Table | None = table.get(key)
-    if entries is None:
-        return {}
-    entries.expect(dict.fromkeys(entries, str))
-    return dict(entries)
 
 
 def _files(table: Table, files: object) -> tuple[str, ...]:

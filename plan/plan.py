@@ -63,7 +63,7 @@ class Plan:
         """All steps of all phases, in build order."""
         return [step for phase in self.phases.values() for step in phase.values()]
 
-    @property
+    @cached_property
     def product(self) -> Mapping[str, Step]:
         """The steps that give what the set is for, by package name."""
         steps = self.phases[self.set.phase]

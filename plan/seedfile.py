@@ -168,9 +168,9 @@ def load_alpine(path: Path) -> AlpineSeed:
         leave=table.texts("leave"),
         programs=tuple((name, table["programs"][name]) for name in _keys(table, "programs")),
         links=_links(table),
-        lacks=_pairs(table, "lacks"),
+        lacks=tuple(table.mapping("lacks").items()),
         besides=_lists(table, "besides"),
-        missing=_pairs(table, "missing"),
+        missing=tuple(table.mapping("missing").items()),
     )
 
 
@@ -183,12 +183,6 @@ def seed_tools(folder: Path, seed: str, arch: str) -> Tools:
         lacks, missing = dict(authored.lacks), dict(authored.missing)
         return Tools(toolchain.ALPINE, lacks, dict(authored.besides), missing)
     return toolchain.DEBIAN_TOOLS
-
-
-def _pairs(table: Table, key: str) -> tuple[tuple[str, str], ...]:
-    if key in table:
-        table[key].expect(dict.fromkeys(table[key], str))
-    return tuple(table.get(key, {}).items())
 
 
 def _lists(table: Table, key: str) -> tuple[tuple[str, tuple[str, ...]], ...]:

@@ -99,6 +99,14 @@ class Table(dict[str, Any]):
             raise BuildError(f"{key!r} must be a list of plain values", where=self.where(key))
         return tuple(value)
 
+    def mapping(self, key: str) -> dict[str, str]:
+        """The mapping of plain texts under `key`, empty if the key is not there."""
+        if key not in self:
+            return {}
+        entries: Table = self[key]
+        entries.expect(dict.fromkeys(entries, str))
+        return dict(entries)
+
 
 def kind_name(kind: type) -> str:
     """What people call a value of that kind."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
 import shutil
 import stat
@@ -32,6 +33,12 @@ def make_enterable(tree: Path) -> None:
             status = os.lstat(inner := os.path.join(folder, name))
             if stat.S_ISDIR(status.st_mode):
                 os.chmod(inner, stat.S_IMODE(status.st_mode) | stat.S_IRWXU)
+
+
+def file_sha256(path: Path) -> str:
+    """The sha256 of the content of the file `path`, in hexadecimal. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def last_bytes(path: Path, size: int) -> bytes:

@@ -15,16 +15,15 @@ All that is built is kept in the store, so an interrupted challenge goes on wher
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from plan.errors import BuildError
 from rootfs.difference import Difference, trees
 from rootfs.enter import started
+from rootfs.files import file_sha256
 from tasks import challenged, regenerate
 from tasks.console import say, speaking
 from tasks.elsewhere import Elsewhere
@@ -91,7 +90,7 @@ def _seeds() -> list[str]:
 
 def _ours() -> dict[str, str]:
     found = product_artifacts(project)
-    return found | ({IMAGE: _sha256(image.file)} if project.plan.set.root else {})
+    return found | ({IMAGE: file_sha256(image.file)} if project.plan.set.root else {})
 
 
 def _challenger(seed: str) -> Challenger:
@@ -108,7 +107,7 @@ def _challenger(seed: str) -> Challenger:
     other = run.project
     made = product_artifacts(other)
     if status == 0 and project.plan.set.root:
-        made[IMAGE] = _sha256(output)
+        made[IMAGE] = file_sha256(output)
     own = {source.sha256: source.file for source in project.seed.sources}
     both = sorted(own[each.sha256] for each in other.seed.sources if each.sha256 in own)
     return Challenger(seed, made, run, tuple(both))
@@ -119,11 +118,6 @@ def _regenerated() -> dict[str, str]:
     known = challenged.known(project, SELF)
     asked = [name for name in project.plan.product if name not in known]
     return known | (regenerate.in_namespace(asked) if asked else {})
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _table(ours: Mapping[str, str], challengers: list[Challenger]) -> None:

@@ -10,14 +10,13 @@ A run looks at sizes and times, and reads what it unpacks. So a disk that forget
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from plan.errors import BuildError
-from rootfs.files import remove_tree
+from rootfs.files import file_sha256, remove_tree
 from tasks.console import say, speaking
 from tasks.project import project
 
@@ -46,7 +45,7 @@ def _fsck() -> None:
 
 def _sources() -> Iterator[str]:
     for path in _named("sources", _HASH):
-        if _sha256(path) != path.name:
+        if file_sha256(path) != path.name:
             path.unlink()
             yield f"sources/{path.name}: removed"
 
@@ -60,7 +59,7 @@ def _artifacts() -> Iterator[str]:
         path, tree = store.artifact(sha256), store.tree(sha256)
         if not path.exists() and not tree.exists():
             continue  # freed
-        if path.exists() and _sha256(path) == sha256:
+        if path.exists() and file_sha256(path) == sha256:
             continue
         if _is_tree_of(tree, sha256):
             packed = pack_tree(tree, name, store.scratch())
@@ -91,11 +90,6 @@ def _seeds() -> Iterator[str]:
 def _named(folder: str, names: re.Pattern[str]) -> list[Path]:
     found = (project.store.root / folder).glob("*")
     return sorted(path for path in found if names.fullmatch(path.name))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _is_tree_of(tree: Path, sha256: str) -> bool:

@@ -5,7 +5,6 @@ what it is made of ──hash──▶ identity ──▶ trees/seed-<identity>
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -18,7 +17,7 @@ from plan import seedfile
 from plan.errors import BuildError
 from plan.model import Source
 from plan.plan import sha256_of
-from rootfs.files import being_made
+from rootfs.files import being_made, file_sha256
 from tasks.debs import Packages
 
 if TYPE_CHECKING:
@@ -64,7 +63,8 @@ class Seed(ABC):
 
     def describe(self) -> dict[str, Any]:
         """What plan.json says of it."""
-        return {"name": self.name, "identity": self.identity}
+        packages = {"snapshot": self.snapshot, "drift": self.drift} if self.packages else {}
+        return {"name": self.name, "identity": self.identity, **packages}
 
     def stands(self) -> bool:
         """Whether its tree is there, and nobody wrote to it since."""
@@ -105,9 +105,6 @@ class DebianRoot(Seed):
         # What was wanted and why is in the lock; the rest shapes the tree.
         del shape["wanted"], shape["exclude"]
         return sha256_of([FORMAT, shape, [deb.sha256 for deb in self.packages.debs]])
-
-    def describe(self) -> dict[str, Any]:
-        return {**super().describe(), "snapshot": self.snapshot, "drift": self.drift}
 
     def unpack(self, fetched: Mapping[str, Path], into: Path) -> None:
         from rootfs.seed import make_seed
@@ -152,8 +149,7 @@ class AlpineRoot(Seed):
 
     def describe(self) -> dict[str, Any]:
         version = self.tarball[0].name if self.tarball else self.authored.version
-        told = {"alpine": version, "snapshot": self.snapshot, "drift": self.drift}
-        return super().describe() | told
+        return super().describe() | {"alpine": version}
 
     def unpack(self, fetched: Mapping[str, Path], into: Path) -> None:
         from rootfs.seed import make_alpine
@@ -169,8 +165,7 @@ class AlpineRoot(Seed):
     def _checked(self) -> Path:
         assert self.tarball
         path, wanted = self.tarball
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        found = file_sha256(path)
         if found != wanted:
             raise BuildError(
                 f"its sha256 is {found}, not {wanted}",
@@ -209,8 +204,7 @@ class PathRoot(Seed):
             from rootfs.intact import listing
 
             return sha256_of([FORMAT, listing(self.path)])
-        with self.path.open("rb") as file:
-            return sha256_of([FORMAT, hashlib.file_digest(file, "sha256").hexdigest()])
+        return sha256_of([FORMAT, file_sha256(self.path)])
 
     def unpack(self, fetched: Mapping[str, Path], into: Path) -> None:
         from rootfs.seed import make_from_path

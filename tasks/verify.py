@@ -9,7 +9,6 @@ Nothing of it gets into the store. What was found identical is not built again.
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import time
 from dataclasses import asdict, dataclass
@@ -22,7 +21,7 @@ from plan.model import Step
 from rootfs import difference
 from rootfs.bytes import first_difference, mapped
 from rootfs.difference import Difference
-from rootfs.files import fresh_folder, remove_tree
+from rootfs.files import file_sha256, fresh_folder, remove_tree
 from tasks import variations
 from tasks.again import Again
 from tasks.console import in_words, say, speaking
@@ -100,9 +99,7 @@ def _step(step: Step) -> Subject:
 
 
 def _product(task: str, product: Product) -> Subject:
-    with product.file.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return Subject(task, None, product.made_of(), sha256, product.file)
+    return Subject(task, None, product.made_of(), file_sha256(product.file), product.file)
 
 
 def _is_identical(subject: Subject, again: Again) -> bool:
