@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -94,8 +94,12 @@ class Packages:
         urls = [archive.url for archive in known_archives(mirror)]
         _, index = seed_index(self.authored, urls)
         _, drifts = replace_missing(self.debs, missing, index, strict=strict)
+        self.keep(drifts)
+        return drifts
+
+    def keep(self, drifts: Iterable[Drift]) -> None:
+        """Record `drifts` beside what is recorded already, of whichever seed's packages."""
         known = self._recorded | {drift.name: asdict(drift) for drift in drifts}
         with replacing(self.drift_file) as file:
             file.write(json.dumps(list(known.values()), indent=1).encode())
         del self._recorded
-        return drifts

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cache.seedlock import Drift
 from cache.store import Store
 from plan.errors import BuildError
 from tasks.seeds import AlpineRoot, DebianRoot, PathRoot
@@ -104,9 +105,8 @@ def test_drift_of_one_seed_keeps_what_is_recorded_of_the_other(tmp_path: Path) -
     alpine = AlpineRoot(SEEDS, "x86_64", root.store)
     assert (name in alpine.authored.debian) == bool(alpine.drift)
     crystal = next(deb for deb in alpine.packages.debs if deb.name == "crystal")
-    record = {"name": "crystal", "pinned": asdict(crystal), "taken": asdict(crystal)}
-    path = root.packages.drift_file
-    path.write_text(json.dumps([*json.loads(path.read_text()), record]))
+    alpine.packages.keep([Drift("crystal", crystal, crystal)])
+    assert [each["name"] for each in alpine.drift] == ["crystal"]
     again = AlpineRoot(SEEDS, "x86_64", root.store)
     assert [each["name"] for each in again.drift] == ["crystal"]
     assert {each["name"] for each in debian(tmp_path).drift} == {name, "crystal"}
