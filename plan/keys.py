@@ -106,13 +106,7 @@ RECIPE: Keys = {
         "What is other where the package is built for another architecture than that of the "
         "machine, on which nothing of it can run then. It has the keys of an entry of "
         "[overrides](#overrides), but for `patches`; `$BUILD` is the triple of the machine.",
-        example="busybox",
-    ),
-    "native": Key(
-        str,
-        "Why the package cannot be built for another architecture than that of the machine. "
-        "A plan that would have to is refused with this.",
-        example="perl",
+        example="openssl",
     ),
 }
 

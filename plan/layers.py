@@ -21,7 +21,7 @@ from plan.yamlfile import Table
 ADDED = ("depends", "tools", "options", "before", "build", "after", "remove")
 ADD = "add-"
 # What is the recipe's alone: by these it is known, and known to be crossed.
-_FIXED = ("name", "style", "crossed", "native")
+_FIXED = ("name", "style", "crossed")
 _KINDS = kinds(RECIPE)
 ENTRY_KEYS: Mapping[str, type] = {
     **{key: kind for key, kind in _KINDS.items() if key not in _FIXED},

@@ -56,8 +56,6 @@ class Recipe:
     """The files under `plan/recipes/<name>/`: relative path and sha256, sorted."""
     patches: tuple[str, ...]
     """Those of `files` that are applied to the source, in that order."""
-    native: str
-    """Why it can only be built where it runs; "" if it can be crossed."""
 
 
 @dataclass(frozen=True)

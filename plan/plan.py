@@ -19,6 +19,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ from plan.model import (
 )
 from plan.overrides import load_overrides
 from plan.sets import Set, load_set
-from plan.toolbox import lacking_tools, load_tools
+from plan.toolbox import lacking_tools, load_image_tools, load_tools
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ class Plan:
     """The packages of the product that are built by other than their recipes."""
     wanted: tuple[str, ...]
     """The packages of the product, in build order (the phase may have more: tools)."""
+    imaging: tuple[str, ...] = ()
+    """The packages of the first phase that make the image of a crossed product."""
 
     @property
     def arch(self) -> Architecture:
@@ -68,6 +71,13 @@ class Plan:
         """The steps that give what the set is for, by package name."""
         steps = self.phases[self.set.phase]
         return {name: steps[name] for name in self.wanted}
+
+    @property
+    def image_tools(self) -> list[Step]:
+        """The steps whose trees write the image's root file system; none: the seed does."""
+        if not self.machines.crossed:
+            return list(self.product.values())
+        return [self.phases[SYSROOT_FROM_SEED][name] for name in self.imaging]
 
     @property
     def outside(self) -> list[str]:
@@ -178,19 +188,22 @@ def make_plan(
     chosen = _fitted(chosen, added, recipes, machines)
     depends = _depends(recipes)
     wanted = graph.order(chosen.packages, depends)
-    _check_machines(wanted, recipes, machines)
+    _check_target(wanted, machines.target)
     names = architectures(data / "architectures.yaml")
     product = Maker(
         recipes, depends, machines, names, chosen.phase, chosen.initramfs, seed.compiler, {}
     )
+    imaging: Sequence[str] = ()
     if chosen.phase == SYSROOT_FROM_SEED or seed.compiler == toolchain.OWN:
         own = lacking_tools(data / "toolbox.yaml", recipes, seed, wanted)
         phases = {chosen.phase: replace(product, tools=own).steps(wanted)}
     else:
         seeded = changes.made(SYSROOT_FROM_SEED, crossed=False)
         before = _depends(seeded)
-        tools = _tools(data, chosen, recipes, wanted, before)
-        built_first = graph.order((tool for each in tools.values() for tool in each), before)
+        tools = _tools(data, chosen, recipes, wanted, before, machines.target)
+        if machines.crossed and chosen.root:
+            imaging = graph.order(load_image_tools(data / "toolbox.yaml", seeded), before)
+        built_first = graph.order(chain(*tools.values(), imaging), before)
         # The tools run where the plan does, whatever they compile for then.
         native = Machines(machines.build, machines.build)
         own = lacking_tools(data / "toolbox.yaml", seeded, seed, built_first)
@@ -198,7 +211,7 @@ def make_plan(
         second = replace(product, compiler=toolchain.OWN, tools=tools)
         phases = dict(zip(PHASES, (first.steps(built_first), second.steps(wanted)), strict=True))
     overridden = changes.touched(chosen.phase, wanted)
-    return Plan(chosen, machines, recipes, phases, overridden, tuple(wanted))
+    return Plan(chosen, machines, recipes, phases, overridden, tuple(wanted), tuple(imaging))
 
 
 def _fitted(
@@ -220,25 +233,15 @@ def _fitted(
     )
 
 
-def _check_machines(
-    wanted: Sequence[str], recipes: Mapping[str, Recipe], machines: Machines
-) -> None:
-    """Raise BuildError for packages that there cannot be, or not by crossing."""
-    build, target = machines.build.name, machines.target.name
+def _check_target(wanted: Sequence[str], target: Architecture) -> None:
+    """Raise BuildError for packages that there cannot be."""
     for name in wanted:
-        if name in machines.target.without:
+        if name in target.without:
             raise BuildError(
-                f"there can be no {name} for {target}: {machines.target.without[name]}",
+                f"there can be no {name} for {target.name}: {target.without[name]}",
                 where="plan/architectures.yaml",
                 hint="leave out what depends on it",
             )
-    native = [f"{name}: {recipes[name].native}" for name in wanted if recipes[name].native]
-    if machines.crossed and native:
-        raise BuildError(
-            f"these packages cannot be built for {target} on {build}:\n  " + "\n  ".join(native),
-            where=f"arch={target}",
-            hint=f"build them on a machine of {target}; set=base has none of them",
-        )
 
 
 def _tools(
@@ -247,16 +250,18 @@ def _tools(
     recipes: Mapping[str, Recipe],
     wanted: Sequence[str],
     before: Mapping[str, Sequence[str]],
+    target: Architecture,
 ) -> dict[str, tuple[str, ...]]:
     """Of each package `wanted`, all that has to stand before it of the first phase, in order."""
     named = load_tools(data / "toolbox.yaml", recipes)
     tools = {name: tuple(graph.order(named[name], before)) for name in wanted}
     needed = graph.order((tool for each in tools.values() for tool in each), before)
     if lacking := [name for name in needed if name not in wanted]:
+        reasons = [f"no {name} for {target.name}: {why}" for name, why in target.without.items()]
         raise BuildError(
             f"the set {chosen.name} cannot build itself: it lacks {', '.join(lacking)}",
             where="plan/sets.yaml",
-            hint="what builds a package of the set has to be in the set",
+            hint="\n  ".join(["what builds a package of the set has to be in the set", *reasons]),
         )
     return tools
 

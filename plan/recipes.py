@@ -136,7 +136,6 @@ def _recipe(
         remove=table.texts("remove"),
         files=tuple(sorted([*own, *added], key=lambda file: file[0].split("/"))),
         patches=(*applied, *(path for path, _ in added)),
-        native=table.get("native", ""),
     )
 
 

@@ -20,15 +20,25 @@ from plan.yamlfile import Table, load
 
 def load_tools(path: Path, recipes: Mapping[str, Recipe]) -> dict[str, tuple[str, ...]]:
     """What runs in the build of each recipe: by plan/toolbox.yaml, its style and itself."""
-    table = load(path, shown_as="plan/toolbox.yaml")
-    table.expect(dict.fromkeys(("every", *STYLES), list), ("every",))
-    for key in table:
-        check_packages(table, key, recipes)
+    table = _load(path, recipes)
     every = table.texts("every")
     return {
         name: (*every, *table.texts(recipe.style), *recipe.tools)
         for name, recipe in recipes.items()
     }
+
+
+def load_image_tools(path: Path, recipes: Mapping[str, Recipe]) -> tuple[str, ...]:
+    """What makes the image of a product that cannot be run."""
+    return _load(path, recipes).texts("image")
+
+
+def _load(path: Path, recipes: Collection[str]) -> Table:
+    table = load(path, shown_as="plan/toolbox.yaml")
+    table.expect(dict.fromkeys(("every", "image", *STYLES), list), ("every",))
+    for key in table:
+        check_packages(table, key, recipes)
+    return table
 
 
 def lacking_tools(

@@ -2,7 +2,8 @@
 
     trees of the packages ─┐
     workspace ─────────────┼─overlay─▶ /tree ──mke2fs -d──▶ raw, sparse file
-    sources ───────bound───┘
+    sources ───────bound───┘                      ▲
+    trees of the tools, mostly those packages ────┘
 
 Its bytes follow from the contents and the UUID: mke2fs sorts what it reads, and every time that is
 later than SOURCE_DATE_EPOCH becomes that.
@@ -36,6 +37,7 @@ def write_ext4(
     folder: Path,
     *,
     layers: Sequence[Path],
+    tools: Sequence[Path],
     leave: Sequence[str],
     workspace: Workspace,
     uuid: UUID,
@@ -43,8 +45,8 @@ def write_ext4(
 ) -> Path:
     """Make the file system in `folder` and return its raw file.
 
-    layers: the trees of the packages, bottom first, which also bring mke2fs; leave: globs of
-    what it does not hold. Raises BuildError if mke2fs fails.
+    layers: the trees of the packages, bottom first; leave: globs of what it does not hold; tools:
+    the trees, bottom first, that mke2fs is run in. Raises BuildError if that fails.
     """
     composer = Composer(fresh_folder(folder), overlay)
     work = workspace.lay_out(folder / "workspace")
@@ -61,7 +63,7 @@ def write_ext4(
     ]
     size = round_up(_size([*layers, work], workspace.sources) + ROOM, GIB)
     environment = {"PATH": "/usr/bin", "SOURCE_DATE_EPOCH": str(SOURCE_DATE_EPOCH)}
-    place = Sandbox(folder, composer.readonly("/", [*layers, content]), mounts, environment)
+    place = Sandbox(folder, composer.readonly("/", [*tools, content]), mounts, environment)
     log = folder / "log"
     (result,) = enter(place, [_mke2fs(uuid, size)], log=log)
     if result.status:

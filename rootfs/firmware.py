@@ -42,6 +42,8 @@ class Firmware:
 
     code: Flash
     variables: Flash | None
+    kernel: bool = False
+    """Whether it does not lie in flash memory, but is started as a kernel is: U-Boot."""
 
 
 # Features of a descriptor that do not go with an unsigned image or with our plain machine.
@@ -82,11 +84,12 @@ def find_firmware(arch: str, qemu: Path, *, root: Path = Path("/")) -> Firmware:
     ]
     for firmware in _described(folders, arch, known.model, root):
         return firmware
-    pairs = [(root / code, root / variables) for code, variables in known.firmware]
-    pairs += [(share / known.bundled[0], share / known.bundled[1]) for share in shares]
-    for code, variables in pairs:
-        if code.is_file() and variables.is_file():
-            return Firmware(_flash(code), _flash(variables))
+    places = [[root / file for file in files] for files in known.firmware]
+    places += [[share / file for file in known.bundled] for share in shares if known.bundled]
+    for code, *variables in places:
+        if all(file.is_file() for file in (code, *variables)):
+            alone = not variables
+            return Firmware(_flash(code), None if alone else _flash(variables[0]), kernel=alone)
     raise BuildError(
         f"no UEFI firmware for {arch} was found",
         hint=f"{_install(known)}\n  or set BQ2_FIRMWARE=<code file>:<variables file>",

@@ -78,13 +78,7 @@ class Emulator:
         argv += ["-smp", str(cpus), "-m", str(self.machine.memory_mib)]
         argv += ["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]
         argv += ["-device", "virtio-rng-pci"]
-        variables = self.firmware.variables
-        argv += [
-            "-drive",
-            _flash(self.firmware.code, "readonly=on" if variables else "snapshot=on"),
-        ]
-        if variables:
-            argv += ["-drive", _flash(variables, "snapshot=on")]
+        argv += _firmware(self.firmware)
         if image:
             disk = f"if=none,id=disk,format={file_format(image)},file={_escaped(image)}"
             argv += ["-drive", disk if persist else f"{disk},snapshot=on"]
@@ -92,6 +86,15 @@ class Emulator:
         if run is not None:
             argv += ["-no-reboot", "-fw_cfg", f"name=opt/bq2/run,file={run}"]
         return argv
+
+
+def _firmware(firmware: Firmware) -> list[str]:
+    if firmware.kernel:
+        return ["-kernel", os.fspath(firmware.code.path)]
+    if firmware.variables is None:
+        return ["-drive", _flash(firmware.code, "snapshot=on")]
+    code = _flash(firmware.code, "readonly=on")
+    return ["-drive", code, "-drive", _flash(firmware.variables, "snapshot=on")]
 
 
 def _flash(flash: Flash, access: str) -> str:

@@ -28,7 +28,7 @@ from tasks.console import speaking, standing
 from tasks.describe import describe_image, image_identity, root_uuid
 from tasks.project import ROOT, project
 from tasks.proof import Attestation
-from tasks.stamps import product_artifacts
+from tasks.stamps import artifacts, product_artifacts
 from tasks.trees import tree_of
 
 # Raise it when the same inputs give another file.
@@ -55,7 +55,11 @@ def task_image() -> dict[str, Any]:
     plan = project.plan
     if "kernel" not in plan.product:
         return {"actions": [(speaking(_no_kernel),)]}
-    return _task(image, "image", list(plan.product) if plan.set.root else ["kernel"])
+    if not plan.set.root:
+        return _task(image, "image", ["kernel"])
+    task = _task(image, "image", list(plan.product))
+    needed = (*task["task_dep"], *(step.task for step in plan.image_tools))
+    return task | {"task_dep": list(dict.fromkeys(needed))}
 
 
 def _no_kernel() -> None:
@@ -149,7 +153,10 @@ def _task(product: Product, kind: str, packages: list[str]) -> dict[str, Any]:
 
 def _image_inputs() -> Mapping[str, Any]:
     kernel = {"kernel": product_artifacts(project)["kernel"], "arch": project.settings.arch}
-    return kernel | {"root": _system_inputs()} if project.plan.set.root else kernel
+    if not project.plan.set.root:
+        return kernel
+    tools = artifacts(project, project.plan.image_tools)
+    return kernel | {"root": _system_inputs(), "tools": tools}
 
 
 def _write_image(out: Path) -> dict[str, str]:
@@ -191,6 +198,7 @@ def _root() -> Path:
     return write_ext4(
         project.workdir / "root",
         layers=list(trees().values()),
+        tools=[tree_of(project, step) for step in project.plan.image_tools] or [project.seed.tree],
         leave=project.plan.set.leave,
         workspace=workspace(),
         uuid=root_uuid(project),

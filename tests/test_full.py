@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from plan.architecture import architectures, load_architecture
 from plan.errors import BuildError
 from rootfs import vm
 from rootfs.qemu import Machine
@@ -25,6 +26,11 @@ from tests.checkout import ROOT, own_cache
 from tests.rootfs.tools import tool
 
 HOURS = 4 * 3600
+OTHERS = [
+    name
+    for name in architectures()
+    if name != os.uname().machine and not load_architecture(name).without
+]
 pytestmark = [
     pytest.mark.skipif("BQ2_TEST_FULL" not in os.environ, reason="hours: BQ2_TEST_FULL=1"),
     pytest.mark.namespace,
@@ -143,6 +149,14 @@ def test_every_program_is_loaded_by_our_loader_and_has_its_libraries(built: Run)
 def test_the_image_answers(built: Run) -> None:
     said = built("boot", f"run={PROGRAMS}")
     assert [word for word in ANSWERS if word not in said] == [], said
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("arch", OTHERS)
+def test_the_same_programs_answer_on_another_architecture(doit: Run, arch: str) -> None:
+    doit("image", f"arch={arch}")
+    said = doit("boot", f"run=uname -m\n{PROGRAMS}", f"arch={arch}")
+    assert [word for word in (arch, *ANSWERS) if word not in said] == [], said
 
 
 @pytest.fixture(scope="module")

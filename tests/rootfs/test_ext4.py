@@ -39,11 +39,14 @@ def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def made(folder: Path, layers: list[Path], sources: list[Path], *, overlay: bool) -> Path:
+def made(
+    folder: Path, layers: list[Path], tools: Path, sources: list[Path], *, overlay: bool
+) -> Path:
     workspace = Workspace(OWN, "{}\n", {"name": "toy"}, {}, sources)
     return write_ext4(
         folder / "fs",
         layers=layers,
+        tools=[tools],
         leave=["usr/src"],
         workspace=workspace,
         uuid=IDENTITY,
@@ -62,7 +65,7 @@ def test_it_holds_what_it_was_given(tmp_path: Path, tools: Path, overlay: bool) 
     tree = make_tree(tmp_path / "tree", {"usr/share/a": b"a" * 5000, "usr/src/big": b"left"})
     (tree / "usr/share/link").symlink_to("a")
     cache = make_tree(tmp_path / "cache", {"f" * 64: b"source"})
-    image = made(tmp_path, [tools, tree], [cache / ("f" * 64)], overlay=overlay)
+    image = made(tmp_path, [tree], tools, [cache / ("f" * 64)], overlay=overlay)
     tool("e2fsck", "-fn", image)
     assert image.stat().st_size >= ROOM
     assert image.stat().st_blocks * 512 < 200 << 20, "the free room is a hole"
@@ -82,12 +85,12 @@ def test_it_holds_what_it_was_given(tmp_path: Path, tools: Path, overlay: bool) 
 def test_what_mke2fs_says_is_told(tmp_path: Path, tools: Path) -> None:
     broken = make_tree(tmp_path / "broken", {"usr/bin/mke2fs": b"#!/nowhere\n"})
     with pytest.raises(BuildError, match="mke2fs ended with status") as caught:
-        made(tmp_path, [tools, broken], [], overlay=False)
+        made(tmp_path, [], broken, [], overlay=False)
     assert "log" in str(caught.value.where)
 
 
 def test_the_folder_of_an_earlier_attempt_is_emptied(tmp_path: Path, tools: Path) -> None:
     (tmp_path / "fs" / "out").mkdir(parents=True)
     (tmp_path / "fs" / "out" / "root.ext4").write_bytes(b"half")
-    image = made(tmp_path, [tools], [], overlay=False)
+    image = made(tmp_path, [], tools, [], overlay=False)
     assert subprocess.run(["e2fsck", "-fn", image], capture_output=True).returncode == 0

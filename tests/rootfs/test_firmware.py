@@ -88,6 +88,17 @@ def test_known_places(tmp_path: Path, arch: str, code: str, variables: str, form
     assert (found.variables.path, found.variables.format) == (tmp_path / variables, form)
 
 
+def test_one_file_alone_is_started_as_a_kernel(tmp_path: Path) -> None:
+    alone = "usr/lib/u-boot/qemu-riscv64_smode/u-boot.bin"
+    lay(tmp_path, alone)
+    found = find_firmware("riscv64", NO_QEMU, root=tmp_path)
+    assert (found.code.path, found.variables, found.kernel) == (tmp_path / alone, None, True)
+    folder = "usr/share/qemu-efi-riscv64"
+    lay(tmp_path, f"{folder}/RISCV_VIRT_CODE.fd", f"{folder}/RISCV_VIRT_VARS.fd")
+    found = find_firmware("riscv64", NO_QEMU, root=tmp_path)
+    assert found.variables and not found.kernel
+
+
 def test_the_4m_build_is_preferred_and_half_a_pair_is_none(tmp_path: Path) -> None:
     lay(tmp_path, "usr/share/OVMF/OVMF_CODE_4M.fd")
     lay(tmp_path, "usr/share/OVMF/OVMF_CODE.fd", "usr/share/OVMF/OVMF_VARS.fd")

@@ -56,6 +56,13 @@ def test_firmware_in_one_file() -> None:
     assert drives == ["if=pflash,format=raw,snapshot=on,file=/fw/c,,ode.fd"]
 
 
+def test_firmware_that_is_started_as_a_kernel() -> None:
+    firmware = Firmware(Flash(Path("/fw/u-boot,.bin"), "raw"), None, kernel=True)
+    argv = Emulator(Machine("riscv64"), Path("/q"), firmware, "tcg").command()
+    assert options(argv, "-kernel") == ["/fw/u-boot,.bin"]
+    assert "-drive" not in argv
+
+
 @pytest.mark.parametrize(
     ("arch", "accel", "machine", "processor", "acceleration"),
     [
