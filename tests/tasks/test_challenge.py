@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ def verdicts(toy: Checkout) -> dict[str, dict[str, Any]]:
 @pytest.fixture
 def challenged(toy: Checkout) -> Checkout:
     """Its seed is a folder; the seed alpine is a tarball of it, but for one file."""
+    # Other tests have the seed too.
+    toy.seed = shutil.copytree(toy.seed, toy.root.parent / "seed", symlinks=True)
     mark = toy.seed / "etc" / "mark"
     mark.parent.mkdir(exist_ok=True)
     mark.write_text("alpine\n")
