@@ -255,7 +255,7 @@ def _tools(
     """Of each package `wanted`, all that has to stand before it of the first phase, in order."""
     named = load_tools(data / "toolbox.yaml", recipes)
     tools = {name: tuple(graph.order(named[name], before)) for name in wanted}
-    needed = graph.order((tool for each in tools.values() for tool in each), before)
+    needed = graph.order(chain(*tools.values()), before)
     if lacking := [name for name in needed if name not in wanted]:
         reasons = [f"no {name} for {target.name}: {why}" for name, why in target.without.items()]
         raise BuildError(

@@ -20,7 +20,7 @@ from typing import Any
 from plan.errors import BuildError
 from plan.overrides import load_overrides
 from plan.plan import sha256_of
-from rootfs.files import remove_tree, remove_unfinished, replacing
+from rootfs.files import file_sha256, remove_tree, remove_unfinished, replacing
 from rootfs.gpt import LINUX_FILESYSTEM
 from rootfs.workspace import PROVENANCE
 from tasks import proof
@@ -97,10 +97,9 @@ class Product:
         remove_unfinished(self.file)
         parts = self.write(self.file)
         took = time.monotonic() - start
-        with self.file.open("rb") as whole:
-            sha256 = hashlib.file_digest(whole, "sha256").hexdigest()
+        whole = file_sha256(self.file)
         with replacing(self.parts_file) as file:
-            file.write(json.dumps({self.file.name: sha256, **parts}).encode())
+            file.write(json.dumps({self.file.name: whole, **parts}).encode())
         with replacing(self.stamp_file) as file:
             file.write(json.dumps(self._stamp()).encode())
         size = self.file.stat().st_size

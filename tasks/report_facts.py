@@ -6,7 +6,6 @@ is of the build that made the artifact, wherever that was.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Iterator, Mapping
@@ -16,7 +15,7 @@ from typing import Any
 from cache.store import Record
 from plan.plan import sha256_of
 from plan.sbom import product_name
-from rootfs.files import replacing
+from rootfs.files import file_sha256, replacing
 from tasks import failures, snapshots
 from tasks.builder import Builder
 from tasks.events import read
@@ -142,9 +141,7 @@ def _sha256(project: Project, file: Path, state: list[int]) -> str:
         known = {}
     before = known.get(str(file))
     if not isinstance(before, dict) or before.get("state") != state:
-        with file.open("rb") as content:
-            sha256 = hashlib.file_digest(content, "sha256").hexdigest()
-        known[str(file)] = {"state": state, "sha256": sha256}
+        known[str(file)] = {"state": state, "sha256": file_sha256(file)}
         with replacing(path) as kept:
             kept.write(json.dumps(known, indent=1).encode() + b"\n")
     return str(known[str(file)]["sha256"])

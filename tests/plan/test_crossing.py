@@ -211,6 +211,8 @@ def test_both_sets_can_be_crossed(set_name: str) -> None:
     plan = crossed(PLAN, set_name)
     assert list(plan.product) == list(native(PLAN, "x86_64", set_name).product)
     assert [name for name, _ in plan.product["linux"].files] == ["aarch64.config", "make-kernel"]
+    busybox = plan.product["busybox"].commands[0].argv[2]
+    assert "./busybox --list" not in busybox and "busybox.links" in busybox
 
 
 @pytest.mark.fault(
