@@ -14,7 +14,7 @@ from pathlib import Path
 from cache.debian import Index, Release, closure, fetch_index
 from cache.web import Web
 from plan.errors import BuildError
-from plan.seedfile import Deb, DebianSeed, Lock, load_debian
+from plan.seedfile import Deb, DebianSeed, Lock
 
 # snapshot.debian.org takes the archive in some hours after a release is dated, and answers a
 # moment that it has not with what it had before: a day later it has this release for certain.
@@ -34,14 +34,13 @@ class Drift:
 
 
 def lock(
-    seed_yaml: Path, bases: Sequence[str], *, keyring: Path | None = None, web: Web | None = None
+    seed: DebianSeed, bases: Sequence[str], *, keyring: Path | None = None, web: Web | None = None
 ) -> str:
-    """The text of the lock file for the authored seed, from the archive's signed index.
+    """The text of the lock file for the authored `seed`, from the archive's signed index.
 
     bases: URLs of Debian archives, tried in turn. The same index gives the same text.
-    Raises BuildError: seed, network, signature, a package that is not there.
+    Raises BuildError: network, signature, a package that is not there.
     """
-    seed = load_debian(seed_yaml)
     release, index = seed_index(seed, bases, keyring=keyring, web=web)
     return dump(make_lock(seed, release, index))
 

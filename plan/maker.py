@@ -15,7 +15,7 @@ from plan import graph, styles, toolchain
 from plan.architecture import Machines
 from plan.errors import BuildError
 from plan.model import SYSROOT_FROM_SEED, Initramfs, Recipe, Step
-from plan.toolchain import Compiler
+from plan.toolchain import Compiler, Tools
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,8 @@ class Maker:
     """The names of all there are: a recipe's file that is called so is for that one only."""
     phase: str
     initramfs: Initramfs | None
-    compiler: Compiler
+    seed: Tools
+    """What compiles, and where a build root has it: the seed, or our own tools."""
     tools: Mapping[str, tuple[str, ...]]
     """Of each package, all that its build root is composed of besides the seed."""
 
@@ -68,8 +69,8 @@ class Maker:
     def _compiler(self, name: str) -> Compiler:
         """The seed's, or the phase's own where that is made before."""
         if "llvm" in self.tools.get(name, ()):
-            return replace(toolchain.OWN, libraries=self.compiler.libraries)
-        return self.compiler
+            return replace(toolchain.OWN, libraries=self.seed.compiler.libraries)
+        return self.seed.compiler
 
     def _files(self, recipe: Recipe) -> tuple[tuple[str, str], ...]:
         """The recipe's files, of those that are for one architecture only the target's."""

@@ -60,6 +60,12 @@ PARAMETERS = (
     Parameter("with", _constant(""), checks.anything, "packages to add to the set, with commas"),
     Parameter("arch", _this_machine, checks.architecture(ARCHITECTURES), "the target architecture"),
     Parameter(
+        "build",
+        _this_machine,
+        checks.architecture(ARCHITECTURES),
+        "the architecture that builds; another one where this machine runs its programs (qemu-user)",
+    ),
+    Parameter(
         "seed",
         _seed,
         checks.seed,

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import chain
@@ -36,7 +36,7 @@ from plan.model import (
 )
 from plan.overrides import load_overrides
 from plan.sets import Set, load_set
-from plan.toolbox import lacking_tools, load_image_tools, load_tools
+from plan.toolbox import lacking_tools, load_image_tools, load_tools, unbuildable
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,10 @@ class Plan:
     """The packages of the product that are built by other than their recipes."""
     wanted: tuple[str, ...]
     """The packages of the product, in build order (the phase may have more: tools)."""
-    imaging: tuple[str, ...] = ()
+    imaging: tuple[str, ...]
     """The packages of the first phase that make the image of a crossed product."""
+    without: Mapping[str, str]
+    """What the set names and the product has not, and why."""
 
     @property
     def arch(self) -> Architecture:
@@ -183,42 +185,73 @@ def make_plan(
     """
     changes = load_overrides(data / "recipes", overrides)
     machines = load_machines(data, build_name or arch_name, arch_name)
-    chosen = load_set(data / "sets.yaml", set_name, changes.recipes)
-    recipes = changes.made(chosen.phase, crossed=machines.crossed)
-    chosen = _fitted(chosen, added, recipes, machines)
+    complete = load_set(data / "sets.yaml", set_name, changes.recipes)
+    recipes = changes.made(complete.phase, crossed=machines.crossed)
+    toolbox = data / "toolbox.yaml"
+    without = dict(machines.target.without)
+    if complete.phase == SYSROOT_FROM_SEED:
+        # A product of two phases builds itself: it has to have what the seed has not.
+        without |= unbuildable(toolbox, recipes, seed)
+    chosen = _fitted(complete, added, recipes, without)
     depends = _depends(recipes)
     wanted = graph.order(chosen.packages, depends)
     _check_target(wanted, machines.target)
     names = architectures(data / "architectures.yaml")
-    product = Maker(
-        recipes, depends, machines, names, chosen.phase, chosen.initramfs, seed.compiler, {}
-    )
+    product = Maker(recipes, depends, machines, names, chosen.phase, chosen.initramfs, seed, {})
     imaging: Sequence[str] = ()
     if chosen.phase == SYSROOT_FROM_SEED or seed.compiler == toolchain.OWN:
-        own = lacking_tools(data / "toolbox.yaml", recipes, seed, wanted)
+        own = lacking_tools(toolbox, recipes, seed, wanted)
         phases = {chosen.phase: replace(product, tools=own).steps(wanted)}
     else:
         seeded = changes.made(SYSROOT_FROM_SEED, crossed=False)
-        before = _depends(seeded)
-        tools = _tools(data, chosen, recipes, wanted, before, machines.target)
         if machines.crossed and chosen.root:
-            imaging = graph.order(load_image_tools(data / "toolbox.yaml", seeded), before)
-        built_first = graph.order(chain(*tools.values(), imaging), before)
-        # The tools run where the plan does, whatever they compile for then.
-        native = Machines(machines.build, machines.build)
-        own = lacking_tools(data / "toolbox.yaml", seeded, seed, built_first)
-        first = Maker(seeded, before, native, names, SYSROOT_FROM_SEED, None, seed.compiler, own)
-        second = replace(product, compiler=toolchain.OWN, tools=tools)
-        phases = dict(zip(PHASES, (first.steps(built_first), second.steps(wanted)), strict=True))
-    overridden = changes.touched(chosen.phase, wanted)
-    return Plan(chosen, machines, recipes, phases, overridden, tuple(wanted), tuple(imaging))
+            imaging = graph.order(load_image_tools(toolbox, seeded), _depends(seeded))
+        phases = _both(product, chosen, wanted, toolbox, seeded, imaging)
+    return Plan(
+        set=chosen,
+        machines=machines,
+        recipes=recipes,
+        phases=phases,
+        overridden=changes.touched(chosen.phase, wanted),
+        wanted=tuple(wanted),
+        imaging=tuple(imaging),
+        without={name: without[name] for name in complete.packages if name not in wanted},
+    )
+
+
+def _both(
+    product: Maker,
+    chosen: Set,
+    wanted: Sequence[str],
+    toolbox: Path,
+    seeded: Mapping[str, Recipe],
+    imaging: Sequence[str],
+) -> dict[str, dict[str, Step]]:
+    """Both phases of the set `chosen`: the second is made by `product` and what the first gives.
+
+    `seeded`: the recipes as they are in the first phase, which makes what is `imaging` too.
+    """
+    machines, depends = product.machines, _depends(seeded)
+    tools = _tools(toolbox, chosen, product.recipes, wanted, depends, machines.target)
+    built_first = graph.order(chain(*tools.values(), imaging), depends)
+    # The tools run where the plan does, whatever they compile for then.
+    first = replace(
+        product,
+        recipes=seeded,
+        depends=depends,
+        machines=Machines(machines.build, machines.build),
+        phase=SYSROOT_FROM_SEED,
+        initramfs=None,
+        tools=lacking_tools(toolbox, seeded, product.seed, built_first),
+    )
+    second = replace(product, seed=toolchain.Tools(toolchain.OWN), tools=tools)
+    return dict(zip(PHASES, (first.steps(built_first), second.steps(wanted)), strict=True))
 
 
 def _fitted(
-    chosen: Set, added: Sequence[str], recipes: Mapping[str, Recipe], machines: Machines
+    chosen: Set, added: Sequence[str], recipes: Mapping[str, Recipe], without: Collection[str]
 ) -> Set:
-    """The set with the packages `added`, and without those that the target cannot have."""
-    without = machines.target.without
+    """The set with the packages `added`, and without those that it cannot have."""
     for name in added:
         if name not in recipes:
             raise BuildError(
@@ -245,7 +278,7 @@ def _check_target(wanted: Sequence[str], target: Architecture) -> None:
 
 
 def _tools(
-    data: Path,
+    toolbox: Path,
     chosen: Set,
     recipes: Mapping[str, Recipe],
     wanted: Sequence[str],
@@ -253,7 +286,7 @@ def _tools(
     target: Architecture,
 ) -> dict[str, tuple[str, ...]]:
     """Of each package `wanted`, all that has to stand before it of the first phase, in order."""
-    named = load_tools(data / "toolbox.yaml", recipes)
+    named = load_tools(toolbox, recipes)
     tools = {name: tuple(graph.order(named[name], before)) for name in wanted}
     needed = graph.order(chain(*tools.values()), before)
     if lacking := [name for name in needed if name not in wanted]:

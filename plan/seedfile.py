@@ -1,6 +1,6 @@
 """Seeds as data: what is authored, and what is locked.
 
-    plan/seeds/debian-<arch>.yaml ──load_debian──▶ DebianSeed   what is wanted, and why
+    plan/seeds/debian.yaml ──load_debian──▶ DebianSeed   what is wanted, and why
         │ `doit lock` (cache.seedlock)
         ▼
     plan/seeds/debian-<arch>.lock.yaml ──load_lock──▶ Lock ──debs──▶ Sources to fetch
@@ -36,7 +36,8 @@ class DebianSeed:
 
     exclude: packages that are never taken, though something depends on them. leave: globs of
     files that stay packed. folders, files (path, text) and links (path, target) are what
-    maintainer scripts would have made; a file that a package brings wins over a link.
+    maintainer scripts would have made; a file that a package brings wins over a link. missing: see
+    `plan.toolchain.Tools`.
     """
 
     architecture: str
@@ -49,6 +50,7 @@ class DebianSeed:
     folders: tuple[str, ...]
     files: tuple[tuple[str, str], ...]
     links: tuple[tuple[str, str], ...]
+    missing: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,12 +96,12 @@ class AlpineSeed:
     missing: tuple[tuple[str, str], ...]
 
 
-def load_debian(path: Path) -> DebianSeed:
-    """Read an authored Debian seed. Raises BuildError with file and line."""
+def load_debian(path: Path, arch: str) -> DebianSeed:
+    """Read the authored Debian seed for machines of `arch`. Raises BuildError with its place."""
     table = load(path)
     kinds = {
-        "architecture": str,
         "archive": dict,
+        "architectures": dict,
         "wanted": dict,
         "exclude": dict,
         "leave": list,
@@ -107,22 +109,39 @@ def load_debian(path: Path) -> DebianSeed:
         "files": dict,
         "links": dict,
     }
-    table.expect(kinds, required=("architecture", "archive", "wanted"))
+    table.expect(kinds, required=("archive", "architectures", "wanted"))
     archive: Table = table["archive"]
-    fields = ("suite", "component", "architecture")
+    fields = ("suite", "component")
     archive.expect(dict.fromkeys(fields, str), required=fields)
+    own = _architecture(table["architectures"], arch)
     return DebianSeed(
-        architecture=table["architecture"],
+        architecture=arch,
         suite=archive["suite"],
         component=archive["component"],
-        debian_architecture=archive["architecture"],
-        wanted=_reasoned(table, "wanted"),
-        exclude=_reasoned(table, "exclude"),
+        debian_architecture=own["archive"],
+        missing=tuple(own.mapping("missing").items()),
+        wanted=tuple(sorted(_reasoned(table, "wanted") + _reasoned(own, "wanted"))),
+        exclude=tuple(sorted(_reasoned(table, "exclude") + _reasoned(own, "exclude"))),
         leave=table.texts("leave"),
         folders=_inside(table, "folders", table.texts("folders")),
         files=tuple((name, table["files"][name]) for name in _keys(table, "files")),
         links=_links(table),
     )
+
+
+def _architecture(table: Table, arch: str) -> Table:
+    """What only machines of `arch` want or lack. Raises BuildError if there is nothing for them."""
+    if arch not in table:
+        raise BuildError(
+            f"there is no seed debian for machines of {arch}",
+            where=table.where(),
+            hint="use another seed, or build on another machine: arch= says what for",
+        )
+    table.expect(dict.fromkeys(table, dict))
+    own: Table = table[arch]
+    kinds = {"archive": str, "wanted": dict, "exclude": dict, "missing": dict}
+    own.expect(kinds, required=("archive",))
+    return own
 
 
 def load_lock(path: Path) -> Lock:
@@ -182,6 +201,9 @@ def seed_tools(folder: Path, seed: str, arch: str) -> Tools:
         authored = load_alpine(folder / f"alpine-{arch}.yaml")
         lacks, missing = dict(authored.lacks), dict(authored.missing)
         return Tools(toolchain.ALPINE, lacks, dict(authored.besides), missing)
+    if seed == "debian":
+        missing = dict(load_debian(folder / "debian.yaml", arch).missing)
+        return Tools(toolchain.DEBIAN, missing=missing)
     return toolchain.DEBIAN_TOOLS
 
 

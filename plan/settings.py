@@ -8,7 +8,6 @@ valid one: a misspelt parameter must never start a build of the wrong thing.
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,8 +40,8 @@ class Settings:
 
     @property
     def build(self) -> str:
-        """The architecture of this machine, on which everything is built."""
-        return platform.machine()
+        """The architecture of the seed and of the tools, on which everything is built."""
+        return self.values["build"]
 
     @property
     def seed(self) -> str:

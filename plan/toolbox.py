@@ -52,13 +52,14 @@ def lacking_tools(
     if not seed.lacks and not seed.missing:
         return {}
     tools, lacks = load_tools(toolbox, recipes), seed.lacks
+    reasons = unbuildable(toolbox, recipes, seed)
     for name in wanted:
-        for tool in {*tools[name]} & seed.missing.keys():
+        if name in reasons:
             raise BuildError(
-                f"{name} needs {tool}, which the seed has not: {seed.missing[tool]}",
+                f"{name} {reasons[name]}",
                 where="plan/seeds/",
-                hint="take another seed, or build on a machine of another architecture: "
-                "arch= says what for",
+                hint="build on a machine of another architecture: arch= says what for. An image of "
+                "set=full that was made so builds itself",
             )
     depends = {name: recipe.depends for name, recipe in recipes.items()}
     for tool, maker in lacks.items():
@@ -75,6 +76,18 @@ def lacking_tools(
         return graph.order((*makers, *seed.besides.get(name, ())), depends)
 
     return {name: tuple(made(name)) for name in tools}
+
+
+def unbuildable(toolbox: Path, recipes: Mapping[str, Recipe], seed: Tools) -> dict[str, str]:
+    """The recipes that need a tool which there is none of for `seed`, and why."""
+    if not seed.missing:
+        return {}
+    tools = load_tools(toolbox, recipes)
+    return {
+        name: f"needs {tool}, which the seed has not: {seed.missing[tool]}"
+        for name in recipes
+        for tool in sorted({*tools[name]} & seed.missing.keys())
+    }
 
 
 def check_packages(table: Table, key: str, recipes: Collection[str]) -> None:

@@ -93,6 +93,12 @@ CAUSES = (
         "add the package that brings it to the recipe's `tools`",
     ),
     _cause(
+        r"Exec format error",
+        "a program was started that is for another architecture than this machine's",
+        "one that the build compiled: see `crossed` in docs/reference.md; one of the seed (build=): "
+        "install qemu-user-static, which has the kernel run such programs",
+    ),
+    _cause(
         r"No module named '?([\w.]+)|Can't locate (\S+) in @INC",
         "a module of Python or Perl is missing: {0}",
         "add the package that brings it to the recipe's `tools`",

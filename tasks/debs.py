@@ -36,13 +36,7 @@ class Packages:
     ) -> None:
         self.data = data
         lock_file = data / f"debian-{arch}.lock.yaml"
-        if not lock_file.exists():
-            raise BuildError(
-                f"there is no seed debian for {arch} yet",
-                where=f"plan/seeds/{lock_file.name}",
-                hint="a seed is of the architecture of the machine: use another one, or seed=PATH",
-            )
-        self.authored = seedfile.load_debian(data / f"debian-{arch}.yaml")
+        self.authored = seedfile.load_debian(data / "debian.yaml", arch)
         self.lock = seedfile.load_lock(lock_file)
         digest = sha256_of([deb.sha256 for deb in self.lock.debs])
         self.drift_file = store.root / "seeds" / f"{digest}.drift.json"

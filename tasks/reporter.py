@@ -72,6 +72,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         self.expected = set(ahead["costs"])
         if self.expected:
             project.events.emit("forecast", **ahead)
+            for name, why in project.plan.without.items():
+                project.events.emit("note", text=f"without {name}: {why}")
             # A full disk shall be told by what cannot go on without it.
             with contextlib.suppress(OSError):
                 write_plan()

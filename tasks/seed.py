@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from plan.errors import BuildError
+from plan.seedfile import load_debian
 from rootfs.files import remove_tree
 from tasks.console import say, speaking, standing
 from tasks.debs import Packages
@@ -59,7 +60,7 @@ def task_seed() -> dict[str, Any]:
 
 
 def task_lock() -> dict[str, Any]:
-    """pin the seed debian: what Debian's signed index has now, with every hash"""
+    """pin the seed debian (build=): what Debian's signed index has now, with every hash"""
     return {"actions": [(speaking(_lock),)]}
 
 
@@ -80,9 +81,10 @@ def _lock() -> None:
     from rootfs.files import replacing
 
     settings = project.settings
-    authored = project.data / "seeds" / f"debian-{settings.arch}.yaml"
-    text = lock(authored, [archive.url for archive in known_archives(settings.mirror or "")])
-    path = authored.with_suffix(".lock.yaml")
+    seeds, archives = project.data / "seeds", known_archives(settings.mirror or "")
+    authored = load_debian(seeds / "debian.yaml", settings.build)
+    text = lock(authored, [archive.url for archive in archives])
+    path = seeds / f"debian-{settings.build}.lock.yaml"
     before = path.read_text() if path.exists() else ""
     with replacing(path) as file:
         file.write(text.encode())

@@ -103,7 +103,8 @@ class DebianRoot(Seed):
     def identity(self) -> str:
         shape = asdict(self.packages.authored)
         # What was wanted and why is in the lock; the rest shapes the tree.
-        del shape["wanted"], shape["exclude"]
+        for key in ("wanted", "exclude", "missing"):
+            del shape[key]
         return sha256_of([FORMAT, shape, [deb.sha256 for deb in self.packages.debs]])
 
     def unpack(self, fetched: Mapping[str, Path], into: Path) -> None:

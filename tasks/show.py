@@ -40,6 +40,8 @@ def _plan() -> None:
     write_plan()
     plan = project.plan
     say(f"{project.plan_file}: {len(plan.steps)} steps, digest {plan.digest}")
+    for name, why in plan.without.items():
+        say(f"without {name}: {why}")
 
 
 def write_plan() -> None:

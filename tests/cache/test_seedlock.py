@@ -10,12 +10,12 @@ import pytest
 from cache.debian import Index
 from cache.seedlock import lock, replace_missing, successor
 from plan.errors import BuildError
-from plan.seedfile import Deb, debs, load_lock
+from plan.seedfile import Deb, debs, load_debian, load_lock
 from tests.cache.archive import Mirror, Signer, stanza
 
 SEED = """\
-architecture: x86_64
-archive: {suite: trixie, component: main, architecture: amd64}
+archive: {suite: trixie, component: main}
+architectures: {x86_64: {archive: amd64}}
 wanted:
   top: because
 exclude:
@@ -38,8 +38,8 @@ def mirror(tmp_path: Path) -> Iterator[Mirror]:
 
 def test_a_lock_pins_what_is_wanted(mirror: Mirror, tmp_path: Path) -> None:
     mirror.publish(PACKAGES)
-    seed = tmp_path / "seed.yaml"
-    seed.write_text(SEED)
+    (tmp_path / "seed.yaml").write_text(SEED)
+    seed = load_debian(tmp_path / "seed.yaml", "x86_64")
     text = lock(seed, [mirror.url], keyring=tmp_path / "key.gpg")
     path = tmp_path / "seed.lock.yaml"
     path.write_text(text)

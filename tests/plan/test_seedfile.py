@@ -13,8 +13,8 @@ from plan.seedfile import debs, load_alpine, load_debian, load_lock, seed_tools
 SEEDS = Path(__file__).resolve().parents[2] / "plan/seeds"
 SHA = "ab" * 32
 SEED = """\
-architecture: x86_64
-archive: {suite: trixie, component: main, architecture: amd64}
+archive: {suite: trixie, component: main}
+architectures: {x86_64: {archive: amd64}}
 wanted:
   clang-19: the compiler
 exclude:
@@ -48,9 +48,10 @@ def written(tmp_path: Path, text: str) -> Path:
     return path
 
 
-def test_the_real_lock_belongs_to_the_real_seed() -> None:
-    seed = load_debian(SEEDS / "debian-x86_64.yaml")
-    lock = load_lock(SEEDS / "debian-x86_64.lock.yaml")
+@pytest.mark.parametrize("architecture", ["x86_64", "aarch64"])
+def test_the_real_lock_belongs_to_the_real_seed(architecture: str) -> None:
+    seed = load_debian(SEEDS / "debian.yaml", architecture)
+    lock = load_lock(SEEDS / f"debian-{architecture}.lock.yaml")
     names = [deb.name for deb in lock.debs]
     assert set(seed.wanted) <= set(names)
     assert not set(seed.exclude) & set(names)
@@ -67,8 +68,9 @@ def test_the_real_alpine_seeds(architecture: str) -> None:
 
 
 def test_what_is_read(tmp_path: Path) -> None:
-    seed = load_debian(written(tmp_path, SEED))
+    seed = load_debian(written(tmp_path, SEED), "x86_64")
     assert (seed.wanted, seed.exclude) == (("clang-19",), ("gcc",))
+    assert (seed.architecture, seed.debian_architecture) == ("x86_64", "amd64")
     assert seed.links == (("usr/bin/awk", "busybox"), ("usr/bin/sh", "busybox"))
     assert seed.files == (("etc/passwd", "root"),)
     lock = load_lock(written(tmp_path, LOCK))
@@ -78,11 +80,20 @@ def test_what_is_read(tmp_path: Path) -> None:
     assert debs(lock.debs) == debs(lock)
 
 
+def test_what_only_one_architecture_wants_is_read(tmp_path: Path) -> None:
+    own = "{archive: amd64, wanted: {crystal: one}, exclude: {gcc-14: two}, missing: {go: three}}"
+    seed = load_debian(written(tmp_path, SEED.replace("{archive: amd64}", own)), "x86_64")
+    assert (seed.wanted, seed.exclude) == (("clang-19", "crystal"), ("gcc", "gcc-14"))
+    assert seed.missing == (("go", "three"),)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "line", "reason"),
     [
         ("leave:", "leaves:", 7, "unknown key 'leaves'"),
-        ("suite: trixie,", "", 2, "'suite' is missing"),
+        ("suite: trixie,", "", 1, "'suite' is missing"),
+        ("x86_64", "sparc", 2, "no seed debian for machines of x86_64"),
+        ("archive: amd64", "archives: amd64", 2, "unknown key 'archives'"),
         ("clang-19: the compiler", "clang-19: ", 4, "clang-19 has no reason"),
         ("clang-19:", "Clang:", 4, "no name of a Debian package"),
         ("[tmp]", "[/tmp]", 8, "no path inside"),
@@ -97,7 +108,7 @@ def test_what_is_read(tmp_path: Path) -> None:
 def test_seeds_that_are_refused(old: str, new: str, line: int, reason: str, tmp_path: Path) -> None:
     path = written(tmp_path, SEED.replace(old, new, 1))
     with pytest.raises(BuildError) as caught:
-        load_debian(path)
+        load_debian(path, "x86_64")
     assert reason in caught.value.message
     assert caught.value.where == f"{path}:{line}"
 

@@ -74,13 +74,27 @@ def test_a_tool_that_no_recipe_makes_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault("a seed without a tool that nothing makes", "the package, the tool, the reason")
-def test_a_tool_that_cannot_be_had_is_told() -> None:
-    tools = seed_tools(DATA / "seeds", "alpine", "aarch64")
+@pytest.mark.parametrize("seed", ["alpine", "debian"])
+def test_a_tool_that_cannot_be_had_is_told(seed: str) -> None:
+    tools = seed_tools(DATA / "seeds", seed, "aarch64")
     with pytest.raises(BuildError) as caught:
-        make_plan(DATA, set_name="base", arch_name="aarch64", seed=tools)
+        make_plan(DATA, set_name="base", arch_name="aarch64", seed=tools, added=["about"])
     assert "about needs crystal, which the seed has not: Debian has" in str(caught.value)
+    with pytest.raises(BuildError, match="crystal needs crystal, which the seed has not"):
+        make_plan(DATA, set_name="full", arch_name="aarch64", seed=tools)
     made = make_plan(DATA, set_name="base-tools", arch_name="aarch64", seed=tools)
-    assert "seed-make" in made.phases[SYSROOT_FROM_SEED]
+    assert ("seed-make" in made.phases[SYSROOT_FROM_SEED]) == (seed == "alpine")
+
+
+@pytest.mark.parametrize(("build", "lacks"), [("aarch64", ["about"]), ("x86_64", [])])
+def test_what_a_seed_cannot_build_is_left_out_of_the_first_phase(
+    build: str, lacks: list[str]
+) -> None:
+    tools = seed_tools(DATA / "seeds", "debian", build)
+    made = make_plan(DATA, set_name="base", arch_name="aarch64", build_name=build, seed=tools)
+    assert list(made.without) == lacks
+    assert ("about" in made.wanted) == ("about" in made.set.initramfs.packages) == (not lacks)
+    assert all("Debian has its compiler for amd64 alone" in why for why in made.without.values())
 
 
 def test_a_loader_is_laid_in_only_where_the_seed_has_another_c_library() -> None:

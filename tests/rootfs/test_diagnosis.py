@@ -80,6 +80,7 @@ CLANG = "clang: error: unknown argument: '-fno-such'\nmake[1]: *** [Makefile:3: 
             "a.c:3:1: error: expected ';'",
             "",
         ),
+        ("sh: Exec format error (folder /build)\n", "", "another architecture than this machine's"),
         ("nothing of note\n", "", ""),
     ],
 )

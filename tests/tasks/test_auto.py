@@ -21,6 +21,9 @@ def with_seeds(toy: Checkout, place: str) -> Checkout:
     lines += [f"sha256: {SHA256}", f"places: [{place}]", ""]
     (seeds / "alpine-x86_64.yaml").write_text("\n".join(lines))
     (seeds / "debian-x86_64.lock.yaml").touch()
+    lines = ["archive: {suite: trixie, component: main}", "wanted: {}"]
+    lines += ["architectures: {x86_64: {archive: amd64}}", ""]
+    (seeds / "debian.yaml").write_text("\n".join(lines))
     toy.variables["BQ2_SEED"] = "auto"
     return toy
 

@@ -117,10 +117,12 @@ def test_a_seed_that_cannot_be_had_names_one_that_can(other: bool, challenged: C
     package = "{name: gone, version: '1', size: 1, path: pool/main/g/gone/gone_1.deb, sha256: HASH}"
     lock = ["suite: trixie", "snapshot: 20260913T075541Z", "packages:", f"- {package}", ""]
     (seeds / "debian-x86_64.lock.yaml").write_text("\n".join(lock).replace("HASH", "0" * 64))
-    authored = (
-        "architecture: x86_64\narchive: {suite: trixie, component: main, architecture: amd64}\n"
-    )
-    (seeds / "debian-x86_64.yaml").write_text(authored + "wanted: {gone: a toy}\n")
+    authored = [
+        "archive: {suite: trixie, component: main}",
+        "architectures: {x86_64: {archive: amd64}}",
+        "wanted: {gone: a toy}",
+    ]
+    (seeds / "debian.yaml").write_text("\n".join([*authored, ""]))
     if not other:
         for file in (challenged.cache / "sources").iterdir():
             file.unlink()

@@ -36,7 +36,7 @@ def test_a_seed_is_named_by_its_packages_and_by_what_shapes_its_tree(tmp_path: P
     data = tmp_path / "seeds"
     shutil.copytree(SEEDS, data)
     before = debian(tmp_path, data).identity
-    authored = data / "debian-x86_64.yaml"
+    authored = data / "debian.yaml"
     authored.write_text("# a comment\n" + authored.read_text())
     assert debian(tmp_path, data).identity == before
     authored.write_text(authored.read_text().replace("  - usr/share/doc\n", ""))
@@ -75,16 +75,20 @@ def test_a_broken_record_of_drift_counts_as_none(tmp_path: Path) -> None:
     assert debian(tmp_path).identity == root.identity
 
 
-def test_an_architecture_without_a_lock_is_told(tmp_path: Path) -> None:
+def test_an_architecture_without_a_seed_is_told(tmp_path: Path) -> None:
     with pytest.raises(BuildError) as caught:
-        DebianRoot(SEEDS, "aarch64", Store(tmp_path))
-    assert "seed=PATH" in str(caught.value)
+        DebianRoot(SEEDS, "riscv64", Store(tmp_path))
+    assert "no seed debian for machines of riscv64" in str(caught.value)
+    assert "build on another machine" in str(caught.value)
 
 
-def test_alpine_is_pinned_for_both_architectures(tmp_path: Path) -> None:
-    roots = [AlpineRoot(SEEDS, arch, Store(tmp_path)) for arch in ("x86_64", "aarch64")]
-    assert len({root.identity for root in roots}) == 2
-    assert all(root.sources[0].file.endswith(f"{root.name[7:]}.tar.gz") for root in roots)
+def test_both_seeds_are_pinned_for_both_architectures(tmp_path: Path) -> None:
+    alpine = [AlpineRoot(SEEDS, arch, Store(tmp_path)) for arch in ("x86_64", "aarch64")]
+    assert all(root.sources[0].file.endswith(f"{root.name[7:]}.tar.gz") for root in alpine)
+    debian = [DebianRoot(SEEDS, arch, Store(tmp_path)) for arch in ("x86_64", "aarch64")]
+    for root, its in zip(debian, ("_amd64.deb", "_arm64.deb"), strict=True):
+        assert all(source.file.endswith((its, "_all.deb")) for source in root.sources)
+    assert len({root.identity for root in (*alpine, *debian)}) == 4
 
 
 def test_another_release_of_alpine_is_known_by_its_hash_and_checked(tmp_path: Path) -> None:
