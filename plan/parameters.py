@@ -63,7 +63,7 @@ PARAMETERS = (
         "build",
         _this_machine,
         checks.architecture(ARCHITECTURES),
-        "the architecture that builds; another one where this machine runs its programs (qemu-user)",
+        "the architecture that builds: another one where this machine runs its programs",
     ),
     Parameter(
         "seed",
@@ -128,7 +128,10 @@ PARAMETERS = (
     Parameter("keep", _constant("10"), checks.count, "of how many plans doit gc keeps all"),
     Parameter("dry", _constant("0"), checks.flag, "let doit gc only show what it would free"),
     Parameter(
-        "phase", _constant(""), checks.phase, "which build doit shell enters (the last phase's)"
+        "phase",
+        _constant(""),
+        checks.phase,
+        "which build doit shell enters (the last phase's), or doit verify looks at (all)",
     ),
     Parameter(
         "run", _constant(""), checks.anything, "a command for doit boot or doit shell to run"

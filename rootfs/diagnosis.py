@@ -95,7 +95,7 @@ CAUSES = (
     _cause(
         r"Exec format error",
         "a program was started that is for another architecture than this machine's",
-        "one that the build compiled: see `crossed` in docs/reference.md; one of the seed (build=): "
+        "if the build compiled it: docs/reference.md, `crossed`; if it is of the seed (build=): "
         "install qemu-user-static, which has the kernel run such programs",
     ),
     _cause(

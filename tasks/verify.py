@@ -39,10 +39,9 @@ def task_verify() -> dict[str, Any]:
     """build each step again under other conditions, and compare; packages=, variations=, image="""
     if project.settings.image:
         return task_inspect()  # a finished image is held against what it says of itself
-    some, plan = project.settings.packages, project.plan
-    needs = [step.task for step in plan.steps if step.name in some]
+    needs = [step.task for step in _chosen()] if _some() else [*project.plan.phases, *PRODUCTS]
     return {
-        "task_dep": needs if some else [*plan.phases, *PRODUCTS],
+        "task_dep": needs,
         "setup": ["fetch", "seed"],
         "actions": [(speaking(_verify),)],
     }
@@ -68,7 +67,7 @@ def _verify() -> None:
     project.require("fetch", "seed")
     names, lacking = variations.chosen(project)
     subjects = [_step(step) for step in _steps()]
-    if not project.settings.packages:
+    if not _some():
         subjects += [_product(task, product) for task, product in PRODUCTS.items()]
     say(f"varied: {', '.join(sorted(names))}")
     for name, why in sorted(lacking.items()):
@@ -80,14 +79,34 @@ def _verify() -> None:
     project.exit_status = 0 if all(identical) else 1
 
 
+def _some() -> bool:
+    """Whether only some steps were asked for; then the products are not looked at."""
+    return bool(project.settings.packages or project.settings.phase)
+
+
+def _chosen() -> list[Step]:
+    """The steps of the chosen packages and of the chosen phase, or of all."""
+    names, phase = project.settings.packages, project.settings.phase
+    return [
+        step
+        for step in project.plan.steps
+        if (not names or step.name in names) and phase in ("", step.phase)
+    ]
+
+
 def _steps() -> list[Step]:
-    """The steps of the chosen packages, in all phases. Raises BuildError for a misspelt one."""
-    wanted = project.settings.packages
+    """What was chosen. Raises BuildError for a misspelt package, or one that is not in the phase."""
+    chosen = _chosen()
     known = {step.name for step in project.plan.steps}
-    for name in wanted:
+    for name in project.settings.packages:
         if name not in known:
             raise BuildError(f"there is no package {name!r}", hint=nearest(name, known))
-    return [step for step in project.plan.steps if not wanted or step.name in wanted]
+    if not chosen:
+        raise BuildError(
+            f"none of it is built in the phase {project.settings.phase}",
+            hint=f"the set {project.settings.set} has: {', '.join(project.plan.phases)}",
+        )
+    return chosen
 
 
 def _step(step: Step) -> Subject:

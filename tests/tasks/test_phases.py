@@ -158,3 +158,12 @@ def test_both_phases_are_verified(two: Checkout) -> None:
     two.recipe("nosy", "find / -xdev > $share/nosy")
     done = two.doit("verify", "packages=nosy", "variations=order")
     assert done.status == 1 and "cause  another order" in done.said, done
+
+
+def test_one_phase_is_verified_alone(two: Checkout) -> None:
+    done = two.doit("verify", "phase=sysroot-from-seed", "packages=tool,nosy")
+    assert done.status == 0 and "1 of 1 identical" in done.said, done
+    assert re.search(r"^sysroot-from-seed:tool +identical", done.said, re.MULTILINE), done
+    assert built(done.said) == ["tool first"], done
+    done = two.doit("verify", "phase=rootfs-from-sysroot", "packages=tool,kernel")
+    assert done.status == 0 and "2 of 2 identical" in done.said, done

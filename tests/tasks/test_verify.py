@@ -239,6 +239,7 @@ def test_killed_it_goes_on(built: Checkout, tmp_path: Path, number: signal.Signa
         (["variations=umaks"], "did you mean umask?"),
         (["variations=links,order"], "links and order cannot be varied in the same build"),
         (["packages=lfet"], "did you mean left?"),
+        (["phase=rootfs-from-sysroot"], "none of it is built in the phase rootfs-from-sysroot"),
         (["variations=links", "overlay=no"], "links cannot be varied here"),
     ],
 )
