@@ -13,8 +13,8 @@ from pathlib import Path
 
 from cache.debian import Index, Release, closure, fetch_index
 from cache.web import Web
+from plan.debianseed import Deb, DebianSeed, Lock
 from plan.errors import BuildError
-from plan.seedfile import Deb, DebianSeed, Lock
 
 # snapshot.debian.org takes the archive in some hours after a release is dated, and answers a
 # moment that it has not with what it had before: a day later it has this release for certain.

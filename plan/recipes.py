@@ -162,11 +162,12 @@ def listed_sources(table: Table, key: str) -> tuple[Source, ...]:
     for entry in table.get(key, []):
         if not isinstance(entry, Table):
             raise BuildError("a source is a mapping", where=table.where(key))
-        sources.append(_source(entry))
+        sources.append(read_source(entry))
     return tuple(sources)
 
 
-def _source(entry: Table) -> Source:
+def read_source(entry: Table) -> Source:
+    """The source that `entry` describes. Raises BuildError with file and line."""
     entry.expect(kinds(SOURCE), required(SOURCE))
     if not SHA256.match(entry["sha256"]):
         raise BuildError("a sha256 is 64 hexadecimal digits", where=entry.where("sha256"))

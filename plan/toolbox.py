@@ -1,5 +1,6 @@
 """Tools: what runs in the build of each recipe, and what of it the seed has not.
 
+plan/seeds/<seed>.yaml ──seed_tools──▶ what the seed has, lacks, and cannot have
 plan/toolbox.yaml, a recipe's style, its `tools` ──load_tools──▶ packages, by recipe
     second phase: all of them are in the build root
     first phase:  ──lacking_tools──▶ only what the seed lacks; the rest is in the seed
@@ -11,11 +12,26 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from plan import graph
+from plan.alpineseed import load_alpine
+from plan.debianseed import load_debian
 from plan.errors import BuildError, nearest
 from plan.model import Recipe
 from plan.recipes import STYLES
-from plan.toolchain import Tools
+from plan.toolchain import ALPINE, DEBIAN, OWN, Tools
 from plan.yamlfile import Table, load
+
+
+def seed_tools(folder: Path, seed: str, arch: str) -> Tools:
+    """What the seed of the name `seed` has on machines of `arch`, by its file in `folder`."""
+    if seed == "self":
+        return Tools(OWN)
+    if seed == "alpine":
+        alpine = load_alpine(folder / "alpine.yaml", arch)
+        return Tools(ALPINE, dict(alpine.lacks), dict(alpine.besides), dict(alpine.missing))
+    if seed == "debian":
+        debian = load_debian(folder / "debian.yaml", arch)
+        return Tools(DEBIAN, missing=dict(debian.missing))
+    return Tools(DEBIAN)
 
 
 def load_tools(path: Path, recipes: Mapping[str, Recipe]) -> dict[str, tuple[str, ...]]:

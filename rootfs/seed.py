@@ -18,8 +18,9 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from plan.alpineseed import AlpineSeed
+from plan.debianseed import DebianSeed
 from plan.errors import BuildError
-from plan.seedfile import AlpineSeed, DebianSeed
 from plan.toolchain import SOURCE_DATE_EPOCH
 from rootfs.archive import unpack
 from rootfs.deb import USR_MERGED, unpack_deb

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from plan import seedfile
+from plan.alpineseed import load_alpine
 from plan.settings import Settings
 from rootfs.files import replacing
 
@@ -48,7 +48,7 @@ def _alpine(settings: Settings, seeds: Path) -> bool:
     machine = settings.build
     if not (seeds / f"debian-{machine}.lock.yaml").exists() or settings.seed_tarball:
         return True
-    source = seedfile.load_alpine(seeds / f"alpine-{machine}.yaml").source
+    source = load_alpine(seeds / "alpine.yaml", machine).source
     if cached(source) or settings.offline:
         return cached(source) is not None
     return len(unreachable(source.places, seconds=SECONDS)) < len(source.places)

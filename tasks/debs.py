@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cache.store import Store
-from plan import seedfile
+from plan import debianseed
 from plan.errors import BuildError, nearest
 from plan.plan import sha256_of
 from rootfs.files import replacing
@@ -36,8 +36,8 @@ class Packages:
     ) -> None:
         self.data = data
         lock_file = data / f"debian-{arch}.lock.yaml"
-        self.authored = seedfile.load_debian(data / "debian.yaml", arch)
-        self.lock = seedfile.load_lock(lock_file)
+        self.authored = debianseed.load_debian(data / "debian.yaml", arch)
+        self.lock = debianseed.load_lock(lock_file)
         digest = sha256_of([deb.sha256 for deb in self.lock.debs])
         self.drift_file = store.root / "seeds" / f"{digest}.drift.json"
         self.pinned = [deb for deb in self.lock.debs if only is None or deb.name in only]
@@ -68,9 +68,9 @@ class Packages:
         return known
 
     @property
-    def debs(self) -> list[seedfile.Deb]:
+    def debs(self) -> list[debianseed.Deb]:
         """The packages as they are really used."""
-        taken = {each["name"]: seedfile.Deb(**each["taken"]) for each in self.drift}
+        taken = {each["name"]: debianseed.Deb(**each["taken"]) for each in self.drift}
         return [taken.get(deb.name, deb) for deb in self.pinned]
 
     @property

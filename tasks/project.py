@@ -20,8 +20,8 @@ from plan.model import Source
 from plan.overrides import NAME as OVERRIDES
 from plan.overrides import patch_folder
 from plan.plan import Plan, make_plan
-from plan.seedfile import seed_tools
 from plan.settings import Settings, resolve
+from plan.toolbox import seed_tools
 from plan.toolchain import Tools
 from rootfs.jobserver import JobServer
 from tasks.auto import settled

@@ -12,8 +12,8 @@ import contextlib
 from collections.abc import Mapping
 from typing import Any
 
+from plan.debianseed import load_debian
 from plan.errors import BuildError
-from plan.seedfile import load_debian
 from rootfs.files import remove_tree
 from tasks.console import say, speaking, standing
 from tasks.debs import Packages

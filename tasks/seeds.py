@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cache.store import Store
-from plan import seedfile
+from plan import debianseed
+from plan.alpineseed import load_alpine
 from plan.errors import BuildError
 from plan.model import Source
 from plan.plan import sha256_of
@@ -97,7 +98,7 @@ class DebianRoot(Seed):
 
     @property
     def sources(self) -> Sequence[Source]:
-        return seedfile.debs(self.packages.debs)
+        return debianseed.debs(self.packages.debs)
 
     @property
     def identity(self) -> str:
@@ -124,7 +125,7 @@ class AlpineRoot(Seed):
         self, data: Path, arch: str, store: Store, tarball: tuple[Path, str] | None = None
     ) -> None:
         super().__init__(f"alpine-{arch}", store)
-        self.authored = seedfile.load_alpine(data / f"{self.name}.yaml")
+        self.authored = load_alpine(data / "alpine.yaml", arch)
         self.tarball = tarball
         if self.authored.debian:
             self.packages = Packages(data, arch, store, only=self.authored.debian)
@@ -132,10 +133,10 @@ class AlpineRoot(Seed):
     @property
     def sources(self) -> Sequence[Source]:
         own = [] if self.tarball else [self.authored.source]
-        return [*own, *self.authored.wheels, *seedfile.debs(self._debs)]
+        return [*own, *self.authored.wheels, *debianseed.debs(self._debs)]
 
     @property
-    def _debs(self) -> list[seedfile.Deb]:
+    def _debs(self) -> list[debianseed.Deb]:
         return self.packages.debs if self.packages else []
 
     @property

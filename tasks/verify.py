@@ -95,7 +95,7 @@ def _chosen() -> list[Step]:
 
 
 def _steps() -> list[Step]:
-    """What was chosen. Raises BuildError for a misspelt package, or one that is not in the phase."""
+    """What was chosen. Raises BuildError for a misspelt package, or for nothing at all."""
     chosen = _chosen()
     known = {step.name for step in project.plan.steps}
     for name in project.settings.packages:

@@ -9,8 +9,8 @@ import pytest
 
 from cache.debian import Index
 from cache.seedlock import lock, replace_missing, successor
+from plan.debianseed import Deb, debs, load_debian, load_lock
 from plan.errors import BuildError
-from plan.seedfile import Deb, debs, load_debian, load_lock
 from tests.cache.archive import Mirror, Signer, stanza
 
 SEED = """\

@@ -12,7 +12,7 @@ from plan.architecture import Machines, load_architecture
 from plan.errors import BuildError
 from plan.model import SYSROOT_FROM_SEED
 from plan.plan import Plan, make_plan
-from plan.seedfile import seed_tools
+from plan.toolbox import seed_tools
 from tests.checkout import ROOT
 
 DATA = ROOT / "plan"

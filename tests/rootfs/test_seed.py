@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from plan.alpineseed import AlpineSeed
+from plan.debianseed import DebianSeed
 from plan.errors import BuildError
 from plan.model import Source
-from plan.seedfile import AlpineSeed, DebianSeed
 from plan.toolchain import SOURCE_DATE_EPOCH
 from rootfs.seed import inside, make_alpine, make_from_path, make_seed
 from tests.rootfs.debs import WHEN, deb_of, tar_of

@@ -15,11 +15,8 @@ SHA256 = hashlib.sha256(DATA).hexdigest()
 
 def with_seeds(toy: Checkout, place: str) -> Checkout:
     """The seed alpine is a file at `place`; there is a debian too."""
+    toy.alpine(SHA256, len(DATA), place)
     seeds = toy.root / "plan" / "seeds"
-    seeds.mkdir(exist_ok=True)
-    lines = ["architecture: x86_64", "version: '1'", "file: a.tar", f"size: {len(DATA)}"]
-    lines += [f"sha256: {SHA256}", f"places: [{place}]", ""]
-    (seeds / "alpine-x86_64.yaml").write_text("\n".join(lines))
     (seeds / "debian-x86_64.lock.yaml").touch()
     lines = ["archive: {suite: trixie, component: main}", "wanted: {}"]
     lines += ["architectures: {x86_64: {archive: amd64}}", ""]

@@ -34,8 +34,9 @@ def fetchable(toy: Checkout, site: Site) -> Checkout:
     with_sources(toy, PLAIN, site.url("good"))
     tarball = toy.root / "seed.tar"
     tool("tar", "-cf", tarball, "-C", toy.seed, ".")
-    _cached(toy, tarball.read_bytes())
-    _pin(toy, "plan/seeds/alpine-x86_64.yaml", "architecture: x86_64\nversion: '1'\n", tarball)
+    data = tarball.read_bytes()
+    _cached(toy, data)
+    toy.alpine(hashlib.sha256(data).hexdigest(), len(data), "https://x.test/seed")
     tarball.unlink()
     toy.variables["BQ2_SEED"] = "alpine"
     return toy
@@ -44,15 +45,6 @@ def fetchable(toy: Checkout, site: Site) -> Checkout:
 def _cached(toy: Checkout, data: bytes) -> None:
     (toy.cache / "sources").mkdir(parents=True, exist_ok=True)
     (toy.cache / "sources" / hashlib.sha256(data).hexdigest()).write_bytes(data)
-
-
-def _pin(toy: Checkout, path: str, heading: str, file: Path) -> None:
-    data = file.read_bytes()
-    keys = {"file": file.name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-    lines = [f"{key}: {value}\n" for key, value in keys.items()]
-    target = toy.root / path
-    target.parent.mkdir(exist_ok=True)
-    target.write_text(heading + "".join(lines) + "places: [https://x.test/seed]\n")
 
 
 def with_toy_wheel(toy: Checkout) -> Checkout:

@@ -46,11 +46,7 @@ def challenged(toy: Checkout) -> Checkout:
     sha256 = hashlib.sha256(data).hexdigest()
     (toy.cache / "sources").mkdir(parents=True, exist_ok=True)
     tarball.rename(toy.cache / "sources" / sha256)
-    lines = ["architecture: x86_64", "version: '1'", "file: seed.tar", f"size: {len(data)}"]
-    lines += [f"sha256: {sha256}", "places: [https://x.test/seed]", ""]
-    seeds = toy.root / "plan" / "seeds"
-    seeds.mkdir(exist_ok=True)
-    (seeds / "alpine-x86_64.yaml").write_text("\n".join(lines))
+    toy.alpine(sha256, len(data), "https://x.test/seed")
     # A kernel would carry the name of the seed.
     (toy.root / "plan" / "sets.yaml").write_text(SETS)
     toy.variables["BQ2_SEEDS"] = "alpine"

@@ -125,6 +125,14 @@ class Checkout:
         assert sorted(done.built) == sorted(packages), done
         return done
 
+    def alpine(self, sha256: str, size: int, place: str) -> None:
+        """Have a seed alpine: a file of this hash and size, found at `place`."""
+        root = f"{{sha256: {sha256}, size: {size}, file: seed.tar, places: ['{place}']}}"
+        seeds = self.root / "plan" / "seeds"
+        seeds.mkdir(exist_ok=True)
+        text = f"version: '1'\narchitectures: {{x86_64: {{root: {root}}}}}\n"
+        (seeds / "alpine.yaml").write_text(text)
+
     def recipe(self, name: str, script: str, *depends: str, **more: str) -> Path:
         """Write the recipe `name`; `more` are further keys with their YAML."""
         lines = [f"name: {name}", "version: '1'", "licence: MIT", f"why: {name} is a toy"]

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from plan import toolchain
+from plan.debianseed import debs, load_debian, load_lock
 from plan.errors import BuildError
-from plan.seedfile import debs, load_alpine, load_debian, load_lock, seed_tools
 
 SEEDS = Path(__file__).resolve().parents[2] / "plan/seeds"
 SHA = "ab" * 32
@@ -32,14 +31,6 @@ snapshot: 20260913T075541Z
 packages:
 - {name: a, version: "1:1.0", size: 10, path: pool/main/a/a/a_1.0.deb, sha256: SHA}
 """.replace("SHA", SHA).replace("name: a,", "name: aa,")
-ALPINE = f"""\
-architecture: x86_64
-version: 3.23.2
-file: a.tar.gz
-size: 0
-sha256: {SHA}
-places: [https://example.org/a.tar.gz]
-"""
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -58,13 +49,6 @@ def test_the_real_lock_belongs_to_the_real_seed(architecture: str) -> None:
     assert names == sorted(set(names))
     assert lock.suite == seed.suite
     assert ("usr/bin/sh", "busybox") in seed.links
-
-
-@pytest.mark.parametrize("architecture", ["x86_64", "aarch64"])
-def test_the_real_alpine_seeds(architecture: str) -> None:
-    seed = load_alpine(SEEDS / f"alpine-{architecture}.yaml")
-    assert seed.architecture == architecture
-    assert all(seed.version in place and architecture in place for place in seed.source.places)
 
 
 def test_what_is_read(tmp_path: Path) -> None:
@@ -133,40 +117,3 @@ def test_locks_that_are_refused(old: str, new: str, line: int, tmp_path: Path) -
     with pytest.raises(BuildError) as caught:
         load_lock(path)
     assert caught.value.where == f"{path}:{line}"
-
-
-def test_the_real_alpine_seed_lacks_what_is_made_first() -> None:
-    tools = seed_tools(SEEDS, "alpine", "x86_64")
-    assert tools.compiler == toolchain.ALPINE
-    assert tools.lacks["make"] == "seed-make" and tools.lacks["m4"] == "m4"
-    assert seed_tools(SEEDS, "debian", "x86_64") == toolchain.DEBIAN_TOOLS
-    lock = load_lock(SEEDS / "debian-x86_64.lock.yaml")
-    wanted = load_alpine(SEEDS / "alpine-x86_64.yaml").debian
-    assert set(wanted) <= {deb.name for deb in lock.debs}
-
-
-@pytest.mark.fault("a seed's wheel for another architecture", "refused before anything is built")
-@pytest.mark.parametrize(
-    ("platform", "fits"),
-    [("musllinux_1_2_x86_64", True), ("any", True), ("manylinux_2_17_aarch64", False)],
-)
-def test_a_wheel_of_another_architecture_is_refused(
-    platform: str, fits: bool, tmp_path: Path
-) -> None:
-    file = f"ninja-1.13.2-py3-none-{platform}.whl"
-    wheel = f'{{sha256: {SHA}, size: 1, file: {file}, places: ["wheel:ninja==1.13.2"]}}'
-    path = written(tmp_path, f"{ALPINE}wheels:\n  - {wheel}\n")
-    if fits:
-        assert load_alpine(path).wheels[0].file == file
-        return
-    with pytest.raises(BuildError) as caught:
-        load_alpine(path)
-    assert "is not for x86_64" in caught.value.message
-    assert caught.value.where == f"{path}:7"
-
-
-def test_alpine_seeds_that_are_refused(tmp_path: Path) -> None:
-    assert load_alpine(written(tmp_path, ALPINE)).source.size == 0
-    for text in (ALPINE.replace(SHA, "x"), ALPINE.replace("version: 3.23.2\n", "")):
-        with pytest.raises(BuildError):
-            load_alpine(written(tmp_path, text))

@@ -1,0 +1,107 @@
+"""The seed `alpine` as data.
+
+plan/seeds/alpine.yaml ──load_alpine──▶ AlpineSeed ──▶ files to fetch, and what it lacks
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from plan.errors import BuildError, nearest
+from plan.model import Source
+from plan.recipes import read_source
+from plan.seedtables import contents, links, lists, of_architecture, reasoned
+from plan.yamlfile import Table, load
+
+_KINDS = {
+    "version": str,
+    "architectures": dict,
+    "wheels": dict,
+    "programs": dict,
+    "links": dict,
+    "lacks": dict,
+    "besides": dict,
+}
+# What one architecture can have of its own.
+_OWN = {
+    "root": dict,
+    "wheels": dict,
+    "debian": dict,
+    "leave": list,
+    "programs": dict,
+    "missing": dict,
+}
+
+
+@dataclass(frozen=True)
+class AlpineSeed:
+    """Alpine's minimal root file system, and over it what makes it a seed.
+
+    wheels: of Python's package index; they are unpacked in `usr/lib/wheels`. debian: names of
+    packages of the seed `debian`, unpacked in `usr/lib/debian`. leave: globs of files of both that
+    stay packed. programs (path, text) and links (path, target) lie over all. lacks, besides,
+    missing: see `plan.toolchain.Tools`.
+    """
+
+    architecture: str
+    version: str
+    source: Source
+    wheels: tuple[Source, ...]
+    debian: tuple[str, ...]
+    leave: tuple[str, ...]
+    programs: tuple[tuple[str, str], ...]
+    links: tuple[tuple[str, str], ...]
+    lacks: tuple[tuple[str, str], ...]
+    besides: tuple[tuple[str, tuple[str, ...]], ...]
+    missing: tuple[tuple[str, str], ...]
+
+
+def load_alpine(path: Path, arch: str) -> AlpineSeed:
+    """Read the seed for machines of `arch`. Raises BuildError with its place."""
+    table = load(path)
+    table.expect(_KINDS, required=("version", "architectures"))
+    own = of_architecture(table, arch, _OWN, ("root",), "alpine")
+    programs = contents(table, "programs") + contents(own, "programs")
+    return AlpineSeed(
+        architecture=arch,
+        version=table["version"],
+        source=read_source(own["root"]),
+        wheels=_wheels(table, own, arch),
+        debian=reasoned(own, "debian"),
+        leave=own.texts("leave"),
+        programs=tuple(sorted((name, text.replace("@arch@", arch)) for name, text in programs)),
+        links=links(table),
+        lacks=tuple(table.mapping("lacks").items()),
+        besides=lists(table, "besides"),
+        missing=tuple(own.mapping("missing").items()),
+    )
+
+
+def _wheels(table: Table, own: Table, arch: str) -> tuple[Source, ...]:
+    """The wheels: what `table` says of each, and what it has in `own`, for the architecture."""
+    shared, files = table.get("wheels", {}), own.get("wheels", {})
+    for name in sorted({*shared} ^ {*files}):
+        wheels, others = (table, own) if name in shared else (own, table)
+        raise BuildError(
+            f"the wheel {name} is not in both lists of wheels",
+            where=wheels["wheels"].where(name),
+            hint=nearest(name, others.get("wheels", {})) or f"it wants a file for {arch}",
+        )
+    return tuple(_wheel(shared[name], files[name], arch) for name in shared)
+
+
+def _wheel(shared: Table, own: Table, arch: str) -> Source:
+    """One wheel, which has to be for the seed's architecture, or for any."""
+    entry = shared.copied()
+    for key, value in own.items():
+        entry.put(key, value, own.where(key))
+    wheel = read_source(entry)
+    platform = wheel.file.removesuffix(".whl").rpartition("-")[2]
+    if platform != "any" and not platform.endswith(f"_{arch}"):
+        raise BuildError(
+            f"{wheel.file} is not for {arch}",
+            where=own.where("file"),
+            hint="take the wheel of the same version with that name at its end",
+        )
+    return wheel

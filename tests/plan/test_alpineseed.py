@@ -1,0 +1,107 @@
+"""The seed `alpine`: what its file says, and what is refused in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from plan import toolchain
+from plan.alpineseed import load_alpine
+from plan.debianseed import load_lock
+from plan.errors import BuildError
+from plan.toolbox import seed_tools
+
+SEEDS = Path(__file__).resolve().parents[2] / "plan/seeds"
+SHA = "ab" * 32
+ALPINE = f"""\
+version: 3.23.2
+programs:
+  usr/bin/cc: "zig -target @arch@-linux"
+  usr/bin/ar: "zig"
+wheels:
+  ninja: {{places: ["wheel:ninja==1.13.2"], leave: [doc]}}
+architectures:
+  x86_64:
+    root: {{sha256: {SHA}, size: 0, file: a.tar.gz, places: ["https://example.org/a.tar.gz"]}}
+    programs: {{usr/bin/b: "x86"}}
+    wheels:
+      ninja: {{sha256: {SHA}, size: 1, file: ninja-1.13.2-py3-none-any.whl}}
+"""
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "alpine.yaml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("architecture", ["x86_64", "aarch64"])
+def test_the_real_seed(architecture: str) -> None:
+    seed = load_alpine(SEEDS / "alpine.yaml", architecture)
+    assert seed.architecture == architecture
+    assert all(seed.version in place and architecture in place for place in seed.source.places)
+    compiler = dict(seed.programs)["usr/lib/wheels/bin/cc"]
+    assert f"-target {architecture}-linux-musl" in compiler
+
+
+def test_what_is_shared_and_what_is_the_architectures_come_together(tmp_path: Path) -> None:
+    seed = load_alpine(written(tmp_path, ALPINE), "x86_64")
+    assert seed.source.size == 0 and seed.version == "3.23.2"
+    assert seed.programs == (
+        ("usr/bin/ar", "zig"),
+        ("usr/bin/b", "x86"),
+        ("usr/bin/cc", "zig -target x86_64-linux"),
+    )
+    assert [(each.sha256, each.places, each.leave) for each in seed.wheels] == [
+        (SHA, ("wheel:ninja==1.13.2",), ("doc",))
+    ]
+
+
+def test_the_real_seed_lacks_what_is_made_first() -> None:
+    tools = seed_tools(SEEDS, "alpine", "x86_64")
+    assert tools.compiler == toolchain.ALPINE
+    assert tools.lacks["make"] == "seed-make" and tools.lacks["m4"] == "m4"
+    assert seed_tools(SEEDS, "debian", "x86_64") == toolchain.DEBIAN_TOOLS
+    lock = load_lock(SEEDS / "debian-x86_64.lock.yaml")
+    wanted = load_alpine(SEEDS / "alpine.yaml", "x86_64").debian
+    assert set(wanted) <= {deb.name for deb in lock.debs}
+
+
+@pytest.mark.fault("a seed's wheel for another architecture", "refused before anything is built")
+@pytest.mark.parametrize(
+    ("platform", "fits"),
+    [("musllinux_1_2_x86_64", True), ("any", True), ("manylinux_2_17_aarch64", False)],
+)
+def test_a_wheel_of_another_architecture_is_refused(
+    platform: str, fits: bool, tmp_path: Path
+) -> None:
+    path = written(tmp_path, ALPINE.replace("any.whl", f"{platform}.whl"))
+    if fits:
+        assert platform in load_alpine(path, "x86_64").wheels[0].file
+        return
+    with pytest.raises(BuildError) as caught:
+        load_alpine(path, "x86_64")
+    assert "is not for x86_64" in caught.value.message
+    assert caught.value.where == f"{path}:12"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "reason"),
+    [
+        (f"root: {{sha256: {SHA}", "root: {sha256: x", 9, "64 hexadecimal digits"),
+        ("version: 3.23.2", "versions: 3.23.2", 1, "did you mean version?"),
+        ("  x86_64:", "  sparc:", 7, "no seed alpine for machines of x86_64"),
+        ("    wheels:\n      ninja:", "    wheels:\n      nijna:", 12, "did you mean ninja?"),
+        ("wheels:\n  ninja:", "wheels: {}\nlacks:\n  ninja:", 13, "not in both lists of wheels"),
+        ("usr/bin/ar:", "../ar:", 2, "no path inside"),
+    ],
+)
+def test_seeds_that_are_refused(old: str, new: str, line: int, reason: str, tmp_path: Path) -> None:
+    assert ALPINE.count(old) == 1
+    path = written(tmp_path, ALPINE.replace(old, new))
+    with pytest.raises(BuildError) as caught:
+        load_alpine(path, "x86_64")
+    assert reason in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert caught.value.where == f"{path}:{line}"
