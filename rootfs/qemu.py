@@ -23,6 +23,7 @@ import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from plan.architecture import ACCELERATORS, load_architecture
@@ -44,6 +45,7 @@ class Machine:
     arch: its architecture. memory_mib: MiB of memory. cpus: processors; None: the host's, at most
     four. accel: "kvm", "tcg", or None: KVM if it really works.
     cache: the folder that keeps the verdict on KVM until the next reboot; None: try each time.
+    days_ahead: by how many days its clock is ahead of the host's.
     """
 
     arch: str
@@ -51,6 +53,7 @@ class Machine:
     cpus: int | None = None
     accel: str | None = None
     cache: Path | None = None
+    days_ahead: int = 0
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,9 @@ class Emulator:
         argv += ["-smp", str(cpus), "-m", str(self.machine.memory_mib)]
         argv += ["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]
         argv += ["-device", "virtio-rng-pci"]
+        if self.machine.days_ahead:
+            then = datetime.now(UTC) + timedelta(days=self.machine.days_ahead)
+            argv += ["-rtc", f"base={then:%Y-%m-%dT%H:%M:%S}"]
         argv += _firmware(self.firmware)
         if image:
             disk = f"if=none,id=disk,format={file_format(image)},file={_escaped(image)}"

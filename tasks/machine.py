@@ -34,11 +34,13 @@ def _boot() -> None:
         terminal_taken.clear()
 
 
-def machine() -> Any:
-    """The emulated machine for the architecture of this run."""
+def machine(*, days_ahead: int = 0) -> Any:
+    """The emulated machine for the architecture of this run; its clock may be ahead."""
     from cache import paths
     from rootfs.qemu import Machine
 
     # A compiler wants more memory than a shell does.
     memory = 3072 if project.plan.set.root else 512
-    return Machine(project.settings.arch, memory_mib=memory, cache=paths.root())
+    return Machine(
+        project.settings.arch, memory_mib=memory, cache=paths.root(), days_ahead=days_ahead
+    )

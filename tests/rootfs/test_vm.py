@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -291,6 +292,13 @@ def test_the_projects_image(real_image: Path, command: str, status: int, output:
     result = vm.run(real_image, command, Machine("x86_64"))
     assert (result.status, result.output, result.powered_off) == (status, output, True)
     assert digest(real_image) == before
+
+
+@pytest.mark.qemu
+def test_the_projects_image_a_year_later(real_image: Path) -> None:
+    later = time.time() + 365 * 86400
+    result = vm.run(real_image, "date +%s", Machine("x86_64", days_ahead=365))
+    assert abs(int(result.output) - later) < 120
 
 
 @pytest.mark.qemu
