@@ -47,3 +47,10 @@ def recipe(data: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+def written(folder: Path, text: str) -> Path:
+    """A YAML file of its own with this text."""
+    path = folder / "written.yaml"
+    path.write_text(text)
+    return path

@@ -11,8 +11,9 @@ from plan.alpineseed import load_alpine
 from plan.debianseed import load_lock
 from plan.errors import BuildError
 from plan.toolbox import seed_tools
+from tests.plan.conftest import PLAN, written
 
-SEEDS = Path(__file__).resolve().parents[2] / "plan/seeds"
+SEEDS = PLAN / "seeds"
 SHA = "ab" * 32
 ALPINE = f"""\
 version: 3.23.2
@@ -28,12 +29,6 @@ architectures:
     wheels:
       ninja: {{sha256: {SHA}, size: 1, file: ninja-1.13.2-py3-none-any.whl}}
 """
-
-
-def written(tmp_path: Path, text: str) -> Path:
-    path = tmp_path / "alpine.yaml"
-    path.write_text(text)
-    return path
 
 
 @pytest.mark.parametrize("architecture", ["x86_64", "aarch64"])

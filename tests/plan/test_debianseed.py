@@ -8,8 +8,9 @@ import pytest
 
 from plan.debianseed import debs, load_debian, load_lock
 from plan.errors import BuildError
+from tests.plan.conftest import PLAN, written
 
-SEEDS = Path(__file__).resolve().parents[2] / "plan/seeds"
+SEEDS = PLAN / "seeds"
 SHA = "ab" * 32
 SEED = """\
 archive: {suite: trixie, component: main}
@@ -31,12 +32,6 @@ snapshot: 20260913T075541Z
 packages:
 - {name: a, version: "1:1.0", size: 10, path: pool/main/a/a/a_1.0.deb, sha256: SHA}
 """.replace("SHA", SHA).replace("name: a,", "name: aa,")
-
-
-def written(tmp_path: Path, text: str) -> Path:
-    path = tmp_path / "seed.yaml"
-    path.write_text(text)
-    return path
 
 
 @pytest.mark.parametrize("architecture", ["x86_64", "aarch64"])
