@@ -69,7 +69,8 @@ PARAMETERS = (
         "seed",
         _seed,
         checks.seed,
-        "the first root: " + ", ".join(SEEDS) + ", a path, or auto: alpine if it can be had",
+        "the first root: " + ", ".join(SEEDS) + ", a path (also of what doit sysroot "
+        "wrote), or auto: alpine if it can be had",
     ),
     Parameter("seed_tarball", _constant(""), checks.file, "another minirootfs for the seed alpine"),
     Parameter("seed_sha256", _constant(""), checks.sha256, "the hash of seed_tarball"),

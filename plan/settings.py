@@ -48,6 +48,12 @@ class Settings:
         return self.values["seed"]
 
     @property
+    def seed_path(self) -> Path | None:
+        """The folder or tarball that is the seed, if it is none of those that have a name."""
+        named = self.seed in (*checks.SEEDS, "auto")
+        return None if named else (self.root / self.seed).absolute()
+
+    @property
     def seed_tarball(self) -> tuple[Path, str] | None:
         """The root that the seed alpine is to take in place of its own, and its sha256."""
         path = self._file("seed_tarball")

@@ -80,18 +80,18 @@ def make_alpine(
     _finish(into, where=os.fspath(tarball))
 
 
-def make_from_path(path: Path, into: Path) -> None:
+def make_from_path(path: Path, into: Path, *, leave: Sequence[str] = ()) -> None:
     """Make a new tree from a folder or a tarball that holds a root file system.
 
-    What is in its /dev, /proc and /sys is left out. Raises BuildError: not there, unreadable,
-    no root file system.
+    What is in its /dev, /proc, /sys and the folders `leave` is left out. Raises BuildError: not
+    there, unreadable, no root file system.
     """
     _claim(into)
-    where = os.fspath(path)
+    where, empty = os.fspath(path), (*_MOUNTED, *leave)
     if path.is_dir():
-        _copy(path, into)
+        _copy(path, into, empty)
     elif path.is_file():
-        unpack(path, into, leave=tuple(f"{name}/*" for name in _MOUNTED))
+        unpack(path, into, leave=tuple(f"{name}/*" for name in empty))
     else:
         raise BuildError(
             "is neither a folder nor a tarball",
@@ -206,14 +206,14 @@ def _folder(root: Path, path: str) -> Path:
     return at
 
 
-def _copy(tree: Path, into: Path) -> None:
-    """Copy a root file system, less what no ordinary user can make, and what is mounted."""
+def _copy(tree: Path, into: Path, empty: Sequence[str]) -> None:
+    """Copy a root file system, less what no ordinary user can make, and what is in `empty`."""
     if into.resolve().is_relative_to(tree.resolve()):
         raise BuildError("holds the work directory", where=os.fspath(tree), hint="move workdir=")
-    mounted = {os.fspath(tree / name) for name in _MOUNTED}
+    left = {os.fspath(tree / name) for name in empty}
 
     def left_out(folder: str, names: list[str]) -> list[str]:
-        if folder in mounted:
+        if folder in left:
             return names
         return [name for name in names if not _can_be_copied(Path(folder, name).lstat().st_mode)]
 

@@ -31,6 +31,7 @@ from rootfs.files import fresh_folder
 from rootfs.pack import stamp_times
 from rootfs.tree import Entry, merge
 
+NAME = "bootstrap-qcow2"
 WORKSPACE = "workspace"
 ABOUT = "etc/bq2/image.json"
 FILES = "etc/bq2/files"
@@ -38,7 +39,7 @@ REPLACED = "etc/bq2/replaced"
 PROVENANCE = "etc/bq2/provenance.json"
 BILL = "etc/bq2/sbom.cdx.json"
 LICENCES = "etc/bq2/licences"
-PROJECT = f"{WORKSPACE}/bootstrap-qcow2"
+PROJECT = f"{WORKSPACE}/{NAME}"
 CACHE = f"{WORKSPACE}/cache"
 SOURCES = f"{CACHE}/sources"
 

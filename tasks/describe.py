@@ -8,6 +8,7 @@ from uuid import UUID
 
 from plan.model import SYSROOT_FROM_SEED
 from rootfs.gpt import guid
+from rootfs.workspace import NAME
 from tasks.project import Project
 
 
@@ -47,7 +48,7 @@ def describe_image(
     if overridden := [name for name in packages if name in plan.overridden]:
         more["overridden"] = overridden
     return more | {
-        "name": "bootstrap-qcow2",
+        "name": NAME,
         "arch": project.settings.arch,
         "set": project.settings.set,
         "plan": plan.product_digest,

@@ -27,7 +27,7 @@ from rootfs.jobserver import JobServer
 from tasks.auto import settled
 from tasks.console import SetupFailed
 from tasks.events import Events
-from tasks.system import System
+from tasks.system import System, described, require_builder
 from tasks.watch import Watch
 
 # Two threads may be the first to ask for the same thing.
@@ -73,7 +73,11 @@ class Project:
     @cached_property
     def tools(self) -> Tools:
         """What the seed has for building, and what it lacks."""
-        return seed_tools(self.data / "seeds", self.settings.seed, self.settings.build)
+        seed, build = self.settings.seed, self.settings.build
+        if (path := self.settings.seed_path) and (about := described(path)):
+            require_builder(about, path, build)
+            seed = "self"
+        return seed_tools(self.data / "seeds", seed, build)
 
     @property
     def overrides(self) -> Path:

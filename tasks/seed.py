@@ -30,7 +30,8 @@ def choose_seed(project: Project) -> Seed:
         return _strictly(_named(project, settings.seed))
     if project.system:
         return SelfRoot(project.system, project.store)
-    return PathRoot((settings.root / settings.seed).absolute(), project.store)
+    assert settings.seed_path
+    return PathRoot(settings.seed_path, project.store)
 
 
 def _named(project: Project, name: str) -> Seed:

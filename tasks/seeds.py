@@ -1,4 +1,4 @@
-"""The three kinds of seed: Debian's packages, Alpine's tarball, and whatever the user names.
+"""The kinds of seed: Debian's packages, Alpine's tarball, what this runs in, what the user names.
 
 what it is made of ──hash──▶ identity ──▶ trees/seed-<identity>
 """
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cache.store import Store
 from plan import debianseed
@@ -19,10 +19,9 @@ from plan.errors import BuildError
 from plan.model import Source
 from plan.plan import sha256_of
 from rootfs.files import being_made, file_sha256
+from rootfs.workspace import WORKSPACE
 from tasks.debs import Packages
-
-if TYPE_CHECKING:
-    from tasks.system import System
+from tasks.system import System, described
 
 # Raise it when the same inputs are unpacked to a different tree.
 FORMAT = 1
@@ -194,7 +193,10 @@ class SelfRoot(Seed):
 
 
 class PathRoot(Seed):
-    """A directory or tarball that the user names: copied or unpacked, so that it stays as it is."""
+    """A directory or tarball that the user names: copied or unpacked, so that it stays as it is.
+
+    It may be a system of ours.
+    """
 
     def __init__(self, path: Path, store: Store) -> None:
         super().__init__(path.name, store)
@@ -212,4 +214,5 @@ class PathRoot(Seed):
         from rootfs.seed import make_from_path
 
         del fetched
-        make_from_path(self.path, into)
+        # Of a system of ours, the sources and this project are not what builds.
+        make_from_path(self.path, into, leave=[WORKSPACE] if described(self.path) else [])

@@ -5,6 +5,8 @@
     /etc/bq2/replaced/…     what another package put something else in the place of
     /workspace/plan.json    the step that made it
 
+One that lies elsewhere, as a folder or as the tarball of `doit sysroot`, can be the seed too.
+
 A step need not be run again where it would do what was done: its literal form is the plan's, and
 what it depends on is what this system holds. Then its artifact is packed anew from the files of
 this system, which has to give the bytes that image.json names.
@@ -24,7 +26,56 @@ from plan.errors import BuildError
 from plan.model import Step
 from plan.plan import deed
 from rootfs.files import remove_tree, unfinished
-from rootfs.workspace import ABOUT, FILES, REPLACED, WORKSPACE
+from rootfs.workspace import ABOUT, FILES, NAME, REPLACED, WORKSPACE
+
+LARGEST = 1 << 20  # bytes of what a system says of itself
+
+
+def described(path: Path) -> Mapping[str, Any] | None:
+    """What the root at `path`, a folder or a tarball, says of itself if it is a system of ours.
+
+    A tarball of ours is sorted: nothing is read that lies behind.
+    """
+    from rootfs.decompress import Damaged
+
+    try:
+        text = (path / ABOUT).read_bytes() if path.is_dir() else _in_tarball(path)
+        about = json.loads(text)
+    except (OSError, ValueError, Damaged):
+        return None
+    return about if isinstance(about, dict) and about.get("name") == NAME else None
+
+
+def _in_tarball(path: Path) -> bytes:
+    from rootfs.archive import LIMIT
+    from rootfs.tarstream import BLOCK, Stream, members
+
+    wanted = ABOUT.encode()
+    with path.open("rb") as raw, Stream(raw, LIMIT) as stream:
+        for member in members(stream):
+            name = member.name.removeprefix(b"./")
+            if name == wanted and member.size < LARGEST:
+                return stream.take(member.size)
+            if name >= wanted:
+                break
+            stream.skip(member.size + -member.size % BLOCK)
+    return b""
+
+
+def require_builder(about: Mapping[str, Any], path: Path, build: str) -> None:
+    """Raise BuildError unless the system of ours at `path` can build on machines of `build`."""
+    if about["arch"] != build:
+        raise BuildError(
+            f"is a system for {about['arch']}, and what builds is {build}",
+            where=os.fspath(path),
+            hint=f"build on a machine of {about['arch']}, or with build={about['arch']}",
+        )
+    if "seed" in about:
+        raise BuildError(
+            f"the set {about['set']} was compiled by a seed, and cannot build itself",
+            where=os.fspath(path),
+            hint="a system that can is of set=full",
+        )
 
 
 class System:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -167,3 +168,36 @@ def test_one_phase_is_verified_alone(two: Checkout) -> None:
     assert built(done.said) == ["tool first"], done
     done = two.doit("verify", "phase=rootfs-from-sysroot", "packages=tool,kernel")
     assert done.status == 0 and "2 of 2 identical" in done.said, done
+
+
+@pytest.mark.parametrize("unpacked", [False, True])
+def test_our_own_output_is_a_seed(two: Checkout, tmp_path: Path, unpacked: bool) -> None:
+    output = tmp_path / "system.tar"
+    assert two.doit("sysroot", f"output={output}").status == 0
+    seed = output
+    if unpacked:
+        seed = tmp_path / "system"
+        seed.mkdir()
+        subprocess.run(["tar", "-xf", output, "-C", seed], check=True)
+    done = two.doit("pkg", f"seed={seed}", "workdir=again")
+    assert done.status == 0, done
+    assert sorted(built(done.said)) == ["base", "first", "kernel", "nosy", "tool"], done
+    (tree,) = (two.cache / "trees").glob("seed-*/etc/bq2")
+    assert list((tree.parents[1] / "workspace").iterdir()) == []  # of no use, and large
+    stamps = Path("stamps") / "rootfs-from-sysroot"
+    for name in ("base", "tool", "first", "kernel"):
+        texts = [(two.root / work / stamps / f"{name}.json") for work in ("work", "again")]
+        one, again = (json.loads(text.read_text())["artifact"] for text in texts)
+        assert one == again, name
+
+
+def test_a_system_that_cannot_build_is_no_seed(two: Checkout, tmp_path: Path) -> None:
+    about = tmp_path / "etc" / "bq2" / "image.json"
+    about.parent.mkdir(parents=True)
+    told = {"name": "bootstrap-qcow2", "set": "base", "arch": "x86_64", "seed": "toy 1"}
+    about.write_text(json.dumps(told))
+    done = two.doit("plan", f"seed={tmp_path}")
+    assert done.status != 0 and "the set base was compiled by a seed" in done.said, done
+    about.write_text(json.dumps({**told, "arch": "aarch64"}))
+    done = two.doit("plan", f"seed={tmp_path}")
+    assert done.status != 0 and "or with build=aarch64" in done.said, done
