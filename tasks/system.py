@@ -43,7 +43,8 @@ def described(path: Path) -> Mapping[str, Any] | None:
         about = json.loads(text)
     except (OSError, ValueError, Damaged):
         return None
-    return about if isinstance(about, dict) and about.get("name") == NAME else None
+    ours = isinstance(about, dict) and about.get("name") == NAME and {"arch", "set"} <= about.keys()
+    return about if ours else None
 
 
 def _in_tarball(path: Path) -> bytes:

@@ -90,6 +90,7 @@ def test_a_wheel_of_another_architecture_is_refused(
         ("    wheels:\n      ninja:", "    wheels:\n      nijna:", 12, "did you mean ninja?"),
         ("wheels:\n  ninja:", "wheels: {}\nlacks:\n  ninja:", 13, "not in both lists of wheels"),
         ("usr/bin/ar:", "../ar:", 2, "no path inside"),
+        ('{places: ["wheel:ninja==1.13.2"], leave: [doc]}', "ninja", 6, "must be a mapping"),
     ],
 )
 def test_seeds_that_are_refused(old: str, new: str, line: int, reason: str, tmp_path: Path) -> None:
