@@ -28,6 +28,9 @@ from rootfs.console import End, Program, joined, listen, write_all
 from rootfs.qemu import Emulator, Machine, distrust_kvm, find_emulator
 from rootfs.transcript import Transcript, last_lines, parse, plain
 
+# QEMU 7.2 makes riscv64's fw_cfg only after it has looked for it.
+_NO_FW_CFG = b"fw_cfg device not available"
+
 
 @dataclass(frozen=True)
 class Result:
@@ -199,6 +202,9 @@ def _qemu_failed(
 ) -> BuildError:
     """QEMU gave up: status other than 0 (negative: a signal), or 0 and KVM failed."""
     said = _section("QEMU said", bytes(program.complaints)) + _console(transcript)
+    if _NO_FW_CFG in program.complaints:
+        said.insert(0, "this QEMU hands no command to such a machine; newer ones do")
+        said.insert(1, "`doit boot` without run= gives a shell in it")
     if status:
         how = f"by signal {-status}" if status < 0 else f"with status {status}"
         return BuildError(f"QEMU ended {how}", where=os.fspath(image), hint="\n  ".join(said))

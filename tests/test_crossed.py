@@ -53,6 +53,8 @@ def doit(arch: str, image: Path) -> Run:
     def run(*words: str) -> str:
         command = [sys.executable, "-m", "doit", *words, *settings]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HOURS)
+        if "this QEMU hands no command to such a machine" in done.stdout:
+            pytest.skip("this QEMU hands no command to such a machine")
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
