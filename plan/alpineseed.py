@@ -5,14 +5,13 @@ plan/seeds/alpine.yaml ──load_alpine──▶ AlpineSeed ──▶ files to 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from plan.errors import BuildError, nearest
 from plan.model import Source
 from plan.recipes import read_source
-from plan.seedtables import contents, links, lists, of_architecture, reasoned
+from plan.seedtables import contents, entries, links, lists, of_architecture, reasoned
 from plan.yamlfile import Table, load
 
 _KINDS = {
@@ -81,22 +80,15 @@ def load_alpine(path: Path, arch: str) -> AlpineSeed:
 
 def _wheels(table: Table, own: Table, arch: str) -> tuple[Source, ...]:
     """The wheels: what `table` says of each, and what it has in `own`, for the architecture."""
-    shared, files = (_tables(each, "wheels") for each in (table, own))
+    shared, files = (entries(each, "wheels", dict) for each in (table, own))
     for name in sorted({*shared} ^ {*files}):
-        wheels, others = (table, own) if name in shared else (own, table)
+        wheels, others = (shared, files) if name in shared else (files, shared)
         raise BuildError(
             f"the wheel {name} is not in both lists of wheels",
-            where=wheels["wheels"].where(name),
-            hint=nearest(name, _tables(others, "wheels")) or f"it wants a file for {arch}",
+            where=wheels.where(name),
+            hint=nearest(name, others) or f"it wants a file for {arch}",
         )
     return tuple(_wheel(shared[name], files[name], arch) for name in shared)
-
-
-def _tables(table: Table, key: str) -> Mapping[str, Table]:
-    if key not in table:
-        return {}
-    table[key].expect(dict.fromkeys(table[key], dict))
-    return dict(table[key])
 
 
 def _wheel(shared: Table, own: Table, arch: str) -> Source:

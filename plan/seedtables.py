@@ -22,17 +22,22 @@ def of_architecture(
 
     Raises BuildError for what is wrong in it, or if the seed, called `seed`, has nothing for them.
     """
-    every: Table = table["architectures"]
-    if arch not in every:
+    if arch not in table["architectures"]:
         raise BuildError(
             f"there is no seed {seed} for machines of {arch}",
             where=table.where("architectures"),
             hint="use another seed, or build on another machine: arch= says what for",
         )
-    every.expect(dict.fromkeys(every, dict))
-    own: Table = every[arch]
+    own: Table = entries(table, "architectures", dict)[arch]
     own.expect(kinds, required=required)
     return own
+
+
+def entries(table: Table, key: str, kind: type) -> Table:
+    """What `table` has under `key`, all of it of one kind; empty if there is no such key."""
+    found: Table = table.get(key, Table(table.file, table.line))
+    found.expect(dict.fromkeys(found, kind))
+    return found
 
 
 def reasoned(table: Table, key: str) -> tuple[str, ...]:
@@ -49,19 +54,13 @@ def reasoned(table: Table, key: str) -> tuple[str, ...]:
 
 def contents(table: Table, key: str) -> tuple[tuple[str, str], ...]:
     """The texts under `key` by their paths, sorted."""
-    entries = table.get(key)
-    if entries is None:
-        return ()
-    entries.expect(dict.fromkeys(entries, str))
-    return tuple((name, entries[name]) for name in inside(table, key, sorted(entries)))
+    texts = entries(table, key, str)
+    return tuple((name, texts[name]) for name in inside(table, key, sorted(texts)))
 
 
 def links(table: Table) -> tuple[tuple[str, str], ...]:
     """Links as (path, target), sorted; authored as target: [names in /usr/bin]."""
-    groups = table.get("links")
-    if groups is None:
-        return ()
-    groups.expect(dict.fromkeys(groups, list))
+    groups = entries(table, "links", list)
     found = [(f"usr/bin/{name}", target) for target in groups for name in groups.texts(target)]
     paths = inside(table, "links", [path for path, _ in found])
     if len(set(paths)) != len(paths):
@@ -80,7 +79,5 @@ def inside(table: Table, key: str, paths: Iterable[str]) -> tuple[str, ...]:
 
 def lists(table: Table, key: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """The lists under `key` by their names."""
-    if key not in table:
-        return ()
-    table[key].expect(dict.fromkeys(table[key], list))
-    return tuple((name, table[key].texts(name)) for name in table[key])
+    found = entries(table, key, list)
+    return tuple((name, found.texts(name)) for name in found)

@@ -17,7 +17,7 @@ from plan.debianseed import load_debian
 from plan.errors import BuildError, nearest
 from plan.model import Recipe
 from plan.recipes import STYLES
-from plan.toolchain import ALPINE, DEBIAN, OWN, Tools
+from plan.toolchain import ALPINE, DEBIAN, DEBIAN_TOOLS, OWN, Tools
 from plan.yamlfile import Table, load
 
 
@@ -31,7 +31,7 @@ def seed_tools(folder: Path, seed: str, arch: str) -> Tools:
     if seed == "debian":
         debian = load_debian(folder / "debian.yaml", arch)
         return Tools(DEBIAN, missing=dict(debian.missing))
-    return Tools(DEBIAN)
+    return DEBIAN_TOOLS
 
 
 def load_tools(path: Path, recipes: Mapping[str, Recipe]) -> dict[str, tuple[str, ...]]:
@@ -75,7 +75,7 @@ def lacking_tools(
                 f"{name} {reasons[name]}",
                 where="plan/seeds/",
                 hint="build on a machine of another architecture: arch= says what for. An image of "
-                "set=full that was made so builds itself",
+                "set=full that was made so builds itself; set=base does without such packages",
             )
     depends = {name: recipe.depends for name, recipe in recipes.items()}
     for tool, maker in lacks.items():

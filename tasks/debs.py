@@ -37,6 +37,12 @@ class Packages:
         self.data = data
         lock_file = data / f"debian-{arch}.lock.yaml"
         self.authored = debianseed.load_debian(data / "debian.yaml", arch)
+        if not lock_file.exists():
+            raise BuildError(
+                f"the seed debian is not pinned for {arch} yet",
+                where=f"plan/seeds/{lock_file.name}",
+                hint=f"doit lock set=base build={arch}",
+            )
         self.lock = debianseed.load_lock(lock_file)
         digest = sha256_of([deb.sha256 for deb in self.lock.debs])
         self.drift_file = store.root / "seeds" / f"{digest}.drift.json"

@@ -115,6 +115,11 @@ def test_a_guest_that_answers_but_stays_on(fake: Path, image: Path) -> None:
             "trace",
         ),
         ("echo 'no such device' >&2; exit 1", "QEMU ended with status 1", "no such device"),
+        (
+            "echo 'fw_cfg device not available' >&2; exit 1",
+            "QEMU ended with status 1",
+            "`doit boot` without run= gives a shell in it",
+        ),
         ("echo Booting; kill -SEGV $$", "QEMU ended by signal 11", "Booting"),
         (
             "echo '=== bq2 run start'; exec head -c 3000000 /dev/zero",

@@ -272,3 +272,19 @@ def test_what_no_package_may_install(toy: Checkout, script: str, path: str) -> N
     assert done.status != 0
     assert f"{path}: the package installs a device, socket or set-id file" in done.said
     assert "Traceback" not in done.said
+
+
+def test_what_is_left_out_is_said(toy: Checkout) -> None:
+    toy.recipe("odd", "echo odd > $share/odd")
+    toy.edit("plan/sets.yaml", "[top, kernel]", "[top, odd, kernel]")
+    own = "  efi: BOOTX64.EFI\n"
+    toy.edit("plan/architectures.yaml", own, own + "  without: {odd: a toy}\n")
+    assert toy.doit("plan").said.endswith("\nwithout odd: a toy\n")
+    done = toy.doit("pkg")
+    assert "without odd: a toy\n" in done.said and sorted(done.built) == sorted(SCRIPTS), done
+
+
+def test_what_builds_may_be_another_architecture(toy: Checkout) -> None:
+    assert toy.doit("plan", "build=aarch64").status == 0
+    told = json.loads((toy.root / "work" / "plan.json").read_text())
+    assert (told["build"], told["arch"]) == ("aarch64", "x86_64")

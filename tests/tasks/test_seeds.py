@@ -82,6 +82,13 @@ def test_an_architecture_without_a_seed_is_told(tmp_path: Path) -> None:
     assert "build on another machine" in str(caught.value)
 
 
+def test_an_architecture_without_a_lock_is_told(tmp_path: Path) -> None:
+    shutil.copy(SEEDS / "debian.yaml", tmp_path)
+    with pytest.raises(BuildError) as caught:
+        debian(tmp_path, tmp_path)
+    assert "doit lock set=base build=x86_64" in str(caught.value)
+
+
 def test_both_seeds_are_pinned_for_both_architectures(tmp_path: Path) -> None:
     alpine = [AlpineRoot(SEEDS, arch, Store(tmp_path)) for arch in ("x86_64", "aarch64")]
     assert all(root.sources[0].file.endswith(f"{root.name[7:]}.tar.gz") for root in alpine)
