@@ -1,12 +1,7 @@
-"""The plan: from recipes, a set and an architecture to the ordered list of literal steps.
+"""The plan: the ordered list of literal steps, their digest, and plan.json.
 
-    plan/sets.yaml ──▶ packages ─────────────────────┐
-    plan/recipes/*.yaml, overrides.yaml ─────────────┼─order─▶ steps ──▶ plan.json, digest
-    plan/toolbox.yaml ──▶ what builds them, before ──┤
-    plan/architectures.yaml ─────────────────────────┘
-
-A set whose product is the first phase's is built by the seed. One whose product is the second
-phase's is built by tools that the first phase makes: what they are follows from the recipes.
+    plan/planner.py ──▶ steps, by phase ──▶ plan.json
+                                       └──▶ digest
 
 The plan is data: running it needs nothing that is not in it. Its digest covers all steps, and
 nothing that cannot reach an output (comments, the `why` of a recipe, the number of processes).
@@ -16,27 +11,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import cached_property
-from itertools import chain
-from pathlib import Path
 from typing import Any
 
-from plan import graph, toolchain
-from plan.architecture import Architecture, Machines, architectures, load_machines
-from plan.errors import BuildError, nearest
-from plan.maker import Maker
-from plan.model import (
-    PHASES,
-    SYSROOT_FROM_SEED,
-    Recipe,
-    Source,
-    Step,
-)
-from plan.overrides import load_overrides
-from plan.sets import Set, load_set
-from plan.toolbox import lacking_tools, load_image_tools, load_tools, unbuildable
+from plan.architecture import Architecture, Machines
+from plan.model import SYSROOT_FROM_SEED, Recipe, Source, Step
+from plan.sets import Set
 
 
 @dataclass(frozen=True)
@@ -161,143 +143,3 @@ def canonical(value: Any) -> bytes:
 def sha256_of(value: Any) -> str:
     """The sha256 of the canonical JSON of `value`, in hexadecimal."""
     return hashlib.sha256(canonical(value)).hexdigest()
-
-
-def make_plan(
-    data: Path,
-    *,
-    set_name: str,
-    arch_name: str,
-    build_name: str = "",
-    seed: toolchain.Tools = toolchain.DEBIAN_TOOLS,
-    added: Sequence[str] = (),
-    overrides: Path | None = None,
-) -> Plan:
-    """The plan of the set `set_name` for `arch_name`, from the folder `plan/` at `data`.
-
-    `build_name`: the architecture that the steps run on, if it is another. `added`: packages to
-    have besides those of the set. `overrides`: the file of what is to differ from the recipes, if
-    it exists.
-
-    `seed` says what the seed has. One that is a system of ours needs no first phase: it is what
-    that phase would give. What it lacks is built in the first phase, before what needs it.
-    Raises BuildError for what is wrong in the files.
-    """
-    changes = load_overrides(data / "recipes", overrides)
-    machines = load_machines(data, build_name or arch_name, arch_name)
-    complete = load_set(data / "sets.yaml", set_name, changes.recipes)
-    recipes = changes.made(complete.phase, crossed=machines.crossed)
-    toolbox = data / "toolbox.yaml"
-    without = dict(machines.target.without)
-    if complete.phase == SYSROOT_FROM_SEED:
-        # A product of two phases builds itself: it has to have what the seed has not.
-        without |= unbuildable(toolbox, recipes, seed)
-    chosen = _fitted(complete, added, recipes, without)
-    depends = _depends(recipes)
-    wanted = graph.order(chosen.packages, depends)
-    _check_target(wanted, machines.target)
-    names = architectures(data / "architectures.yaml")
-    product = Maker(recipes, depends, machines, names, chosen.phase, chosen.initramfs, seed, {})
-    imaging: Sequence[str] = ()
-    if chosen.phase == SYSROOT_FROM_SEED or seed.compiler == toolchain.OWN:
-        own = lacking_tools(toolbox, recipes, seed, wanted)
-        phases = {chosen.phase: replace(product, tools=own).steps(wanted)}
-    else:
-        seeded = changes.made(SYSROOT_FROM_SEED, crossed=False)
-        if machines.crossed and chosen.root:
-            imaging = graph.order(load_image_tools(toolbox, seeded), _depends(seeded))
-        phases = _both(product, chosen, wanted, toolbox, seeded, imaging)
-    return Plan(
-        set=chosen,
-        machines=machines,
-        recipes=recipes,
-        phases=phases,
-        overridden=changes.touched(chosen.phase, wanted),
-        wanted=tuple(wanted),
-        imaging=tuple(imaging),
-        without={name: without[name] for name in complete.packages if name not in wanted},
-    )
-
-
-def _both(
-    product: Maker,
-    chosen: Set,
-    wanted: Sequence[str],
-    toolbox: Path,
-    seeded: Mapping[str, Recipe],
-    imaging: Sequence[str],
-) -> dict[str, dict[str, Step]]:
-    """Both phases of the set `chosen`: the second is made by `product` and what the first gives.
-
-    `seeded`: the recipes as they are in the first phase, which makes what is `imaging` too.
-    """
-    machines, depends = product.machines, _depends(seeded)
-    tools = _tools(toolbox, chosen, product.recipes, wanted, depends, machines.target)
-    built_first = graph.order(chain(*tools.values(), imaging), depends)
-    # The tools run where the plan does, whatever they compile for then.
-    first = replace(
-        product,
-        recipes=seeded,
-        depends=depends,
-        machines=Machines(machines.build, machines.build),
-        phase=SYSROOT_FROM_SEED,
-        initramfs=None,
-        tools=lacking_tools(toolbox, seeded, product.seed, built_first),
-    )
-    second = replace(product, seed=toolchain.Tools(toolchain.OWN), tools=tools)
-    return dict(zip(PHASES, (first.steps(built_first), second.steps(wanted)), strict=True))
-
-
-def _fitted(
-    chosen: Set, added: Sequence[str], recipes: Mapping[str, Recipe], without: Collection[str]
-) -> Set:
-    """The set with the packages `added`, and without those that it cannot have."""
-    for name in added:
-        if name not in recipes:
-            raise BuildError(
-                f"there is no recipe {name!r}", where="with=", hint=nearest(name, recipes)
-            )
-    inside = chosen.initramfs
-    kept = tuple(name for name in inside.packages if name not in without)
-    return replace(
-        chosen,
-        packages=(*(name for name in chosen.packages if name not in without), *added),
-        initramfs=replace(inside, packages=kept),
-    )
-
-
-def _check_target(wanted: Sequence[str], target: Architecture) -> None:
-    """Raise BuildError for packages that there cannot be."""
-    for name in wanted:
-        if name in target.without:
-            raise BuildError(
-                f"there can be no {name} for {target.name}: {target.without[name]}",
-                where="plan/architectures.yaml",
-                hint="leave out what depends on it",
-            )
-
-
-def _tools(
-    toolbox: Path,
-    chosen: Set,
-    recipes: Mapping[str, Recipe],
-    wanted: Sequence[str],
-    before: Mapping[str, Sequence[str]],
-    target: Architecture,
-) -> dict[str, tuple[str, ...]]:
-    """Of each package `wanted`, all that has to stand before it of the first phase, in order."""
-    named = load_tools(toolbox, recipes)
-    tools = {name: tuple(graph.order(named[name], before)) for name in wanted}
-    needed = graph.order(chain(*tools.values()), before)
-    if lacking := [name for name in needed if name not in wanted]:
-        reasons = [f"no {name} for {target.name}: {why}" for name, why in target.without.items()]
-        raise BuildError(
-            f"the set {chosen.name} cannot build itself: it lacks {', '.join(lacking)}",
-            where="plan/sets.yaml",
-            hint="\n  ".join(["what builds a package of the set has to be in the set", *reasons]),
-        )
-    return tools
-
-
-def _depends(recipes: Mapping[str, Recipe]) -> dict[str, tuple[str, ...]]:
-    return {name: recipe.depends for name, recipe in recipes.items()}

@@ -19,7 +19,8 @@ from plan.errors import BuildError
 from plan.model import Source
 from plan.overrides import NAME as OVERRIDES
 from plan.overrides import patch_folder
-from plan.plan import Plan, make_plan
+from plan.plan import Plan
+from plan.planner import make_plan
 from plan.settings import Settings, resolve
 from plan.toolbox import seed_tools
 from plan.toolchain import Tools

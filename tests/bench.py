@@ -61,7 +61,7 @@ def versus(ours: float, theirs: float, tool: str) -> str:
 
 def plan_40(folder: Path) -> None:
     """Forty recipes: the real ones under several names."""
-    from plan.plan import make_plan
+    from plan.planner import make_plan
 
     data = folder / "plan"
     shutil.copytree(ROOT / "plan", data)

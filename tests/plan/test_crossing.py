@@ -13,7 +13,8 @@ from plan.errors import BuildError
 from plan.layers import ENTRY_KEYS
 from plan.model import Step
 from plan.overrides import load_overrides
-from plan.plan import Plan, make_plan
+from plan.plan import Plan
+from plan.planner import make_plan
 from plan.toolchain import DEBIAN, OWN, additions, environment
 from tests.plan.conftest import PLAN
 

@@ -8,7 +8,8 @@ import pytest
 
 from plan import needs
 from plan.needs import GB
-from plan.plan import Plan, make_plan
+from plan.plan import Plan
+from plan.planner import make_plan
 
 DATA = Path(__file__).resolve().parents[2] / "plan"
 

@@ -10,7 +10,8 @@ import pytest
 from plan.errors import BuildError
 from plan.identity import step_id, step_inputs
 from plan.model import Source
-from plan.plan import Plan, make_plan
+from plan.plan import Plan
+from plan.planner import make_plan
 
 
 def planned(data: Path) -> Plan:
@@ -62,6 +63,21 @@ def test_a_cycle_and_unknown_packages_name_the_place(
         planned(data)
     assert caught.value.where == "plan/sets.yaml:3"
     assert caught.value.hint == "did you mean topp?"
+
+
+def test_an_initramfs_of_what_the_set_has_not_names_the_set(
+    recipe: Callable[..., Path], data: Path
+) -> None:
+    recipe("top", "below")
+    recipe("below")
+    recipe("aside")
+    sets = data / "sets.yaml"
+    sets.write_text(sets.read_text().replace("{packages: [top]}", "{packages: [below]}"))
+    assert list(planned(data).product) == ["below", "top"]
+    sets.write_text(sets.read_text().replace("[below]", "[aside]"))
+    with pytest.raises(BuildError, match="the initramfs of the set base holds aside") as caught:
+        planned(data)
+    assert "add aside to the set's packages" in str(caught.value)
 
 
 def test_step_ids_change_with_all_that_the_output_depends_on(

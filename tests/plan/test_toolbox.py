@@ -11,7 +11,8 @@ from plan import toolchain
 from plan.architecture import Machines, load_architecture
 from plan.errors import BuildError
 from plan.model import SYSROOT_FROM_SEED
-from plan.plan import Plan, make_plan
+from plan.plan import Plan
+from plan.planner import make_plan
 from plan.toolbox import seed_tools
 from tests.checkout import ROOT
 

@@ -14,7 +14,7 @@ from jsonschema import Draft7Validator, FormatChecker
 from packageurl import PackageURL
 from referencing import Registry, Resource
 
-from plan.plan import make_plan
+from plan.planner import make_plan
 from plan.sbom import sbom
 from tests.tasks.toy import SCRIPTS, Checkout
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from plan.graph import closure
-from plan.plan import make_plan
+from plan.planner import make_plan
 from tasks.page.layers import BEND, crossings, draw, layers_of, reduced, spread
 
 DATA = Path(__file__).parents[3] / "plan"

@@ -1,0 +1,188 @@
+"""Planning: from recipes, a set and an architecture to the steps of each phase, in order.
+
+    plan/sets.yaml ──▶ packages ─────────────────────┐
+    plan/recipes/*.yaml, overrides.yaml ─────────────┼─order─▶ steps ──▶ Plan
+    plan/toolbox.yaml ──▶ what builds them, before ──┤
+    plan/architectures.yaml ─────────────────────────┘
+
+A set whose product is the first phase's is built by the seed. One whose product is the second
+phase's is built by tools that the first phase makes: what they are follows from the recipes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+
+from plan import graph, toolchain
+from plan.architecture import Architecture, Machines, architectures, load_machines
+from plan.errors import BuildError, nearest
+from plan.maker import Maker
+from plan.model import PHASES, SYSROOT_FROM_SEED, Recipe, Step
+from plan.overrides import Overrides, load_overrides
+from plan.plan import Plan
+from plan.sets import Set, load_set
+from plan.toolbox import lacking_tools, load_image_tools, load_tools, unbuildable
+
+Phases = Mapping[str, Mapping[str, Step]]
+
+
+def make_plan(
+    data: Path,
+    *,
+    set_name: str,
+    arch_name: str,
+    build_name: str = "",
+    seed: toolchain.Tools = toolchain.DEBIAN_TOOLS,
+    added: Sequence[str] = (),
+    overrides: Path | None = None,
+) -> Plan:
+    """The plan of the set `set_name` for `arch_name`, from the folder `plan/` at `data`.
+
+    `build_name`: the architecture that the steps run on, if it is another. `added`: packages to
+    have besides those of the set. `overrides`: the file of what is to differ from the recipes, if
+    it exists.
+
+    `seed` says what the seed has. One that is a system of ours needs no first phase: it is what
+    that phase would give. What it lacks is built in the first phase, before what needs it.
+    Raises BuildError for what is wrong in the files.
+    """
+    toolbox = data / "toolbox.yaml"
+    changes = load_overrides(data / "recipes", overrides)
+    machines = load_machines(data, build_name or arch_name, arch_name)
+    complete = load_set(data / "sets.yaml", set_name, changes.recipes)
+    recipes = changes.made(complete.phase, crossed=machines.crossed)
+    without = _without(complete, machines.target, toolbox, recipes, seed)
+    chosen = _fitted(complete, added, recipes, without)
+    depends = _depends(recipes)
+    wanted = graph.order(chosen.packages, depends)
+    _check(chosen, wanted, machines.target)
+    names = architectures(data / "architectures.yaml")
+    product = Maker(recipes, depends, machines, names, chosen.phase, chosen.initramfs, seed, {})
+    one_phase = chosen.phase == SYSROOT_FROM_SEED or seed.compiler == toolchain.OWN
+    build = _one if one_phase else _both
+    phases, imaging = build(product, chosen, wanted, toolbox, changes)
+    return Plan(
+        set=chosen,
+        machines=machines,
+        recipes=recipes,
+        phases=phases,
+        overridden=changes.touched(chosen.phase, wanted),
+        wanted=tuple(wanted),
+        imaging=imaging,
+        without={name: without[name] for name in complete.packages if name not in wanted},
+    )
+
+
+def _without(
+    chosen: Set,
+    target: Architecture,
+    toolbox: Path,
+    recipes: Mapping[str, Recipe],
+    seed: toolchain.Tools,
+) -> dict[str, str]:
+    """The packages that a product for `target` cannot have, and why."""
+    # A product of two phases builds itself: it has to have what the seed has not.
+    by_seed = chosen.phase == SYSROOT_FROM_SEED
+    return {**target.without, **(unbuildable(toolbox, recipes, seed) if by_seed else {})}
+
+
+def _one(
+    product: Maker, chosen: Set, wanted: Sequence[str], toolbox: Path, _: Overrides
+) -> tuple[Phases, tuple[str, ...]]:
+    """The phase of the set `chosen` alone, which the seed can build."""
+    own = lacking_tools(toolbox, product.recipes, product.seed, wanted)
+    return {chosen.phase: replace(product, tools=own).steps(wanted)}, ()
+
+
+def _both(
+    product: Maker, chosen: Set, wanted: Sequence[str], toolbox: Path, changes: Overrides
+) -> tuple[Phases, tuple[str, ...]]:
+    """Both phases of the set `chosen`, and what of the first makes the image of a crossed product.
+
+    The second is made by `product` and what the first gives.
+    """
+    machines = product.machines
+    seeded = changes.made(SYSROOT_FROM_SEED, crossed=False)
+    depends = _depends(seeded)
+    tools = _tools(toolbox, chosen, product.recipes, wanted, depends, machines.target)
+    draws = machines.crossed and chosen.root
+    imaging = graph.order(load_image_tools(toolbox, seeded), depends) if draws else ()
+    built_first = graph.order(chain(*tools.values(), imaging), depends)
+    # The tools run where the plan does, whatever they compile for then.
+    first = replace(
+        product,
+        recipes=seeded,
+        depends=depends,
+        machines=Machines(machines.build, machines.build),
+        phase=SYSROOT_FROM_SEED,
+        initramfs=None,
+        tools=lacking_tools(toolbox, seeded, product.seed, built_first),
+    )
+    second = replace(product, seed=toolchain.Tools(toolchain.OWN), tools=tools)
+    phases = zip(PHASES, (first.steps(built_first), second.steps(wanted)), strict=True)
+    return dict(phases), tuple(imaging)
+
+
+def _fitted(
+    chosen: Set, added: Sequence[str], recipes: Mapping[str, Recipe], without: Collection[str]
+) -> Set:
+    """The set with the packages `added`, and without those that it cannot have."""
+    for name in added:
+        if name not in recipes:
+            raise BuildError(
+                f"there is no recipe {name!r}", where="with=", hint=nearest(name, recipes)
+            )
+    inside = chosen.initramfs
+    kept = tuple(name for name in inside.packages if name not in without)
+    return replace(
+        chosen,
+        packages=(*(name for name in chosen.packages if name not in without), *added),
+        initramfs=replace(inside, packages=kept),
+    )
+
+
+def _check(chosen: Set, wanted: Sequence[str], target: Architecture) -> None:
+    """Raise BuildError for packages that there cannot be, and for an initramfs of others."""
+    for name in wanted:
+        if name in target.without:
+            raise BuildError(
+                f"there can be no {name} for {target.name}: {target.without[name]}",
+                where="plan/architectures.yaml",
+                hint="leave out what depends on it",
+            )
+    for name in chosen.initramfs.packages:
+        if name not in wanted:
+            raise BuildError(
+                f"the initramfs of the set {chosen.name} holds {name}, which the set has not",
+                where="plan/sets.yaml",
+                hint=f"add {name} to the set's packages",
+            )
+
+
+def _tools(
+    toolbox: Path,
+    chosen: Set,
+    recipes: Mapping[str, Recipe],
+    wanted: Sequence[str],
+    before: Mapping[str, Sequence[str]],
+    target: Architecture,
+) -> dict[str, tuple[str, ...]]:
+    """Of each package `wanted`, all that has to stand before it of the first phase, in order."""
+    named = load_tools(toolbox, recipes)
+    tools = {name: tuple(graph.order(named[name], before)) for name in wanted}
+    needed = graph.order(chain(*tools.values()), before)
+    if lacking := [name for name in needed if name not in wanted]:
+        reasons = [f"no {name} for {target.name}: {why}" for name, why in target.without.items()]
+        raise BuildError(
+            f"the set {chosen.name} cannot build itself: it lacks {', '.join(lacking)}",
+            where="plan/sets.yaml",
+            hint="\n  ".join(["what builds a package of the set has to be in the set", *reasons]),
+        )
+    return tools
+
+
+def _depends(recipes: Mapping[str, Recipe]) -> dict[str, tuple[str, ...]]:
+    return {name: recipe.depends for name, recipe in recipes.items()}
