@@ -4,6 +4,8 @@
     {"options": ["--b"]} ─┘
 
 Lists of pairs, as steps have them for environment and files, are compared by their first element.
+Lists of tables, as their commands are, are laid side by side first: what comes between two that are
+the same makes neither of them another.
 """
 
 from __future__ import annotations
@@ -11,7 +13,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
+
+from plan.plan import canonical
 
 ABSENT = "nothing"
 
@@ -38,6 +43,9 @@ def differences(old: Any, new: Any, key: str = "") -> Iterator[Difference]:
     """All that differs between `old` and `new`, in the order of their keys."""
     if old == new:
         return
+    if _tables(old) and _tables(new):
+        yield from _side_by_side(old, new, key)
+        return
     before, after = _keyed(old), _keyed(new)
     if before is None or after is None:
         yield Difference(key, _text(old), _text(new))
@@ -47,13 +55,27 @@ def differences(old: Any, new: Any, key: str = "") -> Iterator[Difference]:
         yield from differences(before.get(name, ABSENT), after.get(name, ABSENT), inner)
 
 
+def _side_by_side(old: Sequence[Any], new: Sequence[Any], key: str) -> Iterator[Difference]:
+    """What differs between two lists of tables; the numbers are those of the new list."""
+    before, after = ([canonical(each) for each in tables] for tables in (old, new))
+    matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
+    for tag, a, b, c, d in matcher.get_opcodes():
+        if tag != "equal":
+            pairs = zip_longest(old[a:b], new[c:d], fillvalue=ABSENT)
+            for number, pair in enumerate(pairs, c + 1):
+                yield from differences(*pair, f"{key}.{number}" if key else str(number))
+
+
+def _tables(value: Any) -> bool:
+    listed = isinstance(value, Sequence) and not isinstance(value, str)
+    return listed and bool(value) and all(isinstance(each, Mapping) for each in value)
+
+
 def _keyed(value: Any) -> Mapping[str, Any] | None:
     """`value` by names, if its parts have names."""
     if isinstance(value, Mapping):
         return value
     if isinstance(value, Sequence) and not isinstance(value, str) and value:
-        if all(isinstance(each, Mapping) for each in value):
-            return {str(number): each for number, each in enumerate(value, 1)}
         pairs = [isinstance(each, list | tuple) and len(each) == 2 for each in value]
         if all(pairs) and len({str(each[0]) for each in value}) == len(value):
             return {str(first): second for first, second in value}
@@ -61,6 +83,8 @@ def _keyed(value: Any) -> Mapping[str, Any] | None:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return " ".join(_text(each) for each in value.values() if each) or ABSENT
     if isinstance(value, list | tuple):
         return " ".join(_text(each) for each in value) or ABSENT
     return str(value) if value not in (None, "", {}) else ABSENT
