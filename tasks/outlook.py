@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cache.store import Record
+from cache.store import Record, Store
 from plan.identity import step_id
 from plan.model import Step
 from tasks.builder import Builder
@@ -28,6 +28,8 @@ class Standing:
     """How one step stands. `artifact` is known unless it is to be built."""
 
     step: Step
+    id: str | None
+    """The step id, known unless what comes before it is to be built."""
     state: str
     artifact: str | None
     size: int
@@ -50,15 +52,29 @@ def _standing(builder: Builder, made: Mapping[str, str]) -> Standing:
     step = builder.step
     inputs = None if builder.stamp.forgotten.exists() else builder.inputs(made)
     if inputs is None:
-        return Standing(step, BUILD, None, 0)
+        return Standing(step, None, BUILD, None, 0)
     wanted = step_id(inputs)
     stamp = builder.stamp.read()
     if stamp and stamp["step"] == wanted:
-        return Standing(step, STANDS, stamp["artifact"], stamp["size"])
+        return Standing(step, wanted, STANDS, stamp["artifact"], stamp["size"])
     record = builder.project.store.find(wanted)
     if record:
-        return Standing(step, STORED, record.artifact, record.size)
-    return Standing(step, BUILD, None, 0)
+        return Standing(step, wanted, STORED, record.artifact, record.size)
+    return Standing(step, wanted, BUILD, None, 0)
+
+
+class Past:
+    """What this machine's store remembers of the steps that it ran whole."""
+
+    def __init__(self, store: Store) -> None:
+        records = [record for record in store.records() if not record.resumed]
+        self._exact = {record.step: record for record in records}
+        self.latest = {(record.phase, record.name): record for record in records}
+
+    def of(self, standing: Standing) -> Record | None:
+        """The record of just this step; if there is none, that of the package's latest."""
+        step = standing.step
+        return self._exact.get(standing.id or "") or self.latest.get((step.phase, step.name))
 
 
 class Costs:
@@ -71,19 +87,18 @@ class Costs:
     def __init__(self, project: Project) -> None:
         from plan.yamlfile import load
 
-        records = [record for record in project.store.records() if not record.resumed]
-        self.history = {(record.phase, record.name): record for record in records}
+        self.past = Past(project.store)
         table = load(project.data / "costs.yaml", shown_as="plan/costs.yaml")
         self.seconds_of_musl = self._musl(float(table["seconds-of-musl"]))
         self.relative = {name: float(value) for name, value in table["packages"].items()}
 
     def _musl(self, shipped: float) -> float:
-        measured = [r.cpu for (_, name), r in self.history.items() if name == "musl"]
+        measured = [r.cpu for (_, name), r in self.past.latest.items() if name == "musl"]
         return max(measured, default=shipped)
 
-    def of(self, step: Step) -> float:
-        """The processor time (seconds) that `step` will take, as far as anything is known."""
-        record: Record | None = self.history.get((step.phase, step.name))
+    def of(self, standing: Standing) -> float:
+        """The processor time (seconds) that a step will take, as far as anything is known."""
+        step, record = standing.step, self.past.of(standing)
         if record:
             return record.cpu
         return self.relative.get(step.name, 1.0) * self.seconds_of_musl
@@ -91,11 +106,11 @@ class Costs:
 
 def ahead(project: Project, standings: Collection[Standing]) -> dict[str, Any]:
     """What a run of these steps will build at most: the facts of the event "forecast"."""
-    build = of_state(standings, BUILD)
+    build = [each for each in standings if each.state == BUILD]
     costs = Costs(project) if build else None
-    seconds = {step.task: round(costs.of(step), 1) for step in build} if costs else {}
+    seconds = {each.step.task: round(costs.of(each), 1) for each in build} if costs else {}
     return {
-        "build": [step.task for step in build],
+        "build": [each.step.task for each in build],
         "store": [step.task for step in of_state(standings, STORED)],
         "costs": seconds,
         "seconds": round(sum(seconds.values()) / project.settings.jobs, 1),

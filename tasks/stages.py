@@ -15,7 +15,7 @@ from typing import Any
 from cache.sources import cached
 from plan.errors import BuildError
 from tasks.console import in_words
-from tasks.outlook import STATES, survey, tally, tally_in_words
+from tasks.outlook import STATES, Past, survey, tally, tally_in_words
 from tasks.products import Product, image, sysroot
 from tasks.project import project
 
@@ -38,13 +38,13 @@ def stages(tasks: Mapping[str, Any]) -> Iterator[str]:
 
 def packages(phase: str | None) -> Iterator[str]:
     """The packages with version, phase, state, size and time; of `phase` alone if it is given."""
-    records = {(r.phase, r.name): r for r in project.store.records() if not r.resumed}
+    past = Past(project.store)
     yield f"{'package':<16} {'version':<10} {'phase':<20} {'state':<13} {'size':>9} {'time':>10}"
     for each in survey(project).values():
         step = each.step
         if phase in (None, step.phase):
             size = f"{each.size / 1e6:.1f} MB" if each.artifact else ""
-            record = records.get((step.phase, step.name))
+            record = past.of(each)
             time = in_words(record.seconds) if record else ""
             yield (
                 f"{step.name:<16} {step.version:<10} {step.phase:<20} {STATES[each.state]:<13} "

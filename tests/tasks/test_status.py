@@ -192,6 +192,18 @@ def test_the_stages_and_the_packages_as_they_stand(built: Checkout) -> None:
     assert said(built, "list", PHASE) == said(built, "list", "pkg")
 
 
+def test_the_time_is_that_of_the_step_itself(built: Checkout) -> None:
+    """The store may know the package from another architecture, or from before a change."""
+    kept = json.loads(built.record("right").read_text())
+    other = built.cache / "steps" / f"{'0' * 64}.json"
+    other.write_text(json.dumps(kept | {"step": "0" * 64, "seconds": 4500, "cpu": 4500}))
+    rows = {line.split()[0]: line for line in said(built, "list", "pkg").splitlines()}
+    assert rows["right"].endswith(" 0 s")
+    built.edit("plan/recipes/right.yaml", "cat /sysroot", "cat  /sysroot")
+    rows = {line.split()[0]: line for line in said(built, "list", "pkg").splitlines()}
+    assert rows["right"].endswith(" 75 min"), "the latest, where it was not built itself"
+
+
 # --- log ---------------------------------------------------------------------------------------
 
 
