@@ -66,16 +66,21 @@ def _side_by_side(old: Sequence[Any], new: Sequence[Any], key: str) -> Iterator[
                 yield from differences(*pair, f"{key}.{number}" if key else str(number))
 
 
+def _listed(value: Any) -> Sequence[Any]:
+    """`value` if it is a list; a text is none."""
+    return value if isinstance(value, Sequence) and not isinstance(value, str) else ()
+
+
 def _tables(value: Any) -> bool:
-    listed = isinstance(value, Sequence) and not isinstance(value, str)
-    return listed and bool(value) and all(isinstance(each, Mapping) for each in value)
+    listed = _listed(value)
+    return bool(listed) and all(isinstance(each, Mapping) for each in listed)
 
 
 def _keyed(value: Any) -> Mapping[str, Any] | None:
     """`value` by names, if its parts have names."""
     if isinstance(value, Mapping):
         return value
-    if isinstance(value, Sequence) and not isinstance(value, str) and value:
+    if _listed(value):
         pairs = [isinstance(each, list | tuple) and len(each) == 2 for each in value]
         if all(pairs) and len({str(each[0]) for each in value}) == len(value):
             return {str(first): second for first, second in value}

@@ -61,9 +61,10 @@ def make_plan(
     _check(chosen, wanted, machines.target)
     names = architectures(data / "architectures.yaml")
     product = Maker(recipes, depends, machines, names, chosen.phase, chosen.initramfs, seed, {})
-    one_phase = chosen.phase == SYSROOT_FROM_SEED or seed.compiler == toolchain.OWN
-    build = _one if one_phase else _both
-    phases, imaging = build(product, chosen, wanted, toolbox, changes)
+    if chosen.phase == SYSROOT_FROM_SEED or seed.compiler == toolchain.OWN:
+        phases, imaging = _one(product, wanted, toolbox)
+    else:
+        phases, imaging = _both(product, chosen, wanted, toolbox, changes)
     return Plan(
         set=chosen,
         machines=machines,
@@ -89,12 +90,10 @@ def _without(
     return {**target.without, **(unbuildable(toolbox, recipes, seed) if by_seed else {})}
 
 
-def _one(
-    product: Maker, chosen: Set, wanted: Sequence[str], toolbox: Path, _: Overrides
-) -> tuple[Phases, tuple[str, ...]]:
-    """The phase of the set `chosen` alone, which the seed can build."""
+def _one(product: Maker, wanted: Sequence[str], toolbox: Path) -> tuple[Phases, tuple[str, ...]]:
+    """The product's phase alone, which the seed can build; the seed makes the image, too."""
     own = lacking_tools(toolbox, product.recipes, product.seed, wanted)
-    return {chosen.phase: replace(product, tools=own).steps(wanted)}, ()
+    return {product.phase: replace(product, tools=own).steps(wanted)}, ()
 
 
 def _both(

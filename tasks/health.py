@@ -90,7 +90,7 @@ def _file_systems(project: Project, cache: int, work: int) -> Iterator[tuple[lis
 def _to_build(project: Project) -> list[Step]:
     """The steps that a run would build: one look, for all the checks of this process."""
     try:
-        return of_state(survey(project).values(), BUILD)
+        return [each.step for each in of_state(survey(project).values(), BUILD)]
     except BuildError:
         return project.plan.steps  # there is a check for the seed
 

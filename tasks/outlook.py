@@ -106,12 +106,12 @@ class Costs:
 
 def ahead(project: Project, standings: Collection[Standing]) -> dict[str, Any]:
     """What a run of these steps will build at most: the facts of the event "forecast"."""
-    build = [each for each in standings if each.state == BUILD]
+    build = of_state(standings, BUILD)
     costs = Costs(project) if build else None
     seconds = {each.step.task: round(costs.of(each), 1) for each in build} if costs else {}
     return {
         "build": [each.step.task for each in build],
-        "store": [step.task for step in of_state(standings, STORED)],
+        "store": [each.step.task for each in of_state(standings, STORED)],
         "costs": seconds,
         "seconds": round(sum(seconds.values()) / project.settings.jobs, 1),
     }
@@ -129,6 +129,6 @@ def tally_in_words(counts: Mapping[str, int]) -> str:
     return ", ".join([f"{counts[STANDS]} of {sum(counts.values())} stand", *rest])
 
 
-def of_state(standings: Iterable[Standing], state: str) -> list[Step]:
-    """The steps among `standings` that are in `state`."""
-    return [each.step for each in standings if each.state == state]
+def of_state(standings: Iterable[Standing], state: str) -> list[Standing]:
+    """Those of `standings` that are in `state`."""
+    return [each for each in standings if each.state == state]

@@ -85,9 +85,9 @@ def test_its_files_come_with_their_hashes(recipe: Callable[..., Path], data: Pat
 
 
 def test_the_real_recipes_load_quickly() -> None:
-    """0.15 s is promised for 40 recipes; a busy machine is allowed five times that."""
-    start = time.process_time()
+    """0.15 s is promised for 40 recipes; a test under load allows for five times that."""
+    start = time.perf_counter()
     plan = make_plan(PLAN, set_name="base", arch_name="x86_64")
     assert len(plan.digest) == 64
-    assert time.process_time() - start < 0.75
+    assert time.perf_counter() - start < 0.75
     assert all(recipe.why and recipe.licence for recipe in plan.recipes.values())
