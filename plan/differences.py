@@ -59,11 +59,10 @@ def _side_by_side(old: Sequence[Any], new: Sequence[Any], key: str) -> Iterator[
     """What differs between two lists of tables; the numbers are those of the new list."""
     before, after = ([canonical(each) for each in tables] for tables in (old, new))
     matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
-    for tag, a, b, c, d in matcher.get_opcodes():
-        if tag != "equal":
-            pairs = zip_longest(old[a:b], new[c:d], fillvalue=ABSENT)
-            for number, pair in enumerate(pairs, c + 1):
-                yield from differences(*pair, f"{key}.{number}" if key else str(number))
+    for _, a, b, c, d in matcher.get_opcodes():
+        pairs = zip_longest(old[a:b], new[c:d], fillvalue=ABSENT)
+        for number, pair in enumerate(pairs, c + 1):
+            yield from differences(*pair, f"{key}.{number}" if key else str(number))
 
 
 def _listed(value: Any) -> Sequence[Any]:

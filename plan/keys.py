@@ -1,6 +1,6 @@
 """The keys of the files that people write: what kind of value each has, and what it means.
 
-RECIPE, SOURCE, SET, INITRAMFS ─┬─▶ the checks of what is read (plan/recipes.py, plan/plan.py)
+RECIPE, SOURCE, SET, INITRAMFS ─┬─▶ the checks of what is read (plan/recipes.py, plan/sets.py)
                                 └─▶ docs/reference.md (plan/reference.py)
 """
 
