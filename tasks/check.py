@@ -20,8 +20,12 @@ def task_bench() -> dict[str, Any]:
     return {"actions": [(speaking(_bench),)], "pos_arg": "words"}
 
 
+# All tests run side by side, those of a file one after the other: they share what it builds.
+SIDE_BY_SIDE = ("-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder")
+
+
 def _test(words: list[str]) -> None:
-    command = [sys.executable, "-m", "pytest", *words]
+    command = [sys.executable, "-m", "pytest", *(words or SIDE_BY_SIDE)]
     project.exit_status = subprocess.run(command, cwd=ROOT, check=False).returncode
 
 

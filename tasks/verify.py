@@ -39,7 +39,9 @@ def task_verify() -> dict[str, Any]:
     """build each step again under other conditions, and compare; packages=, variations=, image="""
     if project.settings.image:
         return task_inspect()  # a finished image is held against what it says of itself
-    needs = [step.task for step in _chosen()] if _some() else [*project.plan.phases, *PRODUCTS]
+    needs = [*project.plan.phases, *PRODUCTS]
+    if _some():
+        needs = [*(step.task for step in _chosen()), *_chosen_products()]
     return {
         "task_dep": needs,
         "setup": ["fetch", "seed"],
@@ -67,8 +69,7 @@ def _verify() -> None:
     project.require("fetch", "seed")
     names, lacking = variations.chosen(project)
     subjects = [_step(step) for step in _steps()]
-    if not _some():
-        subjects += [_product(task, product) for task, product in PRODUCTS.items()]
+    subjects += [_product(task, PRODUCTS[task]) for task in _chosen_products()]
     say(f"varied: {', '.join(sorted(names))}")
     for name, why in sorted(lacking.items()):
         say(f"  not {name}: {why}")
@@ -80,8 +81,13 @@ def _verify() -> None:
 
 
 def _some() -> bool:
-    """Whether only some steps were asked for; then the products are not looked at."""
+    """Whether not all of it was asked for."""
     return bool(project.settings.packages or project.settings.phase)
+
+
+def _chosen_products() -> list[str]:
+    """The products that `packages=` names, or all where nothing is chosen."""
+    return [task for task in PRODUCTS if not _some() or task in project.settings.packages]
 
 
 def _chosen() -> list[Step]:
@@ -95,13 +101,13 @@ def _chosen() -> list[Step]:
 
 
 def _steps() -> list[Step]:
-    """What was chosen. Raises BuildError for a misspelt package, or for nothing at all."""
+    """The chosen steps. Raises BuildError for a misspelt package, or for nothing at all."""
     chosen = _chosen()
-    known = {step.name for step in project.plan.steps}
+    known = {step.name for step in project.plan.steps} | {*PRODUCTS}
     for name in project.settings.packages:
         if name not in known:
             raise BuildError(f"there is no package {name!r}", hint=nearest(name, known))
-    if not chosen:
+    if not chosen and not _chosen_products():
         raise BuildError(
             f"none of it is built in the phase {project.settings.phase}",
             hint=f"the set {project.settings.set} has: {', '.join(project.plan.phases)}",

@@ -187,6 +187,13 @@ def test_what_leaks_nothing_is_identical_and_the_store_never_hears_of_it(built: 
     assert "before" not in done.said and "1 of 1 identical" in done.said, done
 
 
+def test_products_can_be_chosen_as_packages_are(built: Checkout) -> None:
+    done = verify(built, "packages=left,image")
+    assert done.status == 0 and "2 of 2 identical" in done.said, done
+    done = verify(built, "packages=sysroot")
+    assert done.status == 0 and "1 of 1 identical" in done.said, done
+
+
 @pytest.mark.fault(
     "an artifact of other bytes from `doit verify`",
     "the store keeps the one that stands, and what depends on it stays as it is",
