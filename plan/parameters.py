@@ -17,8 +17,8 @@ PLACES = ("namespace", "vm")
 SEEDS = checks.SEEDS
 PROGRESS = ("auto", "live", "plain", "json", "quiet")
 VARIATIONS = (
-    *("cold", "host", "jobs", "links", "locale", "order", "path", "serial", "time", "umask"),
-    "user",
+    *("acl", "caller", "cold", "host", "jobs", "links", "locale", "order", "path", "serial"),
+    *("time", "umask", "user"),
 )
 
 

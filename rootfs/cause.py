@@ -16,7 +16,7 @@ Marks = Mapping[str, Sequence[str]]
 UNKNOWN = "not known"
 TIME, RANDOM = "a time stamp", "a random number"
 ORDER, BUILD_ID = "another order", "a build id"
-MODE, USER = "the umask", "who builds"
+MODE, USER = "the umask or an ACL", "who builds"
 
 EARLIEST = 1_577_836_800  # 2020: an older time is that of a source
 YEAR = 365 * 86_400  # seconds

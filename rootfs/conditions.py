@@ -29,6 +29,9 @@ class Conditions:
     umask: int | None = None
     memory: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     limit: int = 0
+    above: Sequence[str] = ()
+    caller: bool = False
+    one_processor: bool = False
 
 
 def run(
@@ -50,8 +53,9 @@ def refused(conditions: Conditions, folder: Path) -> str:
     """Why `conditions` cannot be had, found by trying in `folder`; "" if they can."""
     with tempfile.TemporaryDirectory(prefix=".bq2-trial-", dir=folder) as name:
         log = Path(name) / "log"
-        # The names of folders in memory are those of later; here any other does.
+        # The names of folders are those of later; here any other does.
         memory = {name: dict[str, str]()} if conditions.memory else {}
-        trial = asdict(conditions) | {"memory": memory, "limit": 1 << 20}
+        above = [name] if conditions.above else []
+        trial = asdict(conditions) | {"memory": memory, "limit": 1 << 20, "above": above}
         status = run(["true"], Conditions(**trial), environment=os.environ, log=log)
         return log.read_text(errors="replace").strip() if status == REFUSED else ""

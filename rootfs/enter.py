@@ -25,7 +25,7 @@ from typing import Any
 
 from plan.errors import BuildError
 from plan.model import Command
-from rootfs import sandbox
+from rootfs import inherited, sandbox
 from rootfs.refused import refused
 from rootfs.remedy import remedy
 
@@ -102,6 +102,7 @@ def enter(
     """
     base = place.folder / BASE
     base.mkdir(parents=True, exist_ok=True)
+    machine = os.uname().machine
     spec = {
         "base": os.fspath(base),
         "root": place.root,
@@ -116,7 +117,10 @@ def enter(
         "links": DEVICE_LINKS,
         # Of a covered proc the kernel gives none to namespaces inside this one.
         "covered": () if place.nested else MACHINE_FILES,
-        "refused": refused(os.uname().machine),
+        "refused": refused(machine),
+        "sigaction": inherited.sigaction(machine),
+        "process": inherited.FILES,
+        "limits": inherited.LIMITS,
     }
     spec_file = place.folder / "sandbox.json"
     spec_file.write_text(json.dumps(spec, indent=1), encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import hashlib
 import os
@@ -49,11 +50,27 @@ def last_bytes(path: Path, size: int) -> bytes:
 
 
 def fresh_folder(path: Path) -> Path:
-    """An empty folder at `path`, whatever was there before; its mode is not the umask's."""
+    """An empty folder at `path`, whatever was there before: of one mode, and handing down nothing.
+
+    Its mode is not the umask's. It has no group and no ACLs of the folder above, so what is made in
+    it has none either: where an ACL is handed down, the kernel asks no umask (acl(5), inode(7)).
+    """
     remove_tree(path)
     path.mkdir(parents=True)
-    path.chmod(0o755)
+    for name in ("system.posix_acl_default", "system.posix_acl_access"):
+        _remove_attribute(path, name)
+    if path.stat().st_gid != os.getegid():
+        os.chown(path, -1, os.getegid())
+    path.chmod(0o755)  # last: the set-group-id bit goes with it
     return path
+
+
+def _remove_attribute(path: Path, name: str) -> None:
+    try:
+        os.removexattr(path, name)
+    except OSError as error:
+        if error.errno not in (errno.ENODATA, errno.ENOTSUP):
+            raise
 
 
 def unfinished(path: Path) -> Path:

@@ -14,6 +14,7 @@ import errno
 import struct
 
 from plan.errors import BuildError
+from rootfs.inherited import answered
 
 # linux/audit.h: AUDIT_ARCH_*. asm/unistd.h: the numbers of the calls
 #   add_key, request_key, keyctl, bpf, perf_event_open, userfaultfd: refused
@@ -59,6 +60,7 @@ def refused(machine: str) -> tuple[int, int, int, str]:
         _instruction(_LOAD, _NUMBER),
         _when(_AT_LEAST, _X32, _MISSING),
         *(_when(_EQUAL, number, _MISSING) for number in (*numbers, *_IO_URING)),
+        *(_when(_EQUAL, number, _ERRNO | answer) for number, answer in answered(machine)),
         _asking(socket, _FIRST, families, _ERRNO | errno.EAFNOSUPPORT),
         _asking(ioctl, _SECOND, typing, _ALLOW),
         _instruction(_RETURN, _ALLOW),

@@ -38,6 +38,8 @@ def remedy(stage: str, number: int, *, proc: Path = Path("/proc"), root: Path = 
         return "free some space where the work directory is"
     if stage in ("setgroups", "uid_map", "gid_map") and number == errno.ENOENT:
         return "as root: mount -t proc proc /proc (without it no user can be mapped)"
+    if stage == "setrlimit":
+        return "start it without that limit (ulimit -H -a shows it); only root can set it higher"
     if number == errno.ENOENT:
         return "a folder that it was laid out with is gone: `doit forget` the package, and build it"
     if stage == "unshare" and number == errno.EUSERS:

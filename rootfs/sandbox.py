@@ -15,7 +15,9 @@ started outlives it. What cannot be had is an error, never a weaker sandbox.
 The specification: {"base": folder to mount on, "root": mount, "mounts": [mount...],
 "environment": {}, "hostname": str, "commands": [{"argv": [], "cwd": str}...],
 "log": path or null, "interactive": bool, "nested": whether sandboxes are made inside, "devices":
-[names in /dev], "links": {in /dev: target}, "covered": [names in /proc], "refused": [seccomp...]}.
+[names in /dev], "links": {in /dev: target}, "covered": [names in /proc], "refused": [seccomp...],
+"sigaction": number of the call, "process": {in /proc/self: text}, "limits": [[name, number,
+soft, hard]...]}.
 A mount: {"at": path, "overlay": [lower folders, top first], "upper": path, "work": path} or
 {"at": path, "bind": path, "writable": bool} or {"at": path, "tmpfs": options}.
 
@@ -25,6 +27,7 @@ sandbox could not be had, else one {"command": index, "status": n, ...resources}
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import json
@@ -49,6 +52,7 @@ MNT_DETACH = 2
 ST_RELATIME = 4096
 # linux/prctl.h, linux/capability.h
 PR_SET_PDEATHSIG, PR_CAPBSET_READ, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 23, 24, 38
+PR_SET_THP_DISABLE = 41
 
 
 CAP_SETFCAP, SETUP_FAILED = 31, 125
@@ -106,6 +110,38 @@ def map_to_root(uid: int, gid: int) -> None:
                 file.write(text)
         except OSError as error:
             raise SetupError(name, error.errno or 0, text) from error
+
+
+def disinherit(spec: dict[str, Any]) -> None:
+    """Leave nothing in force that whoever called has set for processes that it starts."""
+    check(libc.personality(ctypes.c_ulong(0)) == -1, "personality", "that of Linux")
+    # C libraries keep some signals to themselves: they would refuse to reset those.
+    for number in range(1, signal.NSIG):
+        libc.syscall(spec["sigaction"], number, bytes(32), None, 8)  # struct sigaction: SIG_DFL
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    prctl(PR_SET_THP_DISABLE, 0)
+    for name, text in spec["process"].items():
+        if os.path.exists(f"/proc/self/{name}"):
+            with open(f"/proc/self/{name}", "w") as file:
+                file.write(text)
+    for name, number, soft, hard in spec["limits"]:
+        limit(name, number, soft, hard)
+    # The kernel derives the number of processes from the memory, which is the machine's too.
+    resource.setrlimit(resource.RLIMIT_NPROC, (resource.getrlimit(resource.RLIMIT_NPROC)[1],) * 2)
+    # With 1 no core comes to be; with 0 one would still go to a pipe in core_pattern (core(5)). But
+    # who was given a hard limit of 0 cannot have more.
+    with contextlib.suppress(ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
+
+
+def limit(name: str, number: int, soft: int, hard: int) -> None:
+    try:
+        resource.setrlimit(number, (soft, hard))
+    except ValueError as error:
+        found = resource.getrlimit(number)[1]
+        wanted = "none" if hard == resource.RLIM_INFINITY else hard
+        detail = f"the hard limit on {name} is {found}, that of a build is {wanted}"
+        raise SetupError("setrlimit", errno.EPERM, detail) from error
 
 
 def die_with_parent() -> None:
@@ -238,10 +274,6 @@ def run_commands(spec: dict[str, Any], report: Report) -> int:
 
 def execute(command: dict[str, Any], environment: dict[str, str]) -> NoReturn:
     try:
-        # What Python, or whoever started the run, ignores or blocks would be inherited.
-        for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-            signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, [])
         os.chdir(command["cwd"])
         os.execvpe(command["argv"][0], command["argv"], environment)
     except OSError as error:
@@ -281,8 +313,6 @@ def init(spec: dict[str, Any], report: Report) -> int:
     if not spec["interactive"]:
         os.dup2(os.open("/dev/null", os.O_RDONLY), 0)  # the one outside could be changed by it
     os.umask(0o022)
-    # With 1 no core comes to be; with 0 one would still go to a pipe in core_pattern (core(5)).
-    resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
     drop_privilege(nested=spec["nested"])
     refuse_calls(*spec["refused"])
     return run_commands(spec, report)
@@ -290,6 +320,7 @@ def init(spec: dict[str, Any], report: Report) -> int:
 
 def enter(spec: dict[str, Any], report: Report, parent: int) -> int:
     """Make the namespaces, start process 1 in them and wait for it. Returns its exit status."""
+    disinherit(spec)  # in the namespaces nobody may set a limit higher
     uid, gid = os.geteuid(), os.getegid()
     namespaces = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET
     unshare(CLONE_NEWUSER | namespaces)

@@ -138,7 +138,8 @@ class Again:
             "BQ2_PROGRESS": "plain",
         }
         own |= variations.environment(names, settings.jobs)
-        found = variations.conditions(names, memory, self._limit(step))
+        above = [*memory, *map(os.fspath, (self.workdir, self.cache))]
+        found = variations.conditions(names, memory, self._limit(step), above)
         command = [sys.executable, "-m", "doit", task]
         status = run(command, found, environment=own, log=self.log)
         if status in (-signal.SIGKILL, -signal.SIGTERM):

@@ -53,14 +53,22 @@ def chosen(project: Project) -> tuple[set[str], dict[str, str]]:
     return names | ({"cold"} if "order" in names else set()), lacking
 
 
-def conditions(names: set[str], folders: Mapping[str, Mapping[str, str]], limit: int) -> Conditions:
-    """What a process finds different. `folders`: those that order= puts into memory."""
+def conditions(
+    names: set[str], folders: Mapping[str, Mapping[str, str]], limit: int, above: Sequence[str]
+) -> Conditions:
+    """What a process finds different. `folders`: those that order= puts into memory.
+
+    `above`: those that all others are made in.
+    """
     return Conditions(
         user=USER if "user" in names else None,
         host=HOST if "host" in names else None,
         umask=UMASK if "umask" in names else None,
         memory=folders if "order" in names else {},
         limit=limit,
+        above=above if "acl" in names else (),
+        caller="caller" in names,
+        one_processor="serial" in names,
     )
 
 
@@ -99,7 +107,7 @@ def _lacks(project: Project, name: str) -> str:
         return "" if project.overlay else "there is no overlay here, links are what is used"
     if name == "order" and host.file_system(project.workdir) == "tmpfs":
         return "the work directory is in memory already"
-    trial = conditions({name}, {"": {}}, 0)
+    trial = conditions({name}, {"": {}}, 0, [""])
     return "" if trial == Conditions() else refused(trial, project.workdir)
 
 

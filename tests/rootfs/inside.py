@@ -30,7 +30,8 @@ SURROUNDINGS = {
 }
 ENVIRONMENT = {"PATH": "/usr/bin", "TZ": "UTC", "LC_ALL": "C"}
 
-DRIVER = """\
+BEFORE = "import os; from resource import *; from signal import *\n"
+DRIVER = """
 import json, os, signal, sys
 from pathlib import Path
 
@@ -152,11 +153,12 @@ with open("/build/answers", "w") as file:
 
 
 def inside(
-    user: str, expressions: Mapping[str, str], facts: Mapping[str, Any]
+    user: str, expressions: Mapping[str, str], facts: Mapping[str, Any], before: str = ""
 ) -> tuple[dict[str, Any], Path]:
     """What the `expressions` give inside, by name, and the folder outside (the caller's to remove).
 
     facts: what the expressions may name, besides the functions of SCRIPT.
+    before: what the driver does first, with `os` and all of `resource` and `signal`.
     user: "root", or "nobody" for an ordinary user; without being root, whoever this is.
     """
     folder = Path(tempfile.mkdtemp(prefix="bq2-inside-", dir="/tmp"))
@@ -166,7 +168,14 @@ def inside(
     given = f"EXPRESSIONS = {dict(expressions)!r}\nglobals().update({dict(facts)!r})\n"
     (folder / "script.py").write_text(given + SCRIPT)
     python = [*AS_NOBODY, python_of_nobody()] if user == "nobody" else [sys.executable]
-    command = [*python, "-I", "-c", DRIVER, os.fspath(folder), json.dumps(ENVIRONMENT)]
+    command = [
+        *python,
+        "-I",
+        "-c",
+        BEFORE + before + DRIVER,
+        os.fspath(folder),
+        json.dumps(ENVIRONMENT),
+    ]
     # The umask of `nobody` is 077 too.
     done = subprocess.run(
         ["sh", "-c", 'umask 077; exec "$@"', "sh", *command],

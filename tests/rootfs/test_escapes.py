@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -17,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from rootfs.inherited import LIMITS
 from rootfs.refused import _MACHINES
 from tests.rootfs.inside import inside
 
@@ -255,6 +257,18 @@ LEAKS: list[Row] = [
     ),
     ("the umask", "oct(os.umask(0o022))", "0o22", "hidden: 022"),
     (
+        "limits (ulimit)",
+        f"[resource.getrlimit(number) for number in {[limit[1] for limit in LIMITS]}]",
+        [list(limit[2:]) for limit in LIMITS],
+        "hidden: always the same, but for the number of processes",
+    ),
+    (
+        "attributes of files (ACLs, labels of a security module)",
+        "[os.listxattr('/build'), os.setxattr('/build', 'user.x', b'')]",
+        "OSError: [Errno 95] Operation not supported: '/build'",
+        "hidden: files have none",
+    ),
+    (
         "signals that the caller ignores or blocks",
         "[status('SigBlk').split()[1], int(status('SigIgn').split()[1], 16)]",
         ["0" * 16, 1 << signal.SIGPIPE - 1 | 1 << signal.SIGXFSZ - 1],  # Python's own
@@ -269,6 +283,7 @@ LEAKS: list[Row] = [
     ),
 ]
 CANNOT = "cannot be hidden by namespaces; `doit regenerate` finds a package that takes it in"
+INTENDED = "it is the user's, and stays in force; `doit verify` finds a package that takes it in"
 SEEN: list[Row] = [
     ("the kernel's release (uname -r)", "os.uname().release", os.uname().release, CANNOT),
     (
@@ -282,6 +297,13 @@ SEEN: list[Row] = [
         "sorted(os.sched_getaffinity(0))",
         sorted(os.sched_getaffinity(0)),
         CANNOT + "; steps ask for `jobs=` instead",
+    ),
+    ("the nice value", "os.nice(0)", os.nice(0), INTENDED),
+    (
+        "the limit on processes",
+        "resource.getrlimit(resource.RLIMIT_NPROC)[1]",
+        resource.getrlimit(resource.RLIMIT_NPROC)[1],
+        CANNOT + ": the kernel derives it from the memory",
     ),
     (
         "the processors' model",

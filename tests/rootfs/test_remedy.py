@@ -44,6 +44,7 @@ BESIDE = "25 1 254:0 /x /boot rw,relatime shared:1 - ext4 /dev/vda rw"
         ("uid_map", errno.ENOENT, {}, "mount -t proc"),
         ("mount", errno.EPERM, {}, "a build needs user, mount, PID"),
         ("mount", errno.ENOENT, {".dockerenv": ""}, "laid out with is gone"),
+        ("setrlimit", errno.EPERM, {}, "ulimit -H"),
         ("files", errno.ENOSPC, {}, "free some space"),
         ("files", errno.EDQUOT, {}, "free some space"),
     ],
