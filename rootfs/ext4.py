@@ -22,7 +22,7 @@ from plan.toolchain import SOURCE_DATE_EPOCH
 from rootfs.compose import Composer, bound, link_tree, scratch
 from rootfs.disk import round_up
 from rootfs.enter import Sandbox, enter
-from rootfs.files import fresh_folder
+from rootfs.files import fresh_folder, is_own
 from rootfs.tree import merge
 from rootfs.workspace import Workspace
 
@@ -90,11 +90,15 @@ def _size(layers: Sequence[Path], sources: Sequence[Path]) -> int:
 
 
 def _without(layers: Sequence[Path], leave: Sequence[str], folder: Path) -> list[Path]:
-    """The layers; one that holds something of `leave` as a tree of links that does not."""
+    """The layers; one that holds something of `leave` as a tree of links that does not.
+
+    One that another user unpacked, in a cache that is shared, as a copy.
+    """
     result = []
     for number, layer in enumerate(layers):
         kept = merge([layer], leave=leave)
-        if len(kept) < len(merge([layer])):
-            layer = link_tree(kept, folder / str(number))
+        foreign = not all(is_own(entry.status) for entry in kept)
+        if foreign or len(kept) < len(merge([layer])):
+            layer = link_tree(kept, folder / str(number), copy=foreign)
         result.append(layer)
     return result

@@ -65,6 +65,11 @@ def fresh_folder(path: Path) -> Path:
     return path
 
 
+def is_own(status: os.stat_result) -> bool:
+    """Whether a file is this process's user's and group's: in a sandbox all others are nobody's."""
+    return (status.st_uid, status.st_gid) == (os.geteuid(), os.getegid())
+
+
 def _remove_attribute(path: Path, name: str) -> None:
     try:
         os.removexattr(path, name)

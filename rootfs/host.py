@@ -5,11 +5,16 @@ A container's limits count as the machine's: what its control groups leave is al
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+from plan.errors import BuildError
+from rootfs.files import fresh_folder
 
 PROC = Path("/proc")
 CGROUPS = Path("/sys/fs/cgroup")
@@ -80,11 +85,35 @@ def unfit(folder: Path) -> str:
         (trial / "Case").chmod(0o755)
         if (trial / "cASE").exists():
             return "does not tell upper from lower case"
+        # One name in two spellings (Unicode, annex 15), which ZFS and others can be told to merge.
+        (trial / "\u00e9").touch()
+        if (trial / "e\u0301").exists():
+            return "does not tell two spellings of a letter apart"
         if not os.access(trial / "Case", os.X_OK):
             return "holds no programs (it is mounted noexec)"
         try:
             (trial / "link").symlink_to("Case")
+            (trial / "link").stat()  # not with the mount option nosymfollow
             (trial / "hard").hardlink_to(trial / "Case")
         except OSError:
             return "holds no links"
+        made = fresh_folder(trial / "made")
+        os.close(os.open(made / "file", os.O_CREAT, 0o640))
+        found = made.stat(), (made / "file").stat()
+        if [stat.S_IMODE(each.st_mode) & ~0o640 for each in found] != [0o115, 0]:
+            return "gives files other modes than they are made with"
     return ""
+
+
+def require_fit(folder: Path, elsewhere: str) -> None:
+    """Raise BuildError unless builds can be made in `folder`; `elsewhere` names another one.
+
+    One that cannot be written to has errors of its own, where something is written.
+    """
+    with contextlib.suppress(OSError):
+        if lack := unfit(existing(folder)):
+            raise BuildError(
+                f"nothing can be built there: its file system {lack}",
+                where=os.fspath(folder),
+                hint=f"name a directory elsewhere: {elsewhere}",
+            )

@@ -26,8 +26,9 @@ from pathlib import Path
 from typing import Any
 
 from plan.provenance import resource, text_of
+from plan.toolchain import SOURCE_DATE_EPOCH
 from rootfs.compose import bound
-from rootfs.files import fresh_folder
+from rootfs.files import fresh_folder, is_own
 from rootfs.pack import stamp_times
 from rootfs.tree import Entry, merge
 
@@ -124,11 +125,27 @@ class Workspace:
     def bind_sources(self, layer: Path, below: str) -> list[dict[str, Any]]:
         """The mounts of the sources into a tree at the path `below` that has `layer` in it.
 
-        `layer`, what `lay_out` wrote, gets an empty file for each to be mounted on.
+        `layer`, what `lay_out` wrote, gets an empty file for each to be mounted on; or a copy, where
+        owner, mode or time are not those that a download leaves: they would be seen.
         """
+        mounts = []
         for source in self.sources:
-            (layer / SOURCES / source.name).touch()
-        return [bound(f"{below}/{SOURCES}/{source.name}", source) for source in self.sources]
+            place = f"{SOURCES}/{source.name}"
+            if _as_fetched(source.stat()):
+                (layer / place).touch()
+                mounts.append(bound(f"{below}/{place}", source))
+            else:
+                shutil.copyfile(source, layer / place)
+                (layer / place).chmod(_FETCHED)
+        return mounts
+
+
+_FETCHED = 0o444  # the mode that `cache.partial` gives a file
+
+
+def _as_fetched(status: os.stat_result) -> bool:
+    late = status.st_mtime >= SOURCE_DATE_EPOCH  # whoever packs it takes that for the time then
+    return late and is_own(status) and stat.S_IMODE(status.st_mode) == _FETCHED
 
 
 def _same(one: Entry, two: Entry) -> bool:

@@ -147,9 +147,15 @@ class Project:
 
     @cached_property
     def overlay(self) -> bool:
-        """Whether trees can be composed by overlay; found out once, by trying."""
-        from rootfs.enter import overlay_works
+        """Whether trees can be composed by overlay; found out once, by trying.
 
+        Raises BuildError where they could not be what they are elsewhere.
+        """
+        from rootfs.enter import overlay_works
+        from rootfs.host import require_fit
+
+        require_fit(self.workdir, "workdir=PATH")
+        require_fit(paths.root(), "BQ2_CACHE=PATH")
         return self.settings.overlay and overlay_works(self.workdir)
 
 

@@ -6,6 +6,7 @@ that the project builds, and tried with the full set.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -94,3 +95,33 @@ def test_the_folder_of_an_earlier_attempt_is_emptied(tmp_path: Path, tools: Path
     (tmp_path / "fs" / "out" / "root.ext4").write_bytes(b"half")
     image = made(tmp_path, [], tools, [], overlay=False)
     assert subprocess.run(["e2fsck", "-fn", image], capture_output=True).returncode == 0
+
+
+@pytest.mark.fault(
+    "a cache whose files have the group of the directory above, another owner, mode or time",
+    "an image shows none of it",
+)
+@pytest.mark.skipif(os.geteuid() != 0, reason="another owner can only be given by root")
+@pytest.mark.parametrize("overlay", [True, False])
+def test_owners_modes_and_times_are_not_those_of_the_cache(
+    tmp_path: Path, tools: Path, overlay: bool
+) -> None:
+    tree = make_tree(tmp_path / "tree", {"usr/share/a": b"a"})
+    sources = [tmp_path / "cache" / (letter * 64) for letter in "defg"]
+    make_tree(tmp_path / "cache", {source.name: b"source" for source in sources})
+    for source in sources:
+        source.chmod(0o444)
+    os.chown(tree / "usr/share", 4242, 4242)
+    os.chown(tree / "usr/share/a", -1, 4242)
+    sources[0].chmod(0o640)
+    os.chown(sources[1], 4242, -1)
+    os.chown(sources[2], -1, 4242)
+    os.utime(sources[3], (1, 1))
+    image = made(tmp_path, [tree], tools, sources, overlay=overlay)
+    paths = ["/usr/share", "/usr/share/a"]
+    paths += [f"/workspace/cache/sources/{source.name}" for source in sources]
+    for path in paths:
+        said = asked(image, f"stat {path}")
+        assert "User:     0   Group:     0" in said and "1970" not in said, said
+        assert "sources" not in path or "Mode:  0444" in said
+        assert "sources" not in path or asked(image, f"cat {path}") == "source"

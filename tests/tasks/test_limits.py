@@ -55,6 +55,31 @@ def test_a_full_disk_is_said_and_loses_nothing(toy: Checkout, what: str, inside:
 
 
 @pytest.mark.fault(
+    "a file system without programs, links, or modes of its own (noexec, nosymfollow, FAT)",
+    "the build stops before its first step, and says what lacks and how to name another",
+)
+@pytest.mark.parametrize("overlay", ["yes", "no"])
+@pytest.mark.parametrize(
+    ("what", "option", "lack", "remedy"),
+    [
+        ("work", "noexec", "holds no programs", "workdir=PATH"),
+        ("cache", "noexec", "holds no programs", "BQ2_CACHE=PATH"),
+        ("cache", "nosymfollow", "holds no links", "BQ2_CACHE=PATH"),
+    ],
+)
+def test_a_file_system_that_is_not_fit(
+    toy: Checkout, what: str, option: str, lack: str, remedy: str, overlay: str
+) -> None:
+    place = toy.root / "work" if what == "work" else toy.cache
+    place.mkdir()
+    run = shlex.join(doit("pkg:bottom", f"overlay={overlay}"))
+    done = as_master(toy, f"mount -t tmpfs -o {option} tmpfs {place}; {run}")
+    assert done.status != 0 and "Traceback" not in done.said, done
+    assert lack in done.said and remedy in done.said and str(place) in done.said, done
+    assert "built in" not in done.said, done
+
+
+@pytest.mark.fault(
     "the machine has no user namespaces",
     "the build stops, and says how to allow them",
 )
