@@ -125,8 +125,8 @@ class Workspace:
     def bind_sources(self, layer: Path, below: str) -> list[dict[str, Any]]:
         """The mounts of the sources into a tree at the path `below` that has `layer` in it.
 
-        `layer`, what `lay_out` wrote, gets an empty file for each to be mounted on; or a copy, where
-        owner, mode or time are not those that a download leaves: they would be seen.
+        `layer`, what `lay_out` wrote, gets an empty file for each to be mounted on; or a copy,
+        where owner, mode or time are not those that a download leaves: they would be seen.
         """
         mounts = []
         for source in self.sources:
