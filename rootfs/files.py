@@ -13,6 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from plan.toolchain import SOURCE_DATE_EPOCH
+
+_FETCHED = 0o444  # the mode that cache/partial.py gives a file
+
 
 def remove_tree(path: Path) -> None:
     """Remove `path` and all below it, also folders that nobody may enter. Missing is fine."""
@@ -68,6 +72,22 @@ def fresh_folder(path: Path) -> Path:
 def is_own(status: os.stat_result) -> bool:
     """Whether a file is this process's user's and group's: in a sandbox all others are nobody's."""
     return (status.st_uid, status.st_gid) == (os.geteuid(), os.getegid())
+
+
+def as_fetched(path: Path, copy: Path) -> Path:
+    """The file `path`, for a sandbox to see; or `copy`, made of it, if it is not like a download.
+
+    Like a download are: the owner that builds, one mode, and a time that is not before
+    SOURCE_DATE_EPOCH, which whoever packs the file takes for any later one.
+    """
+    status = path.stat()
+    late = status.st_mtime >= SOURCE_DATE_EPOCH
+    if late and is_own(status) and stat.S_IMODE(status.st_mode) == _FETCHED:
+        return path
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(path, copy)
+    copy.chmod(_FETCHED)
+    return copy
 
 
 def _remove_attribute(path: Path, name: str) -> None:

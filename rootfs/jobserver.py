@@ -33,6 +33,7 @@ class JobServer:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         os.mkfifo(path, 0o600)
+        os.chown(path, -1, os.getegid())  # a build sees it; the directory may hand down another
         # Open for both: the tokens last as long as somebody has it open, and nothing here blocks.
         self._pipe = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         self._fill()

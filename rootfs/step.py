@@ -22,7 +22,7 @@ from plan.errors import BuildError
 from plan.model import Command, Step
 from rootfs.compose import Composer, bound, scratch
 from rootfs.enter import Result, Sandbox, enter
-from rootfs.files import fresh_folder
+from rootfs.files import as_fetched, fresh_folder
 from rootfs.jobserver import PLACE, JobServer
 from rootfs.pack import Hashing, finish, pack, stamp_times, tidy
 
@@ -81,7 +81,8 @@ def prepare(step: Step, inputs: Inputs, folder: Path, *, overlay: bool, jobs: Jo
     ]
     if inputs.recipe:
         mounts.append(bound("/recipe", _copied(inputs.recipe, folder / "recipe")))
-    mounts += [bound(f"/input/{name}", path) for name, path in sorted(inputs.files.items())]
+    for name, path in sorted(inputs.files.items()):
+        mounts.append(bound(f"/input/{name}", as_fetched(path, folder / "input" / name)))
     mounts.append(bound(PLACE, jobs.path, writable=True))
     root = composer.readonly("/", [*inputs.build_root, skeleton])
     return Sandbox(folder, root, mounts, dict(step.environment) | jobs.environment())

@@ -26,9 +26,8 @@ from pathlib import Path
 from typing import Any
 
 from plan.provenance import resource, text_of
-from plan.toolchain import SOURCE_DATE_EPOCH
 from rootfs.compose import bound
-from rootfs.files import fresh_folder, is_own
+from rootfs.files import as_fetched, fresh_folder
 from rootfs.pack import stamp_times
 from rootfs.tree import Entry, merge
 
@@ -131,21 +130,10 @@ class Workspace:
         mounts = []
         for source in self.sources:
             place = f"{SOURCES}/{source.name}"
-            if _as_fetched(source.stat()):
+            if as_fetched(source, layer / place) == source:
                 (layer / place).touch()
                 mounts.append(bound(f"{below}/{place}", source))
-            else:
-                shutil.copyfile(source, layer / place)
-                (layer / place).chmod(_FETCHED)
         return mounts
-
-
-_FETCHED = 0o444  # the mode that `cache.partial` gives a file
-
-
-def _as_fetched(status: os.stat_result) -> bool:
-    late = status.st_mtime >= SOURCE_DATE_EPOCH  # whoever packs it takes that for the time then
-    return late and is_own(status) and stat.S_IMODE(status.st_mode) == _FETCHED
 
 
 def _same(one: Entry, two: Entry) -> bool:

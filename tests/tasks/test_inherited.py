@@ -5,10 +5,12 @@ Real builds: one package writes down all that it sees of its processes and of it
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -27,7 +29,8 @@ done
 { id; uname -m; uname -r; umask; ulimit -a | grep -v processes; } > $share/shell
 ls -l /proc/self/fd | wc -l > $share/open
 mkdir $share/below $share/below/below; echo x > $share/below/file
-stat -c '%n %A %u %g' /dest /build /source /tmp /dest/usr $share/below/* > $share/modes
+stat -c '%n %A %u %g' /dest /build /source /tmp /dest/usr /jobserver /input/* \
+  $share/below/* > $share/modes
 """
 # Python that is run before doit is, in the same process.
 CALL = "ctypes.CDLL(None)."
@@ -56,14 +59,34 @@ BEFORE = {
 IMPORTS = "import ctypes, os, sys; from resource import *; from signal import *"
 
 
+def fetched(cache: Path, mode: int) -> str:
+    """Put two sources into the cache, with that mode; the YAML that names them."""
+    (cache / "sources").mkdir(parents=True)
+    told = []
+    for name, content in (("a.tar", bytes(10240)), ("file", b"x")):
+        digest = hashlib.sha256(content).hexdigest()
+        (cache / "sources" / digest).write_bytes(content)
+        (cache / "sources" / digest).chmod(mode)
+        told.append(f"{{sha256: {digest}, size: {len(content)}, file: {name}, places: []}}")
+    return f"[{', '.join(told)}]"
+
+
+@dataclass(frozen=True)
+class Looked:
+    """A checkout in which a package wrote down what it saw of a usual run, and what that gave."""
+
+    checkout: Checkout
+    artifact: str
+    seen: dict[str, str]
+
+
 @pytest.fixture(scope="module")
-def looked(tmp_path_factory: pytest.TempPathFactory, template: Path, seed: Path) -> Checkout:
-    """A checkout in which a package wrote down what it saw of a usual run."""
+def looked(tmp_path_factory: pytest.TempPathFactory, template: Path, seed: Path) -> Looked:
     folder = tmp_path_factory.mktemp("looked")
     checkout = make_checkout(template, folder / "root", cache=folder / "cache", seed=seed)
-    checkout.recipe("left", LOOKS, "bottom")
+    checkout.recipe("left", LOOKS, "bottom", sources=fetched(checkout.cache, 0o444))
     checkout.builds("bottom", "left", words=["pkg:left"])
-    return checkout
+    return Looked(checkout, checkout.stamp("left")["artifact"], seen(checkout))
 
 
 def again(checkout: Checkout, code: str, package: str) -> Done:
@@ -91,25 +114,25 @@ def seen(checkout: Checkout) -> dict[str, str]:
         for name in BEFORE
     ],
 )
-def test_what_a_process_inherits(looked: Checkout, name: str) -> None:
-    artifact, before = looked.stamp("left")["artifact"], seen(looked)
-    done = again(looked, BEFORE[name], "left")
+def test_what_a_process_inherits(looked: Looked, name: str) -> None:
+    done = again(looked.checkout, BEFORE[name], "left")
     assert done.status == 0 and done.built == ["left"], done
-    assert seen(looked) == before
-    assert looked.stamp("left")["artifact"] == artifact
+    assert seen(looked.checkout) == looked.seen
+    assert looked.checkout.stamp("left")["artifact"] == looked.artifact
 
 
 @pytest.mark.fault("a build is started with nice, ionice or taskset", "that stays in force")
-def test_what_is_the_users_stays(looked: Checkout) -> None:
-    looked.recipe("right", "set -- $(cat /proc/self/stat); echo ${19} > $share/nice", "bottom")
-    done = again(looked, "os.nice(7)", "right")
+def test_what_is_the_users_stays(looked: Looked) -> None:
+    checkout = looked.checkout
+    checkout.recipe("right", "set -- $(cat /proc/self/stat); echo ${19} > $share/nice", "bottom")
+    done = again(checkout, "os.nice(7)", "right")
     assert done.status == 0, done
-    assert looked.tree("right", "usr/share/nice").read_text() == "7\n"
+    assert checkout.tree("right", "usr/share/nice").read_text() == "7\n"
 
 
 @pytest.mark.fault("a build is started with setarch linux32", "one error, and nothing is built")
-def test_another_architecture_s_name(looked: Checkout) -> None:
-    done = again(looked, f"{CALL}personality(8)", "left")
+def test_another_architecture_s_name(looked: Looked) -> None:
+    done = again(looked.checkout, f"{CALL}personality(8)", "left")
     assert done.status != 0 and done.built == [], done
     assert "ERROR" in done.said and "Traceback" not in done.said, done
 
@@ -150,14 +173,14 @@ ABOVE: dict[str, Callable[[Path], None]] = {
     ],
 )
 def test_what_a_directory_hands_down(
-    looked: Checkout, tmp_path: Path, name: str, overlay: str
+    looked: Looked, tmp_path: Path, name: str, overlay: str
 ) -> None:
     above = tmp_path / "above"
     above.mkdir()
     ABOVE[name](above)
     variables = {"BQ2_WORKDIR": str(above / "work"), "BQ2_OVERLAY": overlay}
-    other = Checkout(looked.root, above / "cache", looked.seed, variables)
+    other = Checkout(looked.checkout.root, above / "cache", looked.checkout.seed, variables)
+    fetched(other.cache, 0o640)
     done = other.doit("pkg:left")
     assert done.status == 0 and done.built == ["bottom", "left"], done
-    artifact = looked.stamp("left")["artifact"]
-    assert artifact in [path.stem for path in (above / "cache/artifacts").iterdir()], seen(looked)
+    assert looked.artifact in [path.stem for path in (above / "cache/artifacts").iterdir()]
