@@ -44,6 +44,28 @@ def test_only_what_is_asked_for_is_other(tmp_path: Path) -> None:
     assert not refused(memory, tmp_path)
 
 
+def test_what_is_inherited(tmp_path: Path) -> None:
+    code = (
+        "import os, resource, signal; from pathlib import Path; Path('file').touch(mode=0o666); "
+        "print(len(os.sched_getaffinity(0)), os.nice(0), signal.getsignal(1) == signal.SIG_IGN, "
+        "resource.getrlimit(7)[0], oct(os.stat('file').st_mode)[-3:])"
+    )
+    log = tmp_path / "log"
+
+    def told(conditions: Conditions) -> list[str]:
+        command = ["sh", "-c", f'cd {tmp_path}; rm -f file; exec "$@"', "sh", sys.executable]
+        environment = {"PATH": "/usr/bin:/bin"}
+        assert run([*command, "-c", code], conditions, environment=environment, log=log) == 0
+        return log.read_text().split()
+
+    usual, fewer = told(Conditions(umask=0)), told(Conditions(umask=0, one_processor=True))
+    assert fewer == ["1", *usual[1:]]
+    other = told(Conditions(umask=0, caller=True))
+    nice, soft = int(usual[1]), int(usual[3])
+    assert other == [usual[0], str(nice + 1), "True", str(soft // 2), "666"]
+    assert told(Conditions(umask=0, above=[os.fspath(tmp_path)])) == [*usual[:4], "660"]
+
+
 def test_what_cannot_be_had(tmp_path: Path) -> None:
     assert "sethostname" in refused(Conditions(host="x" * 65), tmp_path)
 
