@@ -27,7 +27,7 @@ from plan.errors import BuildError
 from plan.model import Command
 from rootfs import sandbox
 from rootfs.refused import refused
-from rootfs.remedy import remedy
+from rootfs.remedy import LIMITS, remedy
 
 HOST_NAME = "bq2"
 BASE = "mount"  # in the folder of a sandbox
@@ -42,8 +42,8 @@ DEVICE_LINKS = {
     "stdout": "/proc/self/fd/1",
     "stderr": "/proc/self/fd/2",
 }
-# Files of the whole machine, those of them that there are: read-only, because they belong to
-# user 0, and where root builds, user 0 inside is user 0 outside.
+# Files of the whole machine, those of them that there are. They belong to user 0, and where root
+# builds, user 0 inside is user 0 outside.
 MACHINE_FILES = (
     *("sys", "sysrq-trigger", "irq", "bus", "fs"),
     *("acpi", "driver", "dynamic_debug", "mtrr", "scsi"),
@@ -72,7 +72,7 @@ class Sandbox:
     mounts: Sequence[Mapping[str, Any]]
     environment: Mapping[str, str]
     nested: bool = False
-    """Whether sandboxes are to be made inside it, which must not find /proc covered."""
+    """Whether sandboxes are made inside: what that needs, and nothing else, is not refused then."""
 
 
 _running: set[subprocess.Popen[bytes]] = set()
@@ -114,9 +114,9 @@ def enter(
         "nested": place.nested,
         "devices": (*DEVICES, "tty") if interactive else DEVICES,
         "links": DEVICE_LINKS,
-        # Of a covered proc the kernel gives none to namespaces inside this one.
-        "covered": () if place.nested else MACHINE_FILES,
-        "refused": refused(os.uname().machine),
+        "covered": MACHINE_FILES,
+        "limited": ("time",) if place.nested else (*LIMITS, "time"),
+        "refused": refused(os.uname().machine, nested=place.nested),
     }
     spec_file = place.folder / "sandbox.json"
     spec_file.write_text(json.dumps(spec, indent=1), encoding="utf-8")

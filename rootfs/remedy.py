@@ -29,7 +29,7 @@ CHROOT = (
     "in a chroot no user namespace can be made (user_namespaces(7)): enter it by "
     "`unshare --mount` and `pivot_root`, by systemd-nspawn, or build outside of it"
 )
-LIMITS = ("user", "mnt", "pid", "net", "uts", "ipc")
+LIMITS = ("user", "mnt", "pid", "net", "uts", "ipc", "cgroup")
 
 
 def remedy(stage: str, number: int, *, proc: Path = Path("/proc"), root: Path = Path("/")) -> str:
@@ -58,8 +58,8 @@ def remedy(stage: str, number: int, *, proc: Path = Path("/proc"), root: Path = 
     if _text(proc / "self/status", r"^Seccomp:\s*(\d)") == "2":
         return FILTERED
     return (
-        "a build needs user, mount, PID, network, UTS and IPC namespaces; if this is a container: "
-        + OPTIONS
+        "a build needs user, mount, PID, network, UTS, IPC and control group namespaces; "
+        "if this is a container: " + OPTIONS
     )
 
 

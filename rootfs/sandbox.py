@@ -15,7 +15,8 @@ started outlives it. What cannot be had is an error, never a weaker sandbox.
 The specification: {"base": folder to mount on, "root": mount, "mounts": [mount...],
 "environment": {}, "hostname": str, "commands": [{"argv": [], "cwd": str}...],
 "log": path or null, "interactive": bool, "nested": whether sandboxes are made inside, "devices":
-[names in /dev], "links": {in /dev: target}, "covered": [names in /proc], "refused": [seccomp...]}.
+[names in /dev], "links": {in /dev: target}, "covered": [names in /proc], "refused": [seccomp...],
+"limited": [kinds of namespaces of which none is made inside]}.
 A mount: {"at": path, "overlay": [lower folders, top first], "upper": path, "work": path} or
 {"at": path, "bind": path, "writable": bool} or {"at": path, "tmpfs": options}.
 
@@ -40,6 +41,8 @@ from typing import Any, NoReturn
 # linux/sched.h
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
+CLONE_NEWCGROUP = 0x02000000
+NAMESPACES = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET
 # linux/mount.h
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
 MS_REMOUNT, MS_NOATIME, MS_NODIRATIME, MS_BIND = 32, 1024, 2048, 4096
@@ -49,8 +52,6 @@ MNT_DETACH = 2
 ST_RELATIME = 4096
 # linux/prctl.h, linux/capability.h
 PR_SET_PDEATHSIG, PR_CAPBSET_READ, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 23, 24, 38
-
-
 CAP_SETFCAP, SETUP_FAILED = 31, 125
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -106,6 +107,17 @@ def map_to_root(uid: int, gid: int) -> None:
                 file.write(text)
         except OSError as error:
             raise SetupError(name, error.errno or 0, text) from error
+
+
+def forbid(kinds: list[str]) -> None:
+    """No namespace of these can be made from now on (namespaces(7)), where that can be set."""
+    for kind in kinds:
+        try:
+            with open(f"/proc/sys/user/max_{kind}_namespaces", "w") as file:
+                file.write("0")
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.EROFS):
+                raise SetupError("limits", error.errno or 0, kind) from error
 
 
 def die_with_parent() -> None:
@@ -166,11 +178,22 @@ def make_devices(folder: str, names: list[str], links: dict[str, str]) -> None:
     mount("tmpfs", f"{folder}/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=64m")
 
 
-def make_proc(folder: str, covered: list[str]) -> None:
-    mount("proc", folder, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
-    for name in covered:
-        if os.path.exists(f"{folder}/{name}"):
-            bind(f"{folder}/{name}", f"{folder}/{name}", writable=False)
+def make_proc(root: str, spec: dict[str, Any]) -> None:
+    """Mount /proc read-only. Who makes sandboxes must write uid maps, so files are covered there.
+
+    A namespace gets a proc of its own only where it sees one that is not covered, and read-only if
+    that one is (mount_too_revealing in the kernel's fs/namespace.c): /dev/proc is there for that.
+    """
+    flags = MS_NOSUID | MS_NODEV | MS_NOEXEC
+    if not spec["nested"]:
+        mount("proc", f"{root}/proc", "proc", flags | MS_RDONLY)
+        return
+    os.mkdir(f"{root}/dev/proc")
+    mount("proc", f"{root}/dev/proc", "proc", flags | MS_RDONLY)
+    mount("proc", f"{root}/proc", "proc", flags)
+    for name in spec["covered"]:
+        if os.path.exists(path := f"{root}/proc/{name}"):
+            bind(path, path, writable=False)
 
 
 def make_root(spec: dict[str, Any]) -> None:
@@ -183,7 +206,7 @@ def make_root(spec: dict[str, Any]) -> None:
     os.mkdir(links)
     mount_one(new_root, links, spec["root"])
     make_devices(f"{new_root}/dev", spec["devices"], spec["links"])
-    make_proc(f"{new_root}/proc", spec["covered"])
+    make_proc(new_root, spec)
     for entry in spec["mounts"]:
         mount_one(new_root, links, entry)
     os.chdir(new_root)
@@ -291,8 +314,10 @@ def init(spec: dict[str, Any], report: Report) -> int:
 def enter(spec: dict[str, Any], report: Report, parent: int) -> int:
     """Make the namespaces, start process 1 in them and wait for it. Returns its exit status."""
     uid, gid = os.geteuid(), os.getegid()
-    namespaces = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET
-    unshare(CLONE_NEWUSER | namespaces)
+    unshare(NAMESPACES)
+    # By itself, because it alone is not given where sandboxes are nested (rootfs/refused.py).
+    unshare(CLONE_NEWCGROUP)
+    forbid(spec["limited"])
     map_to_root(uid, gid)
     die_with_parent()
     if os.getppid() != parent:

@@ -28,7 +28,7 @@ MODULES = [path for package in PACKAGES for path in sorted((ROOT / package).rglo
 # The sandbox is one file because it runs alone; all others stay well below.
 # `compression` is there from Python 3.14 on; who imports it says what happens before.
 STANDARD = set(sys.stdlib_module_names) | {"compression"}
-LINES = 330
+LINES = 360
 
 
 def imported(path: Path) -> Iterator[str]:

@@ -57,17 +57,17 @@ mounts = [
     bound("/build", folder / "build", writable=True),
     scratch("/tmp"),
 ]
-place = Sandbox(folder, bound("/", points), mounts, json.loads(sys.argv[2]))
+environment, nested = json.loads(sys.argv[2]), sys.argv[3] == "nested"
+place = Sandbox(folder, bound("/", points), mounts, environment, nested)
 command = Command(("python3", "-I", "/at/script.py"), "/build")
 (result,) = enter(place, [command], log=folder / "log")
 sys.exit(result.status)
 """
 
 SCRIPT = """\
-import ctypes, errno, fcntl, glob, json, os, resource, signal, socket, stat, subprocess, time
+import ctypes, errno, fcntl, glob, json, os, resource, signal, socket, stat, subprocess, threading
 
 libc = ctypes.CDLL(None, use_errno=True)
-CLONE_NEWNS, CLONE_NEWUSER = 0x20000, 0x10000000
 
 def called(result):
     return result if result >= 0 else errno.errorcode[ctypes.get_errno()]
@@ -102,30 +102,65 @@ def in_a_child(action):
     read_end, write_end = os.pipe()
     if not (pid := os.fork()):
         try:
-            said = repr(action())
+            said = action()
         except BaseException as error:
             said = type(error).__name__ + ": " + str(error)
-        os.write(write_end, said.encode())
+        os.write(write_end, json.dumps(said).encode())
         os._exit(0)
     os.close(write_end)
-    said = open(read_end).read()
+    with open(read_end) as pipe:
+        said = json.load(pipe)
     os.waitpid(pid, 0)
     return said
 
-def master(action):
-    "In namespaces made in here, where this is user 0 with every capability."
+def unshared(flags, action=lambda: 0):
+    "What `action` gives in namespaces made in here; or why there are none."
     def inside():
-        assert libc.unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0
-        return action()
+        made = called(libc.unshare(flags))
+        return action() if made == 0 else made
     return in_a_child(inside)
 
-def chroot_out():
-    os.mkdir("/tmp/jail")
-    os.chroot("/tmp/jail")
-    for _ in range(50):
-        os.chdir("..")
-    os.chroot(".")
-    return sorted(os.listdir("/"))
+def master(action):
+    "As process 1 of all namespaces that a sandbox has, where this is user 0 with every capability."
+    def inside():
+        for name, line in (("setgroups", "deny"), ("uid_map", "0 0 1"), ("gid_map", "0 0 1")):
+            with open("/proc/self/" + name, "w") as file:
+                file.write(line)
+        return in_a_child(action)
+    return unshared(namespaces, inside)
+
+def cloned(flags):
+    "As fork, with flags."
+    child = libc.syscall(clone, flags | signal.SIGCHLD, 0, 0, 0, 0)
+    if child == 0:
+        os._exit(0)
+    return called(child)
+
+def joined(name):
+    with open("/proc/self/ns/" + name) as file:
+        return called(libc.setns(file.fileno(), 0))
+
+def mounted(kind, options=None, flags=0):
+    "What lies in a new file system; or why there is none."
+    place = os.path.join("/tmp", kind)
+    os.makedirs(place, exist_ok=True)
+    options = options and options.encode()
+    done = called(libc.mount(b"none", place.encode(), kind.encode(), flags, options))
+    return sorted(os.listdir(place)) if done == 0 else done
+
+def groups():
+    return sorted({line.split(":")[2] for line in text("/proc/self/cgroup").splitlines()})
+
+def own_groups(first=os.readlink("/proc/self/ns/cgroup")):
+    return os.readlink("/proc/self/ns/cgroup") == first
+
+def started():
+    "All ways to start something."
+    thread = threading.Thread(target=lambda: None)
+    thread.start()
+    thread.join()
+    spawned = os.posix_spawn("/bin/true", ["true"], {})
+    return [subprocess.run(["true"]).returncode, os.waitpid(spawned, 0)[1], in_a_child(lambda: 0)]
 
 def crash():
     child = subprocess.run(["sh", "-c", "kill -SEGV $$"], cwd="/tmp")
@@ -152,11 +187,12 @@ with open("/build/answers", "w") as file:
 
 
 def inside(
-    user: str, expressions: Mapping[str, str], facts: Mapping[str, Any]
+    user: str, expressions: Mapping[str, str], facts: Mapping[str, Any], *, nested: bool = False
 ) -> tuple[dict[str, Any], Path]:
     """What the `expressions` give inside, by name, and the folder outside (the caller's to remove).
 
     facts: what the expressions may name, besides the functions of SCRIPT.
+    nested: whether sandboxes may be made inside.
     user: "root", or "nobody" for an ordinary user; without being root, whoever this is.
     """
     folder = Path(tempfile.mkdtemp(prefix="bq2-inside-", dir="/tmp"))
@@ -167,6 +203,7 @@ def inside(
     (folder / "script.py").write_text(given + SCRIPT)
     python = [*AS_NOBODY, python_of_nobody()] if user == "nobody" else [sys.executable]
     command = [*python, "-I", "-c", DRIVER, os.fspath(folder), json.dumps(ENVIRONMENT)]
+    command.append("nested" if nested else "single")
     # The umask of `nobody` is 077 too.
     done = subprocess.run(
         ["sh", "-c", 'umask 077; exec "$@"', "sh", *command],

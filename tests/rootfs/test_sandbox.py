@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -83,6 +84,22 @@ def test_what_a_build_sees_of_the_host(tmp_path: Path) -> None:
 def test_what_a_build_must_not_do(tmp_path: Path, attempt: str) -> None:
     (result,), said = run(tmp_path, attempt)
     assert result.status != 0, said
+
+
+@pytest.mark.fault("a kernel without seccomp", "a build makes no namespaces there either")
+def test_a_kernel_without_seccomp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    no_such_call = 1 << 20
+    monkeypatch.setattr("rootfs.enter.refused", lambda *_, **__: (no_such_call, 0, 0, ""))
+    (result,), said = run(tmp_path, "grep Seccomp: /proc/self/status; unshare --user true")
+    assert result.status != 0
+    assert said.splitlines()[0].split() == ["Seccomp:", str(seccomp_outside())]
+    assert os.strerror(errno.ENOSPC) in said  # user_namespaces(7)
+
+
+def seccomp_outside() -> int:
+    """What this process is under already: 0 for nothing, 2 for a filter (proc_pid_status(5))."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("Seccomp:")[2].split()[0])
 
 
 @pytest.mark.fault("a build that connects to a server on this machine", "it has no network")
