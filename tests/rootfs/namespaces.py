@@ -8,6 +8,7 @@ user 0 of namespaces that were made there, with every capability.
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 from rootfs import sandbox
@@ -34,6 +35,7 @@ FACTS = {
     "file_systems": FILE_SYSTEMS,
     "namespaces": sandbox.NAMESPACES,
     "clone": _MACHINES[os.uname().machine].clone,
+    "outside": os.fspath(Path("/proc/self/ns/cgroup").readlink()),
     "attack": KINDS["user"] | KINDS["mnt"] | KINDS["cgroup"],
 }
 
@@ -87,7 +89,12 @@ BOTH: list[Row] = [
         [0, 0, 0],
         "work",
     ),
-    ("its control group's path", "groups()", ["/"], "hidden: a namespace of its own"),
+    (
+        "its control group's path",
+        "[groups(), os.readlink('/proc/self/ns/cgroup') == outside]",
+        [["/"], False],
+        "hidden: a namespace of its own",
+    ),
 ]
 BUILD: list[Row] = [
     *BOTH,
