@@ -29,7 +29,9 @@ _CHUNK = 1 << 18
 # Bytes per second, over the time that a stall may last: with less a connection counts as hung.
 _SLOWEST = 1024
 _HTML = re.compile(rb"\s*(<\?xml[^>]*>\s*)?<(!doctype\s+html|html|head)\b", re.IGNORECASE)
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+# What a server says is a size: int() refuses thousands of digits, and takes those of other scripts.
+_SIZE = re.compile(r"[0-9]{1,18}")
+_CONTENT_RANGE = re.compile(rf"bytes ({_SIZE.pattern})-{_SIZE.pattern}/({_SIZE.pattern}|\*)")
 _UNKNOWN_SIZE_LIMIT = 1 << 30  # bytes of a file whose size no recipe or lock says
 
 
@@ -85,7 +87,7 @@ def _open(web: Web, url: str, partial: Partial) -> requests.Response:
 def _announced(response: requests.Response) -> int:
     """How long the body says it is, for a source of unknown size: something has to bound it."""
     length = response.headers.get("Content-Length", "")
-    if not length.isdecimal() or not 0 < int(length) <= _UNKNOWN_SIZE_LIMIT:
+    if not _SIZE.fullmatch(length) or not 0 < int(length) <= _UNKNOWN_SIZE_LIMIT:
         response.close()
         raise PlaceFailed(f"its size is unknown, and this place says {length or 'nothing'}")
     return int(length)

@@ -22,6 +22,7 @@ from plan.errors import BuildError
 
 SNAPSHOT = "https://snapshot.debian.org/archive"
 _URL = re.compile(r"https?://[^\s/]+(/\S*)?")
+_LONGEST = 300  # characters of a reason
 _PASSWORD = re.compile(r"(?<=://)[^/\s]*@")
 _WHEEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9.!+_-]+")
 _UPDATES = "pool/updates/"
@@ -30,12 +31,14 @@ _UPDATES = "pool/updates/"
 class PlaceFailed(Exception):
     """Why one place did not give the file. Caught by `cache.sources`, which asks the next one.
 
+    reason: may hold what a server said; of that, only so much is shown as a person reads, and
+    nothing that moves a terminal's cursor.
     again: it may well go better a moment later (a cut connection, a busy server).
     """
 
     def __init__(self, reason: str, *, again: bool = False) -> None:
         super().__init__(reason)
-        self.reason = reason
+        self.reason = _shown(reason)
         self.again = again
 
 
@@ -52,6 +55,11 @@ class Candidate:
 
     def __str__(self) -> str:
         return f"wheel:{self.address}" if self.kind == "wheel" else without_password(self.address)
+
+
+def _shown(text: str) -> str:
+    cut = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    return "".join(each if each.isprintable() else "?" for each in cut)
 
 
 def without_password(url: str) -> str:

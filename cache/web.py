@@ -137,7 +137,8 @@ def _follow(url: str, target: str) -> str:
         # Header fields are read as Latin-1 (RFC 9110, 5.5), but servers send UTF-8.
         target = target.encode("latin-1").decode("utf-8", errors="replace")
         joined = urljoin(url, target)
-        usable = bool(urlsplit(joined).hostname) and joined.startswith(("http://", "https://"))
+        parts = urlsplit(joined)
+        usable = bool(parts.hostname) and parts.scheme in ("http", "https")
     except ValueError:
         usable = False
     if not usable:

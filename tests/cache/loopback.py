@@ -19,6 +19,41 @@ DATA = random.Random(2).randbytes(300_000)
 HALF = len(DATA) // 2
 HTML = b"<!DOCTYPE html>\n<html><body>Please log in</body></html>"
 
+# More digits than Python's int() takes.
+_MANY = "9" * 5000
+_NUMBERS = {"huge": _MANY, "large": "9" * 30, "negative": "-5", "other": "\xb2\xb3", "none": ""}
+_NUMBERS |= {
+    "underscore": "300_000",
+    "signed": f"+{len(DATA)}",
+    "twice": "5, 6",
+    "control": "1\x1b[2J",
+}
+_PORTS = {"huge": _MANY, "large": "99999999", "negative": "-1", "other": "\xb2"}
+
+# Answers by name: the status, and a header that makes no sense.
+NONSENSE: dict[str, tuple[int, dict[str, str]]] = {
+    **{f"length-{name}": (200, {"Content-Length": text}) for name, text in _NUMBERS.items()},
+    **{
+        f"range-{name}": (206, {"Content-Range": f"bytes {text}-{text}/{text}"})
+        for name, text in _NUMBERS.items()
+    },
+    **{
+        f"range-end-{name}": (206, {"Content-Range": f"bytes {HALF}-{text}/{text}"})
+        for name, text in _NUMBERS.items()
+    },
+    **{
+        f"port-{name}": (302, {"Location": f"http://127.0.0.1:{text}/"})
+        for name, text in _PORTS.items()
+    },
+    "location-dots": (302, {"Location": "http://a..b/"}),
+    "location-label": (302, {"Location": f"http://{'a' * 300}.invalid/"}),
+    "location-space": (302, {"Location": "http://a b/"}),
+    "location-control": (302, {"Location": "ftp://\x1b[2J/"}),
+    "location-long": (302, {"Location": "ftp://" + "y" * 60_000}),
+    "location-none": (302, {"Location": ""}),
+    "retry-after": (503, {"Retry-After": _MANY}),
+}
+
 
 def source(*places: str, data: bytes = DATA, file: str = "thing-1.0.tar.gz") -> Source:
     return Source(hashlib.sha256(data).hexdigest(), len(data), file, places)
@@ -119,7 +154,17 @@ class Site:
         """Half the file the first time; from then on it works, with ranges."""
         self.cut(to) if self.asked["cut_once"] == 1 else self.good(to)
 
+    def etag(self, to: _Handler) -> None:
+        """Headers that nobody asked for, and that make no sense."""
+        age = {"Set-Cookie": f"a=b; Max-Age={_MANY}", "Last-Modified": "yesterday"}
+        to.answer(200, DATA, {"ETag": "\xff" * 1000, "Age": _MANY, **age})
+
     # Places that never do.
+
+    def nonsense(self, to: _Handler) -> None:
+        """`nonsense/NAME`: the answer of that name in NONSENSE."""
+        status, headers = NONSENSE[to.path.rpartition("/")[2]]
+        to.answer(status, DATA, {"Connection": "close", **headers})
 
     def always_partial(self, to: _Handler) -> None:
         """Says 206 whatever was asked."""

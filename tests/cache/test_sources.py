@@ -105,6 +105,16 @@ def test_a_place_goes_on_where_another_was_cut(site: Site) -> None:
     assert site.ranges == ["", f"bytes={HALF}-"]
 
 
+@pytest.mark.fault(
+    "a server that answers a resumed download with a range of huge numbers",
+    "the next place is asked, and goes on where the first one stopped",
+)
+def test_nonsense_of_one_place_does_not_end_the_fetch(site: Site) -> None:
+    places = [site.url(name) for name in ("cut", "nonsense/range-huge", "good")]
+    get(source(*places))
+    assert site.ranges[-1] == f"bytes={HALF}-"
+
+
 def test_half_of_a_wrong_file_does_not_spoil_the_right_one(site: Site) -> None:
     get(source(site.url("wrong_cut"), site.url("good")))
     assert site.ranges == ["", f"bytes={HALF}-", ""]
