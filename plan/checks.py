@@ -10,6 +10,7 @@ from pathlib import Path
 
 from plan.errors import nearest
 from plan.model import PHASES
+from plan.outputs import target
 
 SEEDS = ("alpine", "debian", "self")
 
@@ -106,6 +107,16 @@ def file(text: str) -> str:
     """A file that exists; none for an empty text."""
     if text and not Path(text).is_file():
         raise ValueError("it is a file that is there")
+    return text
+
+
+def output(text: str) -> str:
+    """A file that may be written; none for an empty text."""
+    try:
+        if text:
+            target(Path(path(text)))
+    except OSError as error:
+        raise ValueError(error.strerror) from None
     return text
 
 

@@ -95,7 +95,7 @@ PARAMETERS = (
     ),
     Parameter("mirror", _constant(""), checks.url, "a Debian archive to ask before those of apt"),
     Parameter("workdir", _constant("work"), checks.path, "where builds happen"),
-    Parameter("output", _constant(""), checks.anything, "the file to write (default: output/…)"),
+    Parameter("output", _constant(""), checks.output, "the file to write (default: output/…)"),
     Parameter("sources", _constant("1"), checks.flag, "put the sources into the products"),
     Parameter(
         "packages",

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from plan.outputs import target
+
 
 def remove_tree(path: Path) -> None:
     """Remove `path` and all below it, also folders that nobody may enter. Missing is fine."""
@@ -88,8 +90,10 @@ def remove_unfinished(path: Path) -> None:
 def replacing(path: Path) -> Iterator[IO[bytes]]:
     """A file that becomes `path` when the block ends well: write, fsync, rename.
 
-    Until then it has a temporary name beside it; after an exception nothing is left.
+    Until then it has a temporary name beside it; after an exception nothing is left. A link is
+    followed. Raises OSError, also where `path` is no regular file: nothing else is replaced.
     """
+    path = target(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = unfinished(path)
     try:

@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 from plan.errors import BuildError
+from rootfs.files import replacing
 
 NAMESPACE = "bootstrap-qcow2"
 _SECONDS = 60
@@ -23,12 +24,13 @@ _SECONDS = 60
 def sign(file: Path, key: Path) -> Path:
     """Sign `file` with the private key `key` (or a public one whose private key ssh-agent has).
 
-    Returns the file of the signature. Raises BuildError.
+    Returns the file of the signature. Raises BuildError, or OSError where it cannot be written.
     """
     made = file.with_name(f"{file.name}.sig")
-    made.unlink(missing_ok=True)  # it would ask whether to overwrite it
-    _run("sign", ["-f", os.fspath(key), os.fspath(file)], key, "name a key without a passphrase, "
-         "or add it to ssh-agent and name its public half: key=FILE.pub")  # fmt: skip
+    hint = "name a key without a passphrase, or add it to ssh-agent and name its public half: "
+    signature = _run("sign", ["-f", os.fspath(key)], key, f"{hint}key=FILE.pub", stdin=file)
+    with replacing(made) as out:
+        out.write(signature.encode())
     return made
 
 

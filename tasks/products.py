@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from plan.errors import BuildError
+from plan.outputs import target
 from plan.overrides import load_overrides
 from plan.plan import sha256_of
 from rootfs.files import file_sha256, remove_tree, remove_unfinished, replacing
@@ -94,7 +95,7 @@ class Product:
     def make(self) -> None:
         """Write the file. Raises BuildError."""
         start = time.monotonic()
-        remove_unfinished(self.file)
+        remove_unfinished(target(self.file))
         parts = self.write(self.file)
         took = time.monotonic() - start
         whole = file_sha256(self.file)
