@@ -14,6 +14,7 @@ from tasks import hooks
 from tasks.bundle import task_bundle
 from tasks.challenge import task_challenge
 from tasks.check import task_bench, task_test
+from tasks.choose import task_choose
 from tasks.doctor import task_doctor
 from tasks.fsck import task_fsck
 from tasks.gc import task_gc
@@ -64,6 +65,7 @@ __all__ = [
     "task_bump",
     "task_bundle",
     "task_challenge",
+    "task_choose",
     "task_doctor",
     "task_fetch",
     "task_fsck",

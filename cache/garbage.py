@@ -2,6 +2,7 @@
 
     artifacts/<sha256>.tar, trees/<sha256>/   used by a step that is used
     steps/<step id>.json                      used itself
+    contradicted/<step id>.json               its step is used; then so are all its artifacts
     trees/seed-<identity>/                    a seed that is used
     sources/<sha256>, sources/partial/…       a source that is used
 
@@ -12,6 +13,7 @@ between an artifact and the stamp that names it lies a moment.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import time
@@ -19,6 +21,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cache.store import Store
 from cache.uses import Use
 
 YOUNG = 3600  # seconds
@@ -27,6 +30,7 @@ _HASH = r"([0-9a-f]{64})"
 # Kind → folder, and the names in it; the group is what `Use` knows it by. In this order things may
 # be removed: a record never names an artifact that is gone.
 KINDS: Mapping[str, tuple[str, re.Pattern[str]]] = {
+    "contradicted": ("contradicted", re.compile(_HASH + r"\.json")),
     "steps": ("steps", re.compile(_HASH + r"\.json")),
     "trees": ("trees", re.compile(_HASH)),
     "artifacts": ("artifacts", re.compile(_HASH + r"\.tar")),
@@ -52,8 +56,11 @@ def look(root: Path, use: Use, *, now: float | None = None) -> list[Item]:
     now: seconds since the epoch, if not this moment.
     """
     moment = time.time() if now is None else now
+    contradicted = [found for found in Store(root).contradicted() if found[0].step in use.steps]
     artifacts = {*use.steps.values(), *_young_artifacts(root, moment)}
+    artifacts |= {record.artifact for found in contradicted for record in found}
     used: Mapping[str, Collection[str]] = {
+        "contradicted": use.steps.keys(),
         "steps": use.steps.keys(),
         "trees": artifacts,
         "artifacts": artifacts,
@@ -61,11 +68,13 @@ def look(root: Path, use: Use, *, now: float | None = None) -> list[Item]:
         "sources": {*use.sources},
         "downloads": {*use.sources},
     }
-    return [
-        Item(kind, path, disk_size(path), name in used[kind] or is_young(path, moment))
-        for kind in KINDS
-        for path, name in _known(root, kind)
-    ]
+    items = []
+    for kind in KINDS:
+        for path, name in _known(root, kind):
+            with contextlib.suppress(FileNotFoundError):  # a download has come, say
+                is_used = name in used[kind] or is_young(path, moment)
+                items.append(Item(kind, path, disk_size(path), is_used))
+    return items
 
 
 def is_young(path: Path, now: float) -> bool:
@@ -106,4 +115,9 @@ def _known(root: Path, kind: str) -> Iterator[tuple[Path, str]]:
 
 
 def _young_artifacts(root: Path, now: float) -> list[str]:
-    return [name for path, name in _known(root, "artifacts") if is_young(path, now)]
+    found = []
+    for path, name in _known(root, "artifacts"):
+        with contextlib.suppress(FileNotFoundError):
+            if is_young(path, now):
+                found.append(name)
+    return found

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from cache import apt
 from cache.apt import Archive
-from plan.errors import BuildError
+from plan.errors import BuildError, inert
 
 SNAPSHOT = "https://snapshot.debian.org/archive"
 _URL = re.compile(r"https?://[^\s/]+(/\S*)?")
@@ -58,8 +58,8 @@ class Candidate:
 
 
 def _shown(text: str) -> str:
-    cut = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
-    return "".join(each if each.isprintable() else "?" for each in cut)
+    line = " ".join(text.split())
+    return inert(line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…")
 
 
 def without_password(url: str) -> str:

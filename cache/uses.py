@@ -24,6 +24,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from cache import paths
 from cache.partial import disk_error
@@ -54,6 +55,7 @@ class Uses:
 
     def __init__(self) -> None:
         self._file: Path | None = None
+        self._running: IO[str] | None = None
         self._known: dict[str, str] = {}
         self._lock = threading.Lock()
 
@@ -76,6 +78,9 @@ class Uses:
                 else:
                     os.utime(file)
                 self._known = before[1].steps if before else {}
+                # Held until this process ends: until then it counts, whatever is run beside it.
+                self._running = file.open("a")
+                fcntl.flock(self._running, fcntl.LOCK_SH)
         except OSError as error:
             raise disk_error(error, file) from error
         self._file = file
@@ -121,14 +126,16 @@ def _locked(how: int) -> Iterator[None]:
 
 
 def recent(keep: int) -> tuple[Use, list[Path]]:
-    """What the last `keep` plans of each checkout use, and the records of all other plans.
+    """What runs now and the last `keep` plans of each checkout use, and the records of the others.
 
     A record that cannot be read counts among the others.
     """
     use, others, kept = Use(), [], dict[str, int]()
     for file in _records():
         read, whose = _read(file), file.name.partition("-")[0]
-        if read is None or kept.get(whose, 0) >= keep or _is_gone(read[0], file):
+        if read and _is_running(file):
+            use.add(read[1])
+        elif read is None or kept.get(whose, 0) >= keep or _is_gone(read[0], file):
             others.append(file)
         else:
             kept[whose] = kept.get(whose, 0) + 1
@@ -138,8 +145,22 @@ def recent(keep: int) -> tuple[Use, list[Path]]:
 
 def _records() -> Sequence[Path]:
     """The files of all records, that of the last run first."""
-    found = [path for path in (paths.root() / "uses").glob("*") if _NAME.fullmatch(path.name)]
-    return sorted(found, key=lambda path: (-path.stat().st_mtime_ns, path.name))
+    found = []
+    for path in (paths.root() / "uses").glob("*"):
+        with contextlib.suppress(FileNotFoundError):  # a dry run looks while another gc removes
+            if _NAME.fullmatch(path.name):
+                found.append((-path.stat().st_mtime_ns, path.name, path))
+    return [path for _, _, path in sorted(found)]
+
+
+def _is_running(file: Path) -> bool:
+    """Whether a run holds its record."""
+    with file.open() as opened:
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def _is_gone(checkout: str, file: Path) -> bool:

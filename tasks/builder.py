@@ -7,21 +7,46 @@ stamps of dependencies ─▶ step id ─▶ in the stamp?   nothing to do
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from cache.store import Record
+from cache.store import Record, Vanished
 from cache.uses import saying
 from plan.identity import step_id, step_inputs
 from plan.model import SYSROOT_FROM_SEED, Step
 from plan.plan import sha256_of
 from rootfs.files import remove_tree, replacing
+from tasks import trees
+from tasks.contradiction import require_one
 from tasks.describe import describe_image
 from tasks.failures import report_file
 from tasks.project import Project
 from tasks.stamps import Stamp, artifacts, package_artifacts
-from tasks.trees import keep_tree, tree_of, unpacked
+from tasks.trees import keep_tree, unpacked
+
+# One a step: two that need it may find at the same moment that it vanished.
+_locks: dict[Path, threading.RLock] = {}
+_TRIES = 3  # times that a tree is made again before its loss is an error
+
+
+def stand(project: Project, steps: Iterable[Step]) -> None:
+    """Make those of `steps` again that stood when the run came to them, and vanished since."""
+    for step in steps:
+        if Stamp(project, step).read() is None:
+            Builder(project, step).make_again()
+
+
+def tree_of(project: Project, step: Step) -> Path:
+    """The unpacked artifact of `step`, which is made again if it vanished. Raises BuildError."""
+    for _ in range(_TRIES):
+        try:
+            return trees.tree_of(project, step)
+        except Vanished as error:
+            project.events.emit("note", text=f"{error.message}: it is made again")
+            Builder(project, step).make_again()
+    return trees.tree_of(project, step)
 
 
 class Builder:
@@ -40,17 +65,17 @@ class Builder:
         if wanted is None:
             return False
         with saying():
-            artifact = self._found(wanted)
+            contradicted = self.project.store.contradicting(wanted)
+            artifact = None if contradicted else self._found(wanted)
             if artifact:
                 self.project.uses.took(wanted, artifact)
         return artifact is not None
 
     def _found(self, wanted: str) -> str | None:
         """The artifact of the step id `wanted`, by the stamp, or taken over from the store."""
-        stamp = self.stamp.read()
-        if stamp and stamp["step"] == wanted:
-            return str(stamp["artifact"])
         record, origin = self.project.store.find(wanted), "from the store"
+        if stamp := self.stamp.read_of(wanted, record):
+            return str(stamp["artifact"])
         if record is None:
             record, origin = self._adopted(wanted), "as this system holds it"
         if record is None:
@@ -72,26 +97,47 @@ class Builder:
         self.project.events.emit(event, step=self.step.task, **facts)
 
     def build(self) -> None:
-        """Run the step and register what it gave. Raises BuildError if it fails."""
+        """Run the step and register what it gave. Raises BuildError if it fails, or if it gave
+        other bytes than before: then nothing is built on it until a person chooses.
+        """
         self.project.require("fetch", "seed")
+        with self._making:
+            wanted = self._wanted()
+            if self.stamp.forgotten.exists():
+                self._run(wanted)
+            require_one(self.project.store, wanted)
+            if not self._took(wanted):
+                self._run(wanted)
+                require_one(self.project.store, wanted)
+                self._took(wanted)
+            report_file(self.project, self.step).unlink(missing_ok=True)
+
+    def make_again(self) -> None:
+        """Build it, unless it stands by now: another task needs it, and it vanished."""
+        with self._making:
+            if not self.stands():
+                self.build()
+
+    @property
+    def _making(self) -> threading.RLock:
+        """Held by the thread that makes the step, which may do so for several others."""
+        return _locks.setdefault(self.stamp.file, threading.RLock())
+
+    def _wanted(self) -> str:
+        """The step id. What comes before the step is made again where it vanished."""
+        stand(self.project, self.project.plan.before(self.step))
         wanted = self.step_id()
-        assert wanted is not None, "doit runs a task after its dependencies"
-        record = self.project.store.find(wanted)
-        if record is None or self.stamp.forgotten.exists():
-            record = self._run(wanted)
-            self._emit(
-                "end",
-                id=wanted,
-                artifact=record.artifact,
-                size=record.size,
-                seconds=record.seconds,
-                cpu=record.cpu,
-                memory=record.memory,
-                changed=(self.stamp.read() or {}).get("artifact") != record.artifact,
-            )
-        self._stamp(record)
-        self.stamp.forgotten.unlink(missing_ok=True)
-        report_file(self.project, self.step).unlink(missing_ok=True)
+        if wanted is None:
+            raise Vanished(self.step.name, self.stamp.file, how="needs what is gone")
+        return wanted
+
+    def _took(self, wanted: str) -> bool:
+        """Whether the store has the step; then this work directory has it too."""
+        with saying():
+            record = self.project.store.find(wanted)
+            if record:
+                self._stamp(record)
+        return record is not None
 
     def forget(self) -> None:
         """Make the next run compile it again, from the start, though the store holds it."""
@@ -164,7 +210,7 @@ class Builder:
         jobs, overlay = self.project.jobs, self.project.overlay
         return prepare(self.step, self.places(), self.folder, overlay=overlay, jobs=jobs)
 
-    def _run(self, wanted: str) -> Record:
+    def _run(self, wanted: str) -> None:
         from rootfs.edits import set_aside
         from rootfs.resume import interrupted_at, mark, resumed
         from rootfs.step import pack_result, run_commands
@@ -196,10 +242,25 @@ class Builder:
             memory=max(result.memory for result in results),
             resumed=first > 0,
         )
-        self.project.store.register(packed.file, record)
-        keep_tree(packed.tree, self.project.store.tree(record.artifact))
+        with saying():
+            self.project.store.register(packed.file, record)
+            keep_tree(packed.tree, self.project.store.tree(record.artifact))
+            self.project.uses.took(wanted, record.artifact)
         remove_tree(self.folder)
-        return record
+        self.stamp.forgotten.unlink(missing_ok=True)
+        self._say_end(record)
+
+    def _say_end(self, record: Record) -> None:
+        self._emit(
+            "end",
+            id=record.step,
+            artifact=record.artifact,
+            size=record.size,
+            seconds=record.seconds,
+            cpu=record.cpu,
+            memory=record.memory,
+            changed=(self.stamp.read() or {}).get("artifact") != record.artifact,
+        )
 
     def _initramfs(self) -> Path:
         from rootfs.initramfs import write_initramfs

@@ -25,12 +25,12 @@ from rootfs.difference import Difference, trees
 from rootfs.enter import started
 from rootfs.files import file_sha256
 from tasks import challenged, regenerate
+from tasks.builder import tree_of
 from tasks.console import say, speaking
 from tasks.elsewhere import Elsewhere
 from tasks.products import image
 from tasks.project import project
 from tasks.stamps import product_artifacts
-from tasks.trees import tree_of
 
 SELF = "self"
 IMAGE = "image"

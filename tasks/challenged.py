@@ -47,9 +47,7 @@ def known(project: Project, seed: str) -> dict[str, str]:
 
 
 def _stamp(project: Project, name: str) -> Mapping[str, str]:
-    stamp = Stamp(project, project.plan.product[name]).read()
-    assert stamp, "doit runs a task after its dependencies"
-    return stamp
+    return Stamp(project, project.plan.product[name]).require()
 
 
 def _file(project: Project, name: str) -> Verified:

@@ -15,10 +15,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from cache.uses import saying
 from plan.errors import BuildError
-from rootfs.files import file_sha256, remove_tree
+from rootfs.files import file_sha256
 from tasks.console import say, speaking
 from tasks.project import project
+from tasks.removal import drop, is_damaged
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 
@@ -45,8 +47,7 @@ def _fsck() -> None:
 
 def _sources() -> Iterator[str]:
     for path in _named("sources", _HASH):
-        if file_sha256(path) != path.name:
-            path.unlink()
+        if drop(path, _is_other):
             yield f"sources/{path.name}: removed"
 
 
@@ -54,27 +55,26 @@ def _artifacts() -> Iterator[str]:
     from rootfs.step import pack_tree
 
     store = project.store
-    names = {record.artifact: record.name for record in store.records()}
+    records = [*store.records(), *(each for found in store.contradicted() for each in found)]
+    names = {record.artifact: record.name for record in records}
     for sha256, name in sorted(names.items(), key=lambda each: each[1]):
         path, tree = store.artifact(sha256), store.tree(sha256)
-        if not path.exists() and not tree.exists():
-            continue  # freed
-        if path.exists() and file_sha256(path) == sha256:
-            continue
-        if _is_tree_of(tree, sha256):
-            packed = pack_tree(tree, name, store.scratch())
-            packed.file.chmod(0o444)
-            packed.file.replace(path)
+        with saying():  # nobody takes the tree away meanwhile
+            wanted = is_damaged(path, _is_other) or (tree.exists() and not path.exists())
+            repaired = wanted and not is_damaged(tree, _is_changed) and tree.exists()
+            if repaired:
+                packed = pack_tree(tree, name, store.scratch())
+                packed.file.chmod(0o444)
+                packed.file.replace(path)
+        if repaired:
             yield f"artifacts/{path.name}: {name}, packed anew from its tree"
-        else:
-            path.unlink(missing_ok=True)
+        elif wanted and drop(path, _is_other):
             yield f"artifacts/{path.name}: {name}, removed"
 
 
 def _trees() -> Iterator[str]:
     for path in _named("trees", _HASH):
-        if not _is_tree_of(path, path.name):
-            remove_tree(path)
+        if drop(path, _is_changed):
             yield f"trees/{path.name}: removed"
 
 
@@ -82,8 +82,7 @@ def _seeds() -> Iterator[str]:
     from rootfs.intact import untouched
 
     for path in _named("trees", re.compile("seed-" + _HASH.pattern)):
-        if not untouched(path):
-            remove_tree(path)
+        if drop(path, lambda path: not untouched(path)):
             yield f"trees/{path.name}: removed"
 
 
@@ -92,10 +91,16 @@ def _named(folder: str, names: re.Pattern[str]) -> list[Path]:
     return sorted(path for path in found if names.fullmatch(path.name))
 
 
-def _is_tree_of(tree: Path, sha256: str) -> bool:
+def _is_other(path: Path) -> bool:
+    """Whether the source or artifact has other bytes than its name says."""
+    return file_sha256(path) != path.name.removesuffix(".tar")
+
+
+def _is_changed(tree: Path) -> bool:
+    """Whether the tree is not that of the artifact whose name it has."""
     from rootfs.intact import sha256_of_tree
 
     try:
-        return sha256_of_tree(tree) == sha256
+        return sha256_of_tree(tree) != tree.name
     except BuildError:
-        return False  # it is not there, or not even a tree
+        return True  # it is not even a tree

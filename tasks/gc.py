@@ -9,7 +9,6 @@ sources of no recipe. A failed build stays: somebody may want to look at it, or 
 
 from __future__ import annotations
 
-import contextlib
 import platform
 import re
 import time
@@ -23,11 +22,12 @@ from cache.uses import Use, recent, removing
 from plan.model import PHASES
 from plan.plan import sha256_of
 from plan.wheels import load_wheels
-from rootfs.files import remove_tree, unfinished
+from rootfs.files import remove_tree
 from tasks.builder import Builder
 from tasks.console import say, speaking
 from tasks.outlook import STANDS, survey
 from tasks.project import project
+from tasks.removal import hide
 from tasks.sources import all_sources
 from tasks.trees import source_tree
 
@@ -54,7 +54,7 @@ def _free() -> None:
         _tell(items)
         # Names are taken away at once, so that no run waits for long, and never is there half a
         # tree under its name.
-        hidden = [_hidden(item.path) for item in items if not item.used]
+        hidden = [hide(item.path) for item in items if not item.used]
         for record in old_records:
             record.unlink(missing_ok=True)
     for path in hidden:
@@ -104,13 +104,6 @@ def _work() -> Iterator[Item]:
 
 def _folders(parent: Path) -> list[Path]:
     return sorted(path for path in parent.glob("*") if path.is_dir() and not path.is_symlink())
-
-
-def _hidden(path: Path) -> Path:
-    target = unfinished(path)
-    with contextlib.suppress(FileNotFoundError):  # what is found damaged goes by itself
-        path.rename(target)
-    return target
 
 
 def _tell(items: Sequence[Item]) -> None:

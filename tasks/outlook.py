@@ -54,10 +54,12 @@ def _standing(builder: Builder, made: Mapping[str, str]) -> Standing:
     if inputs is None:
         return Standing(step, None, BUILD, None, 0)
     wanted = step_id(inputs)
-    stamp = builder.stamp.read()
-    if stamp and stamp["step"] == wanted:
+    store = builder.project.store
+    if store.contradicting(wanted):
+        return Standing(step, wanted, BUILD, None, 0)
+    record = store.find(wanted)
+    if stamp := builder.stamp.read_of(wanted, record):
         return Standing(step, wanted, STANDS, stamp["artifact"], stamp["size"])
-    record = builder.project.store.find(wanted)
     if record:
         return Standing(step, wanted, STORED, record.artifact, record.size)
     return Standing(step, wanted, BUILD, None, 0)

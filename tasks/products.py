@@ -25,12 +25,12 @@ from rootfs.files import file_sha256, remove_tree, remove_unfinished, replacing
 from rootfs.gpt import LINUX_FILESYSTEM
 from rootfs.workspace import PROVENANCE
 from tasks import proof
+from tasks.builder import stand, tree_of
 from tasks.console import speaking, standing
 from tasks.describe import describe_image, image_identity, root_uuid
 from tasks.project import ROOT, project
 from tasks.proof import Attestation
 from tasks.stamps import artifacts, product_artifacts
-from tasks.trees import tree_of
 
 # Raise it when the same inputs give another file.
 FORMAT = 2
@@ -140,6 +140,8 @@ def _task(product: Product, kind: str, packages: list[str]) -> dict[str, Any]:
             return False
 
     def make() -> None:
+        tools = project.plan.image_tools if kind == "image" else []
+        stand(project, [*proof.closure(project, packages), *tools])
         if not product.stands() or not product.parts_file.exists():
             product.make()
         attestation().write()

@@ -93,7 +93,7 @@ class Attestation:
     ) -> None:
         self.project, self.kind, self.file = project, kind, file
         self.parts, self.own = parts, own
-        self.steps = _closure(project, packages)
+        self.steps = closure(project, packages)
         folders = (project.workdir / name for name in (FOLDER, CHALLENGED))
         self.verdicts = [row for folder in folders for row in _verdicts(folder)]
 
@@ -140,8 +140,7 @@ class Attestation:
             yield canonical(provenance.of_step(step, told, self._made(step))) + b"\n"
 
     def _made(self, step: Step) -> dict[str, Any]:
-        stamp = Stamp(self.project, step).read()
-        assert stamp, "the product is made of it"
+        stamp = Stamp(self.project, step).require()
         return {**stamp, "verified": self._verdicts(stamp["artifact"], stamp["step"])}
 
     def _verified(self, product: provenance.Resource) -> dict[str, Any]:
@@ -172,7 +171,7 @@ def _verdicts(folder: Path) -> Iterable[Mapping[str, Any]]:
             continue
 
 
-def _closure(project: Project, packages: Iterable[str]) -> list[Step]:
+def closure(project: Project, packages: Iterable[str]) -> list[Step]:
     """The steps that `packages` of the product come of, in build order."""
     wanted = {project.plan.product[name].task for name in packages}
     for step in reversed(project.plan.steps):

@@ -17,7 +17,7 @@ from plan.model import Command, Step
 from rootfs.files import fresh_folder
 from rootfs.workspace import CACHE, PROJECT
 from tasks import challenged
-from tasks.builder import Builder
+from tasks.builder import Builder, tree_of
 from tasks.console import say, speaking
 from tasks.machine import machine
 from tasks.products import WORK, image, trees, workspace
@@ -25,7 +25,6 @@ from tasks.project import project
 from tasks.seeds import SelfRoot
 from tasks.stamps import artifacts, product_artifacts
 from tasks.system import System
-from tasks.trees import tree_of
 
 if TYPE_CHECKING:
     from rootfs.enter import Sandbox

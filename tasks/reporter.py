@@ -23,8 +23,8 @@ from tasks.sources import say_what_is_used
 
 # Tasks that only show something, or that must be possible while a build is running.
 WITHOUT_LOCK = {
-    *("bench", "doctor", "licences", "log", "outdated", "overrides", "plan", "reference", "sbom"),
-    *("report", "settings", "status", "test", "why"),
+    *("bench", "choose", "doctor", "licences", "log", "outdated", "overrides", "plan", "reference"),
+    *("report", "sbom", "settings", "status", "test", "why"),
 }
 # A run of so many seconds is worth a look at the machine before.
 LONG = 120

@@ -14,10 +14,10 @@ from typing import Any
 
 from plan.debianseed import load_debian
 from plan.errors import BuildError
-from rootfs.files import remove_tree
 from tasks.console import say, speaking, standing
 from tasks.debs import Packages
 from tasks.project import Project, project
+from tasks.removal import drop
 from tasks.seeds import AlpineRoot, DebianRoot, PathRoot, Seed, SelfRoot
 
 SECONDS = 3  # that a server has to answer in
@@ -68,9 +68,8 @@ def task_lock() -> dict[str, Any]:
 def _make() -> None:
     project.require("fetch")
     seed = project.seed
-    if seed.tree.exists() and not seed.stands():
+    if drop(seed.tree, lambda _: not seed.stands()):
         project.events.emit("note", text=f"the seed was changed, it is made anew: {seed.tree}")
-        remove_tree(seed.tree)
     if not seed.tree.exists():
         seed.make({source.sha256: project.fetched(source) for source in seed.sources})
     project.events.emit("note", text=f"seed {seed.name} {seed.identity[:12]} is ready")

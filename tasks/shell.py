@@ -20,12 +20,11 @@ from typing import TYPE_CHECKING, Any
 from plan import toolchain
 from plan.errors import BuildError, nearest
 from plan.model import Command
-from tasks.builder import Builder
+from tasks.builder import Builder, tree_of
 from tasks.console import say, speaking
 from tasks.interrupt import terminal_taken
 from tasks.project import project
 from tasks.stamps import artifacts
-from tasks.trees import tree_of
 
 if TYPE_CHECKING:
     from rootfs.enter import Sandbox

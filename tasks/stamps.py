@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from cache.store import Record
+from cache.store import Record, Vanished
 from plan.model import Step
 from rootfs.files import replacing
 from tasks.project import Project
@@ -35,6 +35,20 @@ class Stamp:
             return stamp if stamp["size"] == size else None
         except (OSError, ValueError, TypeError, KeyError):
             return None
+
+    def read_of(self, step: str, record: Record | None) -> dict[str, Any] | None:
+        """The stamp, if it is of the step id `step` and says what the store's `record` says."""
+        stamp = self.read()
+        if stamp is None or stamp["step"] != step:
+            return None
+        return stamp if record is None or record.artifact == stamp["artifact"] else None
+
+    def require(self) -> dict[str, Any]:
+        """The stamp. Raises Vanished when there is none, or its artifact is gone."""
+        stamp = self.read()
+        if stamp is None:
+            raise Vanished(self.file.stem, self.file)
+        return stamp
 
     def write(self, record: Record, inputs: Mapping[str, Any]) -> None:
         """Say that the step stands, as `record` has it, and what it was made from."""

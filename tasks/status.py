@@ -9,6 +9,7 @@ It writes nothing and takes no lock, so it can be asked while a build is running
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import time
@@ -19,9 +20,11 @@ from typing import Any
 
 from tasks import failures
 from tasks.console import in_words, say, speaking
+from tasks.contradiction import SHORT
 from tasks.events import Event, read, runs
 from tasks.outlook import Standing, ahead, survey, tally, tally_in_words
 from tasks.project import project
+from tasks.verified import DIFFERS, Verified
 
 
 def task_status() -> dict[str, Any]:
@@ -40,6 +43,10 @@ class Status:
     running: Mapping[str, Any] | None
     last_run: Mapping[str, Any] | None
     failed: list[Mapping[str, Any]]
+    contradicted: Mapping[str, list[str]]
+    """The artifacts of each step whose builds gave different ones, the believed one first."""
+    differs: list[str]
+    """The steps of which `doit verify` made other bytes than what stands."""
     next: Mapping[str, Any]
     disk: Mapping[str, int]
     broken_events: int
@@ -67,6 +74,8 @@ def gather() -> Status:
         running=_running(holder, last[0] if last else []),
         last_run=_ended(last[0]) if last else None,
         failed=_failed(found),
+        contradicted=_contradicted(found),
+        differs=_differs(found),
         next=ahead(project, found.values()),
         disk=_disk(),
         broken_events=broken,
@@ -105,6 +114,24 @@ def _failed(found: Mapping[str, Standing]) -> list[Mapping[str, Any]]:
     return [report for report in reports if report]
 
 
+def _contradicted(found: Mapping[str, Standing]) -> dict[str, list[str]]:
+    records = {task: project.store.contradicting(each.id or "") for task, each in found.items()}
+    return {task: [each.artifact for each in rows] for task, rows in records.items() if rows}
+
+
+def _differs(found: Mapping[str, Standing]) -> list[str]:
+    return [task for task, each in found.items() if _is_refuted(each)]
+
+
+def _is_refuted(standing: Standing) -> bool:
+    """Whether `doit verify` made other bytes of the step than what stands."""
+    if not standing.id or not standing.artifact:
+        return False
+    verified = Verified(project.workdir, f"{standing.step.phase}-{standing.step.name}")
+    verdict = verified.read(standing.id, standing.artifact)
+    return verdict is not None and verdict.verdict == DIFFERS
+
+
 def _disk() -> dict[str, int]:
     """Bytes of the artifacts and sources in the cache, and what is free for work and cache."""
     store = project.store.root
@@ -119,7 +146,11 @@ def _disk() -> dict[str, int]:
 def _size(folder: Path) -> int:
     if not folder.is_dir():
         return 0
-    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+    size = 0
+    for path in folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # a build or doit gc goes on beside
+            size += path.stat().st_size if path.is_file() else 0
+    return size
 
 
 def lines(status: Status) -> list[str]:
@@ -131,6 +162,12 @@ def lines(status: Status) -> list[str]:
     for report in status.failed:
         told.append(f"failed: {failures.headline(report)}")
         told.append(f"  {report.get('log', '')}; doit shell {report['step']}")
+    for task, artifacts in status.contradicted.items():
+        choices = " or ".join(f"doit choose {each[:SHORT]}" for each in artifacts)
+        told.append(f"CONTRADICTED: {task}: its builds gave different bytes")
+        told.append(f"  {choices}; doit why {task}")
+    for task in status.differs:
+        told.append(f"DIFFERS: {task}: doit verify made other bytes of it")
     told.append(f"next: {told_next(status.next)}")
     disk = {name: f"{size / 1e9:.1f} GB" for name, size in status.disk.items()}
     told.append(

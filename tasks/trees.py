@@ -9,11 +9,13 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+from cache.uses import saying
 from plan.errors import BuildError
 from plan.model import Source, Step
 from plan.plan import sha256_of
 from rootfs.files import being_made, remove_tree, remove_unfinished, replacing
 from tasks.project import Project
+from tasks.removal import drop
 from tasks.stamps import Stamp
 
 # One lock a tree: two steps may want the same one at the same moment.
@@ -23,31 +25,32 @@ _seen: set[Path] = set()
 
 
 def tree_of(project: Project, step: Step) -> Path:
-    """The unpacked artifact of `step`; unpacked now if it was not yet."""
+    """The unpacked artifact of `step`; unpacked now if it was not yet.
+
+    Raises Vanished if the artifact is gone, or damaged.
+    """
     from rootfs.archive import unpack
     from rootfs.intact import holds
     from rootfs.pack import stamp_times
 
-    stamp = Stamp(project, step).read()
-    assert stamp, "doit runs a task after its dependencies"
-    artifact = stamp["artifact"]
+    artifact = Stamp(project, step).require()["artifact"]
     tree = project.store.tree(artifact)
     with _unpacking.setdefault(tree, threading.Lock()):
-        if tree not in _seen and tree.exists() and not holds(tree, artifact):
-            _drop(project, tree)
-        if not tree.exists():
-            project.store.require_intact(artifact, step.name)
-            with being_made(tree) as fresh:
-                unpack(project.store.artifact(artifact), fresh)
-                stamp_times(fresh)
-                keep_tree(fresh, tree)
+        if tree not in _seen and drop(tree, lambda tree: not holds(tree, artifact)):
+            _say_changed(project, tree)
+        with saying():
+            if not tree.exists():
+                project.store.require_intact(artifact, step.name)
+                with being_made(tree) as fresh:
+                    unpack(project.store.artifact(artifact), fresh)
+                    stamp_times(fresh)
+                    keep_tree(fresh, tree)
         _seen.add(tree)
     return tree
 
 
-def _drop(project: Project, tree: Path) -> None:
+def _say_changed(project: Project, tree: Path) -> None:
     project.events.emit("note", text=f"a tree was changed, it is unpacked anew: {tree}")
-    remove_tree(tree)
 
 
 def source_tree(project: Project, source: Source) -> Path:
@@ -70,7 +73,8 @@ def unpacked(project: Project, source: Source) -> Path:
     list_file = listing_file(tree)
     with _unpacking.setdefault(tree, threading.Lock()):
         if tree not in _seen and tree.exists() and _text(list_file) != sha256_of(listing(tree)):
-            _drop(project, tree)
+            _say_changed(project, tree)
+            remove_tree(tree)
         if not tree.exists():
             remove_unfinished(tree)
             with being_made(tree) as fresh:

@@ -110,8 +110,7 @@ def _steps() -> list[Step]:
 
 
 def _step(step: Step) -> Subject:
-    stamp = Stamp(project, step).read()
-    assert stamp, "doit runs a task after its dependencies"
+    stamp = Stamp(project, step).require()
     artifact = stamp["artifact"]
     project.store.require_intact(artifact, step.name)
     return Subject(step.task, step, stamp["step"], artifact, project.store.artifact(artifact))

@@ -18,6 +18,7 @@ from plan.model import Step
 from plan.plan import canonical, literal
 from tasks.builder import Builder
 from tasks.console import say, speaking
+from tasks.contradiction import told as told_records
 from tasks.outlook import BUILD, STANDS, STORED, Standing, survey
 from tasks.project import project
 
@@ -74,6 +75,10 @@ def _reasons(found: Mapping[str, Standing], step: Step, told: set[str]) -> Itera
     builder = Builder(project, step)
     if builder.stamp.forgotten.exists():
         yield "it was forgotten (doit forget)"
+        return
+    if records := project.store.contradicting(found[step.task].id or ""):
+        yield "its builds gave different bytes: doit choose HASH says which is right"
+        yield from told_records(project.store, records)
         return
     before = builder.stamp.read_inputs()
     if before is None:
