@@ -14,6 +14,7 @@ from typing import Any
 
 from cache.store import Record, Vanished
 from cache.uses import saying
+from plan.errors import BuildError
 from plan.identity import step_id, step_inputs
 from plan.model import SYSROOT_FROM_SEED, Step
 from plan.plan import sha256_of
@@ -24,10 +25,11 @@ from tasks.describe import describe_image
 from tasks.failures import report_file
 from tasks.project import Project
 from tasks.stamps import Stamp, artifacts, package_artifacts
-from tasks.trees import keep_tree, unpacked
+from tasks.trees import Ground, keep_tree, unpacked
 
 # One a step: two that need it may find at the same moment that it vanished.
 _locks: dict[Path, threading.RLock] = {}
+_TOLD = ("artifact", "size", "seconds", "cpu", "memory")  # of a record, when it was built
 _TRIES = 3  # times that a tree is made again before its loss is an error
 
 
@@ -104,10 +106,10 @@ class Builder:
         with self._making:
             wanted = self._wanted()
             if self.stamp.forgotten.exists():
-                self._run(wanted)
+                self._make(wanted)
             require_one(self.project.store, wanted)
             if not self._took(wanted):
-                self._run(wanted)
+                self._make(wanted)
                 require_one(self.project.store, wanted)
                 self._took(wanted)
             report_file(self.project, self.step).unlink(missing_ok=True)
@@ -210,7 +212,27 @@ class Builder:
         jobs, overlay = self.project.jobs, self.project.overlay
         return prepare(self.step, self.places(), self.folder, overlay=overlay, jobs=jobs)
 
-    def _run(self, wanted: str) -> None:
+    def _make(self, wanted: str) -> None:
+        """Run the step, once more where what it is built on vanished meanwhile (`doit fsck`
+        removes what is damaged): whatever came of it then counts for nothing.
+        """
+        from rootfs.resume import unmark
+
+        before = self.project.plan.before(self.step)
+        for left in reversed(range(_TRIES)):
+            ground = Ground([tree_of(self.project, each) for each in before])
+            try:
+                self._run(wanted, ground)
+                return
+            except (BuildError, OSError):
+                if not ground.is_lost():
+                    raise
+                unmark(self.folder)
+                if not left:
+                    raise
+                self._emit("note", text="what it is built on vanished: it is built again")
+
+    def _run(self, wanted: str, ground: Ground) -> None:
         from rootfs.edits import set_aside
         from rootfs.resume import interrupted_at, mark, resumed
         from rootfs.step import pack_result, run_commands
@@ -230,6 +252,9 @@ class Builder:
             limit = self.project.settings.timeout
             results = run_commands(self.step, place, first, seconds=limit)
         packed = pack_result(self.step, place, self.project.store.scratch())
+        if ground.is_lost():
+            packed.file.unlink()
+            raise Vanished(self.step.name, self.folder, how="was made on what vanished")
         record = Record(
             step=wanted,
             name=self.step.name,
@@ -251,16 +276,9 @@ class Builder:
         self._say_end(record)
 
     def _say_end(self, record: Record) -> None:
-        self._emit(
-            "end",
-            id=record.step,
-            artifact=record.artifact,
-            size=record.size,
-            seconds=record.seconds,
-            cpu=record.cpu,
-            memory=record.memory,
-            changed=(self.stamp.read() or {}).get("artifact") != record.artifact,
-        )
+        facts = {name: getattr(record, name) for name in _TOLD}
+        changed = (self.stamp.read() or {}).get("artifact") != record.artifact
+        self._emit("end", id=record.step, changed=changed, **facts)
 
     def _initramfs(self) -> Path:
         from rootfs.initramfs import write_initramfs

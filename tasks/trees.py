@@ -7,6 +7,7 @@ same is looked at once in a run, before the tree is used first: then it is unpac
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from cache.uses import saying
@@ -47,6 +48,24 @@ def tree_of(project: Project, step: Step) -> Path:
                     keep_tree(fresh, tree)
         _seen.add(tree)
     return tree
+
+
+class Ground:
+    """The trees that something is made of: whether they are still those that it began with."""
+
+    def __init__(self, trees: Sequence[Path]) -> None:
+        self._inodes = {tree: _inode(tree) for tree in trees}
+
+    def is_lost(self) -> bool:
+        """Whether one of them is gone, or another one has its name."""
+        return any(_inode(tree) != inode or inode is None for tree, inode in self._inodes.items())
+
+
+def _inode(tree: Path) -> int | None:
+    try:
+        return tree.stat().st_ino
+    except FileNotFoundError:
+        return None
 
 
 def _say_changed(project: Project, tree: Path) -> None:

@@ -6,6 +6,8 @@ import os
 import time
 from pathlib import Path
 
+import pytest
+
 from cache.garbage import YOUNG, disk_size, look
 from cache.uses import Use
 
@@ -86,3 +88,15 @@ def test_hard_links_count_once_and_links_are_not_followed(tmp_path: Path) -> Non
     os.link(folder / "one", folder / "two")
     (folder / "link").symlink_to("/usr")
     assert before <= disk_size(folder) <= before + 8192
+
+
+@pytest.mark.fault("a download ends while doit gc looks at it", "it is passed over")
+def test_what_vanishes_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = cache(tmp_path) / "sources" / "partial" / A
+
+    def size(path: Path) -> int:
+        gone.unlink(missing_ok=True)
+        return disk_size(path)
+
+    monkeypatch.setattr("cache.garbage.disk_size", size)
+    assert gone not in [item.path for item in look(tmp_path, Use())]

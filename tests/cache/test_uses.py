@@ -65,6 +65,17 @@ def test_only_the_last_plans_of_each_checkout_count(checkout: Path, tmp_path: Pa
     assert set(others) == {files[1], files[2]}
 
 
+@pytest.mark.fault("doit gc keep=1 while two plans of a checkout are built", "both count")
+def test_what_runs_counts_whatever_is_kept(checkout: Path) -> None:
+    running = Uses()
+    running.begin(checkout, "plan 1", sources=set(), seed="seed")
+    running.took("a", ONE)
+    run(checkout, "plan 2", b=TWO)
+    assert recent(1)[0].steps == {"a": ONE, "b": TWO} and recent(1)[1] == []
+    del running
+    assert recent(1)[0].steps == {"b": TWO}
+
+
 @pytest.mark.parametrize("tail", ['{"b": "2', "}{", "null", "[1, 2]", '"text"', "7", "\0"])
 def test_a_line_that_was_cut_off_is_passed_over(checkout: Path, tail: str) -> None:
     file = run(checkout, "plan", a=ONE)
