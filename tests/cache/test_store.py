@@ -95,6 +95,7 @@ REGISTER = """\
 import sys
 from cache.store import Store
 from tests.cache.test_store import put, record
+print("ready", flush=True)
 sys.stdin.readline()
 for step in range(50):
     data = sys.argv[1].encode()
@@ -109,11 +110,19 @@ def test_two_processes_register_at_once(store: Store) -> None:
     command = [sys.executable, "-c", REGISTER]
     environment = {**os.environ, "BQ2_CACHE": str(store.root)}
     running = [
-        subprocess.Popen([*command, word], stdin=subprocess.PIPE, env=environment)
+        subprocess.Popen(
+            [*command, word], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+        )
         for word in ("one", "two", "three")
     ]
     for each in running:
-        each.communicate(b"go\n")
+        assert each.stdout and each.stdout.readline() == b"ready\n"
+    for each in running:
+        assert each.stdin
+        each.stdin.write(b"go\n")
+        each.stdin.flush()
+    for each in running:
+        each.communicate()
     assert [each.returncode for each in running] == [0, 0, 0]
     for step in (f"{number:064x}" for number in range(50)):
         found = store.contradicting(step)
