@@ -33,7 +33,8 @@ class WorkLock:
             ) from error
 
     def _claimed(self, command: str) -> IO[str]:
-        file = self.path.open("a+")
+        # As the names of files are: the command may hold some that are not UTF-8.
+        file = self.path.open("a+", encoding="utf-8", errors="surrogateescape")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -57,7 +58,7 @@ class WorkLock:
             held = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
             inode = f":{self.path.stat().st_ino}"
             if any("FLOCK" in line and line[5].endswith(inode) for line in held):
-                return self.path.read_text().strip() or "another run"
+                return self.path.read_text("utf-8", "surrogateescape").strip() or "another run"
         except (OSError, IndexError):
             pass
         return None

@@ -162,4 +162,4 @@ def _read(file: Path) -> tuple[str, Use] | None:
 
 
 def _short(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(os.fsencode(text)).hexdigest()[:16]

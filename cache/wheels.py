@@ -9,11 +9,11 @@ as they go into the partial file.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -39,9 +39,11 @@ def download(requirement: str, file: str, partial: Partial, *, stop: threading.E
     shutil.rmtree(folder, ignore_errors=True)
     try:
         folder.mkdir()
-        wanted = folder / "requirements.txt"
-        wanted.write_text(f"{requirement} --hash=sha256:{partial.sha256}\n", encoding="utf-8")
-        _pip(["-r", os.fspath(wanted), *tags(file)], folder, stop)
+        # Not in that folder: pip writes this path as UTF-8, which that of the cache may not be.
+        with tempfile.NamedTemporaryFile("w", suffix=".txt") as wanted:
+            wanted.write(f"{requirement} --hash=sha256:{partial.sha256}\n")
+            wanted.flush()
+            _pip(["-r", wanted.name, *tags(file)], folder, stop)
         _take(folder, partial)
     except OSError as error:
         raise BuildError(f"pip cannot be run: {error.strerror}", where=str(folder)) from error

@@ -4,7 +4,9 @@
 #
 # For the programs of other checkouts it offers the names of files, as bash does by itself.
 
-_bq2_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+_bq2_root=$(readlink -f -- "${BASH_SOURCE[0]}")
+_bq2_root=${_bq2_root%/*/*}
+_bq2_words='import sys; sys.path.insert(0, sys.argv.pop(1)); from tasks import words; words.main()'
 
 _bq2() {
   case $1 in
@@ -18,7 +20,7 @@ _bq2() {
   python=$_bq2_root/.venv/bin/python
   [ -x "$python" ] || python=python3
   mapfile -t COMPREPLY < <(
-    cd "$_bq2_root" && "$python" -S -m tasks.words "${before[@]:1}" "$current" 2>/dev/null
+    "$python" -I -S -c "$_bq2_words" "$_bq2_root" "${before[@]:1}" "$current" 2>/dev/null
   )
   # bash replaces only what follows the last break.
   [ -z "$breaks" ] || COMPREPLY=("${COMPREPLY[@]#"${current%"${current##*[$breaks]}"}"}")

@@ -1,10 +1,11 @@
 """What the values of parameters may be: each check gives the canonical text, or raises ValueError.
 
-The error says what would be right, or the nearest valid value.
+The error says what would be right, or the nearest valid value. A path was made absolute before.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -17,6 +18,23 @@ SEEDS = ("alpine", "debian", "self")
 def names(text: str) -> list[str]:
     """The names in a list with commas."""
     return [name for name in text.split(",") if name]
+
+
+def as_it_is(text: str, directory: Path) -> str:
+    """`text`, which is no path."""
+    return text
+
+
+def placed(text: str, directory: Path) -> str:
+    """The path `text`, if it is relative that in `directory`, as an absolute one."""
+    return os.fspath(directory / text) if text else ""
+
+
+def placed_seed(text: str, directory: Path) -> str:
+    """The same of a seed; a name of one, also a misspelt one, stays as it is."""
+    path = placed(text, directory)
+    is_path = text not in ("auto", *SEEDS) and ("/" in text or Path(path).exists())
+    return path if is_path else text
 
 
 def one_of(*known: str) -> Callable[[str], str]:
@@ -74,7 +92,7 @@ def minutes(text: str) -> str:
 
 def seed(text: str) -> str:
     """A known seed, or the path of one."""
-    if text in ("auto", *SEEDS) or Path(text).exists():
+    if text in ("auto", *SEEDS) or ("/" in text and Path(text).exists()):
         return text
     if "/" in text:
         raise ValueError("no such directory or tarball")

@@ -26,6 +26,7 @@ VARIATIONS = (
 class Parameter:
     """One parameter: `check` turns the given text into its canonical text or raises ValueError.
 
+    Before that `placed` makes a path that is relative to a directory absolute.
     Where the default is not the same everywhere, the docstring of `default` says what it is.
     """
 
@@ -33,6 +34,7 @@ class Parameter:
     default: Callable[[], str]
     check: Callable[[str], str]
     help: str
+    placed: Callable[[str, Path], str] = checks.as_it_is
 
 
 def _constant(text: str) -> Callable[[], str]:
@@ -71,8 +73,15 @@ PARAMETERS = (
         checks.seed,
         "the first root: " + ", ".join(SEEDS) + ", a path (also of what doit sysroot "
         "wrote), or auto: alpine if it can be had",
+        checks.placed_seed,
     ),
-    Parameter("seed_tarball", _constant(""), checks.file, "another minirootfs for the seed alpine"),
+    Parameter(
+        "seed_tarball",
+        _constant(""),
+        checks.file,
+        "another minirootfs for the seed alpine",
+        checks.placed,
+    ),
     Parameter("seed_sha256", _constant(""), checks.sha256, "the hash of seed_tarball"),
     Parameter(
         "seeds",
@@ -84,18 +93,38 @@ PARAMETERS = (
     Parameter("timeout", _constant(""), checks.minutes, "minutes after which a step is ended"),
     Parameter("offline", _constant("0"), checks.flag, "never open a socket"),
     Parameter(
-        "bundle", _constant(""), checks.file, "what doit bundle wrote: the only place to ask"
+        "bundle",
+        _constant(""),
+        checks.file,
+        "what doit bundle wrote: the only place to ask",
+        checks.placed,
     ),
     Parameter(
-        "image", _constant(""), checks.file, "the image that doit inspect or verify looks into"
+        "image",
+        _constant(""),
+        checks.file,
+        "the image that doit inspect or verify looks into",
+        checks.placed,
     ),
-    Parameter("key", _constant(""), checks.file, "an SSH key: to sign with, or to check by (.pub)"),
+    Parameter(
+        "key",
+        _constant(""),
+        checks.file,
+        "an SSH key: to sign with, or to check by (.pub)",
+        checks.placed,
+    ),
     Parameter(
         "strict", _constant("0"), checks.flag, "refuse a seed that drifted from its lock file"
     ),
     Parameter("mirror", _constant(""), checks.url, "a Debian archive to ask before those of apt"),
-    Parameter("workdir", _constant("work"), checks.path, "where builds happen"),
-    Parameter("output", _constant(""), checks.anything, "the file to write (default: output/…)"),
+    Parameter("workdir", _constant("work"), checks.path, "where builds happen", checks.placed),
+    Parameter(
+        "output",
+        _constant(""),
+        checks.anything,
+        "the file to write (default: output/…)",
+        checks.placed,
+    ),
     Parameter("sources", _constant("1"), checks.flag, "put the sources into the products"),
     Parameter(
         "packages",

@@ -3,7 +3,8 @@
     command line (name=value) ▶ environment (BQ2_NAME) ▶ local.yaml ▶ default
 
 The first that names a parameter wins. Unknown names and values are refused with the nearest
-valid one: a misspelt parameter must never start a build of the wrong thing.
+valid one: a misspelt parameter must never start a build of the wrong thing. A relative path of the
+command line or of the environment belongs to where the person stands, all others to the checkout.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class Settings:
     def seed_path(self) -> Path | None:
         """The folder or tarball that is the seed, if it is none of those that have a name."""
         named = self.seed in (*checks.SEEDS, "auto")
-        return None if named else (self.root / self.seed).absolute()
+        return None if named else Path(self.seed)
 
     @property
     def seed_tarball(self) -> tuple[Path, str] | None:
@@ -160,19 +161,22 @@ class Settings:
 
     @property
     def workdir(self) -> Path:
-        return (self.root / self.values["workdir"]).absolute()
+        return Path(self.values["workdir"])
 
     def output(self, default: str) -> Path:
         """Where the product goes: `output=`, or `default` inside the checkout's output folder."""
-        return (self.root / (self.values["output"] or f"output/{default}")).absolute()
+        return self._file("output") or self.root / "output" / default
 
     def _file(self, name: str) -> Path | None:
-        return (self.root / self.values[name]).absolute() if self.values[name] else None
+        return Path(self.values[name]) if self.values[name] else None
 
 
-def resolve(root: Path, given: Mapping[str, str], environment: Mapping[str, str]) -> Settings:
+def resolve(
+    root: Path, given: Mapping[str, str], environment: Mapping[str, str], here: Path | None = None
+) -> Settings:
     """Settings from the command line's `given`, the environment and `root`/local.yaml.
 
+    here: the directory where the person stands, if it is not `root`, which is absolute.
     Raises BuildError for an unknown name or value, with the nearest valid one.
     """
     by_name = {parameter.name: parameter for parameter in PARAMETERS}
@@ -195,14 +199,15 @@ def resolve(root: Path, given: Mapping[str, str], environment: Mapping[str, str]
         )
         if origin == "default":
             text = parameter.default()
-        values[parameter.name] = _checked(parameter, text, origin)
+        directory = root if origin in ("default", "local.yaml") else here or root
+        values[parameter.name] = _checked(parameter, text, origin, directory)
         origins[parameter.name] = origin
     return Settings(root, values, origins)
 
 
-def _checked(parameter: Parameter, text: str, origin: str) -> str:
+def _checked(parameter: Parameter, text: str, origin: str, directory: Path) -> str:
     try:
-        return parameter.check(text)
+        return parameter.check(parameter.placed(text, directory))
     except ValueError as error:
         raise BuildError(
             f"{parameter.name} cannot be {text!r}", where=origin, hint=str(error)

@@ -39,9 +39,9 @@ WORK = "work"
 
 # This project, as it stands in a checkout and in the image.
 OWN_FILES = (
-    *(".ci", ".gitignore", "LICENSE", "README.md", "bq2", "cache", "completions", "docs"),
-    *("dodo.py", "plan", "pyproject.toml", "requirements.txt", "requirements-dev.txt", "rootfs"),
-    *("tasks", "tests"),
+    *(".ci", ".gitattributes", ".gitignore", "LICENSE", "README.md", "bq2", "cache", "completions"),
+    *("docs", "dodo.py", "plan", "pyproject.toml", "requirements.txt", "requirements-dev.txt"),
+    *("rootfs", "tasks", "tests"),
 )
 
 

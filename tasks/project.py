@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from doit import doit_cmd
+from doit import doit_cmd, get_initial_workdir
 from doit.exceptions import InvalidDodoFile
 
 from cache import paths
@@ -35,6 +35,8 @@ from tasks.watch import Watch
 _once = threading.Lock()
 
 ROOT = Path(__file__).resolve().parent.parent
+# Where the person stands: doit changes to the directory of dodo.py.
+HERE = Path(get_initial_workdir() or ROOT)
 
 
 class Project:
@@ -158,7 +160,7 @@ def _load() -> Project:
     # and it is the unknown ones that must be refused.
     given = doit_cmd._CMDLINE_VARS or {}
     try:
-        settings = resolve(ROOT, given, os.environ)
+        settings = resolve(ROOT, given, os.environ, HERE)
         loaded = Project(settled(settings, ROOT / "plan" / "seeds"))
         loaded.plan  # noqa: B018  every mistake in an authored file shows here, before any task
         loaded.workdir.mkdir(parents=True, exist_ok=True)

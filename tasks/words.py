@@ -1,6 +1,6 @@
 """The words that can stand next on a command line, for the shells' completion.
 
-    TAB ─▶ completions/bq2.{bash,zsh} ─▶ python3 -m tasks.words WORD... CURRENT ─▶ a word a line
+    TAB ─▶ completions/bq2.{bash,zsh} ─▶ main of WORD... CURRENT ─▶ a word a line
 
 It has to answer while a person waits, so neither doit nor the plan is loaded: the names of the
 files tell the packages, those of dodo.py the tasks. What is offered may therefore be missing in
@@ -9,12 +9,14 @@ the set of the run, which then says so. A word that ends with one of `:=/` is to
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from plan import parameters
+from plan.checks import as_it_is
 from plan.model import PHASES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,19 +43,24 @@ VALUES = {
     "set": parameters.SETS,
 }
 LISTS = ("packages", "seeds", "variations", "with")
-PATHS = ("image", "key", "output", "seed", "seed_tarball", "workdir")
+PATHS = [each.name for each in parameters.PARAMETERS if each.placed is not as_it_is]
 
 
-def words(before: Sequence[str], current: str, *, root: Path = ROOT) -> list[str]:
-    """The sorted words that begin with `current` and can stand after `before`."""
+def words(
+    before: Sequence[str], current: str, *, root: Path = ROOT, here: Path = ROOT
+) -> list[str]:
+    """The sorted words that begin with `current` and can stand after `before`.
+
+    here: the directory that relative paths belong to.
+    """
     name, equals, value = current.partition("=")
     group, colon, _ = current.partition(":")
     if equals:
-        found: Iterable[str] = (f"{name}={each}" for each in _values(name, value, root))
+        found: Iterable[str] = (f"{name}={each}" for each in _values(name, value, root, here))
     elif colon:
         found = (f"{group}:{each}" for each in packages(root) if group in GROUPS)
     elif "test" in before:
-        found = _paths(current, root)
+        found = _paths(current, here)
     elif task := next((word for word in before if word in TARGETS), None):
         found = (*TARGETS[task], *_parameters(before))
     else:
@@ -79,7 +86,7 @@ def _parameters(before: Sequence[str]) -> list[str]:
     return [f"{each.name}=" for each in parameters.PARAMETERS if each.name not in given]
 
 
-def _values(name: str, value: str, root: Path) -> Iterable[str]:
+def _values(name: str, value: str, root: Path, here: Path) -> Iterable[str]:
     found = [*VALUES.get(name, ())]
     if name in LISTS:
         done = value[: value.rfind(",") + 1]
@@ -87,7 +94,7 @@ def _values(name: str, value: str, root: Path) -> Iterable[str]:
         known = own.get(name) or packages(root)
         found += [f"{done}{each}" for each in known if each not in done.split(",")]
     if name in PATHS:
-        found += _paths(value, root)
+        found += _paths(value, here)
     if _is_flag(name):
         found += ["yes", "no"]
     return found
@@ -100,16 +107,17 @@ def _is_flag(name: str) -> bool:
         return False
 
 
-def _paths(begun: str, root: Path) -> list[str]:
-    """The files and folders whose paths begin with `begun`."""
+def _paths(begun: str, here: Path) -> list[str]:
+    """The files and folders whose paths begin with `begun`, from `here` on."""
     folder = begun[: begun.rfind("/") + 1]
     return [
         f"{folder}{path.name}/" if path.is_dir() else f"{folder}{path.name}"
-        for path in (root / folder).glob("*")
+        for path in (here / folder).glob("*")
         if not path.name.startswith(".")
     ]
 
 
-if __name__ == "__main__":
-    for word in words(sys.argv[1:-1], sys.argv[-1]):
-        print(word)
+def main() -> None:
+    """Print the words that can stand next on the command line that the arguments are."""
+    for word in words(sys.argv[1:-1], sys.argv[-1], here=Path.cwd()):
+        sys.stdout.buffer.write(os.fsencode(f"{word}\n"))

@@ -49,6 +49,14 @@ def test_what_bash_offers(line: str, expected: list[str]) -> None:
     assert offered(line) == expected
 
 
+def test_paths_are_those_of_where_the_person_stands(tmp_path: Path) -> None:
+    (tmp_path / "mine.qcow2").touch()
+    (tmp_path / "plan.py").write_text("raise SystemExit")
+    bq2 = f"{ROOT}/bq2"
+    assert offered(f"{bq2} inspect image=mi", folder=tmp_path) == ["mine.qcow2"]
+    assert offered(f"{bq2} inspect image=REA", folder=tmp_path) == []
+
+
 def test_nothing_is_offered_for_others(tmp_path: Path) -> None:
     (tmp_path / "bq2").touch()
     assert offered("doit ima", folder=tmp_path) == []

@@ -41,6 +41,15 @@ def test_the_holder_is_named(tmp_path: Path) -> None:
         first.take("doit image")
 
 
+def test_a_holder_whose_words_are_no_utf8(tmp_path: Path) -> None:
+    work = tmp_path / "caf\udce9"
+    holder = WorkLock(work)
+    holder.take("doit pkg:b\udce9")
+    with pytest.raises(BuildError, match="doit pkg:b\udce9"):
+        WorkLock(work).take("doit image")
+    assert holder.holder() == f"process {os.getpid()} (doit pkg:b\udce9)"
+
+
 @pytest.mark.fault(
     "who holds a work directory is killed",
     "the next run has it at once",

@@ -71,7 +71,7 @@ def root(tmp_path: Path) -> Path:
 )
 def test_the_words(root: Path, line: str, expected: str) -> None:
     *before, current = line.split(" ")
-    assert words(before, current, root=root) == expected.split()
+    assert words(before, current, root=root, here=root) == expected.split()
 
 
 def test_what_is_named_here_is_there() -> None:
