@@ -77,14 +77,15 @@ def fetch(
     return path.read_bytes()
 
 
-def test_pip_brings_the_wheel_with_our_hash(tmp_path: Path, wheel: bytes) -> None:
-    path = tmp_path / "x"
-    path.write_bytes(b"left over")
-    (tmp_path / "x.pip").mkdir()
-    (tmp_path / "x.pip/other-1-py3-none-any.whl").write_bytes(b"of a killed run")
+@pytest.mark.parametrize("name", ["cache", "caf\udce9"])
+def test_pip_brings_the_wheel_with_our_hash(tmp_path: Path, wheel: bytes, name: str) -> None:
+    folder = tmp_path / name
+    (folder / "x.pip").mkdir(parents=True)
+    (folder / "x").write_bytes(b"left over")
+    (folder / "x.pip/other-1-py3-none-any.whl").write_bytes(b"of a killed run")
     sha256 = hashlib.sha256(wheel).hexdigest()
-    assert fetch(path, sha256, len(wheel), "bq2-nothing==1.5") == wheel
-    assert not (tmp_path / "x.pip").exists()
+    assert fetch(folder / "x", sha256, len(wheel), "bq2-nothing==1.5") == wheel
+    assert not (folder / "x.pip").exists()
 
 
 @pytest.mark.parametrize(
