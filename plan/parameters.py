@@ -27,12 +27,14 @@ class Parameter:
     """One parameter: `check` turns the given text into its canonical text or raises ValueError.
 
     Where the default is not the same everywhere, the docstring of `default` says what it is.
+    of: the commands that read it; none are named where all do, because all look at one plan.
     """
 
     name: str
     default: Callable[[], str]
     check: Callable[[str], str]
     help: str
+    of: tuple[str, ...] = ()
 
 
 def _constant(text: str) -> Callable[[], str]:
@@ -54,6 +56,10 @@ def _processors() -> str:
     """the processors that it may use"""
     return str(len(os.sched_getaffinity(0)))
 
+
+# What makes the image or looks at it, and what does so with either product.
+IMAGE = ("image", "boot", "sign", "inspect", "regenerate")
+PRODUCTS = (*IMAGE, "sysroot", "challenge", "verify", "list")
 
 PARAMETERS = (
     Parameter("set", _constant("full"), checks.one_of(*SETS), "what to build: " + ", ".join(SETS)),
@@ -79,6 +85,7 @@ PARAMETERS = (
         _constant(""),
         checks.some_of(*SEEDS),
         "which seeds doit challenge compares (all that can be)",
+        of=("challenge",),
     ),
     Parameter("jobs", _processors, checks.count, "how many processes at once"),
     Parameter("timeout", _constant(""), checks.minutes, "minutes after which a step is ended"),
@@ -87,28 +94,58 @@ PARAMETERS = (
         "bundle", _constant(""), checks.file, "what doit bundle wrote: the only place to ask"
     ),
     Parameter(
-        "image", _constant(""), checks.file, "the image that doit inspect or verify looks into"
+        "image",
+        _constant(""),
+        checks.file,
+        "the image that doit inspect or verify looks into",
+        of=("inspect", "verify"),
     ),
-    Parameter("key", _constant(""), checks.file, "an SSH key: to sign with, or to check by (.pub)"),
+    Parameter(
+        "key",
+        _constant(""),
+        checks.file,
+        "an SSH key: to sign with, or to check by (.pub)",
+        of=("inspect", "sign", "verify"),
+    ),
     Parameter(
         "strict", _constant("0"), checks.flag, "refuse a seed that drifted from its lock file"
     ),
     Parameter("mirror", _constant(""), checks.url, "a Debian archive to ask before those of apt"),
     Parameter("workdir", _constant("work"), checks.path, "where builds happen"),
-    Parameter("output", _constant(""), checks.anything, "the file to write (default: output/…)"),
-    Parameter("sources", _constant("1"), checks.flag, "put the sources into the products"),
+    Parameter(
+        "output",
+        _constant(""),
+        checks.anything,
+        "the file to write (default: output/…)",
+        of=(*PRODUCTS, "bundle", "report", "sbom"),
+    ),
+    Parameter(
+        "sources",
+        _constant("1"),
+        checks.flag,
+        "put the sources into the products",
+        of=(*PRODUCTS, "report"),
+    ),
     Parameter(
         "packages",
         _constant(""),
         checks.anything,
         "what doit regenerate, verify or outdated looks at (all)",
+        of=("outdated", "regenerate", "verify"),
     ),
-    Parameter("in", _constant("namespace"), checks.one_of(*PLACES), "where doit regenerate works"),
+    Parameter(
+        "in",
+        _constant("namespace"),
+        checks.one_of(*PLACES),
+        "where doit regenerate works",
+        of=("regenerate",),
+    ),
     Parameter(
         "variations",
         _constant(""),
         checks.some_of(*VARIATIONS),
         "what doit verify makes different (all but links, serial)",
+        of=("verify",),
     ),
     Parameter(
         "overlay", _constant("1"), checks.flag, "compose trees by overlay where that can be had"
@@ -119,22 +156,41 @@ PARAMETERS = (
         checks.one_of(*PROGRESS),
         "what the console shows: " + ", ".join(PROGRESS),
     ),
-    Parameter("json", _constant("0"), checks.flag, "have doit status answer in JSON"),
     Parameter(
-        "diff", _constant("0"), checks.flag, "have doit plan only say what changed since the last"
+        "json", _constant("0"), checks.flag, "have doit status answer in JSON", of=("status",)
     ),
     Parameter(
-        "suite", _constant("trixie"), checks.suite, "what doit outdated and doit bump look at"
+        "diff",
+        _constant("0"),
+        checks.flag,
+        "have doit plan only say what changed since the last",
+        of=("plan",),
     ),
-    Parameter("keep", _constant("10"), checks.count, "of how many plans doit gc keeps all"),
-    Parameter("dry", _constant("0"), checks.flag, "let doit gc only show what it would free"),
+    Parameter(
+        "suite",
+        _constant("trixie"),
+        checks.suite,
+        "what doit outdated and doit bump look at",
+        of=("bump", "outdated"),
+    ),
+    Parameter(
+        "keep", _constant("10"), checks.count, "of how many plans doit gc keeps all", of=("gc",)
+    ),
+    Parameter(
+        "dry", _constant("0"), checks.flag, "let doit gc only show what it would free", of=("gc",)
+    ),
     Parameter(
         "phase",
         _constant(""),
         checks.phase,
         "which build doit shell enters (the last phase's), or doit verify looks at (all)",
+        of=("patch", "shell", "verify"),
     ),
     Parameter(
-        "run", _constant(""), checks.anything, "a command for doit boot or doit shell to run"
+        "run",
+        _constant(""),
+        checks.anything,
+        "a command for doit boot or doit shell to run",
+        of=("boot", "shell"),
     ),
 )

@@ -179,9 +179,12 @@ def paths() -> Iterator[str]:
 
 
 def parameters() -> Iterator[str]:
-    """Each parameter with its default and what it takes."""
-    rows = ((f"`{each.name}`", _default(each), _takes(each), each.help) for each in PARAMETERS)
-    return table(("parameter", "default", "takes", "meaning"), rows)
+    """Each parameter with its default, what it takes, and the commands that know it."""
+    rows = (
+        (f"`{each.name}`", _default(each), _takes(each), each.help, _code(each.of) or "all")
+        for each in PARAMETERS
+    )
+    return table(("parameter", "default", "takes", "meaning", "known to"), rows)
 
 
 def _default(parameter: Parameter) -> str:

@@ -162,6 +162,10 @@ class Settings:
     def workdir(self) -> Path:
         return (self.root / self.values["workdir"]).absolute()
 
+    def given(self, name: str) -> bool:
+        """Whether the parameter `name` says something: a path, a text, or yes."""
+        return self.values[name] not in ("", "0")
+
     def output(self, default: str) -> Path:
         """Where the product goes: `output=`, or `default` inside the checkout's output folder."""
         return (self.root / (self.values["output"] or f"output/{default}")).absolute()

@@ -2,7 +2,8 @@
 
     say ──▶ the printer of the view that is on (tasks/views.py) ──▶ standard output
 
-A console that is gone, or was never there, or cannot show a character, never stops anything.
+A console that is gone, or was never there, or cannot show a character, never stops anything. But
+what is lost of the output is known in the end (`undelivered`), for whoever exists to print it.
 
 What the system refuses (a full disk, a folder that may not be written to) can show at any file,
 so it becomes a failure here, for all of them.
@@ -13,10 +14,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
+import io
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from doit.exceptions import TaskFailed
@@ -40,6 +42,7 @@ _lock = threading.RLock()
 # While a task runs, doit puts something else in its place.
 _stdout = sys.stdout
 _printer: Callable[[str], None] | None = None
+_lost: OSError | None = None
 
 
 def say(text: str) -> None:
@@ -61,11 +64,38 @@ def write(text: str) -> None:
 
 def raw(text: str) -> None:
     """Print exactly `text`, which is ours, with "?" for what the console cannot show."""
+    global _lost
     encoding = _stdout.encoding or "utf-8"
     # Who closed the terminal or the pipe shall not end a build of hours.
-    with _lock, contextlib.suppress(OSError, ValueError):
-        _stdout.write(text.encode(encoding, "replace").decode(encoding))
-        _stdout.flush()
+    with _lock, contextlib.suppress(ValueError):
+        try:
+            _stdout.write(text.encode(encoding, "replace").decode(encoding))
+            _stdout.flush()
+        except OSError as error:
+            _lost = _lost or error
+
+
+@contextlib.contextmanager
+def taking() -> Iterator[io.StringIO]:
+    """Print by `raw`, in the end, what others print meanwhile or write to what this gives."""
+    text = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(text):
+            yield text
+    finally:
+        raw(text.getvalue())
+
+
+def undelivered() -> bool:
+    """Whether some of the output could not be written, which is then said on standard error.
+
+    Who closes a pipe has seen enough: that is no failure.
+    """
+    if _lost is None or isinstance(_lost, BrokenPipeError):
+        return False
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"ERROR: standard output cannot be written: {_lost.strerror}\n")
+    return True
 
 
 def is_screen() -> bool:

@@ -6,27 +6,32 @@ Some of its methods are wrapped, in the version that the requirements pin:
   doit knows nothing of, holds what they gave;
 - a name that is no task is answered with the nearest one;
 - a plain list shows the stages of a build and how they stand;
-- a list that is not read to its end is no error.
+- what doit prints itself goes the way of all output (tasks/console.py);
+- a parameter is refused where the command has no use for it;
+- commands of doit that make no sense here are as unknown as they are to `./bq2`.
 """
 
 from __future__ import annotations
 
 import functools
-import os
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 from doit.cmd_base import subtasks_iter, tasks_and_deps_iter
+from doit.cmd_clean import Clean
 from doit.cmd_forget import Forget
+from doit.cmd_ignore import Ignore
 from doit.cmd_info import Info
 from doit.cmd_list import List
+from doit.cmd_resetdep import ResetDep
+from doit.cmd_run import Run
+from doit.cmd_strace import Strace
 from doit.exceptions import InvalidCommand
 
 from plan.errors import nearest
+from tasks import commands
+from tasks.console import taking, undelivered
 from tasks.project import project
-
-COMMANDS = ("clean", "forget", "help", "info", "list", "run")
 
 
 def install(tasks: Sequence[str]) -> None:
@@ -34,11 +39,20 @@ def install(tasks: Sequence[str]) -> None:
     steps = project.plan.steps
     packages = {name for step in steps for name in (step.task, f"pkg:{step.name}")}
     sources = {f"fetch:{step.name}" for step in steps if step.sources}
-    known = [*tasks, *COMMANDS, *project.plan.phases, *packages, *sources]
+    plain = [*tasks, *commands.OF_DOIT]
+    known = [*plain, *project.plan.phases, *packages, *sources]
     Forget._execute = _forgetting(Forget._execute)
     Info._execute = _of_known(Info._execute)
-    List._execute = _for_who_reads(_of_stages(List._execute))
-    InvalidCommand.__str__ = _with_nearest(InvalidCommand.__str__, known, [*tasks, *COMMANDS])
+    List._execute = _of_stages(List._execute)
+    for command in (Clean, Forget, Info, List):
+        command._execute = _said(command._execute)
+    for command in (Clean, Forget, Info, List, Run):
+        command._execute = _of_its_parameters(command._execute)
+    for command in (Ignore, ResetDep, Strace):
+        command._execute = _unknown
+    InvalidCommand.__str__ = _with_nearest(
+        InvalidCommand.__str__, known, [*tasks, *commands.OF_DOIT]
+    )
 
 
 def _forgetting(original: Any) -> Any:
@@ -103,25 +117,47 @@ def _of_stages(original: Any) -> Any:
         else:
             return original(self, pos_args=pos_args, **named)
         for line in lines:
-            print(line.encode(sys.stdout.encoding, "replace").decode(sys.stdout.encoding))
+            print(line)
         return 0
 
     return execute
 
 
-def _for_who_reads(original: Any) -> Any:
+def _said(original: Any) -> Any:
     @functools.wraps(original)
     def execute(self: Any, **named: Any) -> Any:
-        try:
+        with taking() as self.outstream:
             result = original(self, **named)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            # `doit list | head`: who reads has seen enough. Nothing is left to be flushed at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
-        return result
+        return 1 if undelivered() else result
 
     return execute
+
+
+def _of_its_parameters(original: Any) -> Any:
+    @functools.wraps(original)
+    def execute(self: Any, **named: Any) -> Any:
+        origin = project.settings.origin
+        given = [name for name in origin if origin[name] == "command line"]
+        if wrong := commands.misplaced([self.get_name(), *_called(self)], given):
+            raise InvalidCommand(wrong)
+        return original(self, **named)
+
+    return execute
+
+
+def _called(command: Any) -> list[str]:
+    """The tasks or groups on the command line, without the words that a task takes for itself."""
+    takes_words = {task.name for task in command.task_list if task.pos_arg}
+    names: list[str] = []
+    for word in command.sel_tasks:
+        names.append(word.partition(":")[0])
+        if word in takes_words:
+            break
+    return names
+
+
+def _unknown(self: Any) -> None:
+    raise InvalidCommand(not_found=self.get_name())
 
 
 def _with_nearest(original: Any, task_names: list[str], plain: list[str]) -> Any:

@@ -15,17 +15,12 @@ from doit.exceptions import BaseFail, InvalidCommand, UnmetDependency
 from doit.reporter import ConsoleReporter
 
 from plan.errors import BuildError
-from tasks import failures, interrupt, outlook, views
-from tasks.console import say
+from tasks import commands, failures, interrupt, outlook, views
+from tasks.console import say, undelivered
 from tasks.project import project
 from tasks.show import write_plan
 from tasks.sources import say_what_is_used
 
-# Tasks that only show something, or that must be possible while a build is running.
-WITHOUT_LOCK = {
-    *("bench", "doctor", "licences", "log", "outdated", "overrides", "plan", "reference", "sbom"),
-    *("report", "settings", "status", "test", "why"),
-}
 # A run of so many seconds is worth a look at the machine before.
 LONG = 120
 
@@ -37,7 +32,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
 
     def initialize(self, tasks: Mapping[str, Any], selected: list[str]) -> None:
         """Before the first task: take the work directory, and be ready to be interrupted."""
-        self.selected, self.is_run = selected, not set(selected) <= WITHOUT_LOCK
+        self.selected = selected
+        self.is_run = not commands.only_reads(selected, project.settings.given)
         self.expected: set[str] = set()
         self.failed: list[dict[str, Any]] = []
         interrupt.install()
@@ -121,8 +117,9 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
                 say(f"\n{failures.card(facts, tail=False)}")
         for message in self.runtime_errors:
             say(message)
-        if project.exit_status:
-            raise SystemExit(project.exit_status)
+        lost = not commands.only_makes(self.selected) and undelivered()
+        if project.exit_status or lost:
+            raise SystemExit(project.exit_status or 1)
 
 
 def _warn_of_what_lacks() -> None:

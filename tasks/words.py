@@ -16,9 +16,9 @@ from pathlib import Path
 
 from plan import parameters
 from plan.model import PHASES
+from tasks.commands import OF_DOIT, SHOWS_ALL
 
 ROOT = Path(__file__).resolve().parent.parent
-COMMANDS = ("clean", "forget", "help", "info", "list", "run")
 GROUPS = ("fetch", "pkg", *PHASES)
 # What stands after a task that takes words of its own.
 STEPS = ("pkg:", *(f"{phase}:" for phase in PHASES))
@@ -30,8 +30,6 @@ TARGETS = {
     "shell": ("seed", "sysroot", "rootfs", *STEPS),
     "why": STEPS,
 }
-# Parameters that are called as a task is, and the tasks after which they can be meant.
-OF_TASKS = {"image": ("inspect", "verify")}
 VALUES = {
     "arch": parameters.ARCHITECTURES,
     "in": parameters.PLACES,
@@ -55,11 +53,11 @@ def words(before: Sequence[str], current: str, *, root: Path = ROOT) -> list[str
     elif "test" in before:
         found = _paths(current, root)
     elif task := next((word for word in before if word in TARGETS), None):
-        found = (*TARGETS[task], *_parameters(before))
+        found = (*TARGETS[task], *_parameters(before, root))
     else:
-        commands = () if any("=" not in word for word in before) else COMMANDS
+        commands = () if any("=" not in word for word in before) else OF_DOIT
         groups = (f"{each}:" for each in GROUPS)
-        found = (*commands, *tasks(root), *PHASES, *groups, *_parameters(before))
+        found = (*commands, *tasks(root), *PHASES, *groups, *_parameters(before, root))
     return sorted({word for word in found if word.startswith(current)})
 
 
@@ -73,10 +71,16 @@ def tasks(root: Path) -> list[str]:
     return re.findall(r'"task_(\w+)"', (root / "dodo.py").read_text())
 
 
-def _parameters(before: Sequence[str]) -> list[str]:
+def _parameters(before: Sequence[str], root: Path) -> list[str]:
     given = {word.partition("=")[0] for word in before if "=" in word}
-    given |= {name for name, of in OF_TASKS.items() if not {*of} & {*before}}
-    return [f"{each.name}=" for each in parameters.PARAMETERS if each.name not in given]
+    named = {word.partition(":")[0] for word in before if "=" not in word}
+    # Before anything is named, what is called as a task is, is more likely to be that.
+    out = given if named else {*given, *tasks(root)}
+    return [
+        f"{each.name}="
+        for each in parameters.PARAMETERS
+        if each.name not in out and (not named or not each.of or {*each.of, SHOWS_ALL} & named)
+    ]
 
 
 def _values(name: str, value: str, root: Path) -> Iterable[str]:

@@ -9,11 +9,12 @@ import pytest
 
 from plan.model import PHASES
 from plan.parameters import PARAMETERS
-from tasks.words import COMMANDS, GROUPS, packages, tasks
+from tasks.commands import OF_DOIT, misplaced
+from tasks.words import GROUPS, packages, tasks
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-KNOWN = {*COMMANDS, *GROUPS, *PHASES, *tasks(ROOT), "NAME"}
+KNOWN = {*OF_DOIT, *GROUPS, *PHASES, *tasks(ROOT), "NAME"}
 NAMES = {*packages(ROOT), "NAME"}
 LISTED = {name for name in KNOWN if name not in GROUPS and name != "NAME"}
 
@@ -39,6 +40,7 @@ def test_what_is_named_exists(path: Path) -> None:
     for first, *rest in named_commands(path):
         task, _, name = first.partition(":")
         assert task in KNOWN and (not name or name in NAMES), first
+        assert not misplaced([task], parameters & {word.partition("=")[0] for word in rest})
         for word in rest:
             assert "=" not in word or word.partition("=")[0] in parameters, word
             assert not word.startswith("pkg:") or word.removeprefix("pkg:") in NAMES, word
