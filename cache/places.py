@@ -31,12 +31,14 @@ class PlaceFailed(Exception):
     """Why one place did not give the file. Caught by `cache.sources`, which asks the next one.
 
     again: it may well go better a moment later (a cut connection, a busy server).
+    remedy: what helps, where it is not the place that has to be mended.
     """
 
-    def __init__(self, reason: str, *, again: bool = False) -> None:
+    def __init__(self, reason: str, *, again: bool = False, remedy: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
         self.again = again
+        self.remedy = remedy
 
 
 @dataclass(frozen=True)

@@ -11,18 +11,24 @@ import threading
 import time
 from collections.abc import Sequence
 
+from cache import outward
 from cache.places import PlaceFailed
 from cache.web import Patience, Web
+from plan.errors import BuildError
 
 
-def unreachable(urls: Sequence[str], *, seconds: float) -> dict[str, str]:
+def unreachable(urls: Sequence[str], *, seconds: float) -> dict[str, PlaceFailed]:
     """The reason for each of `urls` whose server did not answer within `seconds`.
 
     Any answer will do, but for a proxy's: a server may well keep the list of its files to itself.
+    Raises BuildError where the environment of this process is wrong.
     """
     import requests  # noqa: F401  # once, before the threads would wait for each other
 
-    reasons = dict.fromkeys(urls, f"no answer within {seconds:g} s")
+    for url in urls:
+        outward.check(url)
+    silent = PlaceFailed(f"no answer within {seconds:g} s")
+    reasons: dict[str, PlaceFailed | None] = dict.fromkeys(urls, silent)
     patience = Patience(connect=seconds, read=seconds)
     end = time.monotonic() + seconds
     threads = [
@@ -37,10 +43,12 @@ def unreachable(urls: Sequence[str], *, seconds: float) -> dict[str, str]:
     return {url: reason for url, reason in dict(reasons).items() if reason}
 
 
-def _ask(url: str, patience: Patience, reasons: dict[str, str]) -> None:
+def _ask(url: str, patience: Patience, reasons: dict[str, PlaceFailed | None]) -> None:
     try:
         Web(patience).get(url).close()
-        reasons[url] = ""
+        reasons[url] = None
     except PlaceFailed as error:
         answered = error.reason.startswith("HTTP 4") and not error.reason.startswith("HTTP 407")
-        reasons[url] = "" if answered else error.reason
+        reasons[url] = None if answered else error
+    except BuildError:
+        pass  # of a place that it was sent on to

@@ -15,7 +15,7 @@ import hashlib
 import os
 import queue
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from cache import download, paths, wheels
@@ -32,18 +32,27 @@ _THREAD = "fetch"
 _FAREWELL = 0.3  # seconds that stopped threads get to end by themselves
 
 
+_NETWORK = (
+    "check the network, or give a Debian archive with mirror=URL; what has come so far is kept"
+)
+
+
 class FetchFailed(BuildError):
     """Some sources could not be had. `reasons`: sha256 → place → why that place failed."""
 
-    def __init__(self, sources: Sequence[Source], reasons: Mapping[str, Mapping[str, str]]) -> None:
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        reasons: Mapping[str, Mapping[str, str]],
+        remedies: Iterable[str] = (),
+    ) -> None:
         lines = [f"{len(sources)} of the sources could not be fetched"]
         for source in sources:
             lines.append(f"  {title(source)}")
             lines += [f"    {place}: {why}" for place, why in reasons[source.sha256].items()]
         super().__init__(
             "\n".join(lines),
-            hint="check the network, or give a Debian archive with mirror=URL; "
-            "what has come so far is kept",
+            hint="\n  ".join([*remedies, _NETWORK]),
         )
         self.reasons = reasons
 
@@ -93,9 +102,11 @@ def fetch(
             (source, resolve(source.places, archives=archives, snapshot=snapshot))
             for source in missing
         ]
-        reasons = _Run(web or Web(), progress or Silent()).all(resolved, jobs)
+        web = web or Web()
+        reasons = _Run(web, progress or Silent()).all(resolved, jobs)
         if reasons:
-            raise FetchFailed([s for s in missing if s.sha256 in reasons], reasons)
+            failed = [source for source in missing if source.sha256 in reasons]
+            raise FetchFailed(failed, reasons, web.remedies)
     return {sha256: paths.source(sha256) for sha256 in wanted}
 
 

@@ -2,17 +2,19 @@
 
     url ──▶ host known to be down? ──▶ GET ──▶ redirect (http, https; at most 10)? ──▶ response
 
-Proxies, the CA bundle and .netrc come from the environment, as `requests` takes them. The body
+Proxies and certificates come from the environment (cache/outward.py), and so does .netrc. The body
 of a response is left unread, so that nothing unbounded is ever held in memory.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
+from cache import outward
 from cache.paths import NAME
 from cache.places import PlaceFailed, without_password
 from cache.watchdog import watched
@@ -44,6 +46,8 @@ class Web:
         self.patience = patience or Patience()
         self.stop = threading.Event()
         """Set it to make every download of this run give up soon."""
+        self.remedies: dict[str, None] = {}
+        """What would help against that which failed, each once."""
         self._down: dict[str, str] = {}
         self._news: list[str] = []
         self._silences: dict[str, int] = {}
@@ -54,14 +58,21 @@ class Web:
         """The response to a GET of `url` from byte `start` on, with status 200, 206 or 416.
 
         The caller reads `response.raw` without decoding and closes the response. Raises
-        PlaceFailed with the reason for anything else.
+        PlaceFailed with the reason for anything else, and BuildError where it is the environment
+        of this process that is wrong.
         """
-        for _ in range(_REDIRECTS + 1):
-            response = self._get_once(url, start)
-            if not response.is_redirect:
-                return _checked(response)
-            response.close()
-            url = _follow(url, response.headers["Location"])
+        try:
+            for _ in range(_REDIRECTS + 1):
+                outward.check(url)
+                response = self._get_once(url, start)
+                if not response.is_redirect:
+                    return _checked(response)
+                response.close()
+                url = _follow(url, response.headers["Location"])
+        except PlaceFailed as error:
+            if error.remedy:
+                self.remedies[error.remedy] = None
+            raise
         raise PlaceFailed(f"redirects more than {_REDIRECTS} times")
 
     def news(self) -> list[str]:
@@ -90,12 +101,12 @@ class Web:
             self._silent(host)
             raise PlaceFailed(f"no answer for {self.patience.read:g} s") from error
         except requests.ConnectionError as error:
-            reason, connected = _explain(error)
-            if not connected:
-                self._mark_down(host, reason)
-            raise PlaceFailed(reason, again=connected) from error
+            failed = _explain(url, error)
+            if not failed.again:
+                self._mark_down(host, failed.reason)
+            raise failed from error
         except (requests.RequestException, HTTPError, ValueError) as error:
-            raise PlaceFailed(f"not a usable answer: {_innermost(error)}") from error
+            raise PlaceFailed(f"not a usable answer: {_text(_innermost(error))}") from error
 
     def _session(self) -> requests.Session:
         """This thread's session: connections are kept and used again, but not across threads."""
@@ -129,7 +140,9 @@ def _session() -> requests.Session:
         def get_redirect_target(self, resp: requests.Response) -> None:
             return None
 
-    return Session()
+    session = Session()
+    session.verify = outward.certificates() or True
+    return session
 
 
 def _follow(url: str, target: str) -> str:
@@ -150,30 +163,49 @@ def _checked(response: requests.Response) -> requests.Response:
     if status in (200, 206, 416):
         return response
     response.close()
-    raise PlaceFailed(f"HTTP {status} {response.reason or ''}".rstrip(), again=status in _BUSY)
+    raise PlaceFailed(
+        f"HTTP {status} {response.reason or ''}".rstrip(),
+        again=status in _BUSY,
+        remedy=outward.user_remedy() if status == 407 else "",
+    )
 
 
-def _explain(error: requests.ConnectionError) -> tuple[str, bool]:
-    """The reason in words, and whether a connection had been made at all."""
+def _explain(url: str, error: requests.ConnectionError) -> PlaceFailed:
+    """The failure in words; `again` if a connection had been made at all."""
     import requests
     from urllib3 import exceptions as errors
 
-    cause = error.args[0] if error.args else error
+    cause, root = error.args[0] if error.args else error, _innermost(error)
     if not isinstance(cause, errors.MaxRetryError):
-        return f"cut connection: {_innermost(error)}", True
-    if isinstance(error, requests.exceptions.ProxyError):
-        return f"the proxy fails: {_innermost(error)}", False
+        return PlaceFailed(f"cut connection: {_text(root)}", again=True)
+    proxy = outward.proxy_of(url)
     if isinstance(error, requests.exceptions.SSLError):
-        return f"TLS fails: {_innermost(error)}", False
-    if isinstance(cause.reason, errors.NameResolutionError):
-        return "its name does not resolve", False
-    if isinstance(error, requests.ConnectTimeout):
-        return "no connection in time", False
-    return f"no connection: {_innermost(error)}", False
+        return PlaceFailed(f"TLS fails: {_text(root)}", remedy=outward.certificate_remedy(root))
+    if any(isinstance(each, errors.NameResolutionError) for each in _chain(error)):
+        reason = "its name does not resolve"
+    elif isinstance(error, requests.ConnectTimeout):
+        reason = "no connection in time"
+    else:
+        reason = f"no connection: {_text(root)}"
+    if proxy is None:
+        return PlaceFailed(reason)
+    wants_user = " 407 " in f" {_text(root)} "
+    remedy = outward.user_remedy() if wants_user else outward.proxy_remedy(proxy[0])
+    return PlaceFailed(f"the proxy fails ({outward.shown_proxy(*proxy)}): {reason}", remedy=remedy)
 
 
-def _innermost(error: BaseException) -> str:
-    """The text of the exception that started it: outer ones repeat addresses and object names."""
-    while inner := error.__cause__ or error.__context__:
-        error = inner
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """`error`, and what it came of in turn."""
+    came: BaseException | None = error
+    while came is not None:
+        yield came
+        came = came.__cause__ or came.__context__
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """The exception that started it: outer ones repeat addresses and object names."""
+    return [*_chain(error)][-1]
+
+
+def _text(error: BaseException) -> str:
     return str(getattr(error, "strerror", None) or error) or type(error).__name__

@@ -177,7 +177,8 @@ def seed(project: Project) -> Finding:
 
 def sources(project: Project) -> Finding:
     """Whether what lacks can be fetched: the archives answer, or nothing lacks."""
-    from cache.places import known_archives, without_password
+    from cache import outward
+    from cache.places import SNAPSHOT, known_archives, without_password
     from cache.reach import unreachable
 
     settings = project.settings
@@ -189,13 +190,19 @@ def sources(project: Project) -> Finding:
             return Finding(FAIL, f"{have}, and offline=1", "once, on a network: doit fetch")
         return Finding(OK, f"{have}; no server is asked (offline=1)")
     archives = [f"{archive.url}/" for archive in known_archives(settings.mirror or "")]
-    silent = unreachable(archives, seconds=SECONDS_FOR_ANSWERS)
+    try:
+        outward.check(f"{SNAPSHOT}/")  # whatever the archives are, most sources are of https
+        silent = unreachable(archives, seconds=SECONDS_FOR_ANSWERS)
+    except BuildError as error:
+        told = f"{have}; {error.where}: {error.message}"
+        return Finding(FAIL if missing else WARN, told, error.hint or "")
     found = f"{have}; {len(archives) - len(silent)} of {len(archives)} Debian archives answer"
-    for url, reason in silent.items():
-        found += f"; {without_password(url)}: {reason}"
+    for url, failed in silent.items():
+        found += f"; {without_password(url)}: {failed.reason}"
+    remedies = dict.fromkeys(failed.remedy or _REACH for failed in silent.values())
     if len(silent) < len(archives):
-        return Finding(WARN if silent else OK, found, _REACH if silent else "")
-    return Finding(FAIL if missing else WARN, found, _REACH)
+        return Finding(WARN if silent else OK, found, "\n".join(remedies))
+    return Finding(FAIL if missing else WARN, found, "\n".join(remedies) or _REACH)
 
 
 # What helps where no archive answers.

@@ -6,11 +6,13 @@ import gzip
 import hashlib
 import random
 import re
+import ssl
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 from plan.model import Source
@@ -25,9 +27,12 @@ def source(*places: str, data: bytes = DATA, file: str = "thing-1.0.tar.gz") -> 
 
 
 class Site:
-    """`url(NAME)` is an address that behaves as the method NAME below; `asked` counts requests."""
+    """`url(NAME)` is an address that behaves as the method NAME below; `asked` counts requests.
 
-    def __init__(self) -> None:
+    identity: the file of the key and the certificate by which it speaks TLS.
+    """
+
+    def __init__(self, identity: Path | None = None) -> None:
         self.asked: Counter[str] = Counter()
         self.ranges: list[str] = []
         self.headers: list[dict[str, str]] = []
@@ -50,11 +55,19 @@ class Site:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.port = self._server.server_address[1]
+        self._scheme = "https" if identity else "http"
+        if identity:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(identity)
+            # The hands are shaken by the thread of the connection, not by the one that accepts.
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
 
     def url(self, name: str) -> str:
-        return f"http://127.0.0.1:{self.port}/{name}"
+        return f"{self._scheme}://127.0.0.1:{self.port}/{name}"
 
     def close(self) -> None:
         self.over.set()
@@ -120,6 +133,10 @@ class Site:
         self.cut(to) if self.asked["cut_once"] == 1 else self.good(to)
 
     # Places that never do.
+
+    def wants_user(self, to: _Handler) -> None:
+        """A proxy that does not know who asks."""
+        to.answer(407, b"who are you?")
 
     def always_partial(self, to: _Handler) -> None:
         """Says 206 whatever was asked."""
@@ -227,6 +244,10 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # or each answer waits 40 ms for an acknowledgement
 
+    def do_CONNECT(self) -> None:
+        """As a proxy: there is no way through."""
+        self.send_error(407)
+
     def head(self, status: int, headers: dict[str, str]) -> None:
         self.send_response(status)
         for name, value in headers.items():
@@ -251,7 +272,7 @@ class _Handler(BaseHTTPRequestHandler):
     def handle(self) -> None:
         try:
             super().handle()
-        except ConnectionError:
+        except (ConnectionError, ssl.SSLError):
             self.close_connection = True  # the client has seen enough
 
     def log_message(self, format: str, *args: Any) -> None:

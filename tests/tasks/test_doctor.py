@@ -152,3 +152,25 @@ def test_quick(toy: Checkout) -> None:
     bad = lacking(toy, script, [sys.executable, "-c", QUICK])
     assert [line.split()[1] for line in bad.said.splitlines()[:-1]] == ["FAIL", "FAIL"], bad
     assert "user.max_user_namespaces" in bad.said and "0.0 GB free" in bad.said
+
+
+@pytest.mark.fault(
+    "a variable for proxies or certificates is wrong", "doctor says which, and what helps"
+)
+@pytest.mark.parametrize(
+    ("name", "value", "remedy"),
+    [
+        ("ALL_PROXY", "socks5h://127.0.0.1:1080", "https_proxy=http://HOST:PORT"),
+        ("REQUESTS_CA_BUNDLE", "/none", "/etc/ssl/certs/ca-certificates.crt"),
+        ("https_proxy", "http://[", "unset https_proxy"),
+    ],
+)
+def test_a_wrong_way_out(toy: Checkout, name: str, value: str, remedy: str) -> None:
+    done = toy.doit("doctor", "mirror=http://127.0.0.1:9/debian", **{name: value})
+    assert levels(done)["sources"] == "warn" and done.status == 0, done
+    assert f"{name}={value}: {name} " in done.said and remedy in done.said, done
+    assert "behind a proxy set https_proxy" not in done.said, done
+    toy.recipe("bottom", "true", sources=MISSING)
+    assert levels(toy.doit("doctor", **{name: value}))["sources"] == "FAIL"
+    said = toy.doit("fetch", **{name: value}).said
+    assert f"{name}={value}: {name} " in said and "Traceback" not in said
