@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from plan.errors import BuildError
+from plan.room import no_room
 
 
 class WorkLock:
@@ -26,10 +27,11 @@ class WorkLock:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.file = self._claimed(command)
         except OSError as error:
+            room = no_room(error, self.path.parent)
             raise BuildError(
                 f"the work directory cannot be used: {error.strerror}",
                 where=os.fspath(self.path.parent),
-                hint="free some space there, or name another one: workdir=PATH",
+                hint="; or ".join(filter(None, (room, "name another one: workdir=PATH"))),
             ) from error
 
     def _claimed(self, command: str) -> IO[str]:

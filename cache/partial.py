@@ -20,9 +20,9 @@ from typing import BinaryIO
 
 from cache import paths
 from plan.errors import BuildError
+from plan.room import no_room
 
 _CHUNK = 1 << 20
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class Partial:
@@ -134,5 +134,9 @@ def _lock(file: BinaryIO, path: Path) -> bool:
 
 def disk_error(error: OSError, path: Path) -> BuildError:
     """What to raise when the cache's disk fails at `path`."""
-    hint = "make room there, or set BQ2_CACHE to another disk" if error.errno in _FULL else None
+    room, other = no_room(error, path), "set BQ2_CACHE to another disk"
+    if room:
+        hint: str | None = f"{room}; or {other}"
+    else:
+        hint = other if error.errno == errno.EFBIG else None
     return BuildError(f"the cache fails: {error.strerror}", where=str(path), hint=hint)

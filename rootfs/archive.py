@@ -18,13 +18,13 @@ several members with one name wins. Works as an ordinary user.
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from plan.errors import BuildError
+from plan.room import no_room
 from plan.toolchain import SOURCE_DATE_EPOCH
 from rootfs.decompress import Damaged, Readable
 from rootfs.globs import compiled
@@ -124,9 +124,7 @@ def _refusal(archive: str, member: Member | None, why: str) -> BuildError:
 
 def _failed(archive: str, into: Path, member: Member | None, error: OSError) -> BuildError:
     shown = os.fsdecode(member.name) if member else ""
-    hint = f"look at the permissions of {into}"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        hint = f"make room on the disk of {into}"
+    hint = no_room(error, Path(into)) or f"look at the permissions of {into}"
     return BuildError(f"{error.strerror} while unpacking {shown!r}", where=archive, hint=hint)
 
 

@@ -44,9 +44,14 @@ def _cause(pattern: str, words: str, remedy: str) -> Cause:
 
 CAUSES = (
     _cause(
-        r"No space left on device|Disk quota exceeded",
+        r"No space left on device",
         "the disk is full, or /tmp, which holds a quarter of the memory",
-        "free some space for the work directory; what is built is kept",
+        "free some space (df -h) or inodes (df -i) for the work directory; what is built is kept",
+    ),
+    _cause(
+        r"Disk quota exceeded",
+        "a quota on the disk is used up",
+        "remove files of yours there, or have the quota raised (quota -s); what is built is kept",
     ),
     _cause(
         r"\bKilled\b|out of memory|Cannot allocate memory|memory exhausted|std::bad_alloc",

@@ -25,6 +25,7 @@ from typing import Any
 
 from plan.errors import BuildError
 from plan.model import Command
+from plan.room import no_room
 from rootfs import sandbox
 from rootfs.refused import refused
 from rootfs.remedy import remedy
@@ -125,7 +126,7 @@ def enter(
     results = []
     for line in lines:
         if "setup" in line:
-            raise _refused(line)
+            raise _refused(line, place.folder)
         del line["command"]
         results.append(Result(**line))
     if len(results) < len(commands) and all(result.status == 0 for result in results):
@@ -227,13 +228,14 @@ def _reported(pipe: int, check: Callable[[], None]) -> list[dict[str, Any]]:
         os.close(pipe)
 
 
-def _refused(line: Mapping[str, Any]) -> BuildError:
+def _refused(line: Mapping[str, Any], folder: Path) -> BuildError:
     number = int(line["errno"])
     reason = errno.errorcode.get(number, str(number))
     return SandboxRefused(
         f"the sandbox cannot be had: {line['setup']} ({line['detail']}) failed with {reason}",
         where="rootfs/sandbox.py",
-        hint=remedy(line["setup"], number),
+        hint=(line["setup"] == "files" and no_room(OSError(number, ""), folder))
+        or remedy(line["setup"], number),
     )
 
 

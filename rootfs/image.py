@@ -9,7 +9,6 @@ name when it is complete and on the disk, or not at all.
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from typing import IO
 from uuid import UUID
 
 from plan.errors import BuildError
+from plan.room import no_room
 from plan.toolchain import SOURCE_DATE_EPOCH
 from rootfs import fat, gpt, qcow2
 from rootfs.disk import SECTOR, Disk
@@ -76,7 +76,8 @@ def _written(out: Path) -> Iterator[IO[bytes]]:
         with replacing(out) as file:
             yield file
     except OSError as error:
-        hint = "free some space there" if error.errno == errno.ENOSPC else None
         raise BuildError(
-            f"cannot be written: {error.strerror}", where=os.fspath(out), hint=hint
+            f"cannot be written: {error.strerror}",
+            where=os.fspath(out),
+            hint=no_room(error, out),
         ) from error

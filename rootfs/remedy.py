@@ -6,6 +6,7 @@ The stage that failed, the errno and a few files under /proc tell the cases apar
 from __future__ import annotations
 
 import errno
+import os
 import re
 from pathlib import Path
 
@@ -34,8 +35,6 @@ LIMITS = ("user", "mnt", "pid", "net", "uts", "ipc")
 
 def remedy(stage: str, number: int, *, proc: Path = Path("/proc"), root: Path = Path("/")) -> str:
     """A sentence for the failed `stage` of rootfs/sandbox.py with errno `number`."""
-    if stage == "files" and number in (errno.ENOSPC, errno.EDQUOT):
-        return "free some space where the work directory is"
     if stage in ("setgroups", "uid_map", "gid_map") and number == errno.ENOENT:
         return "as root: mount -t proc proc /proc (without it no user can be mapped)"
     if number == errno.ENOENT:
@@ -44,6 +43,8 @@ def remedy(stage: str, number: int, *, proc: Path = Path("/proc"), root: Path = 
         return "namespaces are nested too deeply here: build in an outer one"
     if limit := _limit(number, proc):
         return SYSCTL.format(name=f"user.{limit}", value=15000)
+    if stage == "unshare" and number == errno.EPERM and _in_chroot(proc):
+        return CHROOT
     if _sysctl(proc, "kernel/unprivileged_userns_clone") == "0":
         return SYSCTL.format(name="kernel.unprivileged_userns_clone", value=1)
     if _sysctl(proc, "kernel/apparmor_restrict_unprivileged_userns") == "1":
@@ -53,8 +54,6 @@ def remedy(stage: str, number: int, *, proc: Path = Path("/proc"), root: Path = 
         return CONTAINER
     if stage == "unshare" and number == errno.EINVAL:
         return "this kernel is built without user namespaces (CONFIG_USER_NS)"
-    if stage == "unshare" and _in_chroot(proc):
-        return CHROOT
     if _text(proc / "self/status", r"^Seccomp:\s*(\d)") == "2":
         return FILTERED
     return (
@@ -72,9 +71,16 @@ def _limit(number: int, proc: Path) -> str:
 
 
 def _in_chroot(proc: Path) -> bool:
-    """Whether this root is no mount point: then it is a folder that somebody changed to."""
+    """Whether this root is a folder that somebody changed to, where unshare(2) gives EPERM.
+
+    Either it is no mount point, or nobody mounted /proc, which all containers and systems have.
+    Where it is one, no seccomp filter is what else could be to blame (user_namespaces(7)).
+    """
     mounts = proc / "self/mountinfo"
-    return mounts.is_file() and _text(mounts, r"^\S+ \S+ \S+ \S+ (/) ") is None
+    if not mounts.is_file():
+        return not (proc / "sys").exists()
+    unfiltered = os.geteuid() == 0 and _text(proc / "self/status", r"^Seccomp:\s*(\d)") == "0"
+    return unfiltered or _text(mounts, r"^\S+ \S+ \S+ \S+ (/) ") is None
 
 
 def _sysctl(proc: Path, name: str) -> str | None:

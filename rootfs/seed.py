@@ -11,8 +11,8 @@ and some of Debian's packages, each kind in a folder of its own, and programs th
 
 from __future__ import annotations
 
-import errno
 import os
+import re
 import shutil
 import stat
 from collections.abc import Sequence
@@ -21,6 +21,7 @@ from pathlib import Path, PurePosixPath
 from plan.alpineseed import AlpineSeed
 from plan.debianseed import DebianSeed
 from plan.errors import BuildError
+from plan.room import no_room
 from plan.toolchain import SOURCE_DATE_EPOCH
 from rootfs.archive import unpack
 from rootfs.deb import USR_MERGED, unpack_deb
@@ -222,9 +223,9 @@ def _copy(tree: Path, into: Path, empty: Sequence[str]) -> None:
     except (OSError, shutil.Error) as error:
         # copytree gathers what failed as (from, to, why).
         first = error.args[0][0][2] if isinstance(error, shutil.Error) else str(error)
-        hint = "give a folder that you may read all of, or a tarball of it"
-        if os.strerror(errno.ENOSPC) in first:
-            hint = f"make room on the disk of {into}"
+        number = re.match(r"\[Errno (\d+)\]", first)
+        room = no_room(OSError(int(number[1]), ""), into) if number else None
+        hint = room or "give a folder that you may read all of, or a tarball of it"
         message = f"cannot be copied: {first}"
         raise BuildError(message, where=os.fspath(tree), hint=hint) from error
 

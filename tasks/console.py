@@ -12,18 +12,19 @@ so it becomes a failure here, for all of them.
 from __future__ import annotations
 
 import contextlib
-import errno
 import functools
 import io
 import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from doit.exceptions import TaskFailed
 
 from plan.errors import BuildError, inert
+from plan.room import no_room
 
 
 def _open_what_is_closed() -> None:
@@ -156,10 +157,8 @@ def standing(check: Callable[[], bool]) -> Callable[[], bool]:
 
 def _refused(error: OSError) -> BuildError:
     """What the system said, of which file, and what helps if it is space that lacks."""
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    hint = (
-        "free some space for the work directory, the cache or the output, and run again: "
-        "what is built is kept"
-    )
     where = error.filename2 or error.filename
-    return BuildError(error.strerror or str(error), where=where, hint=hint if full else None)
+    hint = no_room(error, Path(where or os.curdir))
+    if hint:
+        hint += ", and run again: what is built is kept"
+    return BuildError(error.strerror or str(error), where=where, hint=hint)

@@ -22,6 +22,7 @@ from plan import needs
 from plan.errors import BuildError
 from plan.model import Source, Step
 from plan.needs import GB
+from plan.room import no_room
 from plan.toolchain import SOURCE_DATE_EPOCH
 from rootfs import host
 from tasks.outlook import BUILD, of_state, survey
@@ -56,23 +57,32 @@ def disk(project: Project) -> Finding:
     """Free space, against what is still to be built."""
     cache, work = _space(project)
     told, short, enough = [], [], True
-    for names, free, need in _file_systems(project, cache, work):
+    for names, free, need, inodes in _file_systems(project, cache, work):
         told.append(f"{' and '.join(names)}: up to {_gb(need)} more, {_gb(free)} free")
+        ways = " or ".join(_ELSEWHERE[name] for name in names)
         if free < _SPARE * need:
-            ways = " or ".join(_ELSEWHERE[name] for name in names)
             short.append(f"free {_gb(_SPARE * need - free)} there, or name another disk: {ways}")
             enough = enough and free >= need
+        if inodes is not None and inodes < (_FILES if _to_build(project) else 0) + _FEWEST:
+            told.append(f"{inodes} inodes left (df -i)")
+            short.append(f"remove many small files there, or name another disk: {ways}")
+            enough = enough and inodes >= _FEWEST
     level = OK if not short else WARN if enough else FAIL
     return Finding(level, "; ".join(told), "\n".join(short))
 
 
 # The figures are measured, but not for every version of everything.
 _SPARE = 1.2
+# The kernel's source alone has as many; and fewer than these end any build.
+_FILES, _FEWEST = 100_000, 1000
 _ELSEWHERE = {"cache": "BQ2_CACHE=PATH", "work directory": "workdir=PATH"}
 
 
-def _file_systems(project: Project, cache: int, work: int) -> Iterator[tuple[list[str], int, int]]:
-    """What lies on each file system, its free bytes, and the bytes that are needed of it."""
+def _file_systems(
+    project: Project, cache: int, work: int
+) -> Iterator[tuple[list[str], int, int, int | None]]:
+    """What lies on each file system, its free bytes, the bytes that are needed of it, and its free
+    inodes where their number is fixed."""
     parts: dict[int, list[tuple[str, Path, int]]] = {}
     for name, folder, size in (
         ("cache", paths.root(), cache),
@@ -83,7 +93,8 @@ def _file_systems(project: Project, cache: int, work: int) -> Iterator[tuple[lis
     for together in parts.values():
         names, places, sizes = zip(*together, strict=True)
         status = os.statvfs(places[0])
-        yield list(names), status.f_bavail * status.f_frsize, sum(sizes)
+        inodes = status.f_favail if status.f_files else None
+        yield list(names), status.f_bavail * status.f_frsize, sum(sizes), inodes
 
 
 @functools.lru_cache(maxsize=1)
@@ -155,13 +166,15 @@ def work_folder(project: Project) -> Finding:
 
 def _folder(folder: Path, elsewhere: str) -> Finding:
     place = host.existing(folder)
+    kind = host.file_system(place.resolve())
+    remedy = f"name a folder elsewhere: {elsewhere}"
     try:
         lack = host.unfit(place)
     except OSError as error:
         lack = f"cannot be written to: {error.strerror}"
-    kind = host.file_system(place.resolve())
+        remedy = no_room(error, place) or remedy
     if lack:
-        return Finding(FAIL, f"{place} ({kind}) {lack}", f"name a folder elsewhere: {elsewhere}")
+        return Finding(FAIL, f"{place} ({kind}) {lack}", remedy)
     if kind in host.NETWORK:
         return Finding(WARN, f"{folder}, on {kind}: slow", f"a local disk is better: {elsewhere}")
     return Finding(OK, f"{folder}, on {kind}, can be written to and holds programs and links")

@@ -44,8 +44,18 @@ BESIDE = "25 1 254:0 /x /boot rw,relatime shared:1 - ext4 /dev/vda rw"
         ("uid_map", errno.ENOENT, {}, "mount -t proc"),
         ("mount", errno.EPERM, {}, "a build needs user, mount, PID"),
         ("mount", errno.ENOENT, {".dockerenv": ""}, "laid out with is gone"),
-        ("files", errno.ENOSPC, {}, "free some space"),
-        ("files", errno.EDQUOT, {}, "free some space"),
+        (
+            *("unshare", errno.EPERM, {"proc/self/mountinfo": BESIDE, ".dockerenv": ""}),
+            CHROOT,
+        ),
+        (
+            *("unshare", errno.EPERM),
+            {
+                "proc/self/mountinfo": BESIDE,
+                "proc/sys/kernel/apparmor_restrict_unprivileged_userns": "1",
+            },
+            CHROOT,
+        ),
     ],
 )
 def test_the_advice(
@@ -61,5 +71,6 @@ def test_the_advice(
     assert advice in remedy(stage, number, proc=tmp_path / "proc", root=tmp_path)
 
 
-def test_on_a_machine_without_those_files(tmp_path: Path) -> None:
-    assert "namespaces" in remedy("unshare", errno.EPERM, proc=tmp_path, root=tmp_path)
+def test_where_nobody_mounted_proc(tmp_path: Path) -> None:
+    assert remedy("unshare", errno.EPERM, proc=tmp_path, root=tmp_path) == CHROOT
+    assert "namespaces" in remedy("mount", errno.EPERM, proc=tmp_path, root=tmp_path)

@@ -89,6 +89,57 @@ def test_a_small_disk_without_programs(toy: Checkout) -> None:
     assert "(tmpfs) holds no programs (it is mounted noexec)" in done.said
 
 
+CHROOTS = {
+    "a folder that is no mount point": "",
+    "a mount point": "mount --bind jail jail\n",
+    "without /proc": "skip=/proc\n",
+}
+# Everything of the machine, by the names that it has, below another root.
+JAIL = """\
+for each in /*; do
+  if [ -L $each ]; then cp -a $each jail
+  elif [ -d $each ]; then
+    mkdir jail$each
+    [ "$each" = "$skip" ] || mount --rbind $each jail$each
+  fi
+done"""
+
+
+@pytest.mark.namespace
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(
+            kind, marks=pytest.mark.fault(f"a build in a chroot: {kind}", "it is named as that")
+        )
+        for kind in CHROOTS
+    ],
+)
+def test_in_a_chroot(toy: Checkout, kind: str) -> None:
+    jail = ["chroot", "jail", "sh", "-ec", f'cd {toy.root}; exec "$@"', "sh"]
+    command = [*jail, *doit("doctor", "offline=1")]
+    done = lacking(toy, f"mkdir jail\n{CHROOTS[kind]}{JAIL}", command)
+    assert levels(done)["sandbox"] == "FAIL", done
+    assert "in a chroot no user namespace can be made" in done.said, done
+    assert "Docker" not in done.said and "seccomp" not in done.said, done
+
+
+@pytest.mark.namespace
+@pytest.mark.fault(
+    "no inodes are left, though bytes are", "doctor and the build say so, and what helps"
+)
+@pytest.mark.parametrize(("inodes", "level"), [(15, "FAIL"), (5000, "warn")])
+def test_a_disk_without_inodes(toy: Checkout, inodes: int, level: str) -> None:
+    script = f"mount -t tmpfs -o nr_inodes={inodes},size=4g tmpfs work"
+    done = lacking(toy, script, doit("doctor", "offline=1"))
+    assert levels(done)["disk"] == level and "inodes left (df -i)" in done.said, done
+    assert "remove many small files there" in done.said, done
+    if level == "FAIL":
+        shutil.rmtree(toy.root / "work")
+        built = lacking(toy, script, doit("pkg"))
+        assert built.status != 0 and "no inodes are left" in built.said, built
+
+
 @pytest.mark.namespace
 def test_a_read_only_cache(toy: Checkout) -> None:
     toy.cache.mkdir()

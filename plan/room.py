@@ -1,0 +1,44 @@
+"""What helps where a file system takes no more: bytes, inodes and quotas run out one by one.
+
+All of them are told as ENOSPC or EDQUOT (write(2), open(2)), wherever something is written.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from plan.needs import GB
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def no_room(error: OSError, place: Path) -> str | None:
+    """The remedy if `error`, of a file below the path `place`, says that there is no room."""
+    if error.errno not in FULL:
+        return None
+    if error.errno == errno.EDQUOT:
+        return (
+            f"your quota on the file system of {place} is used up (quota -s shows it): remove "
+            "files of yours there, or have it raised"
+        )
+    there = next((path for path in (place, *place.parents) if path.exists()), Path("/"))
+    status = os.statvfs(there)
+    if _lacks_inodes(status):
+        return (
+            f"no inodes are left on the file system of {place} (df -i shows it), though "
+            f"{status.f_bavail * status.f_frsize / GB:.1f} GB are free: remove many small files "
+            "there, or use a file system with more"
+        )
+    return f"free some space on the disk of {place}"
+
+
+def _lacks_inodes(status: os.statvfs_result) -> bool:
+    """Whether inodes are scarcer than bytes: what failed may have given some back since.
+
+    A file system without a fixed number of them says 0 (btrfs).
+    """
+    return bool(status.f_files) and (
+        status.f_favail * status.f_blocks < status.f_bavail * status.f_files
+    )
