@@ -11,6 +11,7 @@ from pathlib import Path
 
 from plan.needs import GB
 
+_FEW = 10
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -35,10 +36,11 @@ def no_room(error: OSError, place: Path) -> str | None:
 
 
 def _lacks_inodes(status: os.statvfs_result) -> bool:
-    """Whether inodes are scarcer than bytes: what failed may have given some back since.
+    """Whether hardly any inodes are left, and they are scarcer than bytes.
 
-    A file system without a fixed number of them says 0 (btrfs).
+    What failed may have given some back since. A file system without a fixed number of them says 0
+    (btrfs).
     """
-    return bool(status.f_files) and (
-        status.f_favail * status.f_blocks < status.f_bavail * status.f_files
-    )
+    hardly = status.f_favail < max(_FEW, status.f_files // 100)
+    scarcer = status.f_favail * status.f_blocks < status.f_bavail * status.f_files
+    return bool(status.f_files) and hardly and scarcer
