@@ -1,8 +1,8 @@
-"""The Debian archives that this machine's apt is configured with.
+"""Finds the Debian archives in this machine's apt configuration.
 
-Read from the files themselves (sources.list(5): one-line and deb822 style), so that no mirror's
-name stands in this project. Other people's archives are left out as well as can be told; one
-that slips through only costs an answer of 404, for what is fetched is checked by its hash.
+It reads the files (sources.list(5): one-line and deb822 style), so that this project names no
+mirror. Archives of other vendors are left out as far as possible. One that is not recognized only
+costs a 404 answer: every fetched file is checked by its hash.
 
     /etc/apt/sources.list, sources.list.d/*.{list,sources} ──▶ entries ──▶ Debian archives
 """
@@ -16,15 +16,15 @@ from pathlib import Path
 
 _FALSE = frozenset({"no", "false", "without", "off", "disable", "0"})
 _KEYRING = "debian-archive"
-# A code name or a class of release, then perhaps a part of it. Other people's suites mostly
-# look different: "stable-product", "trixie/product/7.0", "nodistro", a path that ends with "/".
+# A code name or a release class, and perhaps a part of it. Suites of other vendors mostly look
+# different: "stable-product", "trixie/product/7.0", "nodistro", a path that ends with "/".
 _SUITE = re.compile(r"[a-z]+(-updates|-security|-backports|-proposed-updates|/updates)?")
 _ONE_LINE = re.compile(r"deb(?:-src)?\s+(?:\[(?P<options>[^]]*)\]\s*)?(?P<rest>\S.*)")
 
 
 @dataclass(frozen=True)
 class Archive:
-    """A Debian archive: `url` without a final slash has `pool/` and `dists/` below it.
+    """A Debian archive: `url`, without a final slash, has `pool/` and `dists/` below it.
 
     The security archive keeps its files in `pool/updates/` instead of `pool/`.
     """
@@ -42,9 +42,9 @@ class _Entry:
 
 
 def archives(root: Path = Path("/")) -> tuple[Archive, ...]:
-    """The Debian archives of the apt configuration below `root`, in its order, each once.
+    """The Debian archives of the apt configuration below `root`, in order, without duplicates.
 
-    Files that cannot be read are passed over: apt's configuration is not ours to judge.
+    Unreadable files are skipped: they are apt's problem.
     """
     found: dict[str, Archive] = {}
     for entry in _entries(root):
@@ -99,7 +99,7 @@ def _one_line_style(text: str) -> Iterator[_Entry]:
 
 
 def _deb822_style(text: str) -> Iterator[_Entry]:
-    """Paragraphs of fields, separated by empty lines; each URI goes with each suite."""
+    """Paragraphs of fields, separated by empty lines; each URI is combined with each suite."""
     for fields in _paragraphs(text.splitlines()):
         if fields.get("enabled", "yes").strip().lower() in _FALSE:
             continue
@@ -131,7 +131,7 @@ def _paragraphs(lines: Iterable[str]) -> Iterator[dict[str, str]]:
 
 
 def _expand(uri: str, root: Path) -> list[str]:
-    """`uri`, or what the list of mirrors names that a `mirror+file:` URI points to."""
+    """`uri`, or for a `mirror+file:` URI the mirrors in that file."""
     scheme, _, path = uri.partition(":")
     if scheme != "mirror+file":
         return [uri]

@@ -1,13 +1,13 @@
-"""A bundle as the only place to fetch from: one tar file with all that a build needs.
+"""Reads a bundle: one tar file with everything that a build needs, for use without a network.
 
-    README.txt, plan.json               how to use it; what it is of
+    README.txt, plan.json               how to use it; the plan that it was made for
     bootstrap-qcow2/…                   this project, and the wheels that ./bq2 installs
     sources/<sha256>                    the sources, and the packages of the seed
 
     sources/<sha256> in it ──copied, hashed──▶ partial file ──right?──▶ the user's cache
 
-Nothing in it is trusted but by its hash. What is cut off or damaged is told by the names of the
-files that are wanted; the rest of such a bundle can still be used.
+Each file is checked by its hash. If a bundle is truncated or damaged, the error names the affected
+files; the others can still be used.
 """
 
 from __future__ import annotations
@@ -35,31 +35,34 @@ WHEELS = f"{PROJECT}/wheels"
 SOURCES = "sources"
 
 _CHUNK = 1 << 20
-_TICK = 0.1  # seconds between two looks whether another run is done with a file
+_TICK = 0.1  # seconds between two checks whether another run has finished with a file
 
 
 class Bundle:
-    """The bundle in the file `path`, which is not opened before it is needed."""
+    """The bundle in the file `path`, whose files go into `cache`.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    The file is opened only when it is needed.
+    """
+
+    def __init__(self, path: Path, cache: Path | None = None) -> None:
+        self.path, self.cache = path, cache
         self._end = 0
-        """Where the last member ends by its header, in bytes."""
+        """The offset at which the last member ends according to its header, in bytes."""
 
     def take(self, sources: Sequence[Source], progress: Progress | None = None) -> None:
-        """Copy those of `sources` that the cache lacks into it, each verified.
+        """Copy the `sources` that the cache lacks into it, and verify each.
 
-        Raises BuildError that names all that are not in the bundle or are damaged in it, after
-        the others were taken; and if the file is no bundle.
+        Raises BuildError if the file is no bundle. Raises BuildError with all sources that are
+        missing or damaged in the bundle, after copying the others.
         """
-        missing = list({s.sha256: s for s in sources if cached(s) is None}.values())
+        missing = list({s.sha256: s for s in sources if cached(s, self.cache) is None}.values())
         if not missing:
             return
         wrong = self._take(missing, progress or Silent())
         if wrong:
             lines = [f"  {title(source)}: {why}" for source, why in wrong]
             raise BuildError(
-                "\n".join([f"the bundle does not give {len(wrong)} of the files", *lines]),
+                "\n".join([f"{len(wrong)} files of the bundle are missing or damaged", *lines]),
                 where=os.fspath(self.path),
                 hint=self._remedy(),
             )
@@ -71,31 +74,31 @@ class Bundle:
             with self._open() as file:
                 for source in missing:
                     if source.sha256 not in self._files:
-                        wrong.append((source, "is not in it"))
+                        wrong.append((source, "missing"))
                     elif self._take_one(file, source, progress.add):
                         progress.done(source.file, source.size, "the bundle")
                     else:
-                        wrong.append((source, "is damaged in it"))
+                        wrong.append((source, "damaged"))
         finally:
             progress.end()
         return wrong
 
     def _take_one(self, file: BinaryIO, source: Source, count: Callable[[int], None]) -> bool:
-        """Bring one file into the cache; False if its bytes are not those of `source`."""
-        partial_file = paths.folder("sources/partial") / source.sha256
+        """Copy one file into the cache; False if its bytes are not those of `source`."""
+        partial_file = paths.directory("sources/partial", self.cache) / source.sha256
         offset, size = self._files[source.sha256]
         with locked(
             partial_file, source.sha256, size, count=count, wait=lambda: time.sleep(_TICK)
         ) as partial:
             partial.empty()
-            if cached(source):  # another run was faster
+            if cached(source, self.cache):  # another run was faster
                 return True
             file.seek(offset)
             _copy(file, partial)
             if not partial.complete():
                 partial.empty()
                 return False
-            partial.keep(paths.source(source.sha256))
+            partial.keep(paths.source(source.sha256, self.cache))
         return True
 
     def _open(self) -> BinaryIO:
@@ -107,7 +110,7 @@ class Bundle:
 
     @cached_property
     def _contents(self) -> Mapping[str, tuple[int, int]]:
-        """Where each whole member begins, and its size in bytes."""
+        """The offset and size in bytes of each complete member."""
         found = {}
         with self._open() as file:
             length = os.fstat(file.fileno()).st_size
@@ -118,13 +121,13 @@ class Bundle:
                         if self._end <= length:
                             found[member.name] = (member.offset_data, member.size)
             except tarfile.TarError:
-                pass  # cut off or damaged: what is missing is told by its name
+                pass  # truncated or damaged: `take` names the missing files
         return found
 
     @cached_property
     def _files(self) -> Mapping[str, tuple[int, int]]:
         """The sources in it, by sha256."""
-        self._about  # noqa: B018  a file that is no bundle is told as that
+        self._about  # noqa: B018  raises if the file is no bundle
         prefix = f"{SOURCES}/"
         return {
             name.removeprefix(prefix): place
@@ -134,7 +137,7 @@ class Bundle:
 
     @cached_property
     def _about(self) -> Mapping[str, Any]:
-        """The plan that it was made for. Raises BuildError if the file is no bundle."""
+        """The set and arch of its plan. Raises BuildError if the file is no bundle."""
         try:
             offset, size = self._contents[PLAN]
             with self._open() as file:
@@ -143,19 +146,19 @@ class Bundle:
             return {key: plan[key] for key in ("set", "arch")}
         except (KeyError, ValueError, TypeError) as error:
             raise BuildError(
-                "is no bundle of this project, or its beginning is damaged",
+                "is not a bundle of this project, or its beginning is damaged",
                 where=os.fspath(self.path),
-                hint="`doit bundle` makes one, where there is a network",
+                hint="make one with `doit bundle` on a machine with a network",
             ) from error
 
     def _remedy(self) -> str:
         end_mark = -self._end % tarfile.BLOCKSIZE + 2 * tarfile.BLOCKSIZE
         if self.path.stat().st_size < self._end + end_mark:
-            return "it is cut off: copy it again"
+            return "the bundle is cut off: copy it again"
         about = self._about
         return (
-            f"it was made with set={about['set']} arch={about['arch']}: if that is what you want, "
-            "copy it again; if not, let `doit bundle` make another"
+            f"it was made with set={about['set']} arch={about['arch']}: if this is what you want, "
+            "copy it again; if not, make another with `doit bundle`"
         )
 
 

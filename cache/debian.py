@@ -1,11 +1,11 @@
-"""The package index of a Debian suite, trusted because its signature was checked.
+"""Reads the package index of a Debian suite, after checking its signature.
 
     dists/<suite>/Release + Release.gpg ──gpgv or sqv, Debian's archive key──▶ sha256 of Packages.xz
-        ──cache.sources──▶ Packages ──Index──▶ closure(): packages with all that they depend on
+        ──cache.sources──▶ Packages ──Index──▶ closure(): packages with all their dependencies
 
-The detached signature is taken first because both tools check exactly the bytes that are then
-read. Where it does not fit, as on a mirror that took over the one file and not yet the other,
-InRelease is, which is both in one, and of which gpgv gives out what was signed.
+The detached signature is tried first: both tools then check exactly the bytes that are used. It
+fails on a mirror that has updated only one of the two files. Then InRelease is used, one file with
+text and signature; gpgv writes out the signed text.
 Formats: https://wiki.debian.org/DebianRepository/Format, Debian policy chapter 7.
 """
 
@@ -44,7 +44,7 @@ _RELEASE_HASHES = re.compile(r"^SHA256:\s*\n((?: .*\n?)+)", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Release:
-    """What a suite's checked Release file says. hashes: path → (sha256, size in bytes)."""
+    """A suite's verified Release file. hashes: path → (sha256, size in bytes)."""
 
     suite: str
     date: datetime
@@ -60,11 +60,11 @@ def fetch_index(
     keyring: Path | None = None,
     web: Web | None = None,
 ) -> tuple[Release, Index]:
-    """The checked index of a suite, from the first archive that gives it.
+    """The verified index of a suite, from the first archive that has it.
 
-    bases: URLs of archives, each with `dists/` below it. keyring: instead of Debian's own.
-    Raises BuildError: no archive answers (each with its reason), a signature or hash that is
-    wrong, no tool or key to check it with.
+    bases: URLs of archives, each with `dists/` below it. keyring: default is Debian's own.
+    Raises BuildError if no archive answers (with the reason of each), if a signature or hash is
+    wrong, or if the tool or key to check it is missing.
     """
     web = web or Web()
     release = fetch_release(bases, suite=suite, keyring=keyring, web=web)
@@ -72,13 +72,13 @@ def fetch_index(
     if path not in release.hashes:
         raise BuildError(f"its Release file does not name {path}", where=f"Debian {suite}")
     sha256, size = release.hashes[path]
-    places = tuple(f"{base.rstrip('/')}/dists/{suite}/{path}" for base in bases)
-    packed = fetch([Source(sha256, size, "Packages.xz", places)], web=web)[sha256]
+    urls = tuple(f"{base.rstrip('/')}/dists/{suite}/{path}" for base in bases)
+    packed = fetch([Source(sha256, size, "Packages.xz", urls)], web=web)[sha256]
     return release, Index(_needed(packed))
 
 
 def _needed(packed: Path) -> bytes:
-    """The lines of a packed `Packages` file that `Index` reads: a third of its 50 MB."""
+    """The lines of a compressed `Packages` file that `Index` reads: a third of its 50 MB."""
     kept = []
     try:
         with lzma.open(packed) as file:
@@ -86,14 +86,14 @@ def _needed(packed: Path) -> bytes:
                 block += file.readline()
                 kept.append(b"".join(_NEEDED_LINES.findall(block)))
     except (lzma.LZMAError, EOFError) as error:
-        raise BuildError(f"cannot be unpacked: {error}", where=str(packed)) from error
+        raise BuildError(f"cannot be decompressed: {error}", where=str(packed)) from error
     return b"".join(kept)
 
 
 def fetch_release(
     bases: Sequence[str], *, suite: str, keyring: Path | None = None, web: Web | None = None
 ) -> Release:
-    """The checked Release file of a suite, from the first of `bases` that gives it."""
+    """The verified Release file of a suite, from the first of `bases` that has it."""
     web = web or Web()
     reasons = []
     for base in bases:
@@ -105,8 +105,8 @@ def fetch_release(
             continue
         return _parse_release(text.decode("utf-8", "replace"), suite, url)
     raise BuildError(
-        f"no archive gives the Release file of Debian {suite}{''.join(reasons)}",
-        hint="check the network, or give a Debian archive with mirror=URL",
+        f"no archive has the Release file of Debian {suite}{''.join(reasons)}",
+        hint="check the network, or name a Debian archive with mirror=URL",
     )
 
 
@@ -122,7 +122,7 @@ def _get(web: Web, url: str) -> bytes:
 
 
 def _signed_text(web: Web, url: str, keyring: Path | None) -> bytes:
-    """The checked text of the Release file at `url`."""
+    """The verified text of the Release file at `url`."""
     text, signature = _get(web, url), _get(web, f"{url}.gpg")
     try:
         check_signature(text, signature, keyring=keyring, where=url)
@@ -138,16 +138,18 @@ def _signed_text(web: Web, url: str, keyring: Path | None) -> bytes:
 def check_signature(
     text: bytes, signature: bytes, *, keyring: Path | None = None, where: str
 ) -> None:
-    """Check a detached signature with gpgv or sqv. Raises BuildError unless a known key made it.
+    """Check a detached signature with gpgv or sqv. Raises BuildError without a known key.
 
-    An index is signed by several keys; a machine need not know all of them, but none may be wrong.
+    Several keys sign an index. Unknown keys are allowed, bad signatures are not.
     """
     _verify({"Release.gpg": signature, "Release": text}, keyring=keyring, where=where)
 
 
 def _verify(files: Mapping[str, bytes], *, keyring: Path | None, where: str) -> bytes:
-    """Check a signature and what it is of, or one file that is both, of which gpgv gives out what
-    was signed. Raises BuildError unless a known key made it."""
+    """Check a signature and its text, or one file with both; then return the signed text.
+
+    Raises BuildError unless a known key made the signature.
+    """
     keys = keyring or next((path for path in _KEYRINGS if path.exists()), None)
     tool = shutil.which("gpgv") or shutil.which("sqv")
     if not tool or not keys:
@@ -156,15 +158,15 @@ def _verify(files: Mapping[str, bytes], *, keyring: Path | None, where: str) -> 
             where=where,
             hint="install the packages gpgv and debian-archive-keyring",
         )
-    with tempfile.TemporaryDirectory() as folder:
-        out = f"{folder}/signed"
+    with tempfile.TemporaryDirectory() as directory:
+        out = f"{directory}/signed"
         for name, content in files.items():
-            Path(folder, name).write_bytes(content)
+            Path(directory, name).write_bytes(content)
         status = ["--status-fd", "1"] if Path(tool).name == "gpgv" else []
         output = ["--output", out] if len(files) == 1 else []
         result = subprocess.run(
             [tool, *status, *output, "--keyring", keys.absolute(), *files],
-            cwd=folder,
+            cwd=directory,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -172,14 +174,14 @@ def _verify(files: Mapping[str, bytes], *, keyring: Path | None, where: str) -> 
         )
         signed = Path(out).read_bytes() if output and Path(out).exists() else b""
     said = set(re.findall(r"^\[GNUPG:\] (\w+)", result.stdout, re.MULTILINE))
-    # gpgv fails already when one of several keys is unknown to it, so what it reports decides.
+    # gpgv fails if it does not know one of several keys: use its status lines, not its exit status.
     good = "GOODSIG" in said and "BADSIG" not in said if status else result.returncode == 0
     if not good:
-        lines = result.stderr.strip().splitlines() or ["it said nothing"]
+        lines = result.stderr.strip().splitlines() or ["no message"]
         raise BuildError(
             f"the signature is not by a key in {keys}: {lines[-1]}",
             where=where,
-            hint="bring the package debian-archive-keyring up to date, or use another mirror",
+            hint="update the package debian-archive-keyring, or use another mirror",
         )
     return signed
 
@@ -196,20 +198,20 @@ def _parse_release(text: str, suite: str, where: str) -> Release:
         rows = [line.split() for line in table[1].splitlines()] if table else []
         hashes = {path: (sha256, int(size)) for sha256, size, path in rows}
     except (KeyError, ValueError) as error:
-        raise BuildError("is no Release file that we can read", where=where) from error
+        raise BuildError("is not a valid Release file", where=where) from error
     return Release(suite, date, hashes)
 
 
 @dataclass(frozen=True)
 class Package:
-    """One package of an index. depends: each a tuple of alternatives, without versions."""
+    """One package of an index. depends: tuples of alternatives, without versions."""
 
     deb: Deb
     depends: tuple[tuple[str, ...], ...]
 
 
 class Index:
-    """A `Packages` file, searched where it stands: of its 70,000 packages few are needed."""
+    """A `Packages` file; entries are parsed only when needed, few of its 70,000 packages are."""
 
     _NAMES = re.compile(rb"^(Package|Provides): (.*)$", re.MULTILINE)
     _FIELDS = re.compile(rb"^([A-Za-z0-9-]+): (.*)$", re.MULTILINE)
@@ -232,7 +234,7 @@ class Index:
         return name in self._starts
 
     def find(self, name: str) -> Package | None:
-        """The package of that name, or the first (by name) that provides it, or None."""
+        """The package `name`, or the first (by name) that provides it, or None."""
         if name not in self._starts:
             providers = self._providers.get(name)
             return self.find(min(providers)) if providers else None
@@ -244,7 +246,7 @@ class Index:
             size = int(fields["Size"])
             deb = Deb(name, fields["Version"], fields["Filename"], size, fields["SHA256"])
         except (KeyError, ValueError) as error:
-            raise BuildError("its entry in the index is broken", where=f"Debian {name}") from error
+            raise BuildError("its entry in the index is invalid", where=f"Debian {name}") from error
         both = (fields.get("Pre-Depends", ""), fields.get("Depends", ""))
         return Package(deb, tuple(group for text in both for group in _alternatives(text)))
 
@@ -260,11 +262,11 @@ def _alternatives(text: str) -> Iterator[tuple[str, ...]]:
 
 
 def closure(index: Index, wanted: Sequence[str], exclude: Collection[str] = ()) -> tuple[Deb, ...]:
-    """`wanted` and all that they depend on, sorted by name.
+    """`wanted` and all their dependencies, sorted by name.
 
-    Of alternatives the one that is there already is taken, else the first that the index has;
-    versions need not be compared within one suite. A dependency with an excluded alternative
-    counts as met. Raises BuildError: a package that the index lacks, an `exclude` in vain.
+    Of several alternatives an already chosen package is used, else the first in the index. Versions
+    are not compared: within one suite they fit. A dependency with an excluded alternative is
+    fulfilled. Raises BuildError for a package that the index lacks, or an unused `exclude`.
     """
     chosen: dict[str, Deb] = {}
     met: set[str] = set()
@@ -278,8 +280,8 @@ def closure(index: Index, wanted: Sequence[str], exclude: Collection[str] = ()) 
         found = [package for name in names if (package := index.find(name))]
         if not found:
             raise BuildError(
-                f"{' | '.join(names)}, which {by} wants, is not in the index",
-                hint="take it off the list, or exclude it with a reason",
+                f"{' | '.join(names)}, a dependency of {by}, is not in the index",
+                hint="remove it from the list, or exclude it with a reason",
             )
         package = next((p for p in found if p.deb.name in names), found[0])
         if package.deb.name not in chosen:

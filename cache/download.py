@@ -1,13 +1,13 @@
-"""Brings one file from one address into a partial file, and keeps only what can be right.
+"""Downloads one file from one URL into a partial file, and keeps no data that must be wrong.
 
-    partial ──▶ GET from its end on ──▶ bytes as they were sent, counted and hashed
-                                          │ all there, and the hash fits: done
+    partial ──▶ GET from its end on ──▶ bytes as sent, counted and hashed
+                                          │ complete, and the hash is right: done
        from zero, once ◀── wrong, resumed ┤
        nothing kept ◀── wrong, too long ──┤
        kept ◀── cut, stalled ─────────────┘
 
-What the partial file holds may come from another place or an earlier run: only the hash of the
-whole counts. A wrong answer that shows in its header leaves the partial file as it is.
+The partial file may come from another URL or an earlier run: only the hash of the whole file
+counts. If the header already shows a wrong answer, the partial file does not change.
 """
 
 from __future__ import annotations
@@ -26,26 +26,28 @@ if TYPE_CHECKING:
     import requests
 
 _CHUNK = 1 << 18
-# Bytes per second, over the time that a stall may last: with less a connection counts as hung.
+# Bytes per second, on average over the time limit of a read: a slower connection counts as stalled.
 _SLOWEST = 1024
 _HTML = re.compile(rb"\s*(<\?xml[^>]*>\s*)?<(!doctype\s+html|html|head)\b", re.IGNORECASE)
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
-_UNKNOWN_SIZE_LIMIT = 1 << 30  # bytes of a file whose size no recipe or lock says
+# A size from a server: int() fails for thousands of digits and accepts digits of other scripts.
+_SIZE = re.compile(r"[0-9]{1,18}")
+_CONTENT_RANGE = re.compile(rf"bytes ({_SIZE.pattern})-{_SIZE.pattern}/({_SIZE.pattern}|\*)")
+_UNKNOWN_SIZE_LIMIT = 1 << 30  # bytes of a file whose size no recipe or lock states
 
 
 class Stopped(Exception):
-    """The run is ending; what has come so far stays in the partial file."""
+    """The run is ending; received data stays in the partial file."""
 
 
 class _Wrong(Exception):
-    """The place serves something else; nothing of it may stay."""
+    """The URL serves another file; none of its data is kept."""
 
 
 def download(web: Web, url: str, partial: Partial) -> None:
     """Complete `partial` from `url`.
 
-    Raises PlaceFailed with the reason when this place does not give the file, Stopped when
-    `web.stop` is set, and BuildError when the file cannot be written.
+    Raises PlaceFailed with the reason if this URL does not give the file, Stopped if `web.stop` is
+    set, and BuildError if the file cannot be written.
     """
     while True:
         with _open(web, url, partial) as response:
@@ -55,13 +57,13 @@ def download(web: Web, url: str, partial: Partial) -> None:
                 return
             except _Wrong as error:
                 partial.empty()
-                # What we had may have been the wrong part, from another place: once more.
+                # The earlier part, perhaps from another URL, may be the wrong one: try once more.
                 if not resumed:
                     raise PlaceFailed(str(error)) from error
 
 
 def _open(web: Web, url: str, partial: Partial) -> requests.Response:
-    """A response whose body goes on at the end of `partial`, which is emptied if it must be."""
+    """A response whose body continues `partial`; else `partial` is emptied first."""
     if partial.length:
         response = web.get(url, start=partial.length)
         if _continues(response, partial):
@@ -74,7 +76,7 @@ def _open(web: Web, url: str, partial: Partial) -> requests.Response:
         response = web.get(url)
     if response.status_code != 200:
         response.close()
-        raise PlaceFailed(f"HTTP {response.status_code}, which was not asked for")
+        raise PlaceFailed(f"unexpected HTTP {response.status_code}")
     size = partial.size or _announced(response)
     _check_length(response, size)
     partial.empty()
@@ -83,11 +85,11 @@ def _open(web: Web, url: str, partial: Partial) -> requests.Response:
 
 
 def _announced(response: requests.Response) -> int:
-    """How long the body says it is, for a source of unknown size: something has to bound it."""
+    """The Content-Length of the body, as the limit for a source of unknown size."""
     length = response.headers.get("Content-Length", "")
-    if not length.isdecimal() or not 0 < int(length) <= _UNKNOWN_SIZE_LIMIT:
+    if not _SIZE.fullmatch(length) or not 0 < int(length) <= _UNKNOWN_SIZE_LIMIT:
         response.close()
-        raise PlaceFailed(f"its size is unknown, and this place says {length or 'nothing'}")
+        raise PlaceFailed(f"its size is unknown, and the server states {length or 'none'}")
     return int(length)
 
 
@@ -102,9 +104,9 @@ def _continues(response: requests.Response, partial: Partial) -> bool:
 
 
 def _check_length(response: requests.Response, expected: int) -> None:
-    """Refuse a body that says that it is too long or too short, before any of it is read.
+    """Refuse a body whose stated length is wrong, before reading it.
 
-    The length is of the bytes as sent, so this holds whatever Content-Encoding says.
+    The length is that of the bytes as sent, with any Content-Encoding.
     """
     length = response.headers.get("Content-Length", str(expected))
     if length != str(expected):
@@ -114,7 +116,7 @@ def _check_length(response: requests.Response, expected: int) -> None:
 
 
 def _receive(web: Web, response: requests.Response, partial: Partial) -> None:
-    """Append the body to `partial`; returns when that is complete."""
+    """Append the body to `partial`; return when it is complete."""
     html = False
     try:
         for chunk in _body(web, response, partial):
@@ -133,22 +135,22 @@ def _receive(web: Web, response: requests.Response, partial: Partial) -> None:
         raise _Wrong("an HTML page instead of the file")
     if partial.length == partial.size:
         raise _Wrong(f"another file: its sha256 is {partial.found()}{_encoding(response)}")
-    # Without a length or chunks the end of the connection is the end: it may have been cut.
+    # Without a length or chunks, the end of the connection is the end; it may also be a cut.
     if response.raw.chunked:
         raise _Wrong(f"{partial.length} bytes instead of {partial.size}{_encoding(response)}")
     raise _cut(partial)
 
 
 def _body(web: Web, response: requests.Response, partial: Partial) -> Iterator[bytes]:
-    """The body's bytes as they come, never decoded."""
+    """The body's bytes as received, not decoded."""
     from urllib3.exceptions import HTTPError, ReadTimeoutError
 
     patience = web.patience.read
     began, seen = time.monotonic(), 0
     dog = Watchdog(2 * patience, response.raw.shutdown)
     try:
-        # read1, since read would wait for a whole chunk, however slowly it trickles in. The line
-        # with a chunk's size it does wait for: hence the watchdog.
+        # read1: read would wait for a whole chunk, even from a slow server. read1 still waits for
+        # the line with a chunk's size: the watchdog limits that.
         while chunk := response.raw.read1(_CHUNK, decode_content=False):
             if web.stop.is_set():
                 raise Stopped
@@ -183,4 +185,4 @@ def _says_html(response: requests.Response) -> bool:
 
 def _encoding(response: requests.Response) -> str:
     encoding = response.headers.get("Content-Encoding", "identity")
-    return "" if encoding == "identity" else f" (sent with Content-Encoding {encoding}, unasked)"
+    return "" if encoding == "identity" else f" (unexpected Content-Encoding {encoding})"

@@ -1,17 +1,18 @@
-"""What lies in the cache, and what of it nobody uses. It only looks: removing is for the caller.
+"""Lists the items in the cache and whether they are used. The caller removes unused ones.
 
-    artifacts/<sha256>.tar, trees/<sha256>/   used by a step that is used
-    steps/<step id>.json                      used itself
-    trees/seed-<identity>/                    a seed that is used
-    sources/<sha256>, sources/partial/…       a source that is used
+    artifacts/<sha256>.tar, trees/<sha256>/   used if a used step names the artifact
+    steps/<step id>.json                      used if the step is used
+    contradicted/<step id>.json               used if the step is used; so are all its artifacts
+    trees/seed-<identity>/                    used if the seed is used
+    sources/<sha256>, sources/partial/…       used if the source is used
 
-Whatever has another name is not ours to judge, and is not even seen. What was made or touched
-within the last hour counts as used: a run of an older version may just be about to say so, and
-between an artifact and the stamp that names it lies a moment.
+Files with other names are ignored. An item made or changed within the last hour counts as used: a
+run may still be about to record it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import time
@@ -19,14 +20,16 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cache.store import Store
 from cache.uses import Use
 
 YOUNG = 3600  # seconds
 
 _HASH = r"([0-9a-f]{64})"
-# Kind → folder, and the names in it; the group is what `Use` knows it by. In this order things may
-# be removed: a record never names an artifact that is gone.
+# Kind → (directory, pattern of names); the group of the pattern is the key in `Use`. Items are
+# removed in this order, so that a record never names a missing artifact.
 KINDS: Mapping[str, tuple[str, re.Pattern[str]]] = {
+    "contradicted": ("contradicted", re.compile(_HASH + r"\.json")),
     "steps": ("steps", re.compile(_HASH + r"\.json")),
     "trees": ("trees", re.compile(_HASH)),
     "artifacts": ("artifacts", re.compile(_HASH + r"\.tar")),
@@ -38,7 +41,7 @@ KINDS: Mapping[str, tuple[str, re.Pattern[str]]] = {
 
 @dataclass(frozen=True)
 class Item:
-    """One thing on disk. size: the bytes that it takes there."""
+    """One item on disk. size: the bytes that it takes there."""
 
     kind: str
     path: Path
@@ -47,13 +50,16 @@ class Item:
 
 
 def look(root: Path, use: Use, *, now: float | None = None) -> list[Item]:
-    """All that is known in the cache at `root`, in the order in which it may be removed.
+    """All items of the cache at `root`, in the order in which they may be removed.
 
-    now: seconds since the epoch, if not this moment.
+    now: seconds since the epoch; default is the current time.
     """
     moment = time.time() if now is None else now
+    contradicted = [found for found in Store(root).contradicted() if found[0].step in use.steps]
     artifacts = {*use.steps.values(), *_young_artifacts(root, moment)}
+    artifacts |= {record.artifact for found in contradicted for record in found}
     used: Mapping[str, Collection[str]] = {
+        "contradicted": use.steps.keys(),
         "steps": use.steps.keys(),
         "trees": artifacts,
         "artifacts": artifacts,
@@ -61,11 +67,13 @@ def look(root: Path, use: Use, *, now: float | None = None) -> list[Item]:
         "sources": {*use.sources},
         "downloads": {*use.sources},
     }
-    return [
-        Item(kind, path, disk_size(path), name in used[kind] or is_young(path, moment))
-        for kind in KINDS
-        for path, name in _known(root, kind)
-    ]
+    items = []
+    for kind in KINDS:
+        for path, name in _known(root, kind):
+            with contextlib.suppress(FileNotFoundError):  # for example a finished download
+                is_used = name in used[kind] or is_young(path, moment)
+                items.append(Item(kind, path, disk_size(path), is_used))
+    return items
 
 
 def is_young(path: Path, now: float) -> bool:
@@ -75,7 +83,7 @@ def is_young(path: Path, now: float) -> bool:
 
 
 def disk_size(path: Path) -> int:
-    """The bytes that `path` and all below it take on the disk; a hard link counts once."""
+    """The bytes on disk of `path` and all below it; a file with hard links counts once."""
     status = path.lstat()
     size = status.st_blocks * 512
     if path.is_symlink() or not path.is_dir():
@@ -93,17 +101,22 @@ def disk_size(path: Path) -> int:
                     if entry.is_dir(follow_symlinks=False):
                         pending.append(entry.path)
         except OSError:
-            continue  # what cannot be looked at is not counted
+            continue  # unreadable directories are not counted
     return size
 
 
 def _known(root: Path, kind: str) -> Iterator[tuple[Path, str]]:
-    folder, names = KINDS[kind]
-    if (root / folder).is_dir():
-        for path in sorted((root / folder).iterdir()):
+    directory, names = KINDS[kind]
+    if (root / directory).is_dir():
+        for path in sorted((root / directory).iterdir()):
             if match := names.fullmatch(path.name):
                 yield path, match[1]
 
 
 def _young_artifacts(root: Path, now: float) -> list[str]:
-    return [name for path, name in _known(root, "artifacts") if is_young(path, now)]
+    found = []
+    for path, name in _known(root, "artifacts"):
+        with contextlib.suppress(FileNotFoundError):
+            if is_young(path, now):
+                found.append(name)
+    return found

@@ -1,4 +1,4 @@
-"""One run a work directory: a lock that names its holder, and goes when its holder dies."""
+"""One run per work directory: a lock that names its holder and ends with the holder's process."""
 
 from __future__ import annotations
 
@@ -8,32 +8,36 @@ from pathlib import Path
 from typing import IO
 
 from plan.errors import BuildError
+from plan.room import no_room
 
 
 class WorkLock:
-    """flock(2) on `<workdir>/lock`; the file holds the process id and the command of its holder."""
+    """flock(2) on `<workdir>/lock`; the file has the process id and the command of the holder."""
 
     def __init__(self, workdir: Path) -> None:
         self.path = workdir / "lock"
         self.file: IO[str] | None = None
 
     def take(self, command: str) -> None:
-        """Hold the lock until this process ends. Raises BuildError that says who holds it.
+        """Hold the lock until this process ends.
 
-        Also raises BuildError if the work directory cannot be written to.
+        Raises BuildError if another process holds it, naming that process, or if the work directory
+        is not writable.
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.file = self._claimed(command)
         except OSError as error:
+            room = no_room(error, self.path.parent)
             raise BuildError(
                 f"the work directory cannot be used: {error.strerror}",
                 where=os.fspath(self.path.parent),
-                hint="free some space there, or name another one: workdir=PATH",
+                hint="; or ".join(filter(None, (room, "use another directory: workdir=PATH"))),
             ) from error
 
     def _claimed(self, command: str) -> IO[str]:
-        file = self.path.open("a+")
+        # surrogateescape: the command may have file names that are not UTF-8.
+        file = self.path.open("a+", encoding="utf-8", errors="surrogateescape")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -43,7 +47,7 @@ class WorkLock:
             raise BuildError(
                 f"the work directory is in use by {holder}",
                 where=os.fspath(self.path.parent),
-                hint="wait for it, or give this run another one: workdir=PATH",
+                hint="wait for it, or use another directory: workdir=PATH",
             ) from None
         file.truncate(0)
         file.write(f"process {os.getpid()} ({command})\n")
@@ -51,19 +55,19 @@ class WorkLock:
         return file
 
     def holder(self) -> str | None:
-        """Who holds the lock, as they call themselves, or None if nobody does."""
+        """The text of the lock's holder, or None if the lock is free."""
         try:
-            # Not by trying to take it: a run that begins at that moment would be refused.
+            # Not by taking the lock: a run that starts at that moment would fail.
             held = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
             inode = f":{self.path.stat().st_ino}"
             if any("FLOCK" in line and line[5].endswith(inode) for line in held):
-                return self.path.read_text().strip() or "another run"
+                return self.path.read_text("utf-8", "surrogateescape").strip() or "another run"
         except (OSError, IndexError):
             pass
         return None
 
     def release(self) -> None:
-        """Let others have the work directory; fine if it is not held."""
+        """Release the lock, if it is held."""
         if self.file:
             self.file.close()
             self.file = None

@@ -1,10 +1,10 @@
-"""A file on its way into the cache: locked, counted and hashed while it grows, then kept.
+"""A partial file of the cache: locked, counted and hashed while it grows, then renamed.
 
     partial/<sha256> ──locked──▶ append … ──complete──▶ fsync, read-only, rename ──▶ <sha256>
 
-One process at a time works on a file; another one waits, and then finds it kept or goes on where
-the first one stopped. The lock is the kernel's, so it cannot outlive whoever held it. At no time
-is there a wrong or half a file under the final name.
+Only one process works on a file. Another one waits; then it finds the finished file, or continues
+the partial one. The lock is flock(2), so it ends with its process. A file with the final name is
+always complete and right.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from cache import paths
 from plan.errors import BuildError
+from plan.outputs import sync_directory
+from plan.room import no_room
 
 _CHUNK = 1 << 20
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class Partial:
-    """The content of a locked partial file. Its bytes may be wrong until `complete` says no.
+    """The content of a locked partial file. It may be wrong until `complete` returns True.
 
-    size: how long it has to become; 0 while that is unknown, until a place has said it.
+    size: the final size in bytes; 0 if it is unknown, until a server states it.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Partial:
         self._hash_what_is_there()
 
     def append(self, chunk: bytes) -> None:
-        """Add `chunk`. Raises BuildError when the disk does not take it."""
+        """Append `chunk`. Raises BuildError if it cannot be written."""
         rest = memoryview(chunk)
         try:
             while rest:
@@ -56,7 +56,7 @@ class Partial:
             raise disk_error(error, self.path) from error
 
     def empty(self) -> None:
-        """Throw away what has come so far."""
+        """Remove all content."""
         self._file.truncate(0)
         self._digest = hashlib.sha256()
         self._grow(-self.length)
@@ -67,16 +67,16 @@ class Partial:
         return self.length == self.size and self.found() == self.sha256
 
     def found(self) -> str:
-        """The sha256 of what has come so far."""
+        """The sha256 of the content so far."""
         return self._digest.hexdigest()
 
     def keep(self, final: Path) -> None:
-        """Put the complete file under its final name, safe against a power cut."""
+        """Sync the complete file and rename it to `final`, safe against a power cut."""
         try:
             os.fsync(self._file.fileno())
             os.fchmod(self._file.fileno(), 0o444)
             self.path.rename(final)
-            paths.sync(final.parent)
+            sync_directory(final.parent)
         except OSError as error:
             raise disk_error(error, final) from error
 
@@ -98,14 +98,14 @@ class Partial:
 def locked(
     path: Path, sha256: str, size: int, *, count: Callable[[int], None], wait: Callable[[], None]
 ) -> Iterator[Partial]:
-    """The partial file at `path`, for this caller alone; removed afterwards if it is empty.
+    """Lock the partial file at `path`; remove it at the end if it is empty.
 
-    count: told of each change of its length in bytes. wait: called again and again while another
-    process or thread has the file; it takes its time, or raises to give up.
-    Raises BuildError when the file cannot be opened.
+    count: called with each change of its length in bytes. wait: called again and again while
+    another process or thread has the file; it sleeps, or raises an exception to give up.
+    Raises BuildError if the file cannot be opened.
     """
     while True:
-        # "a": made if missing, never cut short before it is locked, always written at its end.
+        # "a": make it if missing, do not truncate it before it is locked, always append.
         try:
             file = path.open("a+b", buffering=0)
             mine = _lock(file, path)
@@ -124,7 +124,7 @@ def locked(
 
 
 def _lock(file: BinaryIO, path: Path) -> bool:
-    """Whether `file` is locked now and still is what `path` names: it may have been kept."""
+    """Lock `file`; False if it is in use, or if `path` was renamed in the meantime."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
@@ -133,6 +133,10 @@ def _lock(file: BinaryIO, path: Path) -> bool:
 
 
 def disk_error(error: OSError, path: Path) -> BuildError:
-    """What to raise when the cache's disk fails at `path`."""
-    hint = "make room there, or set BQ2_CACHE to another disk" if error.errno in _FULL else None
-    return BuildError(f"the cache fails: {error.strerror}", where=str(path), hint=hint)
+    """The error for a failed write to the cache at `path`."""
+    room, other = no_room(error, path), "set BQ2_CACHE to another disk"
+    if room:
+        hint: str | None = f"{room}; or {other}"
+    else:
+        hint = other if error.errno == errno.EFBIG else None
+    return BuildError(f"the cache cannot be used: {error.strerror}", where=str(path), hint=hint)

@@ -1,13 +1,13 @@
-"""Where the user's cache lies, and its folders.
+"""The paths of the user's cache and its directories.
 
-The cache is shared by all checkouts of one user. Nothing is made before it is needed, and what is
-made is readable by its owner only.
+All checkouts of one user share the cache. Without the argument `cache`, functions use the cache of
+the environment. Directories are made when they are needed; only their owner can read them.
 
     $BQ2_CACHE, or $XDG_CACHE_HOME/bootstrap-qcow2, or ~/.cache/bootstrap-qcow2
       sources/<sha256>          verified upstream files, read-only
-      sources/partial/<sha256>  downloads that have not been verified yet
-      artifacts/ steps/ trees/  what the artifact store keeps
-      uses/                     which plans used what of all this lately
+      sources/partial/<sha256>  downloads that are not verified yet
+      artifacts/ steps/ trees/  the artifact store
+      uses/                     what recent plans use
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from pathlib import Path
 from plan.errors import BuildError
 
 NAME = "bootstrap-qcow2"
-_SETTINGS_HINT = "set BQ2_CACHE to a folder that you can write to"
+_SETTINGS_HINT = "set BQ2_CACHE to a directory that you can write to"
 
 
 def root(environ: Mapping[str, str] | None = None) -> Path:
-    """The absolute path of the user's cache, which need not exist yet.
+    """The absolute path of the user's cache, which may not exist yet.
 
-    Raises BuildError when BQ2_CACHE is not absolute, or when nothing says where the home is. A
-    relative XDG_CACHE_HOME is ignored, as the XDG base directory specification demands.
+    Raises BuildError if BQ2_CACHE is not absolute, or if HOME is needed and not set. A relative
+    XDG_CACHE_HOME is ignored, as the XDG base directory specification requires.
     """
     environ = os.environ if environ is None else environ
     chosen = environ.get("BQ2_CACHE", "")
     if chosen:
         if not Path(chosen).is_absolute():
             raise BuildError(
-                f"BQ2_CACHE is the relative path {chosen}", hint="give an absolute path"
+                f"BQ2_CACHE is the relative path {chosen}", hint="set it to an absolute path"
             )
         return Path(chosen)
     xdg = Path(environ.get("XDG_CACHE_HOME", ""))
@@ -41,18 +41,18 @@ def root(environ: Mapping[str, str] | None = None) -> Path:
         return xdg / NAME
     home = Path(environ.get("HOME", ""))
     if not home.is_absolute():
-        raise BuildError("no HOME says where the cache belongs", hint=_SETTINGS_HINT)
+        raise BuildError("the cache has no path: HOME is not set", hint=_SETTINGS_HINT)
     return home / ".cache" / NAME
 
 
-def folder(name: str) -> Path:
-    """The folder `name` ("sources", "sources/partial", …) of the cache, made if it is missing.
+def directory(name: str, cache: Path | None = None) -> Path:
+    """The directory `name` ("sources", "sources/partial", …) of `cache`, made if it is missing.
 
-    Raises BuildError when it cannot be made or written to.
+    Raises BuildError if it cannot be made or written to.
     """
-    path = root() / name
+    path = (cache or root()) / name
     try:
-        # Not mkdir(parents=True): that would give the parents the umask's mode.
+        # Not mkdir(parents=True): the umask would set the mode of the parents.
         for missing in reversed([p for p in (path, *path.parents) if not p.exists()]):
             missing.mkdir(mode=0o700, exist_ok=True)
         writable = os.access(path, os.W_OK | os.X_OK)
@@ -65,30 +65,6 @@ def folder(name: str) -> Path:
     return path
 
 
-def source(sha256: str) -> Path:
-    """Where the verified source `sha256` lies or will lie."""
-    return root() / "sources" / sha256
-
-
-def write(path: Path, text: str) -> None:
-    """Write `text` as the file `path`, whole or not at all, safe against a power cut."""
-    part = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        with part.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    sync(path.parent)
-
-
-def sync(path: Path) -> None:
-    """Make what was renamed in the folder `path` last, whatever happens to the power."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def source(sha256: str, cache: Path | None = None) -> Path:
+    """The path of the verified source `sha256` in `cache`; it may not exist yet."""
+    return (cache or root()) / "sources" / sha256

@@ -1,10 +1,10 @@
-"""From the places of a source to the addresses that are asked for it, in order.
+"""Resolves the `urls` of a source to the addresses to try, in order.
 
-    https://…            as it is
-    debian:pool/…        mirror setting, archives of apt's configuration, snapshot.debian.org
-    wheel:NAME==VERSION  pip, with whatever index pip is configured with
+    https://…            unchanged
+    debian:pool/…        the mirror setting, the archives of apt, snapshot.debian.org
+    wheel:NAME==VERSION  pip, with its configured index
 
-A pure function: nothing is looked up or opened here.
+A pure function: it opens no connection.
 """
 
 from __future__ import annotations
@@ -18,33 +18,37 @@ from urllib.parse import quote
 
 from cache import apt
 from cache.apt import Archive
-from plan.errors import BuildError
+from plan.errors import BuildError, inert
 
 SNAPSHOT = "https://snapshot.debian.org/archive"
 _URL = re.compile(r"https?://[^\s/]+(/\S*)?")
+_LONGEST = 300  # characters of a reason
 _PASSWORD = re.compile(r"(?<=://)[^/\s]*@")
 _WHEEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9.!+_-]+")
 _UPDATES = "pool/updates/"
 
 
 class PlaceFailed(Exception):
-    """Why one place did not give the file. Caught by `cache.sources`, which asks the next one.
+    """One URL did not give the file. `cache.sources` catches it and tries the next URL.
 
-    again: it may well go better a moment later (a cut connection, a busy server).
+    reason: may contain a server's text; it is shortened, and control characters are removed.
+    again: a later attempt may succeed (a cut connection, a busy server).
+    remedy: what the user can do, if the fault is not the server's.
     """
 
-    def __init__(self, reason: str, *, again: bool = False) -> None:
+    def __init__(self, reason: str, *, again: bool = False, remedy: str = "") -> None:
         super().__init__(reason)
-        self.reason = reason
+        self.reason = _shown(reason)
         self.again = again
+        self.remedy = remedy
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One thing to try.
+    """One address to try.
 
-    kind: "url" (address is one), "wheel" (address is NAME==VERSION), or "nowhere" (address is a
-    place that nothing on this machine knows an address for).
+    kind: "url" (address is a URL), "wheel" (address is NAME==VERSION), or "nowhere" (address is a
+    `debian:` URL for which no archive is known).
     """
 
     kind: Literal["url", "wheel", "nowhere"]
@@ -54,46 +58,51 @@ class Candidate:
         return f"wheel:{self.address}" if self.kind == "wheel" else without_password(self.address)
 
 
+def _shown(text: str) -> str:
+    line = " ".join(text.split())
+    return inert(line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…")
+
+
 def without_password(url: str) -> str:
-    """`url` as it may be shown: less the user name and password that a private mirror has."""
+    """`url` for messages: without the user name and password of a private mirror."""
     return _PASSWORD.sub("", url)
 
 
 def mirror_archives(mirror: str) -> tuple[Archive, ...]:
-    """The archives that the setting `mirror` stands for; none for an empty one.
+    """The archives of the setting `mirror`; none if it is empty.
 
-    A mirror that has the security archive too has it beside the main one, as DIR-security.
-    Raises BuildError when it is not an http or https URL.
+    A mirror has the security archive, if at all, beside the main one as DIR-security.
+    Raises BuildError if it is not an http or https URL.
     """
     if not mirror:
         return ()
     if not _URL.fullmatch(mirror):
         raise BuildError(
             f"the mirror {mirror} is not an http or https URL",
-            hint="give the folder of a Debian archive that has pool/ in it",
+            hint="name the directory of a Debian archive that contains pool/",
         )
     url = mirror.rstrip("/")
     return (Archive(url, security=False), Archive(f"{url}-security", security=True))
 
 
 def known_archives(mirror: str, apt_root: Path = Path("/")) -> tuple[Archive, ...]:
-    """The archives to ask, in order: those of the setting `mirror`, then those of apt's
-    configuration below `apt_root`. Raises BuildError when `mirror` is no URL.
+    """The archives to try, in order: of the setting `mirror`, then of apt below `apt_root`.
+
+    Raises BuildError if `mirror` is not a URL.
     """
     return (*mirror_archives(mirror), *apt.archives(apt_root))
 
 
 def resolve(
-    places: Iterable[str], *, archives: Sequence[Archive] = (), snapshot: str = ""
+    urls: Iterable[str], *, archives: Sequence[Archive] = (), snapshot: str = ""
 ) -> tuple[Candidate, ...]:
-    """The candidates for a source with these `places`, in the order to try them, each once.
+    """The candidates for a source with these `urls`, in the order to try, without duplicates.
 
-    archives: what `debian:` stands for. snapshot: a timestamp of snapshot.debian.org (like
-    20250801T000000Z); empty leaves that archive out. Raises BuildError for a place that is none
-    of the three kinds.
+    archives: for `debian:` URLs. snapshot: a timestamp of snapshot.debian.org (such as
+    20250801T000000Z); empty: do not use that archive. Raises BuildError for any other kind of URL.
     """
     found: dict[Candidate, None] = {}
-    for place in places:
+    for place in urls:
         scheme, _, rest = place.partition(":")
         if _URL.fullmatch(place):
             found[Candidate("url", place)] = None
@@ -104,14 +113,14 @@ def resolve(
             found[Candidate("wheel", rest)] = None
         else:
             raise BuildError(
-                f"the place {place} is of no known kind",
+                f"the kind of the URL {place} is unknown",
                 hint="known: https://…, debian:pool/…, wheel:NAME==VERSION",
             )
     return tuple(found)
 
 
 def _debian(path: str, archives: Sequence[Archive], snapshot: str) -> list[Candidate]:
-    """A file moves from the security archive to the main one at a point release: try both."""
+    """Try both archives: a point release moves files from the security archive to the main one."""
     security = path.startswith(_UPDATES)
     tail = path.removeprefix(_UPDATES if security else "pool/")
     forever = [
@@ -130,5 +139,5 @@ def _debian(path: str, archives: Sequence[Archive], snapshot: str) -> list[Candi
 
 def _address(archive: Archive, tail: str) -> str:
     pool = _UPDATES if archive.security else "pool/"
-    # A bare "+" is a space to servers that keep their files in object storage.
+    # Quote "+": servers with object storage read it as a space.
     return f"{archive.url}/{pool}{quote(tail, safe='/~')}"

@@ -1,8 +1,8 @@
-"""Shows how fetching goes: a bar on a terminal, plain lines elsewhere, or nothing at all.
+"""Shows the progress of fetching: a bar on a terminal, plain lines elsewhere, or nothing.
 
     fetch ──begin──▶ (add | done | note) … ──end──▶
 
-All calls come from the one thread that called `fetch`.
+All calls come from the thread that called `fetch`.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 
 
 class Progress(Protocol):
-    """What `cache.sources.fetch` tells about its course."""
+    """The events of `cache.sources.fetch`."""
 
     def begin(self, files: int, size: int) -> None:
-        """So many files of so many bytes in all are going to be fetched."""
+        """Fetching of `files` files with `size` bytes in total begins."""
 
     def add(self, size: int) -> None:
-        """So many bytes more are there; negative when wrong ones were thrown away."""
+        """`size` more bytes have arrived; negative if wrong ones were discarded."""
 
     def done(self, file: str, size: int, place: str) -> None:
-        """The file has been verified and kept; `place` gave the last of it."""
+        """The file is verified and kept; its last bytes came from `place`."""
 
     def note(self, text: str) -> None:
-        """Something a person may want to know, in one line."""
+        """A message for the user, one line."""
 
     def end(self) -> None:
-        """Nothing more comes, whether or not all went well."""
+        """Fetching has ended, with or without errors."""
 
 
 class Silent:
@@ -52,7 +52,7 @@ class Silent:
 
 
 class Lines(Silent):
-    """One line for each file that is kept, and for each note."""
+    """One line for each finished file and for each note."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -111,5 +111,5 @@ class Bar(Silent):
 
 
 def choose(stream: TextIO) -> Progress:
-    """A bar when `stream` is a terminal, lines otherwise."""
+    """A bar if `stream` is a terminal, else lines."""
     return Bar(stream) if stream.isatty() else Lines(stream)

@@ -1,8 +1,8 @@
-"""Whether servers answer, asked all at once and within a given time.
+"""Checks in parallel whether servers answer within a given time.
 
     urls ──a thread each──▶ first bytes of an answer, or the reason why there is none
 
-Proxies and certificates count: they are asked as a download asks them.
+It uses proxies and certificates as a download does.
 """
 
 from __future__ import annotations
@@ -11,22 +11,28 @@ import threading
 import time
 from collections.abc import Sequence
 
+from cache import outward
 from cache.places import PlaceFailed
 from cache.web import Patience, Web
+from plan.errors import BuildError
 
 
-def unreachable(urls: Sequence[str], *, seconds: float) -> dict[str, str]:
-    """The reason for each of `urls` whose server did not answer within `seconds`.
+def unreachable(urls: Sequence[str], *, seconds: float) -> dict[str, PlaceFailed]:
+    """The `urls` whose server did not answer within `seconds`, each with the reason.
 
-    Any answer will do, but for a proxy's: a server may well keep the list of its files to itself.
+    Any answer of the server is enough, also an error: a server may not list its directories. An
+    error of a proxy is not enough. Raises BuildError if the environment of this process is wrong.
     """
     import requests  # noqa: F401  # once, before the threads would wait for each other
 
-    reasons = dict.fromkeys(urls, f"no answer within {seconds:g} s")
+    for url in urls:
+        outward.check(url)
+    silent = PlaceFailed(f"no answer within {seconds:g} s")
+    reasons: dict[str, PlaceFailed | None] = dict.fromkeys(urls, silent)
     patience = Patience(connect=seconds, read=seconds)
     end = time.monotonic() + seconds
     threads = [
-        # Whoever waits for a name server cannot be stopped, so nobody waits for the thread.
+        # A daemon: a thread that waits for a name server cannot be stopped.
         threading.Thread(target=_ask, args=(url, patience, reasons), daemon=True)
         for url in reasons
     ]
@@ -37,10 +43,12 @@ def unreachable(urls: Sequence[str], *, seconds: float) -> dict[str, str]:
     return {url: reason for url, reason in dict(reasons).items() if reason}
 
 
-def _ask(url: str, patience: Patience, reasons: dict[str, str]) -> None:
+def _ask(url: str, patience: Patience, reasons: dict[str, PlaceFailed | None]) -> None:
     try:
         Web(patience).get(url).close()
-        reasons[url] = ""
+        reasons[url] = None
     except PlaceFailed as error:
         answered = error.reason.startswith("HTTP 4") and not error.reason.startswith("HTTP 407")
-        reasons[url] = "" if answered else error.reason
+        reasons[url] = None if answered else error
+    except BuildError:
+        pass  # the environment is wrong for the target of a redirect

@@ -1,7 +1,7 @@
-"""Pins the Debian seed, and follows Debian where a pinned package is gone.
+"""Pins the Debian seed, and replaces a pinned package that Debian no longer has.
 
 DebianSeed ──signed index──▶ closure ──▶ Lock ──dump──▶ plan/seeds/debian-<arch>.lock.yaml
-pinned, but served nowhere ──signed index──▶ its successor, and a Drift that says so
+pinned, but no URL works ──signed index──▶ its successor, and a Drift that reports it
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from cache.web import Web
 from plan.debianseed import Deb, DebianSeed, Lock
 from plan.errors import BuildError
 
-# snapshot.debian.org takes the archive in some hours after a release is dated, and answers a
-# moment that it has not with what it had before: a day later it has this release for certain.
+# snapshot.debian.org imports a release some hours after its date, and answers for a time that it
+# does not have with an older state: one day later it has this release.
 _SNAPSHOT_LAG = timedelta(days=1)
 
 
@@ -30,16 +30,16 @@ class Drift:
     taken: Deb
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.pinned.version} is gone, {self.taken.version} taken instead"
+        return f"{self.name}: {self.pinned.version} is gone, {self.taken.version} is used instead"
 
 
 def lock(
     seed: DebianSeed, bases: Sequence[str], *, keyring: Path | None = None, web: Web | None = None
 ) -> str:
-    """The text of the lock file for the authored `seed`, from the archive's signed index.
+    """The text of the lock file for the `seed`, from the archive's signed index.
 
     bases: URLs of Debian archives, tried in turn. The same index gives the same text.
-    Raises BuildError: network, signature, a package that is not there.
+    Raises BuildError for a network error, a wrong signature, or a missing package.
     """
     release, index = seed_index(seed, bases, keyring=keyring, web=web)
     return dump(make_lock(seed, release, index))
@@ -48,7 +48,7 @@ def lock(
 def seed_index(
     seed: DebianSeed, bases: Sequence[str], *, keyring: Path | None = None, web: Web | None = None
 ) -> tuple[Release, Index]:
-    """The signed index that `seed` is taken from."""
+    """The signed index of the suite of `seed`."""
     return fetch_index(
         bases,
         suite=seed.suite,
@@ -60,17 +60,17 @@ def seed_index(
 
 
 def make_lock(seed: DebianSeed, release: Release, index: Index) -> Lock:
-    """Resolve what `seed` wants against an index."""
+    """Resolve the packages of `seed` in an index."""
     snapshot = (release.date + _SNAPSHOT_LAG).strftime("%Y%m%dT%H%M%SZ")
-    return Lock(seed.suite, snapshot, closure(index, seed.wanted, seed.exclude))
+    return Lock(seed.suite, snapshot, closure(index, seed.wanted, seed.exclude_packages))
 
 
 def dump(pinned: Lock) -> str:
     """The lock file's text: one line for each package."""
     lines = [
-        "# Made by `doit lock` from Debian's signed index: do not edit, edit the file beside it.",
+        "# Made by `doit lock` from Debian's signed index. Do not edit: edit debian.yaml.",
         f"suite: {pinned.suite}",
-        f"snapshot: {pinned.snapshot} # of snapshot.debian.org, where none of this is ever lost",
+        f"snapshot: {pinned.snapshot} # of snapshot.debian.org, which keeps every version",
         "packages:",
     ]
     for deb in pinned.debs:
@@ -82,7 +82,7 @@ def dump(pinned: Lock) -> str:
 
 
 def successor(index: Index, pinned: Deb) -> Deb | None:
-    """What the index has under the same name, unless it is the very same file."""
+    """The package of the same name in the index, or None if it is the same file or missing."""
     package = index.find(pinned.name) if pinned.name in index else None
     return package.deb if package and package.deb.sha256 != pinned.sha256 else None
 
@@ -90,23 +90,23 @@ def successor(index: Index, pinned: Deb) -> Deb | None:
 def replace_missing(
     pinned: Sequence[Deb], missing: Collection[str], index: Index, *, strict: bool = False
 ) -> tuple[tuple[Deb, ...], tuple[Drift, ...]]:
-    """The packages with each missing one replaced by its successor, and what was replaced.
+    """Replace each missing package with its successor; return all packages and the replacements.
 
-    missing: sha256 of the packages that no place serves. Raises BuildError: `strict`, or no
-    successor is in the index.
+    missing: sha256 of the packages that no URL serves. Raises BuildError if `strict` is set, or if
+    the index has no successor.
     """
     gone = [deb for deb in pinned if deb.sha256 in missing]
     if strict and gone:
         raise BuildError(
-            "strict=1, and no place serves " + ", ".join(f"{d.name} {d.version}" for d in gone),
-            hint="run `doit lock` to pin what Debian serves now, or build without strict=1",
+            "strict=1, and no URL serves " + ", ".join(f"{d.name} {d.version}" for d in gone),
+            hint="run `doit lock` to pin the current packages, or build without strict=1",
         )
     taken = {deb.name: successor(index, deb) for deb in gone}
     lost = [f"{deb.name} {deb.version}" for deb in gone if taken[deb.name] is None]
     if lost:
         raise BuildError(
-            f"no place serves {', '.join(lost)}, and Debian's index has no successor",
-            hint="check the network, or give a complete Debian archive with mirror=URL",
+            f"no URL serves {', '.join(lost)}, and Debian's index has no successor",
+            hint="check the network, or name a complete Debian archive with mirror=URL",
         )
     drifts = tuple(Drift(deb.name, deb, new) for deb in gone if (new := taken[deb.name]))
     return tuple(taken.get(deb.name) or deb for deb in pinned), drifts

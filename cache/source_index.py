@@ -1,10 +1,10 @@
-"""The upstream tarballs that a Debian suite offers, from its signed index of source packages.
+"""Finds the upstream tarballs of a Debian suite in its signed index of source packages.
 
     Release, its signature checked ──sha256──▶ Sources.xz ──▶ stanzas of the wanted packages
         Directory: pool/main/z/zlib      Checksums-Sha256: <sha256> <size> zlib_1.3.1.orig.tar.gz
 
-A stable suite comes with two more, which have what is newer: <suite>-updates in the same archive
-and <suite>-security in another. They are asked too, and passed over where they cannot be had.
+A stable suite has two more suites with newer versions: <suite>-updates in the same archive and
+<suite>-security in another. They are read too, and skipped if they are not available.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from plan.model import Source
 from plan.pins import Tarball, tarball
 from plan.versions import order
 
-# Suites that nothing goes with.
+# Suites without -updates and -security.
 _ALONE = frozenset({"sid", "unstable", "experimental"})
 _INDEX = "main/source/Sources.xz"
 _FIELD = re.compile(r"^([A-Za-z0-9-]+):[ \t]*(.*(?:\n[ \t].*)*)", re.MULTILINE)
@@ -32,9 +32,9 @@ _FIELD = re.compile(r"^([A-Za-z0-9-]+):[ \t]*(.*(?:\n[ \t].*)*)", re.MULTILINE)
 
 @dataclass
 class SourceIndex:
-    """What was found. `newest`: by source package; `hashes`: of all tarballs, by path.
+    """The found tarballs. newest: by source package. hashes: of all tarballs, by path.
 
-    `missing`: why a suite that goes with the asked one could not be read, by its name.
+    missing: name of an additional suite → why it could not be read.
     """
 
     newest: dict[str, Tarball] = field(default_factory=dict)
@@ -42,7 +42,7 @@ class SourceIndex:
     missing: dict[str, str] = field(default_factory=dict)
 
     def take(self, packed: Path, wanted: Collection[str]) -> None:
-        """Add what the file Sources.xz at `packed` has of the source packages `wanted`."""
+        """Add the source packages `wanted` from the file Sources.xz at `packed`."""
         for found in _tarballs(packed, wanted):
             self.hashes[found.path] = found.sha256
             known = self.newest.get(found.package)
@@ -58,9 +58,9 @@ def fetch_source_index(
     keyring: Path | None = None,
     web: Web | None = None,
 ) -> SourceIndex:
-    """What `suite` and the suites that go with it have of the source packages `wanted`.
+    """The source packages `wanted` in `suite` and its additional suites.
 
-    Raises BuildError if the index of `suite` itself cannot be had, or a signature is wrong.
+    Raises BuildError if the index of `suite` itself is not available, or a signature is wrong.
     """
     web, index = web or Web(), SourceIndex()
     main = [archive.url for archive in archives if not archive.security]
@@ -76,23 +76,23 @@ def fetch_source_index(
 
 
 def _fetched(bases: Sequence[str], suite: str, keyring: Path | None, web: Web) -> Path:
-    """The suite's checked Sources.xz."""
+    """The suite's verified Sources.xz."""
     release = fetch_release(bases, suite=suite, keyring=keyring, web=web)
     if _INDEX not in release.hashes:
         raise BuildError(f"its Release file does not name {_INDEX}", where=f"Debian {suite}")
     sha256, size = release.hashes[_INDEX]
-    # By its hash it is the right one even while the mirror takes over the next.
+    # by-hash gives the right file even while the mirror is being updated.
     names = (f"{_INDEX.rpartition('/')[0]}/by-hash/SHA256/{sha256}", _INDEX)
-    places = tuple(f"{base.rstrip('/')}/dists/{suite}/{name}" for name in names for base in bases)
-    return fetch([Source(sha256, size, "Sources.xz", places)], web=web)[sha256]
+    urls = tuple(f"{base.rstrip('/')}/dists/{suite}/{name}" for name in names for base in bases)
+    return fetch([Source(sha256, size, "Sources.xz", urls)], web=web)[sha256]
 
 
 def _tarballs(packed: Path, wanted: Collection[str]) -> Iterator[Tarball]:
-    """The upstream tarballs of the packages `wanted`; of 40,000 stanzas few are looked into."""
+    """The upstream tarballs of the packages `wanted`; only their stanzas are parsed."""
     try:
         text = lzma.decompress(packed.read_bytes())
     except (lzma.LZMAError, EOFError) as error:
-        raise BuildError(f"cannot be unpacked: {error}", where=str(packed)) from error
+        raise BuildError(f"cannot be decompressed: {error}", where=str(packed)) from error
     heads = {f"Package: {name}".encode(): name for name in wanted}
     for stanza in text.split(b"\n\n"):
         name = heads.get(stanza.lstrip(b"\n").partition(b"\n")[0])
@@ -106,4 +106,4 @@ def _tarballs(packed: Path, wanted: Collection[str]) -> Iterator[Tarball]:
                 if found:
                     yield found
         except (KeyError, ValueError) as error:
-            raise BuildError("its entry in the index is broken", where=f"Debian {name}") from error
+            raise BuildError("its entry in the index is invalid", where=f"Debian {name}") from error

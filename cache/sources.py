@@ -1,12 +1,12 @@
-"""Sources by their hash: from the user's cache, or from the first place that gives the right file.
+"""Gets sources by their hash: from the user's cache, or from the first URL with the right file.
 
     in the cache? ──yes──▶ its path
-      └─ no ──▶ offline? ──yes──▶ BuildError with all that is missing
-                  └─ no ──▶ threads, a file each: lock ──▶ places in turn ──▶ verified, kept
+      └─ no ──▶ offline? ──yes──▶ BuildError with all missing sources
+                  └─ no ──▶ threads, a file each: lock ──▶ URLs in turn ──▶ verified, kept
                                                              └─ all fail ──▶ FetchFailed at the end
 
-A file under `sources/` always was verified when it came; later its size is checked each time, and
-its hash when asked to. A source that fails does not keep the others from being fetched.
+A file in `sources/` was verified when it was fetched. Later its size is checked each time, and its
+hash with `verify`. If one source fails, the others are still fetched.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import hashlib
 import os
 import queue
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from cache import download, paths, wheels
@@ -26,31 +26,38 @@ from cache.web import Web
 from plan.errors import BuildError
 from plan.model import Source
 
-_ROUNDS = 3  # over the places that may do better a moment later
-_TICK = 0.1  # seconds between two looks at what the threads have done
+_ROUNDS = 3  # over the URLs that may work a moment later
+_TICK = 0.1  # seconds between two checks of the threads
 _THREAD = "fetch"
-_FAREWELL = 0.3  # seconds that stopped threads get to end by themselves
+_FAREWELL = 0.3  # seconds for stopped threads to end by themselves
+
+
+_NETWORK = "check the network, or name a Debian archive with mirror=URL; received data is kept"
 
 
 class FetchFailed(BuildError):
-    """Some sources could not be had. `reasons`: sha256 → place → why that place failed."""
+    """Some sources could not be fetched. `reasons`: sha256 → URL → why that URL failed."""
 
-    def __init__(self, sources: Sequence[Source], reasons: Mapping[str, Mapping[str, str]]) -> None:
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        reasons: Mapping[str, Mapping[str, str]],
+        remedies: Iterable[str] = (),
+    ) -> None:
         lines = [f"{len(sources)} of the sources could not be fetched"]
         for source in sources:
             lines.append(f"  {title(source)}")
             lines += [f"    {place}: {why}" for place, why in reasons[source.sha256].items()]
         super().__init__(
             "\n".join(lines),
-            hint="check the network, or give a Debian archive with mirror=URL; "
-            "what has come so far is kept",
+            hint="\n  ".join([*remedies, _NETWORK]),
         )
         self.reasons = reasons
 
 
-def cached(source: Source) -> Path | None:
-    """The source's file if the cache has it in the right size, without reading it."""
-    path = paths.source(source.sha256)
+def cached(source: Source, cache: Path | None = None) -> Path | None:
+    """The source's file if `cache` has it with the right size; the content is not read."""
+    path = paths.source(source.sha256, cache)
     try:
         return path if path.stat().st_size == source.size or not source.size else None
     except OSError:
@@ -68,56 +75,60 @@ def fetch(
     progress: Progress | None = None,
     web: Web | None = None,
     apt_root: Path = Path("/"),
+    cache: Path | None = None,
 ) -> dict[str, Path]:
-    """The path of each source's file by sha256, fetched first where the cache has it not.
+    """The path of each source's file by sha256. Sources that the cache lacks are fetched.
 
-    offline: open no connection. mirror: URL of a Debian archive that comes before those of apt's
-    configuration below `apt_root`. snapshot: timestamp of snapshot.debian.org that comes last.
-    jobs: files at a time. verify: read and hash what the cache has; a damaged file is removed and
-    fetched again. web: to share knowledge of dead hosts, or to stop, across several calls.
+    offline: open no connection. mirror: URL of a Debian archive to try before those of apt's
+    configuration below `apt_root`. snapshot: timestamp of snapshot.debian.org, which is tried last.
+    jobs: files at a time. verify: hash the files in the cache; a damaged file is removed and
+    fetched again. web: shares knowledge of dead hosts, and the stop signal, between calls.
+    cache: the cache directory; default is that of the environment.
 
-    Raises FetchFailed when sources could not be had, with every place and its reason, after all
-    others were fetched; BuildError for everything else (offline, disk, a bad place or mirror).
+    Raises FetchFailed after all other sources are fetched, with each URL and its reason.
+    Raises BuildError for other errors (offline, disk, a bad URL or mirror).
     """
     wanted = {source.sha256: source for source in sources}
-    missing = [source for source in wanted.values() if not present(source, verify=verify)]
+    missing = [source for source in wanted.values() if not present(source, cache, verify=verify)]
     if missing and offline:
         raise BuildError(
             "offline, and the cache lacks" + "".join(f"\n  {title(source)}" for source in missing),
-            where=str(paths.root() / "sources"),
-            hint="run once without offline=1",
+            where=str((cache or paths.root()) / "sources"),
+            hint="run it once without offline=1",
         )
     if missing:
         archives = known_archives(mirror, apt_root)
         resolved = [
-            (source, resolve(source.places, archives=archives, snapshot=snapshot))
+            (source, resolve(source.urls, archives=archives, snapshot=snapshot))
             for source in missing
         ]
-        reasons = _Run(web or Web(), progress or Silent()).all(resolved, jobs)
+        web = web or Web()
+        reasons = _Run(web, progress or Silent(), cache).all(resolved, jobs)
         if reasons:
-            raise FetchFailed([s for s in missing if s.sha256 in reasons], reasons)
-    return {sha256: paths.source(sha256) for sha256 in wanted}
+            failed = [source for source in missing if source.sha256 in reasons]
+            raise FetchFailed(failed, reasons, web.remedies)
+    return {sha256: paths.source(sha256, cache) for sha256 in wanted}
 
 
 def title(source: Source) -> str:
-    """What a person reads of `source`: its file, hash and size."""
+    """`source` in messages: its file, hash and size."""
     size = f"{source.size} bytes" if source.size else "of unknown size"
     return f"{source.file} (sha256 {source.sha256}, {size})"
 
 
-def present(source: Source, *, verify: bool) -> bool:
-    """Whether the cache has the source; a damaged file is removed. Raises BuildError.
+def present(source: Source, cache: Path | None = None, *, verify: bool) -> bool:
+    """Whether `cache` has the source; a damaged file is removed. Raises BuildError.
 
-    verify: read it all, and not just its size.
+    verify: check the hash too, not only the size.
     """
-    path = paths.source(source.sha256)
+    path = paths.source(source.sha256, cache)
     try:
         with path.open("rb") as file:
             state = os.fstat(file.fileno())
             good = (state.st_size == source.size or not source.size) and not (
                 verify and hashlib.file_digest(file, "sha256").hexdigest() != source.sha256
             )
-        # Another process may have seen the damage too, and brought the right file meanwhile.
+        # Another process may have replaced the damaged file in the meantime.
         if not good and os.path.samestat(state, path.stat()):
             path.unlink()
         return good
@@ -128,13 +139,14 @@ def present(source: Source, *, verify: bool) -> bool:
 
 
 class _Run:
-    """The threads of one call of `fetch`, and what they share."""
+    """The threads of one call of `fetch`, and their shared state."""
 
-    def __init__(self, web: Web, progress: Progress) -> None:
+    def __init__(self, web: Web, progress: Progress, cache: Path | None) -> None:
         self._web = web
         self._progress = progress
-        self._folder = paths.folder("sources")
-        self._partials = paths.folder("sources/partial")
+        self._cache = cache
+        self._directory = paths.directory("sources", cache)
+        self._partials = paths.directory("sources/partial", cache)
         self._lock = threading.Lock()
         self._received = 0
         self._news: queue.SimpleQueue[tuple[Source, str | Exception]] = queue.SimpleQueue()
@@ -142,16 +154,16 @@ class _Run:
     def all(
         self, resolved: Sequence[tuple[Source, tuple[Candidate, ...]]], jobs: int
     ) -> dict[str, Mapping[str, str]]:
-        """Fetch all, and say what failed: sha256 → place → reason.
+        """Fetch all sources; return those that failed: sha256 → URL → reason.
 
-        The largest go first, so that no thread is left alone with a long one at the end.
+        The largest files come first, so that no long download is left at the end.
         """
         import requests  # noqa: F401  # once, before the threads would wait for each other
 
         todo: queue.SimpleQueue[tuple[Source, tuple[Candidate, ...]]] = queue.SimpleQueue()
         for item in sorted(resolved, key=lambda item: -item[0].size):
             todo.put(item)
-        # Daemons: a thread that hangs in a read must not hold up the end of the program.
+        # Daemons: a thread that hangs in a read must not delay the end of the program.
         threads = [
             threading.Thread(target=self._work, args=(todo,), name=_THREAD, daemon=True)
             for _ in range(max(1, min(jobs, len(resolved))))
@@ -171,11 +183,11 @@ class _Run:
             self._progress.end()
 
     def _watch(self, left: int) -> dict[str, Mapping[str, str]]:
-        """Follow the threads until each of the `left` sources has come or failed."""
+        """Wait until each of the `left` sources is fetched or has failed."""
         reasons: dict[str, Mapping[str, str]] = {}
         while left:
             if self._web.stop.is_set():
-                raise BuildError("fetching was stopped", hint="run again to go on")
+                raise BuildError("fetching was stopped", hint="run it again to continue")
             self._show_received()
             try:
                 source, outcome = self._news.get(timeout=_TICK)
@@ -216,8 +228,8 @@ class _Run:
                 self._news.put((source, error))
 
     def _one(self, source: Source, candidates: Sequence[Candidate]) -> str:
-        """Bring one source into the cache; returns the place that gave it."""
-        final = self._folder / source.sha256
+        """Fetch one source into the cache; return the URL that it came from."""
+        final = self._directory / source.sha256
         with locked(
             self._partials / source.sha256,
             source.sha256,
@@ -225,7 +237,7 @@ class _Run:
             count=self._count,
             wait=self._wait,
         ) as partial:
-            if cached(source):
+            if cached(source, self._cache):
                 partial.empty()
                 self._count(source.size)
                 return "another run"
@@ -240,8 +252,8 @@ class _Run:
             raise download.Stopped
 
     def _ask(self, source: Source, candidates: Sequence[Candidate], partial: Partial) -> Candidate:
-        """Ask the candidates in turn, and again those that may do better, until one delivers."""
-        reasons = {str(candidate): "was not asked" for candidate in candidates}
+        """Try the candidates in turn, and some again, until one gives the file."""
+        reasons = {str(candidate): "was not tried" for candidate in candidates}
         for round_ in range(1, _ROUNDS + 1):
             again: list[Candidate] = []
             for candidate in candidates:
@@ -265,7 +277,7 @@ class _Run:
         elif candidate.kind == "wheel":
             wheels.download(candidate.address, source.file, partial, stop=self._web.stop)
         else:
-            raise PlaceFailed("apt names no Debian archive here, and no mirror is set")
+            raise PlaceFailed("apt has no Debian archive here, and mirror= is not set")
 
 
 class _AllFailed(Exception):

@@ -1,35 +1,52 @@
-"""The artifact store: what has been built, found by what it was built from.
+"""The artifact store: built artifacts, found by the hash of their inputs (the step id).
 
     steps/<step id>.json ──names──▶ artifacts/<sha256>.tar ──unpacked once──▶ trees/<sha256>/
+    contradicted/<step id>.json     all records of a step whose builds gave different artifacts
 
-It is the truth about what stands. An entry is written completely, synced and renamed into place,
-the artifact before the record that names it: whenever the machine dies, each entry is whole or
-absent. Artifacts are named by their content, so two builders can only write the same thing.
+The store alone decides which steps are up to date. Each entry is written, synced and renamed, the
+artifact before its record: after a crash each entry is complete or absent. An artifact's name is
+its hash, so two builds can only write the same content. A step's first record stays; a record with
+another artifact is kept beside it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from cache import paths
 from plan.errors import BuildError
+from plan.outputs import sync_directory, write_file
 
 DAY = 86400  # seconds
 
-# Where something unfinished, or about to be removed, may lie.
-FOLDERS = ("artifacts", "seeds", "sources", "sources/partial", "steps", "trees", "uses")
+# The directories that may have temporary files.
+DIRECTORIES = (
+    *("artifacts", "contradicted", "seeds", "sources", "sources/partial", "steps", "trees"),
+    "uses",
+)
+
+
+class Vanished(BuildError):
+    """A recorded artifact is missing, or was damaged and is removed: it must be built again."""
+
+    def __init__(self, name: str, path: Path, *, how: str = "is gone") -> None:
+        hint = "run it again to rebuild the artifact; check the disk for errors"
+        super().__init__(f"the artifact of {name} {how}", where=os.fspath(path), hint=hint)
 
 
 @dataclass(frozen=True)
 class Record:
-    """What is known of one step that was run. Times in seconds, sizes in bytes."""
+    """The record of one finished step. Times in seconds, sizes in bytes."""
 
     step: str
     name: str
@@ -41,7 +58,7 @@ class Record:
     cpu: float
     memory: int
     resumed: bool = False
-    """Whether the times are only those since the build was interrupted last."""
+    """Whether the times count only from the last interruption on."""
 
 
 class Store:
@@ -51,32 +68,30 @@ class Store:
         self.root = root or paths.root()
 
     def artifact(self, sha256: str) -> Path:
-        """Where the artifact `sha256` lies or will lie."""
+        """The path of the artifact `sha256`; it may not exist yet."""
         return self.root / "artifacts" / f"{sha256}.tar"
 
     def tree(self, sha256: str) -> Path:
-        """Where the unpacked artifact `sha256` lies or will lie."""
+        """The path of the unpacked artifact `sha256`; it may not exist yet."""
         return self.root / "trees" / sha256
 
     def scratch(self) -> Path:
-        """A folder on the store's file system for files that are about to be registered."""
-        return paths.folder("artifacts")
+        """A directory on the store's file system for files to register."""
+        return paths.directory("artifacts", self.root)
 
     def find(self, step: str) -> Record | None:
-        """The record of the step id `step`, if its artifact is here and has its size.
+        """The record of the step id `step`, if its artifact exists with the right size.
 
-        A record that cannot be read counts as missing: building again repairs it.
+        An unreadable record counts as missing: building again repairs it.
         """
-        try:
-            record = Record(**json.loads(self._record(step).read_text()))
-            if self.artifact(record.artifact).stat().st_size == record.size:
+        record = self._read(step)
+        with contextlib.suppress(OSError):
+            if record and self.artifact(record.artifact).stat().st_size == record.size:
                 return record
-        except (OSError, ValueError, TypeError):
-            pass
         return None
 
     def records(self) -> list[Record]:
-        """All records that can be read, the oldest first. Their artifacts may be gone."""
+        """All readable records, oldest first. Their artifacts may be gone."""
         found = []
         for path in (self.root / "steps").glob("[0-9a-f]*.json"):
             with contextlib.suppress(OSError, ValueError, TypeError):
@@ -84,44 +99,101 @@ class Store:
         return [record for _, record in sorted(found, key=lambda each: each[0])]
 
     def register(self, packed: Path, record: Record) -> None:
-        """Take over the synced file `packed` as `record.artifact`, then write the record."""
+        """Move the synced file `packed` into the store as `record.artifact`, then write the record.
+
+        If an earlier record of the step names another artifact, that record stays, and
+        `contradicting` returns both from now on.
+        """
         target = self.artifact(record.artifact)
         packed.chmod(0o444)
         packed.replace(target)
-        paths.sync(target.parent)
-        path = self._record(record.step)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        paths.write(path, json.dumps(asdict(record), indent=1))
+        sync_directory(target.parent)
+        with self._alone():
+            first = self._read(record.step)
+            known = self.contradicting(record.step) or [each for each in (first,) if each]
+            if all(each.artifact == record.artifact for each in known):
+                write_file(self._record(record.step), json.dumps(asdict(record), indent=1))
+            elif record.artifact not in {each.artifact for each in known}:
+                path = self._contradicted(record.step)
+                path.parent.mkdir(exist_ok=True)
+                rows = [asdict(each) for each in (*known, record)]
+                write_file(path, json.dumps(rows, indent=1))
+
+    def contradicting(self, step: str) -> list[Record]:
+        """The records of the step id `step` if its builds gave different artifacts, else none.
+
+        The first one is the record in use.
+        """
+        try:
+            return [Record(**row) for row in json.loads(self._contradicted(step).read_text())]
+        except FileNotFoundError:
+            return []
+        except (ValueError, TypeError) as error:
+            path = os.fspath(self._contradicted(step))
+            hint = "remove it, and build again"
+            raise BuildError("cannot be read", where=path, hint=hint) from error
+
+    def contradicted(self) -> list[list[Record]]:
+        """The result of `contradicting` for each step that has one."""
+        files = sorted((self.root / "contradicted").glob("[0-9a-f]*.json"))
+        return [found for file in files if (found := self.contradicting(file.stem))]
+
+    def choose(self, record: Record) -> None:
+        """Use `record` from now on, and drop the other records of its step."""
+        with self._alone():
+            write_file(self._record(record.step), json.dumps(asdict(record), indent=1))
+            self._contradicted(record.step).unlink(missing_ok=True)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """A lock for comparing and writing records, for one thread of one process."""
+        directory = self.root / "steps"
+        directory.mkdir(parents=True, exist_ok=True)
+        with (directory / "lock").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     def require_intact(self, sha256: str, name: str) -> None:
-        """Raise BuildError unless the artifact has the content that its name promises.
+        """Raise Vanished unless the artifact has the hash in its name.
 
-        A damaged one is removed, so that the next run builds it again. `name`: its package.
+        A damaged artifact is removed, so that it is built again. name: of its package.
         """
         path = self.artifact(sha256)
-        with path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() == sha256:
-                return
-        path.unlink()
-        raise BuildError(
-            f"the artifact of {name} was damaged and is removed",
-            where=os.fspath(path),
-            hint="run again: it will be built anew; and look after the disk",
-        )
+        try:
+            with path.open("rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() == sha256:
+                    return
+                # Another process may have replaced the damaged file in the meantime.
+                if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                    path.unlink()
+        except FileNotFoundError as error:
+            raise Vanished(name, path) from error
+        raise Vanished(name, path, how="was damaged and is removed")
 
     def sweep(self) -> None:
-        """Remove what processes that were killed left unfinished: `.<process id>.<name>`.
+        """Remove the unfinished files of killed processes: `.<process id>.<name>`.
 
-        Only after a day: another container's processes cannot be seen from here.
+        Only after a day: processes of another container are not visible here.
         """
-        for folder in FOLDERS:
-            for path in (self.root / folder).glob(".[0-9]*.*"):
+        for directory in DIRECTORIES:
+            for path in (self.root / directory).glob(".[0-9]*.*"):
                 gone = not Path("/proc", path.name.split(".")[1]).exists()
-                if gone and time.time() - path.lstat().st_mtime > DAY:
-                    _remove(path)
+                with contextlib.suppress(FileNotFoundError):  # another run may remove it too
+                    if gone and time.time() - path.lstat().st_mtime > DAY:
+                        _remove(path)
+
+    def _read(self, step: str) -> Record | None:
+        """The record of the step id `step`, if it is readable; its artifact may be gone."""
+        try:
+            return Record(**json.loads(self._record(step).read_text()))
+        except (OSError, ValueError, TypeError):
+            return None
 
     def _record(self, step: str) -> Path:
         return self.root / "steps" / f"{step}.json"
+
+    def _contradicted(self, step: str) -> Path:
+        return self.root / "contradicted" / f"{step}.json"
 
 
 def _remove(path: Path) -> None:

@@ -1,10 +1,10 @@
-"""Ends connections that trickle: a time limit for each byte is none for a line of them.
+"""Ends connections that are too slow: limits the time of a whole header, not of one read.
 
     watchdog armed ──▶ read ──in time──▶ disarmed
                         └──too long──▶ the socket is shut down, the read ends, TimeoutError
 
-A server that sends its header, or the size of a chunk, one byte at a time within every limit for a
-single read would otherwise be waited for for ever.
+A server that sends its header, or the size of a chunk, byte by byte stays within the limit of each
+read. Without the watchdog, the client would wait forever.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Watchdog:
-    """Calls `bite` unless it is fed or called off within `seconds`."""
+    """Calls `bite` after `seconds`, unless feed() or call_off() comes first."""
 
     def __init__(self, seconds: float, bite: Callable[[], object]) -> None:
         self._seconds = seconds
@@ -30,11 +30,11 @@ class Watchdog:
         self._timer = self._started()
 
     def call_off(self) -> None:
-        """Bite no more."""
+        """Stop the timer."""
         self._timer.cancel()
 
     def feed(self) -> None:
-        """Begin anew to count the seconds."""
+        """Restart the timer."""
         self._timer.cancel()
         self._timer = self._started()
 
@@ -46,12 +46,12 @@ class Watchdog:
 
     def _over(self) -> None:
         self.bitten.set()
-        with contextlib.suppress(OSError, ValueError):  # it was closed at the same moment
+        with contextlib.suppress(OSError, ValueError):  # the socket is already closed
             self._bite()
 
 
 def watched(session: requests.Session, seconds: float) -> None:
-    """Have each answer's header come within `seconds`, or raise what a silent server does."""
+    """Make `session` raise TimeoutError if the header of an answer takes longer than `seconds`."""
     from requests.adapters import HTTPAdapter
     from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
@@ -65,7 +65,7 @@ def watched(session: requests.Session, seconds: float) -> None:
             raise
         finally:
             dog.call_off()
-        if dog.bitten.is_set():  # half a header was taken for a whole one
+        if dog.bitten.is_set():  # the header is incomplete
             raise TimeoutError
         return response
 
@@ -77,7 +77,7 @@ def watched(session: requests.Session, seconds: float) -> None:
     pools = {"http": pool(HTTPConnectionPool), "https": pool(HTTPSConnectionPool)}
 
     class Adapter(HTTPAdapter):
-        """Makes connections of ours, with and without a proxy."""
+        """Makes watched connections, with and without a proxy."""
 
         def init_poolmanager(self, *arguments: Any, **named: Any) -> None:
             super().init_poolmanager(*arguments, **named)
@@ -93,5 +93,5 @@ def watched(session: requests.Session, seconds: float) -> None:
 
 
 def _shut_down(shut: socket.socket) -> None:
-    # Not the method of a TLS socket, which would first end TLS and could wait for that.
+    # Not the method of a TLS socket: it ends TLS first and may wait for that.
     socket.socket.shutdown(shut, socket.SHUT_RDWR)

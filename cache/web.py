@@ -1,18 +1,20 @@
-"""Opens addresses over HTTP as one run does: hosts that are down are asked only once.
+"""Opens URLs over HTTP for one run; a host that is down is not asked again.
 
     url ──▶ host known to be down? ──▶ GET ──▶ redirect (http, https; at most 10)? ──▶ response
 
-Proxies, the CA bundle and .netrc come from the environment, as `requests` takes them. The body
-of a response is left unread, so that nothing unbounded is ever held in memory.
+Proxies and certificates come from the environment (cache/outward.py); .netrc is read too. The body
+of a response is not read here, so memory use is bounded.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
+from cache import outward
 from cache.paths import NAME
 from cache.places import PlaceFailed, without_password
 from cache.watchdog import watched
@@ -21,16 +23,16 @@ if TYPE_CHECKING:
     import requests
 
 _REDIRECTS = 10
-# How often a host may take a request without answering before it counts as down. A refused
-# connection or an unknown name counts at once: asking again would give the same.
+# After this many requests without an answer a host counts as down. After a refused connection or
+# an unknown name it counts as down at once.
 _SILENCES = 2
-_WHOLE = 2  # times the patience for the next bytes: as long may a whole header take
+_WHOLE = 2  # a whole header may take this many times `Patience.read`
 _BUSY = frozenset({408, 429, 500, 502, 503, 504})
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to wait, in seconds: for a connection, for the next bytes, between two rounds."""
+    """Times to wait, in seconds: for a connection, for the next bytes, between two rounds."""
 
     connect: float = 8.0
     read: float = 30.0
@@ -38,12 +40,14 @@ class Patience:
 
 
 class Web:
-    """What the downloads of one run share. All methods may be called from any thread."""
+    """The shared state of the downloads of one run. All methods are safe in any thread."""
 
     def __init__(self, patience: Patience | None = None) -> None:
         self.patience = patience or Patience()
         self.stop = threading.Event()
-        """Set it to make every download of this run give up soon."""
+        """Set it to stop every download of this run soon."""
+        self.remedies: dict[str, None] = {}
+        """The remedies for all failures, without duplicates."""
         self._down: dict[str, str] = {}
         self._news: list[str] = []
         self._silences: dict[str, int] = {}
@@ -54,18 +58,25 @@ class Web:
         """The response to a GET of `url` from byte `start` on, with status 200, 206 or 416.
 
         The caller reads `response.raw` without decoding and closes the response. Raises
-        PlaceFailed with the reason for anything else.
+        PlaceFailed with the reason for any other result, and BuildError if the environment of this
+        process is wrong.
         """
-        for _ in range(_REDIRECTS + 1):
-            response = self._get_once(url, start)
-            if not response.is_redirect:
-                return _checked(response)
-            response.close()
-            url = _follow(url, response.headers["Location"])
+        try:
+            for _ in range(_REDIRECTS + 1):
+                outward.check(url)
+                response = self._get_once(url, start)
+                if not response.is_redirect:
+                    return _checked(response)
+                response.close()
+                url = _follow(url, response.headers["Location"])
+        except PlaceFailed as error:
+            if error.remedy:
+                self.remedies[error.remedy] = None
+            raise
         raise PlaceFailed(f"redirects more than {_REDIRECTS} times")
 
     def news(self) -> list[str]:
-        """A line for each host that was found to be down since the last call."""
+        """One line for each host that went down since the last call."""
         with self._lock:
             news, self._news = self._news, []
         return news
@@ -77,7 +88,7 @@ class Web:
         host = without_password(url).split("/")[2]
         if host in self._down:
             raise PlaceFailed(f"{host} is down ({self._down[host]}), not asked again")
-        # Compression by the server would change the bytes whose hash is known.
+        # Compression by the server would change the bytes, and their hash.
         headers = {"Accept-Encoding": "identity", "User-Agent": NAME}
         if start:
             headers["Range"] = f"bytes={start}-"
@@ -90,15 +101,15 @@ class Web:
             self._silent(host)
             raise PlaceFailed(f"no answer for {self.patience.read:g} s") from error
         except requests.ConnectionError as error:
-            reason, connected = _explain(error)
-            if not connected:
-                self._mark_down(host, reason)
-            raise PlaceFailed(reason, again=connected) from error
+            failed = _explain(url, error)
+            if not failed.again:
+                self._mark_down(host, failed.reason)
+            raise failed from error
         except (requests.RequestException, HTTPError, ValueError) as error:
-            raise PlaceFailed(f"not a usable answer: {_innermost(error)}") from error
+            raise PlaceFailed(f"not a usable answer: {_text(_innermost(error))}") from error
 
     def _session(self) -> requests.Session:
-        """This thread's session: connections are kept and used again, but not across threads."""
+        """This thread's session: connections are reused, but not by other threads."""
         if not hasattr(self._mine, "session"):
             self._mine.session = _session()
             watched(self._mine.session, _WHOLE * self.patience.read)
@@ -123,13 +134,15 @@ def _session() -> requests.Session:
     import requests
 
     class Session(requests.Session):
-        """Sees no redirects: requests reads the whole body of one, however long, even when told
-        not to follow it."""
+        """Ignores redirects: requests reads the whole body of a redirect, even if it does not
+        follow it."""
 
         def get_redirect_target(self, resp: requests.Response) -> None:
             return None
 
-    return Session()
+    session = Session()
+    session.verify = outward.certificates() or True
+    return session
 
 
 def _follow(url: str, target: str) -> str:
@@ -137,7 +150,8 @@ def _follow(url: str, target: str) -> str:
         # Header fields are read as Latin-1 (RFC 9110, 5.5), but servers send UTF-8.
         target = target.encode("latin-1").decode("utf-8", errors="replace")
         joined = urljoin(url, target)
-        usable = bool(urlsplit(joined).hostname) and joined.startswith(("http://", "https://"))
+        parts = urlsplit(joined)
+        usable = bool(parts.hostname) and parts.scheme in ("http", "https")
     except ValueError:
         usable = False
     if not usable:
@@ -150,30 +164,49 @@ def _checked(response: requests.Response) -> requests.Response:
     if status in (200, 206, 416):
         return response
     response.close()
-    raise PlaceFailed(f"HTTP {status} {response.reason or ''}".rstrip(), again=status in _BUSY)
+    raise PlaceFailed(
+        f"HTTP {status} {response.reason or ''}".rstrip(),
+        again=status in _BUSY,
+        remedy=outward.user_remedy() if status == 407 else "",
+    )
 
 
-def _explain(error: requests.ConnectionError) -> tuple[str, bool]:
-    """The reason in words, and whether a connection had been made at all."""
+def _explain(url: str, error: requests.ConnectionError) -> PlaceFailed:
+    """The failure in words; `again` is set if a connection was made."""
     import requests
     from urllib3 import exceptions as errors
 
-    cause = error.args[0] if error.args else error
+    cause, root = error.args[0] if error.args else error, _innermost(error)
     if not isinstance(cause, errors.MaxRetryError):
-        return f"cut connection: {_innermost(error)}", True
-    if isinstance(error, requests.exceptions.ProxyError):
-        return f"the proxy fails: {_innermost(error)}", False
+        return PlaceFailed(f"cut connection: {_text(root)}", again=True)
+    proxy = outward.proxy_of(url)
     if isinstance(error, requests.exceptions.SSLError):
-        return f"TLS fails: {_innermost(error)}", False
-    if isinstance(cause.reason, errors.NameResolutionError):
-        return "its name does not resolve", False
-    if isinstance(error, requests.ConnectTimeout):
-        return "no connection in time", False
-    return f"no connection: {_innermost(error)}", False
+        return PlaceFailed(f"TLS fails: {_text(root)}", remedy=outward.certificate_remedy(root))
+    if any(isinstance(each, errors.NameResolutionError) for each in _chain(error)):
+        reason = "its name does not resolve"
+    elif isinstance(error, requests.ConnectTimeout):
+        reason = "no connection in time"
+    else:
+        reason = f"no connection: {_text(root)}"
+    if proxy is None:
+        return PlaceFailed(reason)
+    wants_user = " 407 " in f" {_text(root)} "
+    remedy = outward.user_remedy() if wants_user else outward.proxy_remedy(proxy[0])
+    return PlaceFailed(f"the proxy fails ({outward.shown_proxy(*proxy)}): {reason}", remedy=remedy)
 
 
-def _innermost(error: BaseException) -> str:
-    """The text of the exception that started it: outer ones repeat addresses and object names."""
-    while inner := error.__cause__ or error.__context__:
-        error = inner
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """`error`, its cause, the cause of that, and so on."""
+    came: BaseException | None = error
+    while came is not None:
+        yield came
+        came = came.__cause__ or came.__context__
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """The first exception: outer ones only repeat addresses and object names."""
+    return [*_chain(error)][-1]
+
+
+def _text(error: BaseException) -> str:
     return str(getattr(error, "strerror", None) or error) or type(error).__name__

@@ -1,19 +1,19 @@
-"""Brings a wheel by name and version through pip, from whatever index pip is configured with.
+"""Fetches a wheel by name and version with pip, from the index that pip is configured with.
 
     wheel's file name ──tags──▶ pip download --require-hashes ──▶ file ──▶ partial file
 
-pip sees this machine's settings (index, proxy, certificates), but takes only the file with our
-hash, for the platform in its name and not for the machine that runs. The bytes are checked again
-as they go into the partial file.
+pip uses this machine's settings (index, proxy, certificates). It accepts only the file with the
+given hash, for the platform in the file name, not for this machine. The hash is checked again when
+the file is copied into the partial file.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -28,31 +28,32 @@ _CPYTHON = re.compile(r"cp(\d)(\d+)")
 
 
 def download(requirement: str, file: str, partial: Partial, *, stop: threading.Event) -> None:
-    """Complete `partial` with the wheel whose name is `file` and that `requirement`
-    (NAME==VERSION) names.
+    """Complete `partial` with the wheel `file` of `requirement` (NAME==VERSION).
 
-    Raises PlaceFailed with pip's reason, Stopped when `stop` is set, and BuildError when the
-    file cannot be written.
+    Raises PlaceFailed with pip's reason, Stopped if `stop` is set, and BuildError if the file
+    cannot be written.
     """
-    # The lock of the partial file guards this folder too; one left by a killed run is cleared.
-    folder = partial.path.with_name(f"{partial.path.name}.pip")
-    shutil.rmtree(folder, ignore_errors=True)
+    # The lock of the partial file protects this directory too; remove one of a killed run.
+    directory = partial.path.with_name(f"{partial.path.name}.pip")
+    shutil.rmtree(directory, ignore_errors=True)
     try:
-        folder.mkdir()
-        wanted = folder / "requirements.txt"
-        wanted.write_text(f"{requirement} --hash=sha256:{partial.sha256}\n", encoding="utf-8")
-        _pip(["-r", os.fspath(wanted), *tags(file)], folder, stop)
-        _take(folder, partial)
+        directory.mkdir()
+        # Not in that directory: pip needs a UTF-8 path, and the path of the cache may not be UTF-8.
+        with tempfile.NamedTemporaryFile("w", suffix=".txt") as wanted:
+            wanted.write(f"{requirement} --hash=sha256:{partial.sha256}\n")
+            wanted.flush()
+            _pip(["-r", wanted.name, *tags(file)], directory, stop)
+        _take(directory, partial)
     except OSError as error:
-        raise BuildError(f"pip cannot be run: {error.strerror}", where=str(folder)) from error
+        raise BuildError(f"pip cannot be run: {error.strerror}", where=str(directory)) from error
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def tags(file: str) -> list[str]:
-    """pip's arguments that choose the wheel with the name `file`, as PEP 427 lays names out.
+    """pip's arguments that select the wheel with the name `file` (PEP 427).
 
-    Raises PlaceFailed when it is not the name of a wheel.
+    Raises PlaceFailed if it is not the name of a wheel.
     """
     fields = file.removesuffix(".whl").split("-")
     if not file.endswith(".whl") or len(fields) not in (5, 6):
@@ -66,12 +67,12 @@ def tags(file: str) -> list[str]:
     return chosen
 
 
-def _pip(arguments: list[str], folder: Path, stop: threading.Event) -> None:
-    # -P: the working directory's modules are none of pip's.
+def _pip(arguments: list[str], directory: Path, stop: threading.Event) -> None:
+    # -P: pip must not import modules from the working directory.
     argv = [sys.executable, "-P", "-m", "pip", "download", "--quiet", "--no-input"]
     argv += ["--no-cache-dir", "--disable-pip-version-check", "--retries=1", "--no-deps"]
     argv += ["--only-binary=:all:", "--require-hashes", "--ignore-requires-python"]
-    argv += [f"--dest={folder}", *arguments]
+    argv += [f"--dest={directory}", *arguments]
     process = subprocess.Popen(
         argv,
         stdin=subprocess.DEVNULL,
@@ -101,20 +102,20 @@ def _wait(process: subprocess.Popen[str], stop: threading.Event) -> str:
 
 
 def _reason(said: str) -> str:
-    """What went wrong: the hash of a wrong file, or the last error that pip names."""
+    """The reason in pip's output: the hash of a wrong file, or the last error."""
     if other := _GOT.search(said):
         return f"pip: another file: its sha256 is {other[1]}"
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
     if not errors or errors[-1] == "Exception:":
-        errors = lines[-1:]  # a traceback ends with what went wrong
-    return f"pip: {errors[-1] if errors else 'it fails without a word'}"
+        errors = lines[-1:]  # the last line of a traceback is the error
+    return f"pip: {errors[-1] if errors else 'it fails without a message'}"
 
 
-def _take(folder: Path, partial: Partial) -> None:
-    wheels = list(folder.glob("*.whl"))
+def _take(directory: Path, partial: Partial) -> None:
+    wheels = list(directory.glob("*.whl"))
     if len(wheels) != 1:
-        raise PlaceFailed(f"pip brought {len(wheels)} wheels")
+        raise PlaceFailed(f"pip downloaded {len(wheels)} wheels")
     partial.empty()
     with wheels[0].open("rb") as file:
         while partial.length <= partial.size and (chunk := file.read(_CHUNK)):

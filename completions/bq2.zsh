@@ -1,10 +1,12 @@
-# Completes the words of `./bq2` and, in the folder of this checkout, of `doit`. For zsh:
+# Completes the words of `./bq2` and, in the directory of this checkout, of `doit`. For zsh:
 #
 #     source PATH/completions/bq2.zsh      (in ~/.zshrc, say)
 #
-# For the programs of other checkouts it offers the names of files.
+# For programs of other checkouts it offers file names.
 
 typeset -g _bq2_root=${${(%):-%x}:A:h:h}
+typeset -g _bq2_words='
+import sys; sys.path.insert(0, sys.argv.pop(1)); from tasks import completion; completion.main()'
 
 _bq2() {
   local command=${(Q)words[1]} python=$_bq2_root/.venv/bin/python
@@ -12,7 +14,7 @@ _bq2() {
   if [[ $command == doit && . -ef $_bq2_root || ${~command} -ef $_bq2_root/bq2 ]]; then
     [[ -x $python ]] || python=python3
     found=(${(f)"$(
-      cd $_bq2_root && $python -S -m tasks.words "${(@)words[2,CURRENT-1]}" "$PREFIX" 2>/dev/null
+      $python -I -S -c $_bq2_words $_bq2_root "${(@)words[2,CURRENT-1]}" "$PREFIX" 2>/dev/null
     )"})
   fi
   (( $#found )) || { _files; return }

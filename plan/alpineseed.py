@@ -1,6 +1,6 @@
 """The seed `alpine` as data.
 
-plan/seeds/alpine.yaml ──load_alpine──▶ AlpineSeed ──▶ files to fetch, and what it lacks
+plan/seeds/alpine.yaml ──load_alpine──▶ AlpineSeed ──▶ files to fetch, missing tools
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _KINDS = {
     "lacks": dict,
     "besides": dict,
 }
-# What one architecture can have of its own.
+# The keys that an architecture may have.
 _OWN = {
     "root": dict,
     "wheels": dict,
     "debian": dict,
-    "leave": list,
+    "exclude": list,
     "programs": dict,
     "missing": dict,
 }
@@ -36,12 +36,12 @@ _OWN = {
 
 @dataclass(frozen=True)
 class AlpineSeed:
-    """Alpine's minimal root file system, and over it what makes it a seed.
+    """Alpine's minimal root file system, and the files that make it a seed.
 
-    wheels: of Python's package index; they are unpacked in `usr/lib/wheels`. debian: names of
-    packages of the seed `debian`, unpacked in `usr/lib/debian`. leave: globs of files of both that
-    stay packed. programs (path, text) and links (path, target) lie over all. lacks, besides,
-    missing: see `plan.toolchain.Tools`.
+    wheels: from Python's package index, unpacked in `usr/lib/wheels`. debian: names of
+    packages of the seed `debian`, unpacked in `usr/lib/debian`. exclude: globs of files of
+    both that are not unpacked. programs (path, text) and links (path, target) come last. lacks,
+    besides, missing: see `plan.toolchain.Tools`.
     """
 
     architecture: str
@@ -49,7 +49,7 @@ class AlpineSeed:
     source: Source
     wheels: tuple[Source, ...]
     debian: tuple[str, ...]
-    leave: tuple[str, ...]
+    exclude: tuple[str, ...]
     programs: tuple[tuple[str, str], ...]
     links: tuple[tuple[str, str], ...]
     lacks: tuple[tuple[str, str], ...]
@@ -58,7 +58,7 @@ class AlpineSeed:
 
 
 def load_alpine(path: Path, arch: str) -> AlpineSeed:
-    """Read the seed for machines of `arch`. Raises BuildError with its place."""
+    """Read the seed for machines of `arch`. Raises BuildError with file and line."""
     table = load(path)
     table.expect(_KINDS, required=("version", "architectures"))
     own = of_architecture(table, arch, _OWN, ("root",), "alpine")
@@ -69,7 +69,7 @@ def load_alpine(path: Path, arch: str) -> AlpineSeed:
         source=read_source(own["root"]),
         wheels=_wheels(table, own, arch),
         debian=reasoned(own, "debian"),
-        leave=own.texts("leave"),
+        exclude=own.texts("exclude"),
         programs=tuple(sorted((name, text.replace("@arch@", arch)) for name, text in programs)),
         links=links(table),
         lacks=tuple(table.mapping("lacks").items()),
@@ -79,20 +79,20 @@ def load_alpine(path: Path, arch: str) -> AlpineSeed:
 
 
 def _wheels(table: Table, own: Table, arch: str) -> tuple[Source, ...]:
-    """The wheels: what `table` says of each, and what it has in `own`, for the architecture."""
+    """The wheels: shared facts from `table`, and the architecture's files from `own`."""
     shared, files = (entries(each, "wheels", dict) for each in (table, own))
     for name in sorted({*shared} ^ {*files}):
         wheels, others = (shared, files) if name in shared else (files, shared)
         raise BuildError(
             f"the wheel {name} is not in both lists of wheels",
             where=wheels.where(name),
-            hint=nearest(name, others) or f"it wants a file for {arch}",
+            hint=nearest(name, others) or f"add its file for {arch}",
         )
     return tuple(_wheel(shared[name], files[name], arch) for name in shared)
 
 
 def _wheel(shared: Table, own: Table, arch: str) -> Source:
-    """One wheel, which has to be for the seed's architecture, or for any."""
+    """One wheel. It must be for the seed's architecture, or for any."""
     entry = shared.copied()
     for key, value in own.items():
         entry.put(key, value, own.where(key))
@@ -102,6 +102,6 @@ def _wheel(shared: Table, own: Table, arch: str) -> Source:
         raise BuildError(
             f"{wheel.file} is not for {arch}",
             where=own.where("file"),
-            hint="take the wheel of the same version with that name at its end",
+            hint="use the wheel of the same version for this architecture",
         )
     return wheel

@@ -1,7 +1,7 @@
-"""What differs between architectures, and nothing else does: `plan/architectures.yaml`, checked.
+"""All differences between architectures: `plan/architectures.yaml`, checked.
 
-A plan has two of them: the *build* architecture, which its steps run on, and the *target*, which
-its product is for. Where they are not the same, the product is *crossed*.
+A plan has two architectures: its steps run on the *build* architecture, and its product runs on
+the *target*. If they differ, the product is *crossed*.
 """
 
 from __future__ import annotations
@@ -47,26 +47,26 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Machines:
-    """What steps run on, and what they compile for."""
+    """The architecture that steps run on (build), and the one that they compile for (target)."""
 
     build: Architecture
     target: Architecture
 
     @property
     def crossed(self) -> bool:
-        """Whether what is compiled cannot be run by the build."""
+        """Whether the build machine cannot run the compiled programs."""
         return self.build != self.target
 
 
 def architectures(data: Path = DATA) -> tuple[str, ...]:
-    """The names in the file `data`. They are wanted where nobody waits for YAML to be loaded."""
+    """The names in the file `data`, read without loading YAML, because completion must be fast."""
     return tuple(re.findall(r"^(\w+):", data.read_text(encoding="utf-8"), re.MULTILINE))
 
 
 def load_architecture(name: str, data: Path = DATA) -> Architecture:
     """The architecture `name` from the file `data`.
 
-    Raises BuildError if there is none, or with file and line for what is wrong in its entry.
+    Raises BuildError if it is unknown, or with file and line if its entry is wrong.
     """
     file = load(data, shown_as=SHOWN_AS)
     if name not in file:
@@ -85,7 +85,7 @@ def load_architecture(name: str, data: Path = DATA) -> Architecture:
 
 
 def load_machines(data: Path, build: str, target: str) -> Machines:
-    """The architectures of these names, from the folder `plan/` at `data`. Raises BuildError."""
+    """The architectures of these names, from the directory `plan/` at `data`. Raises BuildError."""
     file = data / DATA.name
     own = load_architecture(build, file)
     return Machines(own, own if target == build else load_architecture(target, file))
@@ -110,5 +110,5 @@ def _qemu(table: Table) -> Qemu:
 
 def _files(table: Table, files: object) -> tuple[str, ...]:
     if not isinstance(files, list) or not all(isinstance(file, str) for file in files):
-        raise BuildError("firmware is a list of lists of files", where=table.where("firmware"))
+        raise BuildError("firmware must be a list of lists of files", where=table.where("firmware"))
     return tuple(files)

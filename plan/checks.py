@@ -1,22 +1,41 @@
-"""What the values of parameters may be: each check gives the canonical text, or raises ValueError.
+"""The checks of parameter values: each returns the canonical text or raises ValueError.
 
-The error says what would be right, or the nearest valid value.
+The error names the expected form or the nearest valid value. Paths are absolute already.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from plan.errors import nearest
 from plan.model import PHASES
+from plan.outputs import target
 
 SEEDS = ("alpine", "debian", "self")
 
 
 def names(text: str) -> list[str]:
-    """The names in a list with commas."""
+    """The names in a comma-separated list."""
     return [name for name in text.split(",") if name]
+
+
+def as_it_is(text: str, directory: Path) -> str:
+    """`text` unchanged, because it is not a path."""
+    return text
+
+
+def placed(text: str, directory: Path) -> str:
+    """The path `text` as an absolute path; a relative path starts at `directory`."""
+    return os.fspath(directory / text) if text else ""
+
+
+def placed_seed(text: str, directory: Path) -> str:
+    """Like `placed`, for a seed; the name of a seed stays unchanged, even if misspelt."""
+    path = placed(text, directory)
+    is_path = text not in ("auto", *SEEDS) and ("/" in text or Path(path).exists())
+    return path if is_path else text
 
 
 def one_of(*known: str) -> Callable[[str], str]:
@@ -35,14 +54,14 @@ def architecture(known: Sequence[str]) -> Callable[[str], str]:
 
     def check(text: str) -> str:
         if text not in known:
-            raise ValueError(f"{nearest(text, known)} (another one: plan/architectures.yaml)")
+            raise ValueError(f"{nearest(text, known)}(plan/architectures.yaml can add one)")
         return text
 
     return check
 
 
 def some_of(*known: str) -> Callable[[str], str]:
-    """Some of `known`, with commas."""
+    """Some of `known`, separated by commas."""
 
     def check(text: str) -> str:
         return ",".join(one_of(*known)(name) for name in names(text))
@@ -51,7 +70,7 @@ def some_of(*known: str) -> Callable[[str], str]:
 
 
 def flag(text: str) -> str:
-    """Yes or no, in many words: "1" or "0"."""
+    """Yes or no, in several spellings, as "1" or "0"."""
     for value, words in (("1", ("1", "yes", "true", "on")), ("0", ("0", "no", "false", "off"))):
         if text.lower() in words:
             return value
@@ -59,22 +78,22 @@ def flag(text: str) -> str:
 
 
 def count(text: str) -> str:
-    """A whole number from 1 on."""
+    """A whole number from 1 to 1024."""
     if not text.isdecimal() or not 1 <= int(text) <= 1024:
         raise ValueError("it is a whole number from 1 to 1024")
     return str(int(text))
 
 
 def minutes(text: str) -> str:
-    """Minutes, also parts of one; none for an empty text."""
+    """A number of minutes, also a fraction; an empty text means no limit."""
     if text and not (text.replace(".", "", 1).isdecimal() and 0 < float(text) < 1e6):
         raise ValueError("it is a number of minutes")
     return text
 
 
 def seed(text: str) -> str:
-    """A known seed, or the path of one."""
-    if text in ("auto", *SEEDS) or Path(text).exists():
+    """The name of a seed, or the path of one."""
+    if text in ("auto", *SEEDS) or ("/" in text and Path(text).exists()):
         return text
     if "/" in text:
         raise ValueError("no such directory or tarball")
@@ -82,7 +101,7 @@ def seed(text: str) -> str:
 
 
 def url(text: str) -> str:
-    """The URL of a Debian archive; none for an empty text."""
+    """The URL of a Debian archive, or an empty text."""
     if text and not text.startswith(("http://", "https://")):
         raise ValueError("it is the http(s) URL of a Debian archive")
     return text.rstrip("/")
@@ -103,21 +122,31 @@ def suite(text: str) -> str:
 
 
 def file(text: str) -> str:
-    """A file that exists; none for an empty text."""
+    """A file that exists, or an empty text."""
     if text and not Path(text).is_file():
-        raise ValueError("it is a file that is there")
+        raise ValueError("it is an existing file")
+    return text
+
+
+def output(text: str) -> str:
+    """A file that may be written, or an empty text."""
+    try:
+        if text:
+            target(Path(path(text)))
+    except OSError as error:
+        raise ValueError(error.strerror) from None
     return text
 
 
 def sha256(text: str) -> str:
-    """A sha256 in hexadecimal; none for an empty text."""
+    """A sha256 in hexadecimal, or an empty text."""
     if text and not (len(text) == 64 and set(text) <= set("0123456789abcdef")):
         raise ValueError("it is the 64 hexadecimal digits of a sha256")
     return text
 
 
 def phase(text: str) -> str:
-    """The name of a phase; none for an empty text."""
+    """The name of a phase, or an empty text."""
     return one_of(*PHASES)(text) if text else ""
 
 

@@ -1,6 +1,6 @@
-"""The seed `debian` as data: what is authored, and what is locked.
+"""The seed `debian` as data: the authored file and the lock file.
 
-plan/seeds/debian.yaml ──load_debian──▶ DebianSeed   what is wanted, and why
+plan/seeds/debian.yaml ──load_debian──▶ DebianSeed   the wanted packages, and why
     │ `doit lock` (cache.seedlock)
     ▼
 plan/seeds/debian-<arch>.lock.yaml ──load_lock──▶ Lock ──debs──▶ Sources to fetch
@@ -23,17 +23,17 @@ from plan.yamlfile import Table, load
 VERSION = re.compile(r"[A-Za-z0-9.+~:-]+\Z")
 POOL_PATH = re.compile(r"pool/[A-Za-z0-9.+~_:%/-]+\.deb\Z")
 SNAPSHOT = re.compile(r"\d{8}T\d{6}Z\Z")
-# What one architecture can have of its own.
-_OWN = {"archive": str, "wanted": dict, "exclude": dict, "missing": dict}
+# The keys that an architecture may have.
+_OWN = {"archive": str, "wanted": dict, "exclude_packages": dict, "missing": dict}
 
 
 @dataclass(frozen=True)
 class DebianSeed:
-    """What is authored about a seed of Debian packages.
+    """The authored description of a seed of Debian packages.
 
-    exclude: packages that are never taken, though something depends on them. leave: globs of
-    files that stay packed. folders, files (path, text) and links (path, target) are what
-    maintainer scripts would have made; a file that a package brings wins over a link. missing: see
+    exclude_packages: never installed, even if a package depends on them. exclude: globs of
+    files that are not unpacked. directories, files (path, text) and links (path, target) replace
+    the work of maintainer scripts; a file of a package wins over a link. missing: see
     `plan.toolchain.Tools`.
     """
 
@@ -42,9 +42,9 @@ class DebianSeed:
     component: str
     debian_architecture: str
     wanted: tuple[str, ...]
+    exclude_packages: tuple[str, ...]
     exclude: tuple[str, ...]
-    leave: tuple[str, ...]
-    folders: tuple[str, ...]
+    directories: tuple[str, ...]
     files: tuple[tuple[str, str], ...]
     links: tuple[tuple[str, str], ...]
     missing: tuple[tuple[str, str], ...] = ()
@@ -63,7 +63,7 @@ class Deb:
 
 @dataclass(frozen=True)
 class Lock:
-    """A pinned seed. snapshot: when snapshot.debian.org held all of it ("20250801T000000Z")."""
+    """A pinned seed. snapshot: the time when snapshot.debian.org had it ("20250801T000000Z")."""
 
     suite: str
     snapshot: str
@@ -71,15 +71,15 @@ class Lock:
 
 
 def load_debian(path: Path, arch: str) -> DebianSeed:
-    """Read the authored Debian seed for machines of `arch`. Raises BuildError with its place."""
+    """Read the authored seed for machines of `arch`. Raises BuildError with file and line."""
     table = load(path)
     kinds = {
         "archive": dict,
         "architectures": dict,
         "wanted": dict,
-        "exclude": dict,
-        "leave": list,
-        "folders": list,
+        "exclude_packages": dict,
+        "exclude": list,
+        "directories": list,
         "files": dict,
         "links": dict,
     }
@@ -95,9 +95,11 @@ def load_debian(path: Path, arch: str) -> DebianSeed:
         debian_architecture=own["archive"],
         missing=tuple(own.mapping("missing").items()),
         wanted=tuple(sorted(reasoned(table, "wanted") + reasoned(own, "wanted"))),
-        exclude=tuple(sorted(reasoned(table, "exclude") + reasoned(own, "exclude"))),
-        leave=table.texts("leave"),
-        folders=inside(table, "folders", table.texts("folders")),
+        exclude_packages=tuple(
+            sorted(reasoned(table, "exclude_packages") + reasoned(own, "exclude_packages"))
+        ),
+        exclude=table.texts("exclude"),
+        directories=inside(table, "directories", table.texts("directories")),
         files=contents(table, "files"),
         links=links(table),
     )
@@ -138,5 +140,5 @@ def _deb(item: object, table: Table) -> Deb:
 
 def _match(table: Table, key: str, pattern: re.Pattern[str]) -> None:
     if not pattern.match(table[key]) or ".." in table[key].split("/"):
-        hint = "run `doit lock` to make the lock file anew"
+        hint = "run `doit lock` to write a new lock file"
         raise BuildError(f"{key} cannot be {table[key]!r}", where=table.where(key), hint=hint)

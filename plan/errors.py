@@ -1,7 +1,7 @@
 """The one exception that library code raises.
 
-Whoever catches it (only `tasks/` does) can print it as it is: the message says what is
-wrong, `where` says where (a file and line, a URL, a step), `hint` what to do about it.
+Only `tasks/` catches it, and prints it unchanged: the message says what is
+wrong, `where` says where (a file and line, a URL, a step), `hint` says what to do.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Iterable
 
 
 class BuildError(Exception):
-    """Something that a person has to know about and can act on.
+    """A problem that a person must know about and can act on.
 
-    message: one sentence without a full stop: what is wrong.
-    where: the place: "plan/recipes/zlib.yaml:12", a URL, "pkg:zlib (sysroot-from-seed)".
+    message: what is wrong, as one sentence without a full stop.
+    where: for example "plan/recipes/zlib.yaml:12", a URL, "pkg:zlib (sysroot-from-seed)".
     hint: the remedy, as a sentence or a command.
     """
 
@@ -29,19 +29,19 @@ class BuildError(Exception):
         return inert(f"{text}\n  {self.hint}" if self.hint else text)
 
 
-# What a terminal does not print but obeys, as what it is written as: C0 but tab and newline, C1.
+# Control characters (C0 except tab and newline, C1) → their printable escapes.
 _OBEYED = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), *range(127, 160))}
 
 
 def inert(text: str) -> str:
-    """`text` without what would steer a terminal: names and logs come from anywhere."""
+    """`text` with escaped control characters: names and logs must not control the terminal."""
     return text.replace("\r\n", "\n").translate(_OBEYED)
 
 
 def nearest(word: str, known: Iterable[str], *, listed: Iterable[str] = ()) -> str:
     """A hint for a misspelt `word`: the nearest of `known`, or all of them when none is near.
 
-    `listed`: what to list then instead, where all would be too many.
+    `listed`: the words to list instead, if `known` is too long.
     """
     candidates = sorted(known)
     close = difflib.get_close_matches(word, candidates, n=1)

@@ -1,4 +1,4 @@
-"""Order: what has to stand before what. Deterministic, and a cycle is shown as one."""
+"""Topological order of dependencies. It is deterministic; an error shows a cycle."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from plan.errors import BuildError
 
 
 def order(wanted: Iterable[str], depends: Mapping[str, Sequence[str]]) -> list[str]:
-    """`wanted` and all they depend on, each after its dependencies.
+    """`wanted` and all their dependencies, each after its own dependencies.
 
-    The order follows the order of `wanted` and of the lists in `depends`, nothing else.
-    Raises BuildError that prints the cycle if there is one.
+    The order depends only on the order of `wanted` and of the lists in `depends`.
+    Raises BuildError that shows the cycle if there is one.
     """
     done: dict[str, None] = {}
     path: list[str] = []
@@ -24,7 +24,7 @@ def order(wanted: Iterable[str], depends: Mapping[str, Sequence[str]]) -> list[s
             raise BuildError(
                 "the recipes depend on each other in a cycle: " + " → ".join(cycle),
                 where=f"plan/recipes/{name}.yaml",
-                hint="one of them has to be split, or to do without the other",
+                hint="split one of them, or remove one of the dependencies",
             )
         path.append(name)
         for dependency in depends[name]:
@@ -38,5 +38,5 @@ def order(wanted: Iterable[str], depends: Mapping[str, Sequence[str]]) -> list[s
 
 
 def closure(name: str, depends: Mapping[str, Sequence[str]]) -> list[str]:
-    """All that `name` depends on, directly or not, in build order and without itself."""
+    """The direct and indirect dependencies of `name`, in build order, without `name`."""
     return order(depends[name], depends)

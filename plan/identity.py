@@ -1,9 +1,9 @@
-"""Step ids: the name of everything that a step's output can depend on.
+"""Step ids: the hash of everything that a step's output can depend on.
 
     step (literal) + artifacts of its dependencies + build root [+ image description] ──▶ step id
 
-Because artifacts come in by content, a dependency that was built again to the same bytes leaves
-the id as it was: that is the early cut-off.
+The id contains the hashes of the dependencies' artifacts. If a dependency is built again and has
+the same bytes, the id stays the same: that is the early cut-off.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from plan.model import Step
 from plan.plan import literal, sha256_of
 
-# Raise it when the way a step is run or packed changes in a way that can reach its output.
+# Raise it when a change in how steps run or are packed can change their output.
 FORMAT = 1
 
 
@@ -25,10 +25,10 @@ def step_inputs(
     artifacts: Mapping[str, str],
     image: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """All that the result of `step` can depend on, as plain data.
+    """Everything that the result of `step` can depend on, as plain data.
 
-    `build_root` is the identity of the tree it runs in, `artifacts` the sha256 of each artifact
-    in `step.depends`, `image` what the initramfs is told about itself (for steps that have one).
+    `build_root` is the identity of the tree it runs in. `artifacts` has the sha256 of each artifact
+    in `step.depends`. `image` is the initramfs's description (for steps that have one).
     """
     return {
         "format": FORMAT,

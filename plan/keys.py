@@ -1,4 +1,4 @@
-"""The keys of the files that people write: what kind of value each has, and what it means.
+"""The keys of the files that people write: the type and the meaning of each.
 
 RECIPE, SOURCE, SET, INITRAMFS ─┬─▶ the checks of what is read (plan/recipes.py, plan/sets.py)
                                 └─▶ docs/reference.md (plan/reference.py)
@@ -18,132 +18,132 @@ class Key:
     meaning: str
     required: bool = False
     example: str = ""
-    """The recipe in which it is used as most do."""
+    """A recipe that uses the key in the usual way."""
 
 
 Keys = Mapping[str, Key]
 
-# In the order in which recipes have them.
+# In the order that recipes use.
 RECIPE: Keys = {
-    "name": Key(str, "The package. The file is named so too.", True, "about"),
-    "version": Key(str, "Upstream's version; what is ours is just counted.", True, "about"),
-    "licence": Key(
+    "name": Key(str, "The package. The file has the same name.", True, "about"),
+    "version": Key(str, "Upstream's version; our own packages just count up.", True, "about"),
+    "license": Key(
         str,
-        "An SPDX expression of the identifiers in `plan/licences.py`.",
+        "An SPDX expression with the identifiers in `plan/licenses.py`.",
         True,
         "llvm",
     ),
-    "why": Key(
+    "description": Key(
         str,
-        "What the system has the package for. A change of it builds nothing again.",
+        "What the package is for. A change of it builds nothing again.",
         True,
         "musl",
     ),
     "sources": Key(
         list,
-        "The upstream files. The first is unpacked at `/source`, the others lie in `/input` as "
-        "they are. A package of this project alone has none.",
+        "The upstream files. The first is unpacked at `/source`, the others are in `/input`, not "
+        "unpacked. A package that is only this project's has none.",
         example="crystal",
     ),
     "from": Key(
-        str, "The recipe that has the sources of this one, in place of `sources`.", example="kernel"
+        str, "The recipe whose sources this one uses, instead of `sources`.", example="kernel"
     ),
     "depends": Key(
         list,
-        "The packages that it is linked to or reads. They and what they depend on are at "
-        "`/sysroot`, as the same phase built them.",
+        "The packages that it links to or reads. They and their dependencies are at "
+        "`/sysroot`, built by the same phase.",
         example="busybox",
     ),
     "tools": Key(
         list,
-        "The packages that run in its build, besides those in `plan/toolbox.yaml`. In the second "
-        "phase they are in the build root; in the first the seed has them.",
+        "The packages that run during the build, in addition to `plan/toolbox.yaml`. In the second "
+        "phase they are in the build root; in the first phase the seed has them.",
         example="flex",
     ),
-    "style": Key(str, "By which commands it is built: see [styles](#styles).", True, "pcre2"),
+    "style": Key(str, "The kind of build: see [styles](#styles).", True, "pcre2"),
     "directory": Key(
         str,
-        "The folder of the source that the style works in, if that is not the top one. "
+        "The directory of the source that the style works in (default: the top directory). "
         "Not for the style `script`.",
         example="expat",
     ),
     "target": Key(
         str,
-        "What is built of a CMake project, and installed by `install-…`, if that is not all. "
+        "The CMake distribution to build and to install with `install-…` (default: everything). "
         "Only for the style `cmake`.",
         example="llvm",
     ),
     "options": Key(
         list,
-        "Words added to the commands of the style; `$TARGET` in them becomes the triple. "
+        "Arguments added to the commands of the style; `$TARGET` in them becomes the triple. "
         "Not for the style `script`.",
         example="pcre2",
     ),
     "environment": Key(
         dict,
-        "Variables besides, or in place of, [those of every step](#the-environment-of-a-step). "
+        "Variables that add to or replace [those of every step](#the-environment-of-a-step). "
         "The values are literal.",
         example="openssl",
     ),
     "before": Key(
-        str, "A script in `/source`, after the patches and before the style.", example="cmake"
+        str, "A script in `/source`; runs after the patches, before the style.", example="cmake"
     ),
     "build": Key(
         str,
-        "A script in `/source`, which is the whole build. Only for the style `script`.",
+        "A script that runs in `/source` and is the whole build. Only for the style `script`.",
         example="init",
     ),
     "after": Key(
-        str, "A script in `/dest`, on what was installed, before it is stripped.", example="pkgconf"
+        str, "A script in `/dest`; runs after the install, before stripping.", example="pkgconf"
     ),
     "remove": Key(
         list,
-        "Globs below `/dest` of what the artifact does not get.",
+        "Globs below `/dest` of files that the artifact does not contain.",
         example="zlib",
     ),
     "crossed": Key(
         dict,
-        "What is other where the package is built for another architecture than that of the "
-        "machine, on which nothing of it can run then. It has the keys of an entry of "
-        "[overrides](#overrides), but for `patches`; `$BUILD` is the triple of the machine.",
+        "The changes for a cross build: the package is built for another architecture than the "
+        "machine's, so its programs cannot run there. It has the keys of an entry of "
+        "[overrides](#overrides), except `patches`; `$BUILD` is the triple of the machine.",
         example="openssl",
     ),
 }
 
 SOURCE: Keys = {
-    "sha256": Key(str, "What the file is known by.", True),
-    "size": Key(int, "In bytes, 0 where it is not known.", True),
-    "file": Key(str, "Its plain name: that in `/input`, and in messages.", True),
-    "places": Key(
+    "sha256": Key(str, "The hash of the file. It identifies the file.", True),
+    "size": Key(int, "In bytes, 0 if it is not known.", True),
+    "file": Key(str, "The plain file name, for `/input` and messages.", True),
+    "urls": Key(
         list,
-        "Where it may be found, asked in this order: `https://…`, `debian:pool/…` (a path in "
-        "Debian's archive), `wheel:NAME==VERSION` (a package of Python's).",
+        "Where to download it, tried in this order: `https://…`, `debian:pool/…` (a path in "
+        "Debian's archive), `wheel:NAME==VERSION` (a Python package).",
         True,
     ),
-    "leave": Key(list, "Globs of what is not unpacked."),
+    "exclude": Key(list, "Globs of files that are not unpacked."),
 }
 
 SET: Keys = {
-    "phase": Key(str, "Whose packages are the product.", True),
-    "packages": Key(list, "What is wanted; what those depend on comes along.", True),
-    "leave": Key(list, "Globs of what the products do not hold, though artifacts do.", True),
+    "phase": Key(str, "The phase whose packages are the product.", True),
+    "packages": Key(list, "The wanted packages; their dependencies are added.", True),
+    "exclude": Key(list, "Globs of files that are in artifacts but not in the products.", True),
     "root": Key(
-        bool, "Whether the image has a partition for the packages; else the initramfs is all."
+        bool, "Whether the image has a partition for the packages; if not, it is only an initramfs."
     ),
-    "initramfs": Key(dict, "What the kernel carries inside; its keys are the next two.", True),
+    "initramfs": Key(dict, "The initramfs inside the kernel; its keys are the next two.", True),
 }
 
 INITRAMFS: Keys = {
-    "packages": Key(list, "Whose trees it holds.", True),
-    "leave": Key(list, "Globs of what it does not hold of them."),
+    "packages": Key(list, "The packages in it.", True),
+    "exclude": Key(list, "Globs of their files that are not in it."),
 }
 
 
 def kinds(keys: Keys) -> dict[str, type]:
-    """The kind of value that each key has."""
+    """The type of each key's value."""
     return {name: key.kind for name, key in keys.items()}
 
 
 def required(keys: Keys) -> tuple[str, ...]:
-    """The keys that must be there."""
+    """The required keys."""
     return tuple(name for name, key in keys.items() if key.required)

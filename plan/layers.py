@@ -1,12 +1,12 @@
-"""One table laid over a recipe's: what overrides.yaml and a recipe's own `crossed` are made of.
+"""One table applied to a recipe's table: for overrides.yaml and for a recipe's own `crossed`.
 
     recipe     options: [--a]    before: x
     entry      add-options: [--b]            build: z
     ─────────────────────────────────────────────────
     laid over  options: [--a, --b]    before: x    build: z
 
-A key takes the place of the recipe's, `environment` is merged by name, `add-KEY` comes after what
-the recipe has. What comes out is a table like those that were read.
+A key replaces the recipe's, `environment` is merged by name, `add-KEY` is appended to the recipe's
+value. The result is a table like those that were read from files.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from plan.yamlfile import Table
 
 ADDED = ("depends", "tools", "options", "before", "build", "after", "remove")
 ADD = "add-"
-# What is the recipe's alone: by these it is known, and known to be crossed.
+# Only the recipe has these: its identity, and its changes for a cross build.
 _FIXED = ("name", "style", "crossed")
 _KINDS = kinds(RECIPE)
 ENTRY_KEYS: Mapping[str, type] = {
@@ -30,7 +30,7 @@ ENTRY_KEYS: Mapping[str, type] = {
 
 
 def check_entry(entry: Table, keys: Mapping[str, type] = ENTRY_KEYS) -> None:
-    """Raise BuildError, with file and line, for what an entry cannot say."""
+    """Raise BuildError, with file and line, for a key or value that an entry cannot have."""
     entry.expect(keys)
     for key in entry:
         if keys[key] is list and key != "sources":
@@ -41,7 +41,7 @@ def check_entry(entry: Table, keys: Mapping[str, type] = ENTRY_KEYS) -> None:
 
 
 def laid_over(recipe: Table, entry: Table) -> Table:
-    """The table `recipe` with `entry` laid over it."""
+    """The table `recipe` with `entry` applied to it."""
     table = recipe.copied()
     lay_over(table, entry)
     return table
@@ -62,7 +62,7 @@ def lay_over(table: Table, entry: Table) -> None:
 
 
 def merge(environment: Table, more: Table) -> None:
-    """Add the variables of `more` to `environment`, or put them in the place of its own."""
+    """Add the variables of `more` to `environment`; equal names are replaced."""
     for name, value in more.items():
         environment.put(name, value, more.where(name))
 

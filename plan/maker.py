@@ -1,4 +1,4 @@
-"""Steps: what a recipe comes to in one phase, with everything that its output can depend on.
+"""Makes steps: a recipe in one phase, with everything that its output can depend on.
 
 recipe ─┬─styles──▶ commands
         ├─toolchain──▶ environment, additions
@@ -26,16 +26,16 @@ class Maker:
     depends: Mapping[str, Sequence[str]]
     machines: Machines
     architectures: Collection[str]
-    """The names of all there are: a recipe's file that is called so is for that one only."""
+    """The names of all architectures. A recipe's file named ARCHITECTURE.… is only for that one."""
     phase: str
     initramfs: Initramfs | None
     seed: Tools
-    """What compiles, and where a build root has it: the seed, or our own tools."""
+    """The compiler and its place in the build root: the seed's, or our own."""
     tools: Mapping[str, tuple[str, ...]]
-    """Of each package, all that its build root is composed of besides the seed."""
+    """Package → the tools in its build root, in addition to the seed."""
 
     def steps(self, names: Sequence[str]) -> dict[str, Step]:
-        """The steps of the packages `names`, which are in order, and of the tools between them.
+        """The steps of the packages `names` (in build order) and of the tools between them.
 
         Raises BuildError for a recipe that is not written for the target.
         """
@@ -46,7 +46,7 @@ class Maker:
         return {name: self._step(self.recipes[name]) for name in names}
 
     def _step(self, recipe: Recipe) -> Step:
-        # The kernel carries the initramfs inside, so its step depends on all that goes into it.
+        # The kernel contains the initramfs, so its step depends on all packages of the initramfs.
         initramfs = self.initramfs if recipe.name == "kernel" else None
         packed = initramfs.packages if initramfs else ()
         compiler = self._compiler(recipe.name)
@@ -67,13 +67,13 @@ class Maker:
         )
 
     def _compiler(self, name: str) -> Compiler:
-        """The seed's, or the phase's own where that is made before."""
+        """Our own compiler if an earlier step of this phase builds it, else the seed's."""
         if "llvm" in self.tools.get(name, ()):
             return replace(toolchain.OWN, libraries=self.seed.compiler.libraries)
         return self.seed.compiler
 
     def _files(self, recipe: Recipe) -> tuple[tuple[str, str], ...]:
-        """The recipe's files, of those that are for one architecture only the target's."""
+        """The recipe's files, without those for other architectures than the target."""
         target = self.machines.target.name
         of = {path: PurePath(path).stem for path, _ in recipe.files}
         others = [
@@ -84,6 +84,6 @@ class Maker:
             raise BuildError(
                 f"{recipe.name} is not written for {target} yet",
                 where=f"plan/recipes/{recipe.name}/{wanted}",
-                hint=f"there has to be such a file: {others[0]} is one",
+                hint=f"add that file: {others[0]} is one for another architecture",
             )
         return tuple(file for file in recipe.files if file[0] not in others)

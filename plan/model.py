@@ -1,8 +1,8 @@
-"""The nouns of the plan as frozen dataclasses; no behaviour beyond what a field implies.
+"""The plan's nouns as frozen dataclasses, with no behaviour beyond what a field implies.
 
     recipe (authored YAML) ──styles──▶ step (literal commands) ──run──▶ artifact (packed tree)
 
-Everything here can be turned into JSON by `dataclasses.asdict`.
+`dataclasses.asdict` can turn everything here into JSON.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ PHASES = (SYSROOT_FROM_SEED, ROOTFS_FROM_SYSROOT)
 
 @dataclass(frozen=True)
 class Source:
-    """An upstream file. Its identity is `sha256`; `places` are only hints where to find it.
+    """An upstream file. Its `sha256` identifies it; `urls` are only hints where to find it.
 
-    `size` is in bytes, 0 where it is not known. A place is "https://…", "debian:pool/…" (a path in
-    Debian's archive) or "wheel:NAME==VERSION". `leave` are globs of members not to be unpacked.
+    `size` is in bytes, 0 if it is not known. A URL is "https://…", "debian:pool/…" (a path in
+    Debian's archive) or "wheel:NAME==VERSION". `exclude`: globs of members that are not unpacked.
     """
 
     sha256: str
     size: int
     file: str
-    places: tuple[str, ...]
-    leave: tuple[str, ...] = ()
+    urls: tuple[str, ...]
+    exclude: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -35,17 +35,17 @@ class Recipe:
 
     name: str
     version: str
-    licence: str
-    why: str
+    license: str
+    description: str
     sources: tuple[Source, ...]
     depends: tuple[str, ...]
-    """What is linked against or otherwise read from /sysroot."""
+    """The packages that it links to or reads from /sysroot."""
     tools: tuple[str, ...]
-    """What runs during the build, beyond what its style and every build uses."""
+    """The packages that run during the build, in addition to the style's and the common tools."""
     style: str
     directory: str
     target: str
-    """What of a CMake project is built and installed: a distribution, or "" for all."""
+    """The CMake distribution to build and install, or "" for everything."""
     options: tuple[str, ...]
     environment: tuple[tuple[str, str], ...]
     before: str
@@ -55,12 +55,12 @@ class Recipe:
     files: tuple[tuple[str, str], ...]
     """The files under `plan/recipes/<name>/`: relative path and sha256, sorted."""
     patches: tuple[str, ...]
-    """Those of `files` that are applied to the source, in that order."""
+    """The `files` that are applied to the source as patches, in this order."""
 
 
 @dataclass(frozen=True)
 class Command:
-    """One program to run inside the sandbox: its argument vector and working directory."""
+    """One program that runs in the sandbox: its argument vector and working directory."""
 
     argv: tuple[str, ...]
     cwd: str
@@ -68,15 +68,15 @@ class Command:
 
 @dataclass(frozen=True)
 class Initramfs:
-    """Which trees a step gets packed as `/input/initramfs.cpio`, and what of them is left out."""
+    """The packages that a step gets as `/input/initramfs.cpio`, and globs of excluded files."""
 
     packages: tuple[str, ...]
-    leave: tuple[str, ...]
+    exclude: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Addition:
-    """A file (with its text) or a symbolic link (with its target) laid over the build root."""
+    """A file (with its text) or a symbolic link (with its target) added to the build root."""
 
     path: str
     text: str
@@ -85,12 +85,12 @@ class Addition:
 
 @dataclass(frozen=True)
 class Step:
-    """One package in one phase: all that its output can depend on, but for its dependencies' bytes.
+    """One package in one phase: everything its output depends on, except its dependencies' bytes.
 
-    Those come in by `plan.identity.step_id`, when the artifacts of `depends` are known. `depends`
-    is the transitive closure, in build order: bottom layer first. `tools` are the packages of the
-    first phase that the build root is composed of, in the same order. In that phase itself they
-    lie over the seed, and are what it lacks; none where it has all.
+    `plan.identity.step_id` adds those when the artifacts of `depends` are known. `depends` is the
+    transitive closure in build order: bottom layer first. `tools` are the packages of the first
+    phase that make up the build root, in the same order. For steps of the first phase, `tools`
+    are the packages that the seed lacks; they are laid over the seed.
     """
 
     name: str
@@ -108,5 +108,5 @@ class Step:
 
     @property
     def task(self) -> str:
-        """Its name among doit's tasks: "rootfs-from-sysroot:zlib"."""
+        """The name of its doit task: "rootfs-from-sysroot:zlib"."""
         return f"{self.phase}:{self.name}"

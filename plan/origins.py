@@ -1,6 +1,6 @@
-"""Where parameters are given besides the command line: the environment and local.yaml.
+"""The sources of parameters besides the command line: the environment and local.yaml.
 
-BQ2_NAME ─▶ name; what else begins with BQ2_ is known here, and no parameter.
+BQ2_NAME ─▶ name. The other variables that begin with BQ2_ are listed here; they are no parameters.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from pathlib import Path
 from plan.errors import BuildError
 from plan.yamlfile import load
 
-# Read by other parts of the project before or beside the settings, so not parameters.
+# Other parts of the project read these before or beside the settings: no parameters.
 OTHER_VARIABLES = frozenset({"BQ2_CACHE", "BQ2_FIRMWARE"})
 
 
 def from_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The parameters in `environment`: BQ2_NAME."""
+    """The parameters in `environment`, given as BQ2_NAME."""
     return {
         name.removeprefix("BQ2_").lower(): value
         for name, value in environment.items()

@@ -1,4 +1,4 @@
-"""Overrides: what one work directory changes of the recipes, without touching them.
+"""Overrides: changes to the recipes for one work directory, without editing the recipes.
 
     the recipes' tables ───────────────┐
     <workdir>/overrides.yaml ──load────┼──▶ the tables of each phase ──▶ Recipes
@@ -8,15 +8,15 @@
       environment: {CFLAGS: -O1}
       add-options: [--more]
       patches: [fix.patch]
-    rootfs-from-sysroot:zlib:    # in one
+    rootfs-from-sysroot:zlib:    # in one phase
       version: "1.4"
-    rootfs-from-sysroot:*:       # all packages of a phase, where nothing else names the variable
+    rootfs-from-sysroot:*:       # all packages of a phase, unless another entry sets the variable
       environment: {CFLAGS: -O3}
 
-The order is: recipe, its `crossed` where it is that, its package in every phase, its package in
-one. So what is said of every phase can move into the recipe, and all stays as it was. What comes
-out are tables like those that were read: every check of a recipe holds for them, and a key that was
-changed knows its place here.
+The order is: the recipe, its `crossed` in a cross build, the package's entry for every phase, its
+entry for one phase. So an entry for every phase can move into the recipe without changing the plan.
+The results are tables like those that were read: every check of a recipe applies to them, and an
+error in a changed key names its place in overrides.yaml.
 """
 
 from __future__ import annotations
@@ -41,30 +41,30 @@ PATCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*\.patch\Z")
 
 @dataclass(frozen=True)
 class Overrides:
-    """The checked overrides in `file` of the recipes in `folder`, which are `recipes`."""
+    """The checked overrides in `file`, for the recipes `recipes` in `directory`."""
 
     file: Path
-    folder: Path
+    directory: Path
     recipes: Mapping[str, Table]
     table: Table
 
     @cached_property
     def authored(self) -> dict[str, Recipe]:
-        """The recipes as they are written, uncrossed."""
-        return make_recipes(self.recipes, self.folder, {})
+        """The recipes as they are written: no overrides, no `crossed`."""
+        return make_recipes(self.recipes, self.directory, {})
 
     def made(self, phase: str, *, crossed: bool) -> dict[str, Recipe]:
-        """The recipes of `phase`, as they are where that is `crossed` or is not.
+        """The recipes of `phase`, with overrides; `crossed`: with the changes for a cross build.
 
-        Raises BuildError for what is no recipe any more.
+        Raises BuildError if an override makes a recipe invalid.
         """
         if not self.table and not crossed:
             return self.authored
         tables = self.tables(phase, crossed=crossed)
-        return make_recipes(tables, self.folder, self.patches(phase))
+        return make_recipes(tables, self.directory, self.patches(phase))
 
     def tables(self, phase: str, *, crossed: bool = False) -> dict[str, Table]:
-        """The recipes' tables as they are in `phase`."""
+        """The recipes' tables in `phase`, with overrides."""
         return {name: self._changed(name, phase, crossed) for name in self.recipes}
 
     def patches(self, phase: str) -> dict[str, list[Path]]:
@@ -76,12 +76,12 @@ class Overrides:
         }
 
     def patch(self, package: str, name: str) -> Path:
-        """Where the patch `name` of `package` lies."""
-        return patch_folder(self.file, package) / name
+        """The path of the patch `name` of `package`."""
+        return patch_directory(self.file, package) / name
 
     @property
     def files(self) -> list[Path]:
-        """The file and the patches that it names; none where it changes nothing."""
+        """The file and the patches that it names; empty if it changes nothing."""
         named = {
             self.patch(key.rpartition(":")[2], name)
             for key, entry in self.table.items()
@@ -90,13 +90,13 @@ class Overrides:
         return [self.file, *sorted(named)] if self.table else []
 
     def touched(self, phase: str, packages: Iterable[str]) -> tuple[str, ...]:
-        """Those of `packages` that are built by other than their recipe in `phase`."""
+        """Those of `packages` that overrides change in `phase`."""
         every = f"{phase}:*" in self.table
         return tuple(name for name in packages if every or self._entries(name, phase))
 
     @cached_property
     def for_every_phase(self) -> list[str]:
-        """The packages that are changed in every phase."""
+        """The packages with an entry for every phase."""
         return [key for key in self.table if ":" not in key]
 
     def _entries(self, name: str, phase: str) -> list[Table]:
@@ -121,32 +121,32 @@ class Overrides:
         return table
 
 
-def load_overrides(folder: Path, file: Path | None) -> Overrides:
-    """The overrides in `file`, none where there is no such file, of the recipes in `folder`.
+def load_overrides(directory: Path, file: Path | None) -> Overrides:
+    """The overrides in `file` for the recipes in `directory`; none if `file` does not exist.
 
     Raises BuildError with file and line for an unknown package, phase, key or patch.
     """
-    recipes = load_tables(folder)
+    recipes = load_tables(directory)
     if file is None or not file.exists():
-        return Overrides(file or folder / NAME, folder, recipes, Table(NAME, 1))
+        return Overrides(file or directory / NAME, directory, recipes, Table(NAME, 1))
     table = load(file, shown_as=NAME)
     for key, entry in table.items():
         _check_target(table, key, recipes)
         if not isinstance(entry, Table):
-            raise BuildError(f"{key!r} must hold a mapping (key: value)", where=table.where(key))
+            raise BuildError(f"{key!r} must contain a mapping (key: value)", where=table.where(key))
         package = key.rpartition(":")[2]
         _check_entry(entry, package)
         if package != "*":
-            _check_patches(entry, package, file, folder)
+            _check_patches(entry, package, file, directory)
     for key in table:
         phase, _, package = key.rpartition(":")
         if phase and package in table:
             _check_twice(table[package], table[key])
-    return Overrides(file, folder, recipes, table)
+    return Overrides(file, directory, recipes, table)
 
 
-def patch_folder(file: Path, package: str) -> Path:
-    """Where the patches of `package` lie that the overrides in `file` name."""
+def patch_directory(file: Path, package: str) -> Path:
+    """The directory of the patches of `package` that the overrides in `file` name."""
     return file.parent / "patches" / package
 
 
@@ -163,25 +163,25 @@ def _check_target(table: Table, key: str, recipes: Mapping[str, Table]) -> None:
 
 def _check_entry(entry: Table, package: str) -> None:
     if package == "*":
-        # Every package has an environment, and nothing else in common.
+        # Only `environment` is valid for every package.
         entry.expect({"environment": dict}, ("environment",))
     layers.check_entry(entry, ENTRY_KEYS)
 
 
-def _check_patches(entry: Table, package: str, file: Path, folder: Path) -> None:
-    lying = patch_folder(file, package)
+def _check_patches(entry: Table, package: str, file: Path, directory: Path) -> None:
+    lying = patch_directory(file, package)
     for name in entry.texts("patches"):
         where = entry.where("patches")
         if not PATCH.match(name):
-            hint = "it is the plain name of a file and ends in .patch"
-            raise BuildError(f"a patch cannot be called {name!r}", where=where, hint=hint)
+            hint = "use a plain file name that ends in .patch"
+            raise BuildError(f"{name!r} is not a valid name of a patch", where=where, hint=hint)
         if not (lying / name).is_file():
             known = [path.name for path in lying.glob("*.patch")]
-            hint = nearest(name, known) if known else f"it has to lie in {lying}"
+            hint = nearest(name, known) if known else f"put it into {lying}"
             raise BuildError(f"there is no patch {name!r}", where=where, hint=hint)
-        if (folder / package / "patches" / name).exists():
+        if (directory / package / "patches" / name).exists():
             hint = f"give {lying / name} another name"
-            raise BuildError(f"the recipe has a patch {name!r}", where=where, hint=hint)
+            raise BuildError(f"the recipe already has a patch {name!r}", where=where, hint=hint)
     _check_twice(entry, entry)
 
 

@@ -1,4 +1,4 @@
-"""The parameters of a run: their names, what they may be, and what they are if nothing is said."""
+"""The parameters of a run: their names, valid values and defaults."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ PLACES = ("namespace", "vm")
 SEEDS = checks.SEEDS
 PROGRESS = ("auto", "live", "plain", "json", "quiet")
 VARIATIONS = (
-    *("cold", "host", "jobs", "links", "locale", "order", "path", "serial", "time", "umask"),
-    "user",
+    *("acl", "caller", "cold", "host", "jobs", "links", "locale", "order", "path", "serial"),
+    *("time", "umask", "user"),
 )
 
 
@@ -26,13 +26,17 @@ VARIATIONS = (
 class Parameter:
     """One parameter: `check` turns the given text into its canonical text or raises ValueError.
 
-    Where the default is not the same everywhere, the docstring of `default` says what it is.
+    `placed` runs before it: it makes a relative path absolute.
+    If the default depends on the machine, the docstring of `default` says what it is.
+    of: the commands that read it; empty if all do, because all use one plan.
     """
 
     name: str
     default: Callable[[], str]
     check: Callable[[str], str]
     help: str
+    of: tuple[str, ...] = ()
+    placed: Callable[[str, Path], str] = checks.as_it_is
 
 
 def _constant(text: str) -> Callable[[], str]:
@@ -40,101 +44,165 @@ def _constant(text: str) -> Callable[[], str]:
 
 
 def _this_machine() -> str:
-    """that of this machine"""
+    """the architecture of this machine"""
     return platform.machine()
 
 
 def _seed() -> str:
-    """debian, or alpine on a machine that debian is not pinned for"""
+    """debian, or alpine if debian is not pinned for this machine"""
     lock = Path(__file__).parent / "seeds" / f"debian-{platform.machine()}.lock.yaml"
     return "debian" if lock.exists() else "alpine"
 
 
 def _processors() -> str:
-    """the processors that it may use"""
+    """the number of processors it may use"""
     return str(len(os.sched_getaffinity(0)))
 
 
+# IMAGE: the commands that make or read the image. PRODUCTS: those for any product.
+IMAGE = ("image", "boot", "sign", "inspect", "regenerate")
+PRODUCTS = (*IMAGE, "sysroot", "challenge", "verify", "list")
+
 PARAMETERS = (
     Parameter("set", _constant("full"), checks.one_of(*SETS), "what to build: " + ", ".join(SETS)),
-    Parameter("with", _constant(""), checks.anything, "packages to add to the set, with commas"),
+    Parameter("with", _constant(""), checks.anything, "packages to add to the set: a,b"),
     Parameter("arch", _this_machine, checks.architecture(ARCHITECTURES), "the target architecture"),
     Parameter(
         "build",
         _this_machine,
         checks.architecture(ARCHITECTURES),
-        "the architecture that builds: another one where this machine runs its programs",
+        "the architecture that builds, if this machine can run its programs",
     ),
     Parameter(
         "seed",
         _seed,
         checks.seed,
-        "the first root: " + ", ".join(SEEDS) + ", a path (also of what doit sysroot "
-        "wrote), or auto: alpine if it can be had",
+        "the first root: " + ", ".join(SEEDS) + ", a path (also a tarball of doit "
+        "sysroot), or auto: alpine if it is available",
+        placed=checks.placed_seed,
     ),
-    Parameter("seed_tarball", _constant(""), checks.file, "another minirootfs for the seed alpine"),
-    Parameter("seed_sha256", _constant(""), checks.sha256, "the hash of seed_tarball"),
+    Parameter(
+        "seed_tarball",
+        _constant(""),
+        checks.file,
+        "another Alpine minirootfs for the seed alpine",
+        placed=checks.placed,
+    ),
+    Parameter("seed_sha256", _constant(""), checks.sha256, "the sha256 of seed_tarball"),
     Parameter(
         "seeds",
         _constant(""),
         checks.some_of(*SEEDS),
-        "which seeds doit challenge compares (all that can be)",
+        "the seeds for doit challenge (all available)",
+        of=("challenge",),
     ),
-    Parameter("jobs", _processors, checks.count, "how many processes at once"),
-    Parameter("timeout", _constant(""), checks.minutes, "minutes after which a step is ended"),
-    Parameter("offline", _constant("0"), checks.flag, "never open a socket"),
+    Parameter("jobs", _processors, checks.count, "the number of processes at once"),
+    Parameter("timeout", _constant(""), checks.minutes, "minutes until a step is stopped"),
+    Parameter("offline", _constant("0"), checks.flag, "never use the network"),
     Parameter(
-        "bundle", _constant(""), checks.file, "what doit bundle wrote: the only place to ask"
+        "bundle",
+        _constant(""),
+        checks.file,
+        "a file from doit bundle: the only source of files",
+        placed=checks.placed,
     ),
     Parameter(
-        "image", _constant(""), checks.file, "the image that doit inspect or verify looks into"
+        "image",
+        _constant(""),
+        checks.file,
+        "the image for doit inspect",
+        of=("inspect",),
+        placed=checks.placed,
     ),
-    Parameter("key", _constant(""), checks.file, "an SSH key: to sign with, or to check by (.pub)"),
     Parameter(
-        "strict", _constant("0"), checks.flag, "refuse a seed that drifted from its lock file"
+        "key",
+        _constant(""),
+        checks.file,
+        "an SSH key: private to sign, public (.pub) to check",
+        of=("inspect", "sign"),
+        placed=checks.placed,
     ),
-    Parameter("mirror", _constant(""), checks.url, "a Debian archive to ask before those of apt"),
-    Parameter("workdir", _constant("work"), checks.path, "where builds happen"),
-    Parameter("output", _constant(""), checks.anything, "the file to write (default: output/…)"),
-    Parameter("sources", _constant("1"), checks.flag, "put the sources into the products"),
+    Parameter(
+        "strict", _constant("0"), checks.flag, "refuse a seed that differs from its lock file"
+    ),
+    Parameter("mirror", _constant(""), checks.url, "a Debian archive to ask before apt's"),
+    Parameter(
+        "workdir", _constant("work"), checks.path, "the work directory", placed=checks.placed
+    ),
+    Parameter(
+        "output",
+        _constant(""),
+        checks.output,
+        "the file to write (default: output/…)",
+        placed=checks.placed,
+        of=(*PRODUCTS, "bundle", "report", "sbom"),
+    ),
+    Parameter(
+        "sources",
+        _constant("1"),
+        checks.flag,
+        "put the sources into the products",
+        of=(*PRODUCTS, "report"),
+    ),
     Parameter(
         "packages",
         _constant(""),
         checks.anything,
-        "what doit regenerate, verify or outdated looks at (all)",
+        "packages for doit regenerate, verify or outdated (all)",
+        of=("outdated", "regenerate", "verify"),
     ),
-    Parameter("in", _constant("namespace"), checks.one_of(*PLACES), "where doit regenerate works"),
+    Parameter(
+        "in",
+        _constant("namespace"),
+        checks.one_of(*PLACES),
+        "where doit regenerate works",
+        of=("regenerate",),
+    ),
     Parameter(
         "variations",
         _constant(""),
         checks.some_of(*VARIATIONS),
-        "what doit verify makes different (all but links, serial)",
+        "what doit verify varies (all except links, serial)",
+        of=("verify",),
     ),
-    Parameter(
-        "overlay", _constant("1"), checks.flag, "compose trees by overlay where that can be had"
-    ),
+    Parameter("overlay", _constant("1"), checks.flag, "compose trees with overlayfs if possible"),
     Parameter(
         "progress",
         _constant("auto"),
         checks.one_of(*PROGRESS),
         "what the console shows: " + ", ".join(PROGRESS),
     ),
-    Parameter("json", _constant("0"), checks.flag, "have doit status answer in JSON"),
+    Parameter("json", _constant("0"), checks.flag, "doit status prints JSON", of=("status",)),
     Parameter(
-        "diff", _constant("0"), checks.flag, "have doit plan only say what changed since the last"
+        "diff",
+        _constant("0"),
+        checks.flag,
+        "doit plan only shows what changed since the last plan",
+        of=("plan",),
     ),
     Parameter(
-        "suite", _constant("trixie"), checks.suite, "what doit outdated and doit bump look at"
+        "suite",
+        _constant("trixie"),
+        checks.suite,
+        "the Debian suite for doit outdated and doit bump",
+        of=("bump", "outdated"),
     ),
-    Parameter("keep", _constant("10"), checks.count, "of how many plans doit gc keeps all"),
-    Parameter("dry", _constant("0"), checks.flag, "let doit gc only show what it would free"),
+    Parameter("keep", _constant("10"), checks.count, "how many plans doit gc keeps", of=("gc",)),
+    Parameter(
+        "dry", _constant("0"), checks.flag, "doit gc only shows what it would free", of=("gc",)
+    ),
     Parameter(
         "phase",
         _constant(""),
         checks.phase,
-        "which build doit shell enters (the last phase's), or doit verify looks at (all)",
+        "the phase for doit shell (the last) or doit verify (all)",
+        of=("patch", "shell", "verify"),
     ),
     Parameter(
-        "run", _constant(""), checks.anything, "a command for doit boot or doit shell to run"
+        "run",
+        _constant(""),
+        checks.anything,
+        "a command that doit boot or doit shell runs",
+        of=("boot", "shell"),
     ),
 )

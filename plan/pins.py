@@ -1,9 +1,9 @@
-"""What a recipe pins of Debian's archive, and the recipe's text when that is replaced.
+"""A recipe's source in Debian's archive, and the recipe's text with a newer source.
 
-    places: debian:pool/main/z/zlib/zlib_1.3.1.orig.tar.gz ──pin──▶ source package, version, path
-    text of the recipe + a newer Tarball ──bumped──▶ the text with version, hash, size and places
+    urls: debian:pool/main/z/zlib/zlib_1.3.1.orig.tar.gz ──pin──▶ source package, version, path
+    text of the recipe + a newer Tarball ──bumped──▶ the text with version, hash, size and URLs
 
-A recipe whose source is another's (`from`) has no pin of its own: its owner has.
+A recipe that uses another's source (`from`) has no pin: the owner of the source has it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TARBALL = re.compile(
 class Tarball:
     """An upstream tarball of Debian's archive. `path` begins with pool/, `size` is in bytes.
 
-    `version` is upstream's own, `ending` like ".tar.gz". A pin knows no hash but the recipe's.
+    `version` is upstream's own, `ending` is for example ".tar.gz". A pin has the recipe's hash.
     """
 
     package: str
@@ -46,9 +46,9 @@ class Tarball:
 
 
 def tarball(path: str, size: int, sha256: str) -> Tarball | None:
-    """The upstream tarball at `path`, or None if what lies there is something else.
+    """The upstream tarball at `path`, or None if that is something else.
 
-    Of the security archive, whose files move to the main one, it is the main one's path.
+    A path in the security archive becomes the path in the main archive, where the file moves later.
     """
     match = TARBALL.match(path)
     if not match:
@@ -59,31 +59,33 @@ def tarball(path: str, size: int, sha256: str) -> Tarball | None:
 
 
 def pin(recipe: Recipe) -> Tarball | None:
-    """What the only source of `recipe` is in Debian's archive, or None."""
+    """The only source of `recipe` as a tarball in Debian's archive, or None."""
     if len(recipe.sources) != 1:
         return None
     (source,) = recipe.sources
-    paths = [place.removeprefix(DEBIAN) for place in source.places if place.startswith(DEBIAN)]
+    paths = [place.removeprefix(DEBIAN) for place in source.urls if place.startswith(DEBIAN)]
     found = (tarball(path, source.size, source.sha256) for path in paths)
     return next((each for each in found if each), None)
 
 
 def why_unpinned(recipe: Recipe) -> str:
-    """Why `pin` says None, in two or three words."""
+    """Why `pin` returns None, in two or three words."""
     count = len(recipe.sources)
-    return ("no source", "no debian place")[count] if count < 2 else f"{count} sources"
+    return ("no source", "no debian URL")[count] if count < 2 else f"{count} sources"
 
 
-def owners(folder: Path) -> dict[str, str]:
-    """Whose source each recipe in `folder` is built from: mostly its own."""
-    return {path.stem: load(path).get("from", path.stem) for path in sorted(folder.glob("*.yaml"))}
+def owners(directory: Path) -> dict[str, str]:
+    """The recipe that owns the source of each recipe in `directory`: usually itself."""
+    return {
+        path.stem: load(path).get("from", path.stem) for path in sorted(directory.glob("*.yaml"))
+    }
 
 
 def bumped(text: str, recipe: Recipe, new: Tarball) -> str:
-    """The `text` of `recipe` with its source replaced by `new`, all else byte for byte.
+    """The `text` of `recipe` with its source replaced by `new`; all other bytes stay.
 
-    Places on the web follow the version: they are hints, and the hash decides. Raises BuildError
-    for a recipe whose version is not that of its file.
+    Web URLs follow the version: they are hints, and the hash decides. Raises BuildError if the
+    recipe's version is not the version of its file.
     """
     old = pin(recipe)
     if old is None or recipe.version != old.version:
@@ -98,17 +100,17 @@ def bumped(text: str, recipe: Recipe, new: Tarball) -> str:
     }
     for path, value in values.items():
         text = set_value(text, path, value)
-    for index, place in enumerate(source.places):
+    for index, place in enumerate(source.urls):
         debian = place.startswith(DEBIAN)
         after = f"{DEBIAN}{new.path}" if debian else renamed(place, old, new)
-        text = set_value(text, ("sources", 0, "places", index), after)
+        text = set_value(text, ("sources", 0, "urls", index), after)
     return text
 
 
 def renamed(name: str, old: Tarball, new: Tarball) -> str:
-    """A file's name or a URL of the version of `old`, as it is of `new`'s, as far as one can tell.
+    """The file name or URL `name`, with the version of `old` replaced by the version of `new`.
 
-    1.2.3 is also found as 1_2_3, and never inside of 11.2.3 or 1.2.3.4.
+    1.2.3 is also found as 1_2_3, but never inside of 11.2.3 or 1.2.3.4.
     """
     forms = {old.version.replace(".", s): new.version.replace(".", s) for s in ("-", "_", ".")}
     either = "|".join(re.escape(form) for form in forms)
@@ -118,9 +120,9 @@ def renamed(name: str, old: Tarball, new: Tarball) -> str:
 
 
 def by_hand(recipe: Recipe, message: str) -> BuildError:
-    """The error for what cannot be bumped: what there is to edit, and where."""
+    """The error for a recipe that cannot be bumped: what to edit, and where."""
     return BuildError(
         message,
         where=f"plan/recipes/{recipe.name}.yaml",
-        hint="edit by hand: version, and of each source sha256, size, file and places",
+        hint="edit by hand: version, and sha256, size, file and urls of each source",
     )

@@ -3,8 +3,8 @@
     plan/planner.py ──▶ steps, by phase ──▶ plan.json
                                        └──▶ digest
 
-The plan is data: running it needs nothing that is not in it. Its digest covers all steps, and
-nothing that cannot reach an output (comments, the `why` of a recipe, the number of processes).
+The plan is data: it is all that a run needs. Its digest covers all steps, and nothing that cannot
+change an output (comments, the `description` of a recipe, the number of processes).
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ from plan.sets import Set
 
 @dataclass(frozen=True)
 class Plan:
-    """All that a build of one set for one architecture does, in order."""
+    """All steps of a build of one set for one architecture, in order."""
 
     set: Set
     machines: Machines
     recipes: Mapping[str, Recipe]
-    """All there are, as they are in the phase of the product."""
+    """All recipes, as the product's phase has them."""
     phases: Mapping[str, Mapping[str, Step]]
     """By phase and by package name, in build order."""
     overridden: tuple[str, ...]
-    """The packages of the product that are built by other than their recipes."""
+    """The packages of the product whose recipes are overridden."""
     wanted: tuple[str, ...]
     """The packages of the product, in build order (the phase may have more: tools)."""
     imaging: tuple[str, ...]
     """The packages of the first phase that make the image of a crossed product."""
     without: Mapping[str, str]
-    """What the set names and the product has not, and why."""
+    """Package of the set that the product lacks → the reason."""
 
     @property
     def arch(self) -> Architecture:
-        """The architecture that the product is for."""
+        """The target architecture."""
         return self.machines.target
 
     @property
@@ -52,31 +52,31 @@ class Plan:
 
     @cached_property
     def product(self) -> Mapping[str, Step]:
-        """The steps that give what the set is for, by package name."""
+        """The steps of the product's phase, by package name."""
         steps = self.phases[self.set.phase]
         return {name: steps[name] for name in self.wanted}
 
     @property
     def image_tools(self) -> list[Step]:
-        """The steps whose trees write the image's root file system; none: the seed does."""
+        """The steps whose trees write the image's root file system; empty if the seed writes it."""
         if not self.machines.crossed:
             return list(self.product.values())
         return [self.phases[SYSROOT_FROM_SEED][name] for name in self.imaging]
 
     @property
     def outside(self) -> list[str]:
-        """The packages that there are recipes of, but that are not in the product."""
+        """The packages that have a recipe but are not in the product."""
         return [name for name in self.recipes if name not in self.wanted]
 
     def before(self, step: Step) -> list[Step]:
-        """The steps that have to stand before `step`: its tools, then its dependencies."""
+        """The steps that must finish before `step`: its tools, then its dependencies."""
         own = self.phases[step.phase]
         found = {each.task: each for each in self.tools(step)}
         found |= {own[name].task: own[name] for name in step.depends}
         return list(found.values())
 
     def tools(self, step: Step) -> list[Step]:
-        """The steps that give the tools of `step`: those of the first phase, for that phase too."""
+        """The steps that build the tools of `step`; they are always in the first phase."""
         return [self.phases[SYSROOT_FROM_SEED][name] for name in step.tools]
 
     @cached_property
@@ -91,21 +91,21 @@ class Plan:
 
     @property
     def product_sources(self) -> list[Source]:
-        """Those of the product's steps."""
+        """The sources of the product's steps."""
         return _sources(self.product.values())
 
     @cached_property
     def product_digest(self) -> str:
-        """sha256 of what the product's steps do, whichever seed and tools they are run by."""
+        """sha256 of what the product's steps do; the seed and the tools do not change it."""
         return sha256_of([json.loads(deed(step)) for step in self.product.values()])
 
     def product_json(self) -> str:
-        """The text of the product's own plan: its steps, and nothing of what came before them."""
+        """The text of the product's own plan: its steps, without the steps of the first phase."""
         steps = [asdict(step) | {"tools": []} for step in self.product.values()]
         return self._text(steps, digest=self.product_digest)
 
     def as_json(self, seed: Mapping[str, Any]) -> str:
-        """The text of plan.json; `seed` describes the seed as it was really used."""
+        """The text of plan.json; `seed` describes the seed as it is used."""
         steps = [asdict(step) for step in self.steps]
         return self._text(steps, seed=seed, digest=self.digest, product=self.product_digest)
 
@@ -121,16 +121,15 @@ def _sources(steps: Iterable[Step]) -> list[Source]:
 
 
 def literal(step: Step | Mapping[str, Any]) -> dict[str, Any]:
-    """All of `step`, or of a step of plan.json, that can reach its output: where a source is found
-    says nothing about it."""
+    """All of `step`, or of a step of plan.json, that can change its output: all but URLs."""
     given = asdict(step) if isinstance(step, Step) else dict(step)
-    return given | {"sources": [[each["sha256"], each["leave"]] for each in given["sources"]]}
+    return given | {"sources": [[each["sha256"], each["exclude"]] for each in given["sources"]]}
 
 
 def deed(step: Step | Mapping[str, Any]) -> bytes:
-    """What `step`, or a step of plan.json, does, wherever it does it: no phase, no tools.
+    """What `step`, or a step of plan.json, does: without phase and tools.
 
-    A step of a system that builds itself is compared with the one that it was built by.
+    It compares the step of a system that builds itself with the step that built the system.
     """
     return canonical(literal(step) | {"phase": "", "tools": []})
 

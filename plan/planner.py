@@ -2,11 +2,11 @@
 
     plan/sets.yaml ──▶ packages ─────────────────────┐
     plan/recipes/*.yaml, overrides.yaml ─────────────┼─order─▶ steps ──▶ Plan
-    plan/toolbox.yaml ──▶ what builds them, before ──┤
+    plan/toolbox.yaml ──▶ the build tools of each ───┤
     plan/architectures.yaml ─────────────────────────┘
 
-A set whose product is the first phase's is built by the seed. One whose product is the second
-phase's is built by tools that the first phase makes: what they are follows from the recipes.
+If the product of a set is the first phase, the seed builds it. If it is the second phase, tools
+from the first phase build it; the recipes say which tools.
 """
 
 from __future__ import annotations
@@ -39,15 +39,14 @@ def make_plan(
     added: Sequence[str] = (),
     overrides: Path | None = None,
 ) -> Plan:
-    """The plan of the set `set_name` for `arch_name`, from the folder `plan/` at `data`.
+    """The plan of the set `set_name` for `arch_name`, from the directory `plan/` at `data`.
 
-    `build_name`: the architecture that the steps run on, if it is another. `added`: packages to
-    have besides those of the set. `overrides`: the file of what is to differ from the recipes, if
-    it exists.
+    `build_name`: the architecture that the steps run on, if it differs. `added`: packages in
+    addition to the set's. `overrides`: the overrides file, if it exists.
 
-    `seed` says what the seed has. One that is a system of ours needs no first phase: it is what
-    that phase would give. What it lacks is built in the first phase, before what needs it.
-    Raises BuildError for what is wrong in the files.
+    `seed`: the tools of the seed. A seed that this project built needs no first phase: it is the
+    result of that phase. Tools that the seed lacks are built in the first phase, before the
+    packages that need them. Raises BuildError if a file is wrong.
     """
     toolbox = data / "toolbox.yaml"
     changes = load_overrides(data / "recipes", overrides)
@@ -84,14 +83,14 @@ def _without(
     recipes: Mapping[str, Recipe],
     seed: toolchain.Tools,
 ) -> dict[str, str]:
-    """The packages that a product for `target` cannot have, and why."""
-    # A product of two phases builds itself: it has to have what the seed has not.
+    """Package that a product for `target` cannot have → the reason."""
+    # A product of two phases builds itself: it must have the tools that the seed lacks.
     by_seed = chosen.phase == SYSROOT_FROM_SEED
     return {**target.without, **(unbuildable(toolbox, recipes, seed) if by_seed else {})}
 
 
 def _one(product: Maker, wanted: Sequence[str], toolbox: Path) -> tuple[Phases, tuple[str, ...]]:
-    """The product's phase alone, which the seed can build; the seed makes the image, too."""
+    """The product's phase alone: the seed builds it, and makes the image too."""
     own = lacking_tools(toolbox, product.recipes, product.seed, wanted)
     return {product.phase: replace(product, tools=own).steps(wanted)}, ()
 
@@ -99,9 +98,9 @@ def _one(product: Maker, wanted: Sequence[str], toolbox: Path) -> tuple[Phases, 
 def _both(
     product: Maker, chosen: Set, wanted: Sequence[str], toolbox: Path, changes: Overrides
 ) -> tuple[Phases, tuple[str, ...]]:
-    """Both phases of the set `chosen`, and what of the first makes the image of a crossed product.
+    """Both phases of the set `chosen`, and the packages of the first that make a crossed image.
 
-    The second is made by `product` and what the first gives.
+    The second phase is built by `product` and the results of the first.
     """
     machines = product.machines
     seeded = changes.made(SYSROOT_FROM_SEED, crossed=False)
@@ -110,7 +109,7 @@ def _both(
     draws = machines.crossed and chosen.root
     imaging = graph.order(load_image_tools(toolbox, seeded), depends) if draws else ()
     built_first = graph.order(chain(*tools.values(), imaging), depends)
-    # The tools run where the plan does, whatever they compile for then.
+    # The tools run on the build architecture, whatever their target is.
     first = replace(
         product,
         recipes=seeded,
@@ -128,7 +127,7 @@ def _both(
 def _fitted(
     chosen: Set, added: Sequence[str], recipes: Mapping[str, Recipe], without: Collection[str]
 ) -> Set:
-    """The set with the packages `added`, and without those that it cannot have."""
+    """The set with the packages `added`, without those that `target` cannot have."""
     for name in added:
         if name not in recipes:
             raise BuildError(
@@ -144,18 +143,18 @@ def _fitted(
 
 
 def _check(chosen: Set, wanted: Sequence[str], target: Architecture) -> None:
-    """Raise BuildError for packages that there cannot be, and for an initramfs of others."""
+    """Raise BuildError for a package that `target` cannot have, or a wrong initramfs."""
     for name in wanted:
         if name in target.without:
             raise BuildError(
-                f"there can be no {name} for {target.name}: {target.without[name]}",
+                f"{name} does not exist for {target.name}: {target.without[name]}",
                 where="plan/architectures.yaml",
-                hint="leave out what depends on it",
+                hint="remove the packages that depend on it",
             )
     for name in chosen.initramfs.packages:
         if name not in wanted:
             raise BuildError(
-                f"the initramfs of the set {chosen.name} holds {name}, which the set has not",
+                f"the initramfs of the set {chosen.name} contains {name}, which is not in the set",
                 where="plan/sets.yaml",
                 hint=f"add {name} to the set's packages",
             )
@@ -169,7 +168,7 @@ def _tools(
     before: Mapping[str, Sequence[str]],
     target: Architecture,
 ) -> dict[str, tuple[str, ...]]:
-    """Of each package `wanted`, all that has to stand before it of the first phase, in order."""
+    """Package of `wanted` → all packages of the first phase that must precede it, in order."""
     named = load_tools(toolbox, recipes)
     tools = {name: tuple(graph.order(named[name], before)) for name in wanted}
     needed = graph.order(chain(*tools.values()), before)
@@ -178,7 +177,7 @@ def _tools(
         raise BuildError(
             f"the set {chosen.name} cannot build itself: it lacks {', '.join(lacking)}",
             where="plan/sets.yaml",
-            hint="\n  ".join(["what builds a package of the set has to be in the set", *reasons]),
+            hint="\n  ".join(["add the missing build tools to the set", *reasons]),
         )
     return tools
 

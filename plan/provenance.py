@@ -1,15 +1,15 @@
-"""Where a product comes from, as in-toto Statements with SLSA's provenance as their predicate.
+"""The provenance of a product, as in-toto Statements with SLSA's provenance predicate.
 
     https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md
     https://slsa.dev/spec/v1.0/provenance
 
-    of_system    what a product can say of itself: /etc/bq2/provenance.json
-    of_product   what lies beside it: all of that, and the seed, and every step with its id
-    of_step      one artifact: what a step was given, and what it gave
+    of_system    the product's own provenance, inside it: /etc/bq2/provenance.json
+    of_product   the file beside the product: also the seed, and every step with its id
+    of_step      one artifact: the inputs and the result of its step
 
-The same inputs give the same text: no time but SOURCE_DATE_EPOCH, no place, no machine. What
-comes of the second phase is the same whichever seed stood at the beginning, so `of_system` does
-not name a step's id, or a tool's artifact: those differ from seed to seed.
+The same inputs give the same text: no time except SOURCE_DATE_EPOCH, no path, no machine. The
+second phase's artifacts are the same for every seed. So `of_system` has no step ids and no hashes
+of tools: those differ from seed to seed.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from typing import Any
 from plan.model import SYSROOT_FROM_SEED, Source, Step
 from plan.plan import Plan, deed
 from plan.toolchain import SOURCE_DATE_EPOCH
+from plan.version import VERSION
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"
-# Names of our own; an URN leads to no host.
+# Our own names; a URN does not point to a host.
 BUILD = "urn:bootstrap-qcow2:{}:v1"
 BUILDER = "urn:bootstrap-qcow2:sandbox:v1"
 
@@ -33,25 +34,25 @@ Resource = dict[str, Any]
 
 
 def resource(name: str, sha256: str, /, **annotations: Any) -> Resource:
-    """A ResourceDescriptor; `annotations` that are empty are left out."""
+    """A ResourceDescriptor; empty `annotations` are omitted."""
     found: Resource = {"name": name, "digest": {"sha256": sha256}}
     told = {key: value for key, value in annotations.items() if value}
     return found | ({"annotations": told} if told else {})
 
 
 def text_of(statement: Mapping[str, Any]) -> str:
-    """The text of a statement, the same for the same statement."""
+    """The text of a statement; equal statements give equal texts."""
     return json.dumps(statement, indent=1, sort_keys=True) + "\n"
 
 
 def of_system(
     plan: Plan, artifacts: Mapping[str, str], *, seed: Mapping[str, Any], added: Sequence[str]
 ) -> dict[str, Any]:
-    """What the product of `plan` says of itself; the files besides the packages are added to its
-    subject by whoever writes them.
+    """The provenance of the product of `plan`, to be stored inside it.
 
-    artifacts: by package. seed: as it describes itself, for it is named where the product is the
-    first phase's. added: the parameter `with`.
+    The code that adds other files to the product adds them to the subject.
+    artifacts: by package. seed: its description; only a product of the first phase names it.
+    added: the parameter `with`.
     """
     first = plan.set.phase == SYSROOT_FROM_SEED
     inside = {
@@ -84,11 +85,11 @@ def of_product(
     project: str | None,
     byproducts: Sequence[Resource],
 ) -> dict[str, Any]:
-    """What is said beside a product of the kind `kind` ("image", "tarball"): all that it comes of.
+    """The provenance to be stored beside a product of the kind `kind` ("image", "tarball").
 
-    subject: the files it is about. packages: what the seed is made of. made: by task, the `step`
-    (its id), the `artifact` and what `verified` it. project: the hash of this project's files,
-    where they are in the product.
+    subject: the files it describes. packages: the packages of the seed. made: by task, the `step`
+    (its id), the `artifact` and the runs that `verified` it. project: the hash of this project's
+    files, if the product contains them.
     """
     digests = {"plan": plan.digest, "product": plan.product_digest}
     steps = [
@@ -106,13 +107,13 @@ def of_product(
 
 
 def of_step(step: Step, inputs: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, Any]:
-    """Where the artifact of `step` comes from.
+    """The provenance of the artifact of `step`.
 
-    inputs: what its id is the hash of, with the tools by name. made: as in `of_product`.
+    inputs: the data whose hash is the step id, with the tools by name. made: as in `of_product`.
     """
     tools = [resource(f"{SYSROOT_FROM_SEED}:{name}", sha256) for name, sha256 in inputs["tools"]]
     depends = [resource(f"{step.phase}:{name}", sha256) for name, sha256 in inputs["depends"]]
-    # The build root is the seed, or a hash of the tools, which are named one by one.
+    # The build root is the seed, or a hash of the tools, which are listed one by one.
     root = [resource("build root", inputs["build_root"])]
     return _statement(
         "step",
@@ -140,7 +141,7 @@ def _sources(sources: Iterable[Source]) -> list[Resource]:
     found = {each.sha256: each for each in sources}
     rows = sorted(found.values(), key=lambda each: (each.file, each.sha256))
     return [
-        resource(each.file, each.sha256, kind="source", places=[*each.places], size=each.size)
+        resource(each.file, each.sha256, kind="source", urls=[*each.urls], size=each.size)
         for each in rows
     ]
 
@@ -154,7 +155,8 @@ def _statement(
     dependencies: Sequence[Resource],
     byproducts: Sequence[Resource] = (),
 ) -> dict[str, Any]:
-    details: dict[str, Any] = {"builder": {"id": BUILDER}}
+    builder = {"id": BUILDER, "version": {"bootstrap-qcow2": VERSION}}
+    details: dict[str, Any] = {"builder": builder}
     if byproducts:
         details["byproducts"] = [*byproducts]
     return {

@@ -1,7 +1,7 @@
-"""Loads and checks the recipes; what comes out can be trusted by everything after it.
+"""Loads and checks the recipes; all later code can trust the result.
 
 plan/recipes/<name>.yaml ─▶ table ─┬─▶ Recipe
-plan/recipes/<name>/…             ─┘   (its files: patches, configurations, sources of our own)
+plan/recipes/<name>/…             ─┘   (its files: patches, configurations, our own sources)
 
 Between the two, `plan.overrides` may change the table and add patches.
 """
@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from plan import layers, licences
+from plan import layers, licenses
 from plan.errors import BuildError, nearest
 from plan.keys import RECIPE, SOURCE, kinds, required
 from plan.model import Recipe, Source
@@ -26,33 +26,33 @@ PLACE = re.compile(r"(https?://|debian:pool/|wheel:[A-Za-z0-9._-]+==)\S+\Z")
 KEYS, REQUIRED = kinds(RECIPE), required(RECIPE)
 
 
-def load_recipes(folder: Path) -> dict[str, Recipe]:
-    """All recipes in `folder`, by name, in the order of their names.
+def load_recipes(directory: Path) -> dict[str, Recipe]:
+    """All recipes in `directory`, by name, in the order of their names.
 
-    Raises BuildError with file and line for whatever is wrong in one of them.
+    Raises BuildError with file and line for any error in one of them.
     """
-    return make_recipes(load_tables(folder), folder, {})
+    return make_recipes(load_tables(directory), directory, {})
 
 
-def load_tables(folder: Path) -> dict[str, Table]:
-    """The recipes as they are written, by name; their shape is checked. Raises BuildError."""
+def load_tables(directory: Path) -> dict[str, Table]:
+    """The recipes as they are written, by name. Their keys are checked. Raises BuildError."""
     tables = {}
-    for path in sorted(folder.glob("*.yaml")):
-        table = load(path, shown_as=f"{folder.parent.name}/{folder.name}/{path.name}")
+    for path in sorted(directory.glob("*.yaml")):
+        table = load(path, shown_as=f"{directory.parent.name}/{directory.name}/{path.name}")
         check_shape(table, path.stem)
         tables[path.stem] = table
     return tables
 
 
 def make_recipes(
-    tables: Mapping[str, Table], folder: Path, patches: Mapping[str, Sequence[Path]]
+    tables: Mapping[str, Table], directory: Path, patches: Mapping[str, Sequence[Path]]
 ) -> dict[str, Recipe]:
-    """The recipes of `tables`, whose files lie in `folder`; `patches` are applied after those.
+    """The recipes of `tables`, whose files are in `directory`; `patches` are applied after theirs.
 
-    Raises BuildError with file and line for whatever is wrong in one of them.
+    Raises BuildError with file and line for any error in one of them.
     """
     recipes = {
-        name: _recipe(table, tables, folder / name, patches.get(name, ()))
+        name: _recipe(table, tables, directory / name, patches.get(name, ()))
         for name, table in tables.items()
     }
     for name, table in tables.items():
@@ -68,21 +68,21 @@ def _check_names(
     for name in names:
         if name not in recipes:
             raise BuildError(
-                f"{verb} {name!r}, for which there is no recipe",
+                f"{verb} {name!r}, which has no recipe",
                 where=table.where(key),
                 hint=nearest(name, recipes),
             )
 
 
 def check_shape(table: Table, stem: str) -> None:
-    """Raise BuildError for a key that no recipe has, or keys that do not go together."""
+    """Raise BuildError for an unknown key, or for keys that exclude each other."""
     table.expect(KEYS, REQUIRED)
     if not NAME.match(stem) or table["name"] != stem:
         raise BuildError(
             f"the name {table['name']!r} must be the file's, in lower case letters, digits and +.-",
             where=table.where("name"),
         )
-    licences.check(table["licence"], table.where("licence"))
+    licenses.check(table["license"], table.where("license"))
     if table["style"] not in STYLES:
         raise BuildError(
             f"unknown style {table['style']!r}",
@@ -91,7 +91,7 @@ def check_shape(table: Table, stem: str) -> None:
         )
     if (table["style"] == "script") != ("build" in table):
         raise BuildError(
-            "'build' goes with style script, and style script needs it",
+            "'build' and style script need each other",
             where=table.where("build", "style"),
         )
     if "sources" in table and "from" in table:
@@ -99,29 +99,29 @@ def check_shape(table: Table, stem: str) -> None:
             "a recipe has either 'sources' or 'from'", where=table.where("sources", "from")
         )
     if "target" in table and table["style"] != "cmake":
-        raise BuildError("'target' goes with style cmake", where=table.where("target"))
+        raise BuildError("'target' is only for style cmake", where=table.where("target"))
     if "crossed" in table:
         layers.check_entry(table["crossed"])
     directory = table.get("directory", ".")
     if directory.startswith("/") or ".." in directory.split("/"):
-        raise BuildError("'directory' must lie inside the source", where=table.where("directory"))
+        raise BuildError("'directory' must be inside the source", where=table.where("directory"))
 
 
 def _recipe(
-    table: Table, tables: Mapping[str, Table], folder: Path, patches: Sequence[Path]
+    table: Table, tables: Mapping[str, Table], directory: Path, patches: Sequence[Path]
 ) -> Recipe:
     environment = table.get("environment", {})
     for key, value in environment.items():
         if not isinstance(value, str):
             raise BuildError(f"{key!r} must be text", where=environment.where(key))
-    own = _files(folder)
+    own = _files(directory)
     added = [(f"patches/{path.name}", _sha256(path)) for path in patches]
     applied = [path for path, _ in own if path.startswith("patches/")]
     return Recipe(
         name=table["name"],
         version=table["version"],
-        licence=table["licence"],
-        why=table["why"],
+        license=table["license"],
+        description=table["description"],
         sources=_sources(table, tables),
         depends=table.texts("depends"),
         tools=table.texts("tools"),
@@ -161,7 +161,7 @@ def listed_sources(table: Table, key: str) -> tuple[Source, ...]:
     sources = []
     for entry in table.get(key, []):
         if not isinstance(entry, Table):
-            raise BuildError("a source is a mapping", where=table.where(key))
+            raise BuildError("a source must be a mapping", where=table.where(key))
         sources.append(read_source(entry))
     return tuple(sources)
 
@@ -170,26 +170,26 @@ def read_source(entry: Table) -> Source:
     """The source that `entry` describes. Raises BuildError with file and line."""
     entry.expect(kinds(SOURCE), required(SOURCE))
     if not SHA256.match(entry["sha256"]):
-        raise BuildError("a sha256 is 64 hexadecimal digits", where=entry.where("sha256"))
+        raise BuildError("a sha256 must be 64 hexadecimal digits", where=entry.where("sha256"))
     if "/" in entry["file"] or entry["file"].startswith("."):
-        raise BuildError("'file' is a plain file name", where=entry.where("file"))
-    for place in entry.texts("places"):
+        raise BuildError("'file' must be a plain file name", where=entry.where("file"))
+    for place in entry.texts("urls"):
         if not PLACE.match(place):
             raise BuildError(
-                f"not a place: {place!r}",
-                where=entry.where("places"),
-                hint="a place is https://…, debian:pool/… or wheel:NAME==VERSION",
+                f"not a URL: {place!r}",
+                where=entry.where("urls"),
+                hint="a URL is https://…, debian:pool/… or wheel:NAME==VERSION",
             )
     return Source(
-        entry["sha256"], entry["size"], entry["file"], entry.texts("places"), entry.texts("leave")
+        entry["sha256"], entry["size"], entry["file"], entry.texts("urls"), entry.texts("exclude")
     )
 
 
-def _files(folder: Path) -> tuple[tuple[str, str], ...]:
-    if not folder.is_dir():
+def _files(directory: Path) -> tuple[tuple[str, str], ...]:
+    if not directory.is_dir():
         return ()
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    return tuple((path.relative_to(folder).as_posix(), _sha256(path)) for path in paths)
+    paths = sorted(path for path in directory.rglob("*") if path.is_file())
+    return tuple((path.relative_to(directory).as_posix(), _sha256(path)) for path in paths)
 
 
 def _sha256(path: Path) -> str:

@@ -1,9 +1,9 @@
-"""docs/reference.md, but for what only tasks/ knows: all that can be said in the files of plan/.
+"""docs/reference.md, the parts from plan/; tasks/reference.py adds the rest.
 
     keys, styles, toolchain, parameters, sets.yaml, toolbox.yaml ──▶ Markdown, the same everywhere
-    recipes ──▶ an example of each key, as it stands there
+    recipes ──▶ an example of each key, copied from a recipe
 
-What a thing means is told where it is made; here is only what holds for all of a kind.
+The meaning of each key is written where the key is defined. Here is only text about all of them.
 """
 
 from __future__ import annotations
@@ -24,52 +24,52 @@ from plan.yamlfile import kind_name, load
 
 ARCHITECTURE = load_architecture("x86_64")
 NATIVE = Machines(ARCHITECTURE, ARCHITECTURE)
-# No parameter takes this: what is said then, says what it takes.
+# No parameter accepts this value, so its check raises an error that lists the valid values.
 REFUSED = "?"
 
 TRIPLE = Machines(replace(ARCHITECTURE, triple="BUILD"), replace(ARCHITECTURE, triple="TARGET"))
 
 RECIPES = """\
-A recipe is a mapping in `plan/recipes/NAME.yaml`. Aliases and tags of YAML are refused, and a
-value is what is written: `1.10` stays `1.10`. Scripts are run by `sh -euc`. In globs `*` and `?`
-stay within a name, `**` stands for any number of folders, and what matches a folder matches all
-below it.
+A recipe is a mapping in `plan/recipes/NAME.yaml`. Aliases and tags of YAML are refused. Scalars are
+not converted: `1.10` stays `1.10`. `sh -euc` runs the scripts. In globs `*` and `?` match within a
+name, and `**` matches any number of directories. A glob that matches a directory matches
+everything below it.
 
-The recipe's files lie in `plan/recipes/NAME/`. A build finds them at `/recipe`. Those that are
-called `patches/*.patch` are applied to `/source`, in the order of their names, by `patch -p1`. One
-that is called `ARCHITECTURE.anything` is there where that is the target."""
+The recipe's files are in `plan/recipes/NAME/`. A build sees them at `/recipe`. `patch -p1` applies
+`patches/*.patch` to `/source`, in the order of their names. A file `ARCHITECTURE.anything` is only
+there if that is the target."""
 
 OVERRIDES = """\
-`overrides.yaml` in the work directory changes what the recipes say, for that work directory alone.
-Products take the file and its patches along, and the `image.json` in them names the packages that
-are `overridden`. An entry is called
+`overrides.yaml` in the work directory changes the recipes, for that work directory only. Products
+contain the file and its patches, and their `image.json` lists the `overridden` packages. The name
+of an entry is one of:
 
 - `NAME`: the package in every phase;
-- `PHASE:NAME`: the package in that phase. It wins over what is said of `NAME`;
-- `PHASE:*`: all packages of that phase. It has an `environment` only, of variables that neither
-  the recipe nor an entry of the package names.
+- `PHASE:NAME`: the package in that phase. It wins over the entry `NAME`;
+- `PHASE:*`: all packages of that phase. It has only an `environment`. The recipe and the other
+  entries of a package win over it.
 
 An entry may have these keys:
 """
 
 STYLES = """\
-A style gives the commands of a build. The patches of the recipe and its `before` come before them,
-its `after` and the stripping of all programs and libraries after them, whatever the style. In front
-of each command stands the folder that it runs in. `BUILD` and `TARGET` are the triples of the
-machine and of what it builds for, and the same unless those are of two architectures. When all went
-well, these are removed from `/dest`, besides what the recipe says:"""
+A style gives the commands of a build. For every style, the recipe's patches and its `before` come
+first; its `after` and the stripping of all programs and libraries come last. Each command is shown
+after the directory that it runs in. `BUILD` and `TARGET` are the triples of the build architecture
+and of the target; they are equal except in a cross build. After a successful build these files are
+removed from `/dest`, in addition to the recipe's `remove`:"""
 
 ENVIRONMENT = f"""\
-This is all there is, besides what the recipe's `environment` says and the number of processes:
-`JOBS`, `MAKEFLAGS` and `CMAKE_BUILD_PARALLEL_LEVEL` have it, and are no part of the step id. The
-values are those for {ARCHITECTURE.name} in the second phase. In the first, `PATH` begins with the
-folder of the seed's clang. What is built for another architecture than the machine's also has
-`BUILD`, the machine's own triple.
+These are all variables, except the recipe's `environment` and the number of processes. `JOBS`,
+`MAKEFLAGS` and `CMAKE_BUILD_PARALLEL_LEVEL` have that number; they are not part of the step id. The
+values are those for {ARCHITECTURE.name} in the second phase. In the first phase, `PATH` begins with
+the directory of the seed's clang. A cross build also has `BUILD`, the triple of the build
+architecture.
 """
 
 
 def recipe_keys(recipes: Path) -> Iterator[str]:
-    """Each key of a recipe, with an example from the folder `recipes`."""
+    """Each key of a recipe, with an example from the directory `recipes`."""
     yield RECIPES
     for name, key in RECIPE.items():
         must = ", required" if key.required else ""
@@ -98,14 +98,14 @@ def _cells(key: Key) -> tuple[str, str, str]:
 
 
 def overrides() -> Iterator[str]:
-    """What may stand in overrides.yaml."""
+    """The keys of overrides.yaml."""
     own = [key for key in ENTRY_KEYS if key in RECIPE]
     added = [f"{ADD}{key}" for key in ADDED]
     yield OVERRIDES
     rows = (
-        (_code(own), "takes the place of the recipe's; `environment` is merged by name"),
-        (_code(added), "is added at the end of the recipe's"),
-        ("`patches`", "files in `patches/NAME/` beside it, applied after those of the recipe"),
+        (_code(own), "replaces the recipe's value; `environment` is merged by name"),
+        (_code(added), "is appended to the recipe's value"),
+        ("`patches`", "files in `patches/NAME/` beside it, applied after the recipe's patches"),
     )
     yield from table(("key", "what it does"), rows)
 
@@ -115,7 +115,7 @@ def _code(names: Iterable[str]) -> str:
 
 
 def styles_of(recipes: Path) -> Iterator[str]:
-    """Each style with the literal commands that it makes."""
+    """Each style with its literal commands."""
     sample = replace(
         load_recipes(recipes)["pcre2"],
         directory="DIRECTORY",
@@ -129,7 +129,7 @@ def styles_of(recipes: Path) -> Iterator[str]:
         yield from ("", f"### {style}", "", about, "")
         yield from _commands(make(replace(sample, style=style), TRIPLE))
         if style == "cmake":
-            yield from ("", "With a `target`, in place of the last two:", "")
+            yield from ("", "With a `target`, instead of the last two:", "")
             whole = replace(sample, style=style, target="NAME")
             yield from _commands(make(whole, TRIPLE)[-2:])
 
@@ -141,16 +141,16 @@ def _commands(commands: Sequence[Command]) -> Iterator[str]:
 
 
 def sets(data: Path) -> Iterator[str]:
-    """The keys of a set, the sets there are, and what builds them."""
+    """The keys of a set, the sets, and their tools."""
     found = load(data / "sets.yaml")
     toolbox = load(data / "toolbox.yaml")
-    yield "`plan/sets.yaml` says what can be built as a whole."
-    yield from ("", *_keys(SET), "", "Of `initramfs`:", "", *_keys(INITRAMFS), "")
+    yield "`plan/sets.yaml` defines the sets: what can be built as a whole."
+    yield from ("", *_keys(SET), "", "Keys of `initramfs`:", "", *_keys(INITRAMFS), "")
     rows = (
         (f"`{name}`", each["phase"], ", ".join(each["packages"])) for name, each in found.items()
     )
     yield from table(("set", "phase", "packages"), rows)
-    yield from ("", "`plan/toolbox.yaml` says what runs in the builds of the second phase:", "")
+    yield from ("", "`plan/toolbox.yaml` lists the tools for builds of the second phase:", "")
     yield from table(
         ("builds", "tools"),
         (
@@ -173,15 +173,18 @@ def environment() -> Iterator[str]:
 
 
 def paths() -> Iterator[str]:
-    """What a step sees."""
+    """The paths in the sandbox of a step."""
     rows = ((f"`{path}`", *about) for path, about in toolchain.PATHS.items())
     return table(("path", "what", ""), rows)
 
 
 def parameters() -> Iterator[str]:
-    """Each parameter with its default and what it takes."""
-    rows = ((f"`{each.name}`", _default(each), _takes(each), each.help) for each in PARAMETERS)
-    return table(("parameter", "default", "takes", "meaning"), rows)
+    """Each parameter with its default, its values, and the commands that know it."""
+    rows = (
+        (f"`{each.name}`", _default(each), _takes(each), each.help, _code(each.of) or "all")
+        for each in PARAMETERS
+    )
+    return table(("parameter", "default", "takes", "meaning", "known to"), rows)
 
 
 def _default(parameter: Parameter) -> str:

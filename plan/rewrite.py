@@ -1,10 +1,10 @@
-"""Changes values in a YAML text that people wrote, and leaves every other byte of it alone.
+"""Changes values in a YAML file that a person wrote, and keeps all other bytes.
 
     text ──compose──▶ nodes with marks ──▶ the place of a value ──▶ text with another one there
 
-Comments, quotes, blank lines and the order of the keys stay. A list is changed item by item, so
-what is said beside its other items stays too. A text with several lines becomes a block (`|`). What
-comes out is read again: if it does not say what it should, that is an error and no text is given.
+Comments, quotes, blank lines and the order of the keys stay. A list is changed item by item, so the
+comments of other items stay too. A text with several lines becomes a block (`|`). The result is
+parsed again: if it does not have the wanted value, BuildError is raised.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class _Spot:
-    """A node of the text, what it stands in, and whether that is written in brackets."""
+    """A node of the text, its parent, and whether the parent is in flow style (brackets)."""
 
     node: Any
     parent: Any
@@ -35,15 +35,15 @@ class _Spot:
 def set_value(text: str, path: Sequence[str | int], value: Any, order: Sequence[str] = ()) -> str:
     """`text` with `value` (text, list or mapping) at `path`: keys, and numbers of items.
 
-    A key that is not there yet comes after those that go before it in `order`, or else last.
-    Raises BuildError where the text is written in a way that cannot be kept.
+    A new key is inserted after the keys that precede it in `order`, or else at the end.
+    Raises BuildError if the text cannot be changed without touching other bytes.
     """
     path = tuple(path)
     return _checked(text, _set(text, path, value, order), path, value)
 
 
 def remove(text: str, path: Path) -> str:
-    """`text` without the key or item at `path`, which has to be there. Raises BuildError."""
+    """`text` without the key or item at `path`, which must exist. Raises BuildError."""
     return _checked(text, _remove(text, path), path, None)
 
 
@@ -69,7 +69,7 @@ def _set(text: str, path: Path, value: Any, order: Sequence[str] = ()) -> str:
 
 
 def _set_items(text: str, path: Path, old: list[Any], new: list[Any]) -> str:
-    """One list made of another by the fewest changes, from its end on."""
+    """Change a list into another with the fewest edits, from its end to its start."""
     before, after = ([json.dumps(_texts(item)) for item in items] for items in (old, new))
     changes = difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
     for kind, start, end, new_start, new_end in reversed(changes):
@@ -111,7 +111,7 @@ def _insert_key(text: str, path: Path, key: str, value: Any, order: Sequence[str
         text = text if text.endswith("\n") or not text else text + "\n"
         return text + "".join(key_lines(key, value, 0))
     if spot.node.id != "mapping":
-        raise BuildError("is no mapping, and cannot become one", where=_dotted((*path, key)))
+        raise BuildError("is not a mapping and cannot become one", where=_dotted((*path, key)))
     pairs = spot.node.value
     if spot.flow or spot.node.flow_style:
         place = _end(text, pairs[-1][1]) if pairs else spot.node.start_mark.index + 1
@@ -157,14 +157,14 @@ def _replace(text: str, spot: _Spot, value: Any) -> str:
     if isinstance(value, str) and not spot.flow and (block or "\n" in value):
         return _replace_by_block(text, spot, value)
     if node.id != "scalar" and not node.flow_style and spot.key is not None:
-        # What stood on lines of its own goes behind the colon.
+        # The value moves from its own lines to the line of the key.
         start = text.index(":", spot.key.end_mark.index) + 1
         return f"{text[:start]} {inline(value)}{text[end:]}"
     return text[:start] + inline(value, node.style if node.id == "scalar" else None) + text[end:]
 
 
 def _replace_by_block(text: str, spot: _Spot, value: str) -> str:
-    """The value as a block of lines, with what was said behind its first line."""
+    """Write the value as a block of lines; a comment on its first line stays."""
     node, start, end = spot.node, spot.node.start_mark.index, _end(text, spot.node)
     column = spot.key.start_mark.column if spot.key is not None else node.start_mark.column - STEP
     line_end = text.find("\n", start if node.style in ("|", ">") else end)
@@ -178,13 +178,13 @@ def _replace_by_block(text: str, spot: _Spot, value: str) -> str:
     return f"{text[:start]}{head}{comment[0] if comment else ''}\n{body}{rest}"
 
 
-# --- where things stand ------------------------------------------------------------------------
+# --- positions ---------------------------------------------------------------------------------
 
 
 def _find(text: str, path: Path) -> _Spot | None:
     import yaml
 
-    # The scanner in Python: its marks count characters.
+    # Use the Python scanner: its marks count characters.
     node = yaml.compose(text, Loader=yaml.SafeLoader)
     spot = _Spot(node, None, None, False) if node is not None else None
     for part in path:
@@ -202,7 +202,7 @@ def _find(text: str, path: Path) -> _Spot | None:
 
 
 def _end(text: str, node: Any) -> int:
-    """Where `node` ends. The mark of a block is that of what comes next: comments lie between."""
+    """The end of `node`. The end mark of a block is the start of the next node, after comments."""
     if node.id != "scalar" and not node.flow_style and node.value:
         last = node.value[-1]
         return _end(text, last[1] if isinstance(last, tuple) else last)
@@ -212,7 +212,7 @@ def _end(text: str, node: Any) -> int:
 
 
 def _after(text: str, node: Any) -> tuple[str, int]:
-    """The text, with a newline at its end, and where the line after `node` begins in it."""
+    """The text, with a newline at its end, and the index of the line after `node`."""
     text = text if text.endswith("\n") else text + "\n"
     return text, text.index("\n", _end(text, node)) + 1
 
@@ -226,7 +226,7 @@ def _dotted(path: Path) -> str:
     return ".".join(map(str, path))
 
 
-# --- the proof ---------------------------------------------------------------------------------
+# --- the check ---------------------------------------------------------------------------------
 
 
 def _checked(before: str, after: str, path: Path, value: Any) -> str:
@@ -237,16 +237,16 @@ def _checked(before: str, after: str, path: Path, value: Any) -> str:
         found = _data(yaml.compose(after, Loader=yaml.SafeLoader))
     except yaml.YAMLError:
         found = None
-    # Of a text without any key nothing is composed.
+    # yaml.compose returns None for a text without keys.
     if (found or {}) != _with(wanted or {}, path, value):
         raise BuildError(
-            "cannot be changed as it is written", where=_dotted(path), hint="change it by hand"
+            "cannot be changed as it is written", where=_dotted(path), hint="edit it by hand"
         )
     return after
 
 
 def _with(data: Any, path: Path, value: Any) -> Any:
-    """`data` with `value` at `path`; without what is there if that is None."""
+    """`data` with `value` at `path`, or without that item if `value` is None."""
     first, rest = path[0], path[1:]
     if isinstance(first, int):
         replaced = [_with(data[first], rest, value)] if rest else [_texts(value)]
@@ -276,7 +276,7 @@ def _data(node: Any) -> Any:
 
 
 def _texts(value: Any) -> Any:
-    """`value` as it will be read: all that is plain is text."""
+    """`value` as it is read back: all scalars are text."""
     if isinstance(value, Mapping):
         return {key: _texts(each) for key, each in value.items()}
     if isinstance(value, list):

@@ -1,8 +1,8 @@
 """The bill of materials of a product, as CycloneDX 1.6 (https://cyclonedx.org/docs/1.6/json/).
 
-    plan ──▶ components: name, version, licence, purl, sources with their hashes ─┐
-             dependencies: what each is linked against or reads                   ├─▶ one JSON
-    artifacts that stand ──▶ the hash of what each package gave ──────────────────┘
+    plan ──▶ components: name, version, license, purl, sources with their hashes ─┐
+             dependencies: what each links to or reads                        ├─▶ one JSON
+    known artifacts ──▶ the hash of each package's artifact ─────────────────────┘
 
 The same plan and artifacts give the same text: its time is SOURCE_DATE_EPOCH, its serial number
 derives from the digest of the product's steps, and all lists are sorted.
@@ -28,7 +28,7 @@ _WHEEL = "wheel:"
 def sbom(plan: Plan, artifacts: Mapping[str, str]) -> str:
     """The text of the bill of materials of the product of `plan`.
 
-    `artifacts`: the sha256 of each package's artifact, as far as it stands.
+    `artifacts`: the sha256 of each package's artifact, if it is known.
     """
     steps = [step for _, step in sorted(plan.product.items())]
     serial = uuid.uuid5(uuid.NAMESPACE_URL, f"urn:sha256:{plan.product_digest}")
@@ -46,12 +46,12 @@ def sbom(plan: Plan, artifacts: Mapping[str, str]) -> str:
 
 
 def product_name(plan: Plan) -> str:
-    """What the product of `plan` is called, also as a file less its ending."""
+    """The name of the product of `plan`; it is also the file name without its suffix."""
     return f"{PROJECT}-{plan.set.name}-{plan.arch.name}"
 
 
 def purl(step: Step) -> str:
-    """The package URL of what `step` builds: of an upstream's file, where it has one.
+    """The package URL of the package that `step` builds: with its upstream file, if it has one.
 
     https://github.com/package-url/purl-spec: qualifiers sorted, values percent-encoded.
     """
@@ -59,7 +59,7 @@ def purl(step: Step) -> str:
     if step.sources:
         first = step.sources[0]
         qualifiers["checksum"] = f"sha256:{first.sha256}"
-        if urls := [place for place in first.places if "://" in place]:
+        if urls := [place for place in first.urls if "://" in place]:
             qualifiers["download_url"] = urls[0]
     query = "&".join(f"{key}={quote(value, safe='/:')}" for key, value in qualifiers.items())
     name, version = quote(step.name, safe=""), quote(step.version, safe="")
@@ -92,14 +92,14 @@ def _component(plan: Plan, step: Step, artifact: str | None) -> dict[str, Any]:
     recipe = plan.recipes[step.name]
     hashes = {"hashes": [_sha256(artifact)]} if artifact else {}
     found = {
-        # What the specification recommends where it is not known to be something else.
+        # The specification recommends this type if no other is known to be right.
         "type": "library",
         "bom-ref": step.name,
         "name": step.name,
         "version": step.version,
-        "description": recipe.why,
+        "description": recipe.description,
         **hashes,
-        "licenses": [{"expression": recipe.licence}],
+        "licenses": [{"expression": recipe.license}],
         "purl": purl(step),
     }
     wheels = [
@@ -111,11 +111,11 @@ def _component(plan: Plan, step: Step, artifact: str | None) -> dict[str, Any]:
 
 
 def _places(step: Step) -> list[tuple[Source, str]]:
-    return [(source, place) for source in step.sources for place in source.places]
+    return [(source, place) for source in step.sources for place in source.urls]
 
 
 def _wheel(step: Step, source: Source, place: str) -> dict[str, Any]:
-    """A Python package that comes as it is, inside of what `step` gives."""
+    """A prebuilt Python package inside the artifact of `step`."""
     name, _, version = place.removeprefix(_WHEEL).partition("==")
     return {
         "type": "library",
@@ -128,7 +128,7 @@ def _wheel(step: Step, source: Source, place: str) -> dict[str, Any]:
 
 
 def _reference(source: Source, place: str) -> dict[str, Any]:
-    """One place of one source: as the recipe has it, be it an URL or not, for it is an URI."""
+    """One URL of one source, as the recipe has it: "debian:pool/…" is a URI, too."""
     return {
         "type": "source-distribution",
         "url": place,
@@ -142,7 +142,7 @@ def _sha256(content: str) -> dict[str, str]:
 
 
 def _dependencies(plan: Plan, steps: Iterable[Step]) -> list[dict[str, Any]]:
-    """The product on the packages that the set names, and each of those on what it needs."""
+    """The product depends on the set's packages, and each package on its dependencies."""
     needs = {product_name(plan): plan.set.packages}
     for step in steps:
         packed = step.initramfs.packages if step.initramfs else ()

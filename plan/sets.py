@@ -1,4 +1,4 @@
-"""What is built as a whole: plan/sets.yaml, checked."""
+"""The sets: the systems that can be built, from plan/sets.yaml, checked."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from plan.yamlfile import Table, load
 
 @dataclass(frozen=True)
 class Set:
-    """A named choice of packages, and which of their trees the initramfs holds."""
+    """A named list of packages, and those whose trees the initramfs holds."""
 
     name: str
     phase: str
     packages: tuple[str, ...]
-    leave: tuple[str, ...]
-    """Globs of what the products do not hold, though artifacts do."""
+    exclude: tuple[str, ...]
+    """Globs of files that are in artifacts but not in the products."""
     root: bool
-    """Whether the image has a partition that holds the packages, or the initramfs is all."""
+    """Whether the image has a partition with the packages; if not, it is only an initramfs."""
     initramfs: Initramfs
 
 
 def load_set(path: Path, name: str, recipes: Collection[str]) -> Set:
-    """The set `name` of plan/sets.yaml. Raises BuildError for an unknown package in it."""
+    """The set `name` of plan/sets.yaml. Raises BuildError if it names an unknown package."""
     sets = load(path, shown_as="plan/sets.yaml")
     if name not in sets:
         raise BuildError(f"unknown set {name!r}", where="plan/sets.yaml", hint=nearest(name, sets))
@@ -44,12 +44,12 @@ def load_set(path: Path, name: str, recipes: Collection[str]) -> Set:
         )
     check_packages(table, "packages", recipes)
     check_packages(inside, "packages", recipes)
-    initramfs = Initramfs(inside.texts("packages"), inside.texts("leave"))
+    initramfs = Initramfs(inside.texts("packages"), inside.texts("exclude"))
     return Set(
         name=name,
         phase=table["phase"],
         packages=table.texts("packages"),
-        leave=table.texts("leave"),
+        exclude=table.texts("exclude"),
         root=table.get("root", False),
         initramfs=initramfs,
     )

@@ -1,9 +1,10 @@
-"""The parameters of a run: what they are, what they may be, and where each value came from.
+"""The values of a run's parameters, and where each value came from.
 
     command line (name=value) ▶ environment (BQ2_NAME) ▶ local.yaml ▶ default
 
-The first that names a parameter wins. Unknown names and values are refused with the nearest
-valid one: a misspelt parameter must never start a build of the wrong thing.
+The first source that has a parameter wins. Unknown names and values are refused, with the nearest
+valid one: a misspelt parameter must never start a wrong build. A relative path from the command
+line or the environment starts at the person's directory, all others at the checkout.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from plan.parameters import PARAMETERS, Parameter
 
 @dataclass(frozen=True)
 class Settings:
-    """The checked values of a run. Paths are absolute; `origin` names each value's source."""
+    """The checked values of a run. Paths are absolute; `origin` names the source of each value."""
 
     root: Path
     values: Mapping[str, str]
@@ -40,7 +41,7 @@ class Settings:
 
     @property
     def build(self) -> str:
-        """The architecture of the seed and of the tools, on which everything is built."""
+        """The architecture of the seed and of the tools: all builds run on it."""
         return self.values["build"]
 
     @property
@@ -49,21 +50,21 @@ class Settings:
 
     @property
     def seed_path(self) -> Path | None:
-        """The folder or tarball that is the seed, if it is none of those that have a name."""
+        """The directory or tarball that is the seed; None for a seed with a name."""
         named = self.seed in (*checks.SEEDS, "auto")
-        return None if named else (self.root / self.seed).absolute()
+        return None if named else Path(self.seed)
 
     @property
     def seed_tarball(self) -> tuple[Path, str] | None:
-        """The root that the seed alpine is to take in place of its own, and its sha256."""
+        """The root that replaces the seed alpine's own, and its sha256; None if not given."""
         path = self._file("seed_tarball")
         if not path:
             return None
         if not self.values["seed_sha256"]:
             raise BuildError(
-                "a seed without a hash could be anything",
+                "a seed tarball needs its sha256",
                 where=f"seed_tarball={path}",
-                hint="say seed_sha256=… with the hash that its publisher gives",
+                hint="add seed_sha256=… with the hash from its publisher",
             )
         return path, self.values["seed_sha256"]
 
@@ -77,12 +78,12 @@ class Settings:
 
     @property
     def timeout(self) -> float | None:
-        """The seconds that a step may take."""
+        """The seconds that a step may take, or None."""
         return 60 * float(self.values["timeout"]) if self.values["timeout"] else None
 
     @property
     def offline(self) -> bool:
-        """Whether no socket may be opened: a bundle is the only place then."""
+        """Whether the network must not be used: files come only from the cache or a bundle."""
         return self.values["offline"] == "1" or self.bundle is not None
 
     @property
@@ -119,7 +120,7 @@ class Settings:
 
     @property
     def overlay(self) -> bool:
-        """Whether trees are composed by overlay where the kernel lets them be."""
+        """Whether trees are composed with overlayfs if the kernel allows it."""
         return self.values["overlay"] == "1"
 
     @property
@@ -160,19 +161,26 @@ class Settings:
 
     @property
     def workdir(self) -> Path:
-        return (self.root / self.values["workdir"]).absolute()
+        return Path(self.values["workdir"])
+
+    def given(self, name: str) -> bool:
+        """Whether the parameter `name` is set: a path, a text, or yes."""
+        return self.values[name] not in ("", "0")
 
     def output(self, default: str) -> Path:
-        """Where the product goes: `output=`, or `default` inside the checkout's output folder."""
-        return (self.root / (self.values["output"] or f"output/{default}")).absolute()
+        """The path of the product: `output=`, or `default` in the checkout's output directory."""
+        return self._file("output") or self.root / "output" / default
 
     def _file(self, name: str) -> Path | None:
-        return (self.root / self.values[name]).absolute() if self.values[name] else None
+        return Path(self.values[name]) if self.values[name] else None
 
 
-def resolve(root: Path, given: Mapping[str, str], environment: Mapping[str, str]) -> Settings:
+def resolve(
+    root: Path, given: Mapping[str, str], environment: Mapping[str, str], here: Path | None = None
+) -> Settings:
     """Settings from the command line's `given`, the environment and `root`/local.yaml.
 
+    here: the directory of the person, if it is not `root`, which is absolute.
     Raises BuildError for an unknown name or value, with the nearest valid one.
     """
     by_name = {parameter.name: parameter for parameter in PARAMETERS}
@@ -195,14 +203,15 @@ def resolve(root: Path, given: Mapping[str, str], environment: Mapping[str, str]
         )
         if origin == "default":
             text = parameter.default()
-        values[parameter.name] = _checked(parameter, text, origin)
+        directory = root if origin in ("default", "local.yaml") else here or root
+        values[parameter.name] = _checked(parameter, text, origin, directory)
         origins[parameter.name] = origin
     return Settings(root, values, origins)
 
 
-def _checked(parameter: Parameter, text: str, origin: str) -> str:
+def _checked(parameter: Parameter, text: str, origin: str, directory: Path) -> str:
     try:
-        return parameter.check(text)
+        return parameter.check(parameter.placed(text, directory))
     except ValueError as error:
         raise BuildError(
             f"{parameter.name} cannot be {text!r}", where=origin, hint=str(error)

@@ -1,10 +1,10 @@
-"""Styles: how a kind of package is built. A recipe declares, its style says the commands.
+"""Styles: the kinds of build. A recipe names a style, and the style gives the commands.
 
     patches ─▶ before ─▶ the style's own commands ─▶ after ─▶ strip
 
 Every command is literal; `$TARGET` in a recipe's options becomes the triple here. Only the number
-of processes comes from outside (JOBS, MAKEFLAGS, CMAKE_BUILD_PARALLEL_LEVEL), because it must not
-reach an output.
+of processes comes from outside (JOBS, MAKEFLAGS, CMAKE_BUILD_PARALLEL_LEVEL): it must not change
+an output.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ SOURCE, BUILD, DEST = "/source", "/build", "/dest"
 
 BY_NINJA = ("cmake", "--build", BUILD)
 
-# What no image needs: documents for people belong to the sources, which are shipped, and libtool's
-# archives only make later links depend on paths.
+# No image needs these: the sources, which are shipped, have the documentation, and libtool's
+# archives only add paths to later links.
 ALWAYS_REMOVED = (
     "usr/share/doc",
     "usr/share/info",
@@ -37,7 +37,7 @@ done"""
 
 
 def commands(recipe: Recipe, machines: Machines) -> tuple[Command, ...]:
-    """All that is run to build `recipe`, in order."""
+    """All commands that build `recipe`, in order."""
     found = [Command(("patch", "-p1", "-i", f"/recipe/{path}"), SOURCE) for path in recipe.patches]
     if recipe.before:
         found.append(_script(recipe.before, SOURCE))
@@ -61,7 +61,7 @@ def _source_directory(recipe: Recipe) -> str:
 
 
 def _configure(recipe: Recipe, machines: Machines) -> list[Command]:
-    """A configure script, run outside of the source."""
+    """Run a configure script outside of the source."""
     script = f"{_source_directory(recipe)}/configure"
     build, host = machines.build.triple, machines.target.triple
     machine = (f"--build={build}", f"--host={host}", "--prefix=/usr")
@@ -73,7 +73,7 @@ def _configure(recipe: Recipe, machines: Machines) -> list[Command]:
 
 
 def _cmake(recipe: Recipe, machines: Machines) -> list[Command]:
-    """A CMake project, by Ninja."""
+    """Build a CMake project with Ninja."""
     return [
         Command(
             (
@@ -99,23 +99,23 @@ def _ninja(target: str) -> list[Command]:
 
 
 def resumable(command: Command) -> bool:
-    """Whether `command` goes on where it was when it was interrupted.
+    """Whether `command` continues after an interruption.
 
-    Ninja does: what it has not logged as finished, it makes again, and what it makes does not
-    depend on what was there before.
+    Ninja does: it makes again what its log does not list as finished, and each output does not
+    depend on an earlier, partial output.
     """
     return command.argv[: len(BY_NINJA)] == BY_NINJA
 
 
 def _make(recipe: Recipe, machines: Machines) -> list[Command]:
-    """A Makefile that needs no configuration."""
+    """Run a Makefile that needs no configuration."""
     directory, options = _source_directory(recipe), _options(recipe, machines)
     install = ("make", "install", "PREFIX=/usr", "prefix=/usr", f"DESTDIR={DEST}", *options)
     return [Command(("make", *options), directory), Command(install, directory)]
 
 
 def _scripted(recipe: Recipe, machines: Machines) -> list[Command]:
-    """What follows no custom: the recipe says all."""
+    """Only run the recipe's own `build` script."""
     del machines
     return [_script(recipe.build, SOURCE)]
 

@@ -1,6 +1,6 @@
-"""Tools: what runs in the build of each recipe, and what of it the seed has not.
+"""Tools: the packages that run in the build of each recipe, and those that the seed lacks.
 
-plan/seeds/<seed>.yaml ──seed_tools──▶ what the seed has, lacks, and cannot have
+plan/seeds/<seed>.yaml ──seed_tools──▶ the tools that the seed has, lacks, and cannot have
 plan/toolbox.yaml, a recipe's style, its `tools` ──load_tools──▶ packages, by recipe
     second phase: all of them are in the build root
     first phase:  ──lacking_tools──▶ only what the seed lacks; the rest is in the seed
@@ -21,21 +21,21 @@ from plan.toolchain import ALPINE, DEBIAN, DEBIAN_TOOLS, OWN, Tools
 from plan.yamlfile import Table, load
 
 
-def seed_tools(folder: Path, seed: str, arch: str) -> Tools:
-    """What the seed of the name `seed` has on machines of `arch`, by its file in `folder`."""
+def seed_tools(directory: Path, seed: str, arch: str) -> Tools:
+    """The tools of the seed `seed` on machines of `arch`, from its file in `directory`."""
     if seed == "self":
         return Tools(OWN)
     if seed == "alpine":
-        alpine = load_alpine(folder / "alpine.yaml", arch)
+        alpine = load_alpine(directory / "alpine.yaml", arch)
         return Tools(ALPINE, dict(alpine.lacks), dict(alpine.besides), dict(alpine.missing))
     if seed == "debian":
-        debian = load_debian(folder / "debian.yaml", arch)
+        debian = load_debian(directory / "debian.yaml", arch)
         return Tools(DEBIAN, missing=dict(debian.missing))
     return DEBIAN_TOOLS
 
 
 def load_tools(path: Path, recipes: Mapping[str, Recipe]) -> dict[str, tuple[str, ...]]:
-    """What runs in the build of each recipe: by plan/toolbox.yaml, its style and itself."""
+    """The tools of each recipe: from plan/toolbox.yaml, its style and its `tools`."""
     table = _load(path, recipes)
     every = table.texts("every")
     return {
@@ -45,7 +45,7 @@ def load_tools(path: Path, recipes: Mapping[str, Recipe]) -> dict[str, tuple[str
 
 
 def load_image_tools(path: Path, recipes: Mapping[str, Recipe]) -> tuple[str, ...]:
-    """What makes the image of a product that cannot be run."""
+    """The tools that make the image of a crossed product."""
     return _load(path, recipes).texts("image")
 
 
@@ -60,10 +60,10 @@ def _load(path: Path, recipes: Collection[str]) -> Table:
 def lacking_tools(
     toolbox: Path, recipes: Mapping[str, Recipe], seed: Tools, wanted: Iterable[str]
 ) -> dict[str, tuple[str, ...]]:
-    """Of each recipe, what of its tools the seed lacks: the recipes that make it, in order.
+    """Recipe → the recipes that build the tools that the seed lacks, in order.
 
-    Nothing for a seed that lacks nothing. Raises BuildError if no recipe makes a tool, or if one
-    of the packages `wanted` needs what cannot be had.
+    It is empty if the seed lacks nothing. Raises BuildError if a tool has no recipe, or if one of
+    the packages `wanted` needs a tool that this seed cannot have.
     """
     if not seed.lacks and not seed.missing:
         return {}
@@ -74,8 +74,8 @@ def lacking_tools(
             raise BuildError(
                 f"{name} {reasons[name]}",
                 where="plan/seeds/",
-                hint="build on a machine of another architecture: arch= says what for. An image of "
-                "set=full that was made so builds itself; set=base does without such packages",
+                hint="build on another architecture: arch= names the target. Such an image of "
+                "set=full can build itself; set=base has no such packages",
             )
     depends = {name: recipe.depends for name, recipe in recipes.items()}
     for tool, maker in lacks.items():
@@ -87,7 +87,7 @@ def lacking_tools(
             )
 
     def made(name: str) -> list[str]:
-        # What makes a tool does without it.
+        # The recipe that builds a missing tool must not depend on that tool.
         makers = [lacks[tool] for tool in tools[name] if tool in lacks and lacks[tool] != name]
         return graph.order((*makers, *seed.besides.get(name, ())), depends)
 
@@ -95,19 +95,19 @@ def lacking_tools(
 
 
 def unbuildable(toolbox: Path, recipes: Mapping[str, Recipe], seed: Tools) -> dict[str, str]:
-    """The recipes that need a tool which there is none of for `seed`, and why."""
+    """Recipe that needs a tool which does not exist for `seed` → the reason."""
     if not seed.missing:
         return {}
     tools = load_tools(toolbox, recipes)
     return {
-        name: f"needs {tool}, which the seed has not: {seed.missing[tool]}"
+        name: f"needs {tool}, which the seed does not have: {seed.missing[tool]}"
         for name in recipes
         for tool in sorted({*tools[name]} & seed.missing.keys())
     }
 
 
 def check_packages(table: Table, key: str, recipes: Collection[str]) -> None:
-    """Raise BuildError if what `table` lists under `key` is no recipe."""
+    """Raise BuildError if a name that `table` lists under `key` is not a recipe."""
     for name in table.texts(key):
         if name not in recipes:
             raise BuildError(

@@ -1,9 +1,9 @@
-"""The compiler is always used as a cross compiler: this says how, for every step alike.
+"""The compiler is always used as a cross compiler, in the same way for every step.
 
     build root's clang ──target.cfg──▶ code for <arch>-bq2-linux-musl against /sysroot
 
-A step sees the same environment and the same /toolchain whichever root it runs in; only where
-that root keeps its compiler differs, and that is what `Compiler` holds.
+A step sees the same environment and the same /toolchain in every build root. Only the place of the
+compiler differs from root to root; `Compiler` has it.
 """
 
 from __future__ import annotations
@@ -14,49 +14,49 @@ from dataclasses import dataclass, field
 from plan.architecture import Machines
 from plan.model import Addition
 
-# 1 January 2025, 00:00 UTC: the time that every file and every program of an output is given.
-# Never 0: FAT cannot hold it and some tools take it for "not set".
+# 1 January 2025, 00:00 UTC: the time stamp of every file and program in an output.
+# Never 0: FAT cannot store it, and some tools read it as "not set".
 SOURCE_DATE_EPOCH = 1735689600
 
 
-# Where a step finds what, and what there is no more: the places by which recipes go.
+# The fixed sandbox paths that recipes may rely on: path → (content, access).
 PATHS = {
     "/": ("the build root: the seed, or the composed tools", "read-only"),
     "/source": (
-        "the unpacked first source; an overlay over a tree that steps of the same source share",
+        "the unpacked first source; an overlay over a tree that other steps share",
         "writable",
     ),
-    "/build": ("empty, for a build outside of the source", "writable"),
+    "/build": ("empty, for builds outside of the source", "writable"),
     "/dest": ("empty; it is DESTDIR, and becomes the artifact", "writable"),
-    "/sysroot": ("the artifacts of all it depends on, composed by overlay", "read-only"),
-    "/recipe": ("the files in the recipe's own folder", "read-only"),
-    "/input": ("further sources as they are, and for the kernel `initramfs.cpio`", "read-only"),
-    "/toolchain": ("how to cross-compile: clang's configuration, CMake's file", "read-only"),
-    "/jobserver": ("the pipe by which make shares its processes with other packages", "writable"),
-    "/tmp": ("at most a quarter of the memory", "writable"),
-    "/dev": ("the five usual devices, /dev/shm of 64 MiB in memory", "writable"),
+    "/sysroot": ("the artifacts of all dependencies, composed with overlayfs", "read-only"),
+    "/recipe": ("the files in the recipe's own directory", "read-only"),
+    "/input": ("the other sources, not unpacked; for the kernel `initramfs.cpio`", "read-only"),
+    "/toolchain": (
+        "for cross-compiling: clang's configuration, CMake's toolchain file",
+        "read-only",
+    ),
+    "/jobserver": ("make's jobserver pipe, shared with the builds of other packages", "writable"),
+    "/tmp": ("in memory, at most a quarter of it", "writable"),
+    "/dev": ("the five usual devices, and 64 MiB of /dev/shm in memory", "writable"),
     "/proc": ("the processes of the step", "writable"),
 }
 
-# C needs no unwinder, and is linked before there is one.
+# C needs no unwinder, and C programs are linked before an unwinder exists.
 CXX_CONFIGURATION = "@target.cfg\n-stdlib=libc++\n-unwindlib=libunwind\n"
 
 
 @dataclass(frozen=True)
 class Compiler:
-    """Where a build root keeps its clang: folder of the programs, folder of clang's own headers.
-
-    `foreign`: the root has another C library than ours, so what is compiled needs our loader there.
-    """
+    """The place of clang in a build root: its programs, and its own headers."""
 
     programs: str
     headers: str
     loader: bool = False
-    """Whether the root has another C library than ours, so that our loader has to be laid in it."""
+    """Whether the root has another C library, so that our loader must be added to it."""
     libraries: tuple[str, ...] = ()
-    """Where the loader looks for libraries, if not where it does by itself."""
+    """Where our loader finds libraries, if not in its default directories."""
     host: tuple[str, str] = ("clang", "clang++")
-    """What compiles programs, in C and in C++, that run in the root during a build."""
+    """The C and C++ compilers for programs that run in the root during a build."""
 
 
 _HEADERS = "lib/clang/19/include"
@@ -66,7 +66,7 @@ DEBIAN = Compiler(
     loader=True,
     libraries=("/sysroot/usr/lib",),
 )
-# Zig's clang, and its own C library for programs of the build. Alpine's loader is musl's, as ours.
+# Zig's clang, and Zig's C library for build programs. Alpine's loader is musl's, like ours.
 ALPINE = Compiler(
     programs="/usr/lib/wheels/bin",
     headers="/usr/lib/wheels/ziglang/lib/include",
@@ -78,30 +78,30 @@ OWN = Compiler("/usr/bin", f"/usr/{_HEADERS}")
 
 @dataclass(frozen=True)
 class Tools:
-    """What a seed has for building, and what it has not."""
+    """The build tools of a seed, and those that it lacks."""
 
     compiler: Compiler
     lacks: Mapping[str, str] = field(default_factory=dict)
-    """The tools that are not in it, and which recipe makes each."""
+    """Missing tool → the recipe that builds it."""
     besides: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """By package, what its build runs that others do without, and that is made by its own recipe.
+    """Package → extra tools of its build, which their own recipes build.
 
-    Where that is llvm, it compiles the package too.
+    If llvm is one of them, it also compiles the package.
     """
     missing: Mapping[str, str] = field(default_factory=dict)
-    """Those that cannot be had for it at all, and why."""
+    """Tool that does not exist for this seed → the reason."""
 
 
 DEBIAN_TOOLS = Tools(DEBIAN)
 
 
 def search_path(compiler: Compiler) -> str:
-    """PATH in a build root that keeps its compiler there."""
+    """PATH in a build root that has this compiler."""
     return ":".join(dict.fromkeys((compiler.programs, "/usr/bin", "/bin", "/usr/sbin", "/sbin")))
 
 
 def environment(machines: Machines, compiler: Compiler) -> dict[str, str]:
-    """The environment of every step. Nothing of the host's is in it."""
+    """The environment of every step. Nothing of it comes from the host."""
     arch = machines.target
     return {
         "PATH": search_path(compiler),
@@ -120,7 +120,7 @@ def environment(machines: Machines, compiler: Compiler) -> dict[str, str]:
         "HOSTCC": compiler.host[0],
         "HOSTCXX": compiler.host[1],
         "CC_FOR_BUILD": compiler.host[0],
-        # In both phases alike: what is to be found, a recipe names.
+        # The same in both phases: a recipe names what a build must find.
         "PKG_CONFIG": "false",
         "PYTHONHASHSEED": "0",
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -132,17 +132,17 @@ def environment(machines: Machines, compiler: Compiler) -> dict[str, str]:
         "OBJCOPY": "llvm-objcopy",
         "CFLAGS": "-O2",
         "CXXFLAGS": "-O2",
-        # For what has to be told that it is crossed.
+        # For builds that must be told that this is a cross build.
         **({"BUILD": machines.build.triple} if machines.crossed else {}),
     }
 
 
 def additions(machines: Machines, compiler: Compiler) -> tuple[Addition, ...]:
-    """The files and links laid over the build root of every step."""
+    """The files and links added to the build root of every step."""
     arch = machines.target
-    # What configure scripts and builds compile for the target runs here at once, unless crossed.
+    # Configure scripts run what they compile for the target, except in a cross build.
     loader = Addition(f"/usr/lib/{arch.loader}", "/sysroot/usr/lib/libc.so", link=True)
-    searched = "".join(f"{folder}\n" for folder in compiler.libraries)
+    searched = "".join(f"{directory}\n" for directory in compiler.libraries)
     path = Addition(f"/etc/{machines.build.loader.removesuffix('.so.1')}.path", searched)
     native = not machines.crossed
     return (
@@ -175,7 +175,7 @@ def _cmake_toolchain(machines: Machines) -> str:
     arch = machines.target
     lines = [
         "set(CMAKE_SYSTEM_NAME Linux)",
-        # Uncrossed, what is compiled runs at once: no project needs tools of its own for the build.
+        # Without a cross build, compiled programs can run: no project needs extra build tools.
         f"set(CMAKE_CROSSCOMPILING {'ON' if machines.crossed else 'OFF'})",
         f"set(CMAKE_SYSTEM_PROCESSOR {arch.name})",
         "set(CMAKE_SYSROOT /sysroot)",

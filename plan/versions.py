@@ -1,4 +1,4 @@
-"""Versions of upstream releases: read out of Debian's names for them, and put in order.
+"""Upstream versions: read from Debian's file names, and sorted.
 
     zlib_1.3.dfsg+really1.3.1.orig.tar.gz ──upstream──▶ 1.3.1 ──order──▶ less than 1.3.2
 
@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import re
 
-# What Debian, or an upstream, hangs on to the number of a release: licence-cleaned, a repack, a
-# word for what every release is.
+# Suffixes that Debian, or an upstream, adds to a version: for removed files, a repack, or a word
+# that every release has.
 _TAIL = re.compile(r"([+.~-](dfsg|ds|repack|stable)[.\d]*)+\Z")
 _PARTS = re.compile(r"(\D*)(\d*)")
 
 
 def upstream(text: str) -> str:
-    """The upstream's version in the version of an upstream tarball's name.
+    """The upstream version in the version of a Debian upstream tarball.
 
-    Such a name has neither Debian's epoch nor its revision; what Debian added else goes too.
+    Such a version has no epoch and no revision; Debian's other suffixes are removed.
     """
     return _TAIL.sub("", text.rpartition("+really")[2])
 
@@ -29,5 +29,5 @@ def order(version: str) -> list[tuple[tuple[int, ...], int]]:
 
 
 def _weights(text: str) -> tuple[int, ...]:
-    """Letters before other signs, the end of the text before both, "~" before the end."""
+    """Letters sort before other signs, the end before both, "~" before the end."""
     return (*(-1 if c == "~" else ord(c) + (0 if c.isalpha() else 256) for c in text), 0)

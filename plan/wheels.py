@@ -14,9 +14,9 @@ from plan.yamlfile import load
 
 
 def load_wheels(path: Path, machine: str) -> tuple[Source, ...]:
-    """The wheels for a `machine` ("x86_64"), whatever its Python and its C library.
+    """The wheels for a `machine` ("x86_64"), for every Python and C library.
 
-    Raises BuildError with file and line, or if there are none for such a machine.
+    Raises BuildError with file and line, or if there are none for this machine.
     """
     table = load(path, shown_as="plan/wheels.yaml")
     for key in table:

@@ -1,8 +1,8 @@
-"""Overrides become recipes: what is to be written where, found out before anything is written.
+"""Turns overrides into recipes. All changes are computed before any file is written.
 
 overrides of every phase ──▶ plan/recipes/<name>.yaml, key by key
 their patches ─────────────▶ plan/recipes/<name>/patches/
-those of one phase ────────▶ stay: a recipe is the same in every phase
+overrides of one phase ────▶ stay: a recipe is the same in every phase
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from plan.rewrite import remove, set_value
 
 @dataclass(frozen=True)
 class WriteBack:
-    """texts: the new text of each file of the recipes' folder, by its path there. keys: what was
-    changed in it. patches: the new place of each patch, there too. rest: the text of what stays of
-    the overrides, and its entries.
+    """texts: the new text of each changed file, by its path in the recipes' directory. keys: the
+    changed keys of each file. patches: the new path of each patch. rest: the text of the remaining
+    overrides. left: the names of their entries.
     """
 
     texts: Mapping[str, str]
@@ -33,13 +33,13 @@ class WriteBack:
 
 
 def written_back(overrides: Overrides) -> WriteBack:
-    """What applying `overrides` to the recipes means. Raises BuildError if it cannot be done."""
+    """The changes that move `overrides` into the recipes. Raises BuildError if it cannot."""
     texts, keys, patches = {}, {}, {}
     rest = _read(overrides.file)
     for name in overrides.for_every_phase:
         entry, recipe = overrides.table[name], overrides.recipes[name]
         file = f"{name}.yaml"
-        wanted, text = laid_over(recipe, entry), _read(overrides.folder / file)
+        wanted, text = laid_over(recipe, entry), _read(overrides.directory / file)
         keys[file] = [key for key in KEYS if wanted.get(key) != recipe.get(key)]
         for key in keys[file]:
             text = set_value(text, (key,), wanted[key], tuple(KEYS))
@@ -54,17 +54,17 @@ def written_back(overrides: Overrides) -> WriteBack:
 
 
 def _check_order(overrides: Overrides, name: str, added: tuple[str, ...]) -> None:
-    """A recipe's patches are applied in the order of their names: these must be the last."""
-    folder = overrides.folder / name / "patches"
-    own = sorted(path.name for path in folder.glob("*")) if folder.is_dir() else []
+    """Check that the new patches sort last: patches are applied in the order of their names."""
+    directory = overrides.directory / name / "patches"
+    own = sorted(path.name for path in directory.glob("*")) if directory.is_dir() else []
     if (together := [*own, *added]) != sorted(together):
         raise BuildError(
             f"the patches of {name} would be applied in another order: {', '.join(together)}",
             where=overrides.table[name].where("patches"),
-            hint="give them names that sort like this",
+            hint="rename them so that they sort in this order",
         )
 
 
 def _read(path: Path) -> str:
-    # Not read_text(), which would change the ends of lines.
+    # read_text() would change the line endings.
     return path.read_bytes().decode()

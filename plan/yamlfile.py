@@ -1,10 +1,10 @@
-"""Strict YAML: plain data only, no duplicate keys, and every value knows the line it stands on.
+"""Strict YAML: plain data only, no duplicate keys, and every value knows its line.
 
     file ──compose──▶ nodes with marks ──check──▶ Table (a dict that can say "file:line" of a key)
 
-Aliases, tags and merge keys are refused: a recipe is read by people, and nothing in it may mean
-more than it says. That also makes "anchor bombs" impossible. So is what is too large or too deep
-to be read by anybody: libyaml would end the process at a depth of some ten thousand.
+Aliases, tags and merge keys are refused: people read the recipes, and must see all of their
+meaning. That also prevents "anchor bombs". Very large and very deep files are refused too: libyaml
+would crash the process at a depth of about ten thousand.
 """
 
 from __future__ import annotations
@@ -27,6 +27,15 @@ PLAIN_TAGS = {
 }
 TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
+# Keys of version 0.1, and what they are called since.
+RENAMED = {
+    "folders": "directories",
+    "leave": "exclude",
+    "licence": "license",
+    "places": "urls",
+    "why": "description",
+}
+
 
 class Table(dict[str, Any]):
     """A YAML mapping that remembers its file and the line of each key."""
@@ -37,12 +46,12 @@ class Table(dict[str, Any]):
         self.line = line
         self.lines: dict[str, int] = {}
         self.elsewhere: dict[str, str] = {}
-        """The "file:line" of each key whose value another file brought."""
+        """The "file:line" of each key whose value came from another file."""
 
     def where(self, *keys: str) -> str:
         """ "file:line" of the last of `keys`, or of the table itself.
 
-        Of several keys that do not go together, the one that another file brought is at fault.
+        If several keys conflict, it is the line of the key that came from another file.
         """
         for key in keys:
             if key in self.elsewhere:
@@ -57,7 +66,7 @@ class Table(dict[str, Any]):
         return copy
 
     def put(self, key: str, value: Any, where: str) -> None:
-        """Give `key` the `value` that stands at `where` in another file."""
+        """Set `key` to `value`, which is at `where` in another file."""
         self[key] = value
         self.elsewhere[key] = where
 
@@ -70,9 +79,9 @@ class Table(dict[str, Any]):
         for key, value in self.items():
             kind = kinds.get(key)
             if kind is None:
-                raise BuildError(
-                    f"unknown key {key!r}", where=self.where(key), hint=nearest(key, kinds)
-                )
+                new = RENAMED.get(key)
+                hint = f"its name is {new} now" if new in kinds else nearest(key, kinds)
+                raise BuildError(f"unknown key {key!r}", where=self.where(key), hint=hint)
             if kind in (bool, int) and isinstance(value, str):
                 value = self[key] = self._number_or_truth(key, value, kind)
             if not isinstance(value, kind):
@@ -109,7 +118,7 @@ class Table(dict[str, Any]):
 
 
 def kind_name(kind: type) -> str:
-    """What people call a value of that kind."""
+    """What people call a value of this type."""
     names = {
         str: "text",
         bool: "yes or no",
@@ -138,7 +147,7 @@ def load(path: Path, *, shown_as: str | None = None) -> Table:
         raise BuildError(f"cannot be read: {error.strerror}", where=file) from error
     except UnicodeDecodeError as error:
         raise BuildError(f"is not UTF-8: {error.reason}", where=file) from error
-    # libyaml's scanner is ten times as fast as the one in Python; both give the same nodes.
+    # libyaml's scanner is ten times as fast as the Python one; both give the same nodes.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         _check_events(yaml, loader, text, file)
@@ -151,12 +160,12 @@ def load(path: Path, *, shown_as: str | None = None) -> Table:
         ) from error
     value = _plain(node, file) if node is not None else Table(file, 1)
     if not isinstance(value, Table):
-        raise BuildError("must hold a mapping (key: value)", where=f"{file}:1")
+        raise BuildError("must contain a mapping (key: value)", where=f"{file}:1")
     return value
 
 
 def _check_events(yaml: Any, loader: Any, text: str, file: str) -> None:
-    """Refuse aliases and great depth before anything is made of the text."""
+    """Refuse aliases and deep nesting before the text is composed."""
     depth = 0
     for event in yaml.parse(text, Loader=loader):
         where = f"{file}:{event.start_mark.line + 1}"
@@ -165,7 +174,7 @@ def _check_events(yaml: Any, loader: Any, text: str, file: str) -> None:
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > _DEEPEST:
-            raise BuildError(f"lists and mappings are more than {_DEEPEST} deep", where=where)
+            raise BuildError(f"lists and mappings nest more than {_DEEPEST} deep", where=where)
 
 
 def _plain(node: Any, file: str) -> Any:
@@ -183,7 +192,7 @@ def _plain(node: Any, file: str) -> Any:
             raise BuildError("a key must be plain text", where=f"{file}:{key_line}")
         if key in table:
             raise BuildError(
-                f"the key {key!r} stands here a second time (first in line {table.lines[key]})",
+                f"duplicate key {key!r} (first in line {table.lines[key]})",
                 where=f"{file}:{key_line}",
             )
         table.lines[key] = key_line

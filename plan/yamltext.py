@@ -1,7 +1,7 @@
-"""How values are written as YAML, in the manner of the recipes.
+"""Writes values as YAML, in the style of the recipes.
 
-Texts of several lines are blocks, names stand beside each other in brackets, and all other lists
-have an item a line. Quotes are put where a text would not mean itself without.
+Texts of several lines become blocks, lists of names go in brackets, all other lists have one item
+a line. A text is quoted if it would mean something else without quotes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ STEP = 2
 
 
 def key_lines(key: str, value: Any, column: int) -> Iterator[str]:
-    """The lines of `key` and its `value`, beginning at `column`."""
+    """The lines of `key` and its `value`, starting at `column`."""
     lead = f"{' ' * column}{inline(key)}:"
     if isinstance(value, str) and "\n" in value:
         head, *lines = block_lines(value, column, column + STEP)
@@ -36,7 +36,7 @@ def key_lines(key: str, value: Any, column: int) -> Iterator[str]:
 
 
 def item_lines(value: Any, column: int) -> Iterator[str]:
-    """The lines of an item of a list whose dashes stand at `column`."""
+    """The lines of one list item; the list's dashes are at `column`."""
     lead = f"{' ' * column}- "
     if isinstance(value, Mapping) and value:
         lines = [line for key, each in value.items() for line in key_lines(key, each, len(lead))]
@@ -47,23 +47,23 @@ def item_lines(value: Any, column: int) -> Iterator[str]:
 
 
 def _fits(value: list[Any], lead: str) -> bool:
-    """Names are written beside each other; what is longer, one below the other."""
+    """Whether `value` is a list of names that fits on one line."""
     words = all(isinstance(item, str) and WORD.match(item) for item in value)
     return words and len(lead) + len(inline(value)) < WIDTH
 
 
 def block_lines(value: str, column: int, indent: int) -> list[str]:
-    """`|` with what it has to say besides, then the lines at `indent`, of a key at `column`."""
+    """`|` with its indicators, then the lines at `indent`, for a key at `column`."""
     stripped = value.rstrip("\n")
     ending = {0: "-", 1: ""}.get(len(value) - len(stripped), "+")
-    # A first line that begins with a space would be taken for deeper indentation.
+    # YAML would read a leading space in the first line as indentation.
     inner = str(indent - column) if stripped[:1] in (" ", "\n") else ""
     lines = value.removesuffix("\n").split("\n")
     return [f"|{inner}{ending}", *(f"{' ' * indent if line else ''}{line}\n" for line in lines)]
 
 
 def inline(value: Any, quote: str | None = None) -> str:
-    """`value` within one line, a text in `quote` if it can be."""
+    """`value` on one line; a text is in `quote` if possible."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{inline(k)}: {inline(v)}" for k, v in value.items()) + "}"
     if isinstance(value, list):
@@ -71,7 +71,7 @@ def inline(value: Any, quote: str | None = None) -> str:
     text = str(value)
     if quote == "'" and "\n" not in text:
         return "'" + text.replace("'", "''") + "'"
-    # JSON's strings are YAML's double-quoted ones.
+    # A JSON string is also a YAML double-quoted string.
     return text if quote is None and _plain(text) else json.dumps(text, ensure_ascii=False)
 
 

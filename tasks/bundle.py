@@ -1,12 +1,12 @@
-"""bundle: one file from which a machine without a network builds the same.
+"""bundle: writes one file from which a machine without a network builds the same product.
 
     fetch ─┬─▶ sources, seed packages ─┐
            └─▶ wheels for ./bq2 ───────┼─▶ output/bootstrap-qcow2-<set>-<arch>.bundle.tar
     this project, plan.json ───────────┘        │
                                                 └─ doit image bundle=…   (cache/bundle.py)
 
-The project inside has the set and the seed of this run in its local.yaml, and the record of what
-the seed's packages were replaced by, if any were.
+The project in the bundle has a local.yaml with the set and the seed of this run. It also has the
+record of replaced seed packages, if there are any.
 """
 
 from __future__ import annotations
@@ -20,33 +20,39 @@ from typing import Any
 from plan.model import Source
 from plan.parameters import SEEDS
 from plan.wheels import load_wheels
-from tasks.console import say, speaking, standing
-from tasks.products import Product, own_files
-from tasks.project import project
-from tasks.sources import all_sources, fetch_now
+from tasks.actions import DoitTask, speaking, up_to_date
+from tasks.console.console import say
+from tasks.engine.products import Product, own_files
+from tasks.engine.project import Project
+from tasks.engine.sources import all_sources, fetch_now
 
 README_TEXT = """\
-All that building {product} needs, the network excepted: a Linux machine with
-user namespaces, Python 3.11 or newer (with venv) and tar has the rest. Beside this bundle:
+This bundle has everything to build {product} without a network. The machine needs Linux
+with user namespaces, Python 3.11 or newer (with venv) and tar. In the bundle's directory:
     tar -xf {file} bootstrap-qcow2
     cd bootstrap-qcow2
     ./bq2 image bundle=../{file}
 """
 
 
-def task_bundle() -> dict[str, Any]:
-    """one file with project, sources, seed and wheels: bundle=FILE builds from it, offline"""
+def task_bundle(project: Project) -> DoitTask:
+    """write one file with project, sources, seed and wheels, to build offline"""
     return {
         "setup": ["fetch"],
-        "uptodate": [standing(bundle.stands)],
-        "actions": [(speaking(_make),)],
+        "uptodate": [up_to_date(bundle(project).is_up_to_date)],
+        "actions": [(speaking(_make), [project])],
     }
 
 
-def _make() -> None:
+def bundle(project: Project) -> Product:
+    """The bundle as a product: one file with everything that a build needs."""
+    return Product(project, "bundle.tar", _inputs, _write)
+
+
+def _make(project: Project) -> None:
     project.require("fetch")
-    # Whoever gets the bundle cannot fetch again what is damaged here.
-    fetch_now([*all_sources(), *_wheels()], verify=True)
+    # Check the files now: the receiver cannot fetch a damaged file again.
+    fetch_now(project, [*all_sources(project), *_wheels(project)], verify=True)
     if project.settings.seed not in SEEDS:
         say(
             "the seed is a path of this machine, so it is not in the bundle: give it with seed=PATH"
@@ -56,26 +62,31 @@ def _make() -> None:
             "the root of the seed is a file of this machine, so it is not in the bundle: give it "
             "with seed_tarball=FILE seed_sha256=…"
         )
-    bundle.make()
+    bundle(project).make()
 
 
-def _inputs() -> Mapping[str, Any]:
+def _inputs(project: Project) -> Mapping[str, Any]:
     files = [
-        [name, hashlib.sha256(content).hexdigest(), runs] for name, content, runs in _contents()
+        [name, hashlib.sha256(content).hexdigest(), runs]
+        for name, content, runs in _contents(project)
     ]
-    return {"files": files, "sources": _hashes(all_sources()), "wheels": _hashes(_wheels())}
+    return {
+        "files": files,
+        "sources": _hashes(all_sources(project)),
+        "wheels": _hashes(_wheels(project)),
+    }
 
 
 def _hashes(sources: Sequence[Source]) -> list[str]:
     return [source.sha256 for source in sources]
 
 
-def _wheels() -> tuple[Source, ...]:
+def _wheels(project: Project) -> tuple[Source, ...]:
     return load_wheels(project.data / "wheels.yaml", platform.machine())
 
 
-def _contents() -> Iterator[tuple[str, bytes, bool]]:
-    """Path, content and executability of what is not fetched. What says what it is comes first."""
+def _contents(project: Project) -> Iterator[tuple[str, bytes, bool]]:
+    """Path, content and executability of the files that are not fetched; the README is first."""
     from cache.bundle import PLAN, PROJECT, README
 
     settings, seed = project.settings, project.seed
@@ -83,16 +94,16 @@ def _contents() -> Iterator[tuple[str, bytes, bool]]:
     readme = README_TEXT.format(product=product, file=f"{product}.bundle.tar")
     yield README, readme.encode(), False
     yield PLAN, project.plan.as_json(seed.describe()).encode(), False
-    for name, content, runs in own_files():
+    for name, content, runs in own_files(project.root):
         yield f"{PROJECT}/{name}", content, runs
-    yield f"{PROJECT}/local.yaml", _local(), False
+    yield f"{PROJECT}/local.yaml", _local(project), False
     if seed.packages and seed.packages.record:
         name, content = seed.packages.record
         yield f"{PROJECT}/plan/seeds/{name}", content, False
 
 
-def _local() -> bytes:
-    """The settings of the project inside: those that say what is built, and of what."""
+def _local(project: Project) -> bytes:
+    """The local.yaml in the bundle: the settings that say what to build, and from which seed."""
     values = project.settings.values
     lines = ["# What this bundle is for."]
     lines += [f"{name}: {values[name]}" for name in ("set", "with", "arch") if values[name]]
@@ -101,21 +112,18 @@ def _local() -> bytes:
     return "\n".join([*lines, ""]).encode()
 
 
-def _write(out: Path) -> dict[str, str]:
+def _write(project: Project, out: Path) -> dict[str, str]:
     from cache.bundle import SOURCES, WHEELS
-    from rootfs import pack
-    from rootfs.files import replacing
+    from plan.outputs import replacing
+    from rootfs.archives import pack
 
-    sources = {source.sha256: project.fetched(source) for source in all_sources()}
+    sources = {source.sha256: project.fetched(source) for source in all_sources(project)}
     with replacing(out) as file:
-        for name, content, runs in _contents():
+        for name, content, runs in _contents(project):
             pack.add_bytes(file, name, content, mode=0o755 if runs else 0o644)
-        for wheel in sorted(_wheels(), key=lambda wheel: wheel.file):
+        for wheel in sorted(_wheels(project), key=lambda wheel: wheel.file):
             pack.add_file(file, f"{WHEELS}/{wheel.file}", project.fetched(wheel), mode=0o644)
         for sha256, path in sorted(sources.items()):
             pack.add_file(file, f"{SOURCES}/{sha256}", path, mode=0o444)
         pack.finish(file)
     return {}
-
-
-bundle = Product("bundle.tar", _inputs, _write)

@@ -1,30 +1,48 @@
-"""test, bench: the project's own checks."""
+"""test, bench: run the project's own tests and measurements."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from typing import Any
+from pathlib import Path
 
-from tasks.console import speaking
-from tasks.project import ROOT, project
+from doit import get_initial_workdir
 
-
-def task_test() -> dict[str, Any]:
-    """run the tests, those too that build the base set and boot it; or `doit test PATH…`"""
-    return {"actions": [(speaking(_test),)], "pos_arg": "words"}
+from tasks.actions import DoitTask, speaking
+from tasks.engine.project import Project
 
 
-def task_bench() -> dict[str, Any]:
-    """measure what the project promises, beside the plain tool in the same run"""
-    return {"actions": [(speaking(_bench),)], "pos_arg": "words"}
+def task_test(project: Project) -> DoitTask:
+    """run the tests, or only those in PATH…: doit test PATH…"""
+    return {"actions": [(speaking(_test), [project])], "pos_arg": "words"}
 
 
-def _test(words: list[str]) -> None:
-    command = [sys.executable, "-m", "pytest", *words]
-    project.exit_status = subprocess.run(command, cwd=ROOT, check=False).returncode
+def task_bench(project: Project) -> DoitTask:
+    """measure what the project promises, and a plain tool for comparison"""
+    return {"actions": [(speaking(_bench), [project])], "pos_arg": "words"}
 
 
-def _bench(words: list[str]) -> None:
+# All test files run in parallel, the tests of a file one after another: they share its builds.
+SIDE_BY_SIDE = ("-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder")
+
+
+def _test(project: Project, words: list[str]) -> None:
+    command = [sys.executable, "-m", "pytest", *(map(_placed, words) if words else SIDE_BY_SIDE)]
+    project.exit_status = subprocess.run(command, cwd=project.root, check=False).returncode
+
+
+def _bench(project: Project, words: list[str]) -> None:
     command = [sys.executable, "-m", "tests.bench", *words]
-    project.exit_status = subprocess.run(command, cwd=ROOT, check=False).returncode
+    project.exit_status = subprocess.run(command, cwd=project.root, check=False).returncode
+
+
+def _placed(word: str) -> str:
+    """`word`; a path, or PATH::NAME, starts at the person's directory."""
+    path, colons, name = word.partition("::")
+    is_path = ("/" in path or path.endswith(".py")) and (_here() / path).exists()
+    return f"{_here() / path}{colons}{name}" if is_path else word
+
+
+def _here() -> Path:
+    """The directory where doit was called: doit itself changes to the directory of dodo.py."""
+    return Path(get_initial_workdir() or Path.cwd())

@@ -1,6 +1,6 @@
-"""doctor: what this machine lacks for a build, before hours are spent to find out.
+"""doctor: checks this machine before a build, which may otherwise fail after hours.
 
-CHECKS ──a thread each──▶ Finding ──▶ one line each, and under it what helps
+CHECKS ──one thread each──▶ Finding ──▶ one line each, with the remedy below
 """
 
 from __future__ import annotations
@@ -8,48 +8,48 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from plan.errors import BuildError
-from tasks import health
-from tasks.console import say, speaking
-from tasks.health import FAIL, WARN, Finding
-from tasks.project import Project, project
+from tasks.actions import DoitTask, speaking
+from tasks.console.console import say
+from tasks.engine import health
+from tasks.engine.health import FAIL, WARN, Finding
+from tasks.engine.project import Project
 
 CHECKS: Mapping[str, Callable[[Project], Finding]] = {
     "sandbox": health.sandbox,
     "disk": health.disk,
     "memory": health.memory,
     "cores": health.cores,
-    "cache": health.cache_folder,
-    "work": health.work_folder,
+    "cache": health.cache_directory,
+    "work": health.work_directory,
     "seed": health.seed,
     "sources": health.sources,
     "clock": health.clock,
     "python": health.python,
     "boot": health.emulator,
 }
-# What makes a long build fail late, found out in no time.
+# Fast checks of the usual reasons why a long build fails late.
 QUICK = ("sandbox", "disk", "memory")
 SECONDS = 1.6
 
 
-def task_doctor() -> dict[str, Any]:
-    """check this machine: sandbox, disk, memory, network, QEMU; says what helps"""
-    return {"actions": [(speaking(_doctor),)]}
+def task_doctor(project: Project) -> DoitTask:
+    """check this machine: sandbox, disk, memory, network, QEMU"""
+    return {"actions": [(speaking(_doctor), [project])]}
 
 
 def quick(project: Project) -> list[Finding]:
-    """The problems that would end or slow a long build, found in a tenth of a second.
+    """The problems that would stop or slow a long build; takes a tenth of a second.
 
-    Nothing is printed and nothing raised. Those with the level FAIL come first.
+    It prints nothing and raises nothing. Findings with the level FAIL come first.
     """
     found = [_examined(CHECKS[name], project) for name in QUICK]
     return [each for level in (FAIL, WARN) for each in found if each.level == level]
 
 
-def _doctor() -> None:
-    found = _all_found()
+def _doctor(project: Project) -> None:
+    found = _all_found(project)
     for name, finding in found.items():
         say(f"{finding.level:<5} {name:<8} {finding.found}")
         for line in finding.remedy.splitlines():
@@ -58,9 +58,9 @@ def _doctor() -> None:
         project.exit_status = 1
 
 
-def _all_found() -> dict[str, Finding]:
-    """What the checks found, in their order; they run at once, because most of them wait."""
-    late = Finding(WARN, f"no answer within {SECONDS} s", "a busy machine or disk? try again")
+def _all_found(project: Project) -> dict[str, Finding]:
+    """The findings of all checks, in order; the checks run in parallel because most wait."""
+    late = Finding(WARN, f"no answer within {SECONDS} s", "the machine or disk is busy? try again")
     found = dict.fromkeys(CHECKS, late)
 
     def run(name: str) -> None:

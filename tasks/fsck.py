@@ -1,11 +1,11 @@
-"""fsck: reads all that the user's cache holds, and repairs or removes what is damaged.
+"""fsck: reads the whole cache of the user, and repairs or removes damaged files.
 
-sources    by their sha256 ──▶ removed, and fetched again
-artifacts  by their sha256 ──▶ packed anew from their tree, or removed, and built again
-trees      packed, likewise ──▶ removed, and unpacked again
-seeds      by their times ──▶ removed, and made again
+sources    by sha256 ──▶ removed, and fetched again
+artifacts  by sha256 ──▶ packed again from their tree, or removed and built again
+trees      by packing ──▶ removed, and unpacked again
+seeds      by file times ──▶ removed, and made again
 
-A run looks at sizes and times, and reads what it unpacks. So a disk that forgets shows here first.
+Normal runs only check sizes and times, and read what they unpack. So fsck finds disk errors first.
 """
 
 from __future__ import annotations
@@ -13,89 +13,94 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+from cache.uses import saying
 from plan.errors import BuildError
-from rootfs.files import file_sha256, remove_tree
-from tasks.console import say, speaking
-from tasks.project import project
+from rootfs.archives.files import file_sha256
+from tasks.actions import DoitTask, speaking
+from tasks.console.console import say
+from tasks.engine.project import Project
+from tasks.engine.removal import drop, is_damaged
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
-def task_fsck() -> dict[str, Any]:
-    """read all of the cache, and repair or remove what is damaged"""
-    return {"actions": [(speaking(_fsck),)]}
+def task_fsck(project: Project) -> DoitTask:
+    """read the whole cache; repair or remove damaged files"""
+    return {"actions": [(speaking(_fsck), [project])]}
 
 
-def _fsck() -> None:
-    project.store.scratch()  # a cache that cannot be written to is told before it is read for long
+def _fsck(project: Project) -> None:
+    project.store.scratch()  # report a read-only cache before the long reading
     damaged = 0
-    for text in (*_sources(), *_artifacts(), *_trees(), *_seeds()):
+    for text in (*_sources(project), *_artifacts(project), *_trees(project), *_seeds(project)):
         damaged += 1
         say(text)
     if damaged:
         raise BuildError(
-            f"{damaged} damaged, as listed",
+            f"{damaged} damaged, see the list",
             where=str(project.store.root),
-            hint="what is removed comes again with the next build; look after the disk",
+            hint="the next build makes removed files again; check the disk",
         )
-    say(f"{project.store.root}: all is as it should be")
+    say(f"{project.store.root}: no damage found")
 
 
-def _sources() -> Iterator[str]:
-    for path in _named("sources", _HASH):
-        if file_sha256(path) != path.name:
-            path.unlink()
+def _sources(project: Project) -> Iterator[str]:
+    for path in _named(project, "sources", _HASH):
+        if drop(path, _is_other, project.cache):
             yield f"sources/{path.name}: removed"
 
 
-def _artifacts() -> Iterator[str]:
-    from rootfs.step import pack_tree
+def _artifacts(project: Project) -> Iterator[str]:
+    from rootfs.sandbox.step import pack_tree
 
     store = project.store
-    names = {record.artifact: record.name for record in store.records()}
+    records = [*store.records(), *(each for found in store.contradicted() for each in found)]
+    names = {record.artifact: record.name for record in records}
     for sha256, name in sorted(names.items(), key=lambda each: each[1]):
         path, tree = store.artifact(sha256), store.tree(sha256)
-        if not path.exists() and not tree.exists():
-            continue  # freed
-        if path.exists() and file_sha256(path) == sha256:
-            continue
-        if _is_tree_of(tree, sha256):
-            packed = pack_tree(tree, name, store.scratch())
-            packed.file.chmod(0o444)
-            packed.file.replace(path)
-            yield f"artifacts/{path.name}: {name}, packed anew from its tree"
-        else:
-            path.unlink(missing_ok=True)
+        with saying(project.cache):  # nobody can remove the tree meanwhile
+            wanted = is_damaged(path, _is_other) or (tree.exists() and not path.exists())
+            repaired = wanted and not is_damaged(tree, _is_changed) and tree.exists()
+            if repaired:
+                packed = pack_tree(tree, name, store.scratch())
+                packed.file.chmod(0o444)
+                packed.file.replace(path)
+        if repaired:
+            yield f"artifacts/{path.name}: {name}, packed again from its tree"
+        elif wanted and drop(path, _is_other, project.cache):
             yield f"artifacts/{path.name}: {name}, removed"
 
 
-def _trees() -> Iterator[str]:
-    for path in _named("trees", _HASH):
-        if not _is_tree_of(path, path.name):
-            remove_tree(path)
+def _trees(project: Project) -> Iterator[str]:
+    for path in _named(project, "trees", _HASH):
+        if drop(path, _is_changed, project.cache):
             yield f"trees/{path.name}: removed"
 
 
-def _seeds() -> Iterator[str]:
-    from rootfs.intact import untouched
+def _seeds(project: Project) -> Iterator[str]:
+    from rootfs.archives.intact import untouched
 
-    for path in _named("trees", re.compile("seed-" + _HASH.pattern)):
-        if not untouched(path):
-            remove_tree(path)
+    for path in _named(project, "trees", re.compile("seed-" + _HASH.pattern)):
+        if drop(path, lambda path: not untouched(path), project.cache):
             yield f"trees/{path.name}: removed"
 
 
-def _named(folder: str, names: re.Pattern[str]) -> list[Path]:
-    found = (project.store.root / folder).glob("*")
+def _named(project: Project, directory: str, names: re.Pattern[str]) -> list[Path]:
+    found = (project.store.root / directory).glob("*")
     return sorted(path for path in found if names.fullmatch(path.name))
 
 
-def _is_tree_of(tree: Path, sha256: str) -> bool:
-    from rootfs.intact import sha256_of_tree
+def _is_other(path: Path) -> bool:
+    """Whether the bytes of the source or artifact do not match its name."""
+    return file_sha256(path) != path.name.removesuffix(".tar")
+
+
+def _is_changed(tree: Path) -> bool:
+    """Whether the tree does not match the artifact in its name."""
+    from rootfs.archives.intact import sha256_of_tree
 
     try:
-        return sha256_of_tree(tree) == sha256
+        return sha256_of_tree(tree) != tree.name
     except BuildError:
-        return False  # it is not there, or not even a tree
+        return True  # it is not a tree

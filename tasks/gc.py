@@ -1,60 +1,59 @@
-"""gc: free what no plan used lately, in the user's cache and in this work directory.
+"""gc: frees unused files in the user's cache and in this work directory.
 
-    the last plans of all checkouts ─┬─ used ─▶ what else is known ─▶ freed
+    the last plans of all checkouts ─┬─ used ─▶ all other files ─▶ freed
     the plan of this checkout ───────┘
 
-Of the work directory: builds of packages that have no recipe any more or that stand, and unpacked
-sources of no recipe. A failed build stays: somebody may want to look at it, or go on with it.
+In the work directory it frees the builds of packages that are up to date or have no recipe, and
+unpacked sources that no recipe uses. A failed build stays, so that a person can look at it.
 """
 
 from __future__ import annotations
 
-import contextlib
 import platform
 import re
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from cache import paths
 from cache.garbage import Item, disk_size, look
 from cache.uses import Use, recent, removing
 from plan.model import PHASES
 from plan.plan import sha256_of
 from plan.wheels import load_wheels
-from rootfs.files import remove_tree, unfinished
-from tasks.builder import Builder
-from tasks.console import say, speaking
-from tasks.outlook import STANDS, survey
-from tasks.project import project
-from tasks.sources import all_sources
-from tasks.trees import source_tree
+from rootfs.archives.files import remove_tree
+from tasks.actions import DoitTask, speaking
+from tasks.console.console import say
+from tasks.engine.builder import Builder
+from tasks.engine.project import Project
+from tasks.engine.removal import hide
+from tasks.engine.sources import all_sources
+from tasks.engine.survey import UP_TO_DATE, survey
+from tasks.engine.trees import source_tree
 
-# What a run that was killed left in the work directory, which only one run has at a time.
+# Left in the work directory by a killed run; only one run uses the directory at a time.
 _LEFT = re.compile(r"\.\d+\..+")
 _UNPACKED = re.compile(r".+-[0-9a-f]{32}(\.part)?")
 
 
-def task_gc() -> dict[str, Any]:
-    """free what none of the last plans (keep=10) of any checkout uses; dry=1 only shows it"""
-    return {"actions": [(speaking(_show if project.settings.dry else _free),)]}
+def task_gc(project: Project) -> DoitTask:
+    """free what none of the last plans uses (keep=10); dry=1 only shows it"""
+    return {"actions": [(speaking(_show if project.settings.dry else _free), [project])]}
 
 
-def _show() -> None:
-    use, _ = _used()
-    _tell([*look(paths.root(), use), *_work()])
+def _show(project: Project) -> None:
+    use, _ = _used(project)
+    _tell([*look(project.cache, use), *_work(project)])
 
 
-def _free() -> None:
+def _free(project: Project) -> None:
     start = time.monotonic()
-    with removing():
-        use, old_records = _used()
-        items = [*look(paths.root(), use), *_work()]
+    with removing(project.cache):
+        use, old_records = _used(project)
+        items = [*look(project.cache, use), *_work(project)]
         _tell(items)
-        # Names are taken away at once, so that no run waits for long, and never is there half a
+        # Rename everything first: other runs wait only shortly, and never see a half-removed
         # tree under its name.
-        hidden = [_hidden(item.path) for item in items if not item.used]
+        hidden = [hide(item.path) for item in items if not item.used]
         for record in old_records:
             record.unlink(missing_ok=True)
     for path in hidden:
@@ -62,20 +61,20 @@ def _free() -> None:
     project.store.sweep()
     used, unused = _parts(items)
     took = time.monotonic() - start
-    say(f"freed {_size(unused)} in {took:.1f} s; {_size(used)} remain in {paths.root()} and here")
+    say(f"freed {_size(unused)} in {took:.1f} s; {_size(used)} remain in {project.cache} and here")
 
 
-def _used() -> tuple[Use, list[Path]]:
-    """What is used, and the records of plans that count no more."""
-    use, old_records = recent(project.settings.keep)
-    use.add(_planned())
+def _used(project: Project) -> tuple[Use, list[Path]]:
+    """What is used, and the records of plans that are too old."""
+    use, old_records = recent(project.settings.keep, project.cache)
+    use.add(_planned(project))
     return use, old_records
 
 
-def _planned() -> Use:
-    """What the plan of this checkout uses, whether it was built or not."""
+def _planned(project: Project) -> Use:
+    """What the plan of this checkout uses, built or not."""
     wheels = load_wheels(project.data / "wheels.yaml", platform.machine())
-    sources = {source.sha256 for source in (*all_sources(), *wheels)}
+    sources = {source.sha256 for source in (*all_sources(project), *wheels)}
     use, made = Use({}, sources, {project.seed.identity}), dict[str, str]()
     for step in project.plan.steps:
         inputs = Builder(project, step).inputs(made)
@@ -85,32 +84,27 @@ def _planned() -> Use:
     return use
 
 
-def _work() -> Iterator[Item]:
+def _work(project: Project) -> Iterator[Item]:
     """The builds and the unpacked sources in this work directory."""
     plan, workdir = project.plan, project.workdir
-    standing = {task for task, each in survey(project).items() if each.state == STANDS}
+    standing = {task for task, each in survey(project).items() if each.state == UP_TO_DATE}
     for phase in PHASES:
-        for folder in _folders(workdir / "build" / phase):
-            left = _LEFT.fullmatch(folder.name)
-            if left or (folder / "skeleton").is_dir():  # laid out by us
-                used = folder.name in plan.recipes and f"{phase}:{folder.name}" not in standing
-                yield Item("builds", folder, disk_size(folder), used)
+        for directory in _directories(workdir / "build" / phase):
+            left = _LEFT.fullmatch(directory.name)
+            if left or (directory / "skeleton").is_dir():  # made by this project
+                used = (
+                    directory.name in plan.recipes and f"{phase}:{directory.name}" not in standing
+                )
+                yield Item("builds", directory, disk_size(directory), used)
     sources = [source for recipe in plan.recipes.values() for source in recipe.sources[:1]]
     trees = {source_tree(project, source) for source in sources}
-    for folder in _folders(workdir / "sources"):
-        if _UNPACKED.fullmatch(folder.name):
-            yield Item("unpacked", folder, disk_size(folder), folder in trees)
+    for directory in _directories(workdir / "sources"):
+        if _UNPACKED.fullmatch(directory.name):
+            yield Item("unpacked", directory, disk_size(directory), directory in trees)
 
 
-def _folders(parent: Path) -> list[Path]:
+def _directories(parent: Path) -> list[Path]:
     return sorted(path for path in parent.glob("*") if path.is_dir() and not path.is_symlink())
-
-
-def _hidden(path: Path) -> Path:
-    target = unfinished(path)
-    with contextlib.suppress(FileNotFoundError):  # what is found damaged goes by itself
-        path.rename(target)
-    return target
 
 
 def _tell(items: Sequence[Item]) -> None:

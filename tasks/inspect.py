@@ -1,10 +1,10 @@
-"""inspect, sign: whether an image is what it says it is, and who says so.
+"""inspect, sign: check that an image matches its own records; sign its provenance.
 
-doit inspect                              the image of this checkout
-doit inspect image=FILE key=FILE.pub      any image, and the signature of what lies beside it
-doit sign key=FILE                        signs what lies beside the image of this checkout
+doit inspect                              checks the image of this checkout
+doit inspect image=FILE key=FILE.pub      checks any image, and the signature beside it
+doit sign key=FILE                        signs the provenance beside the image of this checkout
 
-<image> ──rootfs/inspection──▶ a line for each check; status 1 if one found a difference
+<image> ──rootfs/inspection──▶ one line per check; status 1 if a check finds a difference
 <image>.provenance.json ──ssh-keygen──▶ <image>.provenance.json.sig
 """
 
@@ -12,29 +12,33 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import IO, TYPE_CHECKING
 
 from plan.errors import BuildError
-from tasks.console import say, speaking
-from tasks.products import image
-from tasks.project import project
-from tasks.proof import PROVENANCE, beside
+from tasks.actions import DoitTask, speaking
+from tasks.console.console import say
+from tasks.engine.products import image
+from tasks.engine.project import Project
+from tasks.engine.proof import PROVENANCE, beside
+
+if TYPE_CHECKING:
+    from rootfs.inspection.inspection import Check
 
 
-def task_inspect() -> dict[str, Any]:
-    """whether an image holds what it says, file by file, without starting it; image=, key="""
-    return {"actions": [(speaking(_inspect),)]}
+def task_inspect(project: Project) -> DoitTask:
+    """check every file of an image against its own records; image=, key="""
+    return {"actions": [(speaking(_inspect), [project])]}
 
 
-def task_sign() -> dict[str, Any]:
+def task_sign(project: Project) -> DoitTask:
     """sign the provenance of the image with an SSH key: key=FILE"""
-    return {"task_dep": ["image"], "actions": [(speaking(_sign),)]}
+    return {"task_dep": ["image"], "actions": [(speaking(_sign), [project])]}
 
 
-def _inspect() -> None:
-    from rootfs.inspection import Check, Inspection
+def _inspect(project: Project) -> None:
+    from rootfs.inspection.inspection import Inspection
 
-    path = project.settings.image or image.file
+    path = project.settings.image or image(project).file
     told = beside(path, PROVENANCE)
     text = told.read_bytes() if told.exists() else None
     differing = []
@@ -51,22 +55,22 @@ def _inspect() -> None:
         say(f"{'provenance beside it':<24} there is none, so only the image's own word was checked")
     if project.settings.key:
         tell(_signature(told, project.settings.key))
-    verdict = f"differs: {', '.join(differing)}" if differing else "identical with what it says"
+    verdict = f"differs: {', '.join(differing)}" if differing else "matches its own records"
     say(f"{path}: {verdict}")
     project.exit_status = 1 if differing else 0
 
 
-def _opened(path: Path) -> Any:
+def _opened(path: Path) -> IO[bytes]:
     try:
         return path.open("rb")
     except OSError as error:
-        hint = "doit image makes it, image=FILE names another one"
+        hint = "doit image makes it; image=FILE names another one"
         raise BuildError(f"cannot be read: {error.strerror}", where=str(path), hint=hint) from error
 
 
-def _signature(told: Path, key: Path) -> Any:
-    from rootfs.inspection import Check
-    from rootfs.signature import verify
+def _signature(told: Path, key: Path) -> Check:
+    from rootfs.inspection.inspection import Check
+    from rootfs.inspection.signature import verify
 
     try:
         return Check("signature", verify(told, key), good=True)
@@ -74,9 +78,9 @@ def _signature(told: Path, key: Path) -> Any:
         return Check("signature", str(error), good=False)
 
 
-def _sign() -> None:
-    from rootfs.signature import sign
+def _sign(project: Project) -> None:
+    from rootfs.inspection.signature import sign
 
     if project.settings.key is None:
-        raise BuildError("which key?", hint="doit sign key=FILE: a private key of ssh-keygen's")
-    say(os.fspath(sign(beside(image.file, PROVENANCE), project.settings.key)))
+        raise BuildError("no key is given", hint="doit sign key=FILE: a private key for ssh-keygen")
+    say(os.fspath(sign(beside(image(project).file, PROVENANCE), project.settings.key)))

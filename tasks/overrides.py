@@ -1,9 +1,9 @@
-"""overrides: what this work directory changes of the recipes.
+"""overrides: shows the changes that this work directory makes to the recipes.
 
-doit overrides          the difference that <workdir>/overrides.yaml makes, package by package
-doit overrides apply    writes it into the recipes, and moves its patches to them
+doit overrides          shows the changes of <workdir>/overrides.yaml, package by package
+doit overrides apply    writes them into the recipes, and moves the patches there
 
-Nothing is written before it has been tried on a copy, and the copy's plan is the plan of now.
+`apply` first changes a copy, and writes only if the copy's plan equals the current plan.
 """
 
 from __future__ import annotations
@@ -13,26 +13,28 @@ from pathlib import Path
 from typing import Any
 
 from plan import toolchain
-from plan.differences import differences
 from plan.errors import BuildError, nearest
+from plan.json_diff import differences
+from plan.outputs import write_file
 from plan.overrides import Overrides, load_overrides
 from plan.recipes import KEYS
 from plan.writeback import WriteBack, written_back
 from plan.yamlfile import Table
 from plan.yamltext import item_lines
-from rootfs.files import fresh_folder, remove_tree, replacing
-from tasks.console import say, speaking
-from tasks.project import project
+from rootfs.archives.files import fresh_directory, remove_tree
+from tasks.actions import DoitTask, speaking
+from tasks.console.console import say
+from tasks.engine.project import Project
 
 Lines = tuple[str, ...]
 
 
-def task_overrides() -> dict[str, Any]:
-    """show what overrides.yaml changes of the recipes; `apply` writes it into them"""
-    return {"actions": [(speaking(_overrides),)], "pos_arg": "words"}
+def task_overrides(project: Project) -> DoitTask:
+    """show what overrides.yaml changes; `apply` writes it into the recipes"""
+    return {"actions": [(speaking(_overrides), [project])], "pos_arg": "words"}
 
 
-def _overrides(words: list[str]) -> None:
+def _overrides(project: Project, words: list[str]) -> None:
     if words not in ([], ["apply"]):
         hint = nearest(words[0], ["apply"])
         raise BuildError(f"overrides cannot do {' '.join(words)!r}", hint=hint)
@@ -41,21 +43,21 @@ def _overrides(words: list[str]) -> None:
         say("no overrides")
     elif words:
         project.lock.take("doit overrides apply")
-        _apply(overrides)
+        _apply(project, overrides)
     else:
-        _show(overrides)
+        _show(project, overrides)
 
 
 # --- show --------------------------------------------------------------------------------------
 
 
-def _show(overrides: Overrides) -> None:
-    """Each difference once, below the packages that it is one of."""
+def _show(project: Project, overrides: Overrides) -> None:
+    """Show each difference once, below the names of its packages."""
     by_difference: dict[Lines, list[str]] = {}
-    found, every = _differences(overrides)
+    found, every = _differences(project, overrides)
     for name in dict.fromkeys(name for _, name in found):
         phases = {phase: lines for (phase, each), lines in found.items() if each == name}
-        if len({*phases.values()}) == 1 and len(phases) == _built_in(name):
+        if len({*phases.values()}) == 1 and len(phases) == _built_in(project, name):
             phases = {"pkg": next(iter(phases.values()))}
         for phase, lines in phases.items():
             by_difference.setdefault(lines, []).append(f"{phase}:{name}")
@@ -66,24 +68,25 @@ def _show(overrides: Overrides) -> None:
     for key in overrides.table:
         phase, _, name = key.rpartition(":")
         if not (phase in every if name == "*" else any(_named(key, *each) for each in found)):
-            say(f"{key}\n  changes nothing of the set {project.settings.set}")
+            say(f"{key}\n  changes nothing in the set {project.settings.set}")
 
 
 def _differences(
+    project: Project,
     overrides: Overrides,
 ) -> tuple[dict[tuple[str, str], Lines], dict[str, tuple[int, Lines]]]:
-    """The lines of each package in each phase, where there are any; those that `PHASE:*` gives are
-    apart, by phase, with the number of packages that have them.
+    """The changed lines of each package in each phase. The differences from `PHASE:*` are separate:
+    by phase, with the number of packages that have them.
     """
     found, every = {}, {}
     for phase, steps in project.plan.phases.items():
         tables, patches = overrides.tables(phase), overrides.patches(phase)
         nothing = Table(overrides.file.name, 1)
         general = overrides.table.get(f"{phase}:*", nothing)
-        shared, count = _lines(nothing, general, []), 0
+        shared, count = _lines(project, nothing, general, []), 0
         for name in steps:
             added = [path.name for path in patches.get(name, [])]
-            lines = _lines(overrides.recipes[name], tables[name], added)
+            lines = _lines(project, overrides.recipes[name], tables[name], added)
             if own := tuple(line for line in lines if line not in shared):
                 found[phase, name] = own
             count += len(own) < len(lines)
@@ -92,14 +95,14 @@ def _differences(
     return found, every
 
 
-def _lines(before: Table, after: Table, patches: list[str]) -> Lines:
-    """What differs between two tables of a recipe; `patches` are those that are added."""
-    shown = differences(_comparable(before, []), _comparable(after, patches))
+def _lines(project: Project, before: Table, after: Table, patches: list[str]) -> Lines:
+    """The differences between two tables of a recipe; `patches` are the added patches."""
+    shown = differences(_comparable(project, before, []), _comparable(project, after, patches))
     return tuple(line for each in shown for line in each.lines(each.key))
 
 
-def _comparable(table: Table, patches: list[str]) -> dict[str, Any]:
-    """The values of a recipe, a list as a line for each item; of the environment, all there is."""
+def _comparable(project: Project, table: Table, patches: list[str]) -> dict[str, Any]:
+    """The recipe's values: a list as one line per item; `environment` with all variables."""
     values = {**table, "patches": patches}
     for key, value in values.items():
         if isinstance(value, list):
@@ -110,8 +113,8 @@ def _comparable(table: Table, patches: list[str]) -> dict[str, Any]:
     return ordered | {"environment": known | table.get("environment", {})}
 
 
-def _built_in(name: str) -> int:
-    """In how many phases the package is built."""
+def _built_in(project: Project, name: str) -> int:
+    """The number of phases that build the package."""
     return sum(name in steps for steps in project.plan.phases.values())
 
 
@@ -122,29 +125,29 @@ def _named(key: str, phase: str, name: str) -> bool:
 # --- apply -------------------------------------------------------------------------------------
 
 
-def _apply(overrides: Overrides) -> None:
+def _apply(project: Project, overrides: Overrides) -> None:
     change = written_back(overrides)
-    _try(overrides, change)
-    _write(change, overrides.folder)
+    _try(project, overrides, change)
+    _write(change, overrides.directory)
     for path in change.patches:
         path.unlink()
     if change.left:
-        _write_file(overrides.file, change.rest.encode())
+        write_file(overrides.file, change.rest.encode())
     else:
         overrides.file.unlink()
-    shown = f"{project.data.name}/{overrides.folder.name}"
+    shown = f"{project.data.name}/{overrides.directory.name}"
     for file in change.texts:
         say(f"{shown}/{file}: {', '.join(change.keys[file])}")
     for file in change.patches.values():
         say(f"{shown}/{file}")
     for key in change.left:
         say(f"{key} stays in {overrides.file}: a recipe is the same in every phase")
-    say(f"the plan is as before, digest {project.plan.digest}")
+    say(f"the plan is unchanged, digest {project.plan.digest}")
 
 
-def _try(overrides: Overrides, change: WriteBack) -> None:
-    """Make the plan of copies of all that is to change. Raises BuildError if it is another one."""
-    trial = fresh_folder(project.workdir / "apply")
+def _try(project: Project, overrides: Overrides, change: WriteBack) -> None:
+    """Plan with copies of all changed files. Raises BuildError if the plan differs."""
+    trial = fresh_directory(project.workdir / "apply")
     try:
         ignored = shutil.ignore_patterns("*.py", "__pycache__", "seeds")
         shutil.copytree(project.data, trial / project.data.name, ignore=ignored)
@@ -153,7 +156,7 @@ def _try(overrides: Overrides, change: WriteBack) -> None:
             target = trial / path.relative_to(project.workdir)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
-        _write_file(trial / overrides.file.name, change.rest.encode())
+        write_file(trial / overrides.file.name, change.rest.encode())
         plan = project.planned(trial / project.data.name, trial / overrides.file.name)
     finally:
         remove_tree(trial)
@@ -164,11 +167,6 @@ def _try(overrides: Overrides, change: WriteBack) -> None:
 
 def _write(change: WriteBack, recipes: Path) -> None:
     for source, file in change.patches.items():
-        _write_file(recipes / file, source.read_bytes())
+        write_file(recipes / file, source.read_bytes())
     for file, text in change.texts.items():
-        _write_file(recipes / file, text.encode())
-
-
-def _write_file(path: Path, content: bytes) -> None:
-    with replacing(path) as file:
-        file.write(content)
+        write_file(recipes / file, text)

@@ -1,39 +1,39 @@
-"""reference: writes docs/reference.md, so that it says what is, and is written nowhere twice.
+"""reference: writes docs/reference.md from the code, so that it is always correct.
 
 plan.reference ───────────────────┐
-tasks/*.py, tasks.events ─docs────┴─▶ docs/reference.md
+tasks/*.py, tasks.engine.events ─docs────┴─▶ docs/reference.md
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-from rootfs.files import replacing
-from tasks import events
-from tasks.console import say, speaking
+from plan.outputs import write_file
+from tasks.actions import DoitTask, speaking
+from tasks.commands import creators
+from tasks.console.console import say
+from tasks.engine import events
+from tasks.engine.project import Project
 from tasks.packages import STAGES
-from tasks.project import ROOT, project
 
 FILE = "docs/reference.md"
 INTRODUCTION = """\
 # Reference
 
-Written by `doit reference` out of the code and the recipes: change those, and run it again."""
+`doit reference` writes this file from the code and the recipes. Edit those, then run it again."""
 
 
-def task_reference() -> dict[str, Any]:
-    """write docs/reference.md: recipes, styles, environment, parameters, tasks, events"""
-    return {"actions": [(speaking(_reference),)]}
+def task_reference(project: Project) -> DoitTask:
+    """write docs/reference.md: recipes, styles, parameters, tasks, events"""
+    return {"actions": [(speaking(_reference), [project])]}
 
 
-def _reference() -> None:
-    with replacing(ROOT / FILE) as file:
-        file.write(reference().encode())
-    say(f"{ROOT / FILE} is written")
+def _reference(project: Project) -> None:
+    write_file(project.root / FILE, reference(project))
+    say(f"{project.root / FILE} is written")
 
 
-def reference() -> str:
+def reference(project: Project) -> str:
     """The text of docs/reference.md."""
     from plan import reference as parts
 
@@ -56,13 +56,7 @@ def reference() -> str:
 
 
 def _tasks() -> Iterator[tuple[str, str]]:
-    """Each task with the line of its docstring, which `doit list` shows too."""
-    import ast
-
-    found = dict(STAGES)
-    for path in (ROOT / "tasks").glob("*.py"):
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.FunctionDef) and node.name.startswith("task_"):
-                found[node.name.removeprefix("task_")] = ast.get_docstring(node) or ""
+    """Each task with its docstring's line, as `doit list` shows it."""
+    found = STAGES | {name: create.__doc__ or "" for name, create in creators()}
     for name in sorted(found):
         yield f"`{name}`", found[name]

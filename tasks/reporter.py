@@ -1,11 +1,10 @@
-"""doit's view of a run, turned into events: where it begins, what fails, how it ends.
+"""Turns doit's view of a run into events: its start, its failures and its end.
 
 doit calls these methods in the main thread, but `execute_task` in the thread of the task.
 """
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import time
 from collections.abc import Mapping
@@ -15,118 +14,129 @@ from doit.exceptions import BaseFail, InvalidCommand, UnmetDependency
 from doit.reporter import ConsoleReporter
 
 from plan.errors import BuildError
-from tasks import failures, interrupt, outlook, views
-from tasks.console import say
-from tasks.project import project
-from tasks.show import write_plan
-from tasks.sources import say_what_is_used
+from tasks import commands
+from tasks.console import interrupt, views
+from tasks.console.console import say, undelivered
+from tasks.engine import failures, survey
+from tasks.engine.builder import Builder
+from tasks.engine.choose_seed import keep_choice
+from tasks.engine.project import Project
+from tasks.engine.sources import say_what_is_used
 
-# Tasks that only show something, or that must be possible while a build is running.
-WITHOUT_LOCK = {
-    *("bench", "doctor", "licences", "log", "outdated", "overrides", "plan", "reference", "sbom"),
-    *("report", "settings", "status", "test", "why"),
-}
-# A run of so many seconds is worth a look at the machine before.
+# From this duration on, a run checks the machine first.
 LONG = 120
 
 
-class Reporter(ConsoleReporter):  # type: ignore[misc]
-    """The console of a run."""
+def reporter_of(project: Project) -> type[Reporter]:
+    """The reporter class for runs of `project`: doit makes the instance itself."""
+    return type("ReporterOfProject", (Reporter,), {"project": project})
 
-    desc = "one line for what is done, failures at the end"
+
+class Reporter(ConsoleReporter):  # type: ignore[misc]
+    """The console output of a run."""
+
+    project: Project
+
+    desc = "one line per finished task, failures at the end"
 
     def initialize(self, tasks: Mapping[str, Any], selected: list[str]) -> None:
-        """Before the first task: take the work directory, and be ready to be interrupted."""
-        self.selected, self.is_run = selected, not set(selected) <= WITHOUT_LOCK
+        """Before the first task: lock the work directory and handle signals."""
+        self.selected = selected
+        self.is_run = not commands.only_reads(selected, self.project.settings.given)
         self.expected: set[str] = set()
+        self.steps = {step.task: step for step in self.project.plan.steps}
+        self.project.asked, self.project.only_asks = frozenset(selected), True
         self.failed: list[dict[str, Any]] = []
         interrupt.install()
         if not self.is_run:
             return
         try:
-            project.lock.take(" ".join(["doit", *sys.argv[1:]]))
+            self.project.lock.take(" ".join(["doit", *sys.argv[1:]]))
+            self.project.only_asks, self.project.is_building = False, True
+            keep_choice(self.project.settings)
             if selected != ["gc"]:
-                project.store.sweep()
-                say_what_is_used()
+                self.project.store.sweep()
+                say_what_is_used(self.project)
         except BuildError as error:
             raise InvalidCommand(str(error)) from None
         self._begin(_steps_of(tasks, selected))
 
     def _begin(self, wanted: set[str]) -> None:
-        settings = project.settings
-        views.attach(project)
-        project.events.begin(
+        settings = self.project.settings
+        views.attach(self.project)
+        self.project.events.begin(
             command=sys.argv[1:],
             set=settings.set,
             arch=settings.arch,
             seed=settings.seed,
             jobs=settings.jobs,
         )
-        project.watch.start()
+        self.project.watch.start()
         try:
-            found = outlook.survey(project)
-            ahead = outlook.ahead(project, [found[task] for task in found if task in wanted])
+            found = survey.survey(self.project)
+            ahead = survey.ahead(self.project, [found[task] for task in found if task in wanted])
         except BuildError as error:
-            project.events.emit("note", text=f"no forecast: {error}")
+            self.project.events.emit("note", text=f"no forecast: {error}")
             return
         self.expected = set(ahead["costs"])
         if self.expected:
-            project.events.emit("forecast", **ahead)
-            for name, why in project.plan.without.items():
-                project.events.emit("note", text=f"without {name}: {why}")
-            # A full disk shall be told by what cannot go on without it.
-            with contextlib.suppress(OSError):
-                write_plan()
+            self.project.events.emit("forecast", **ahead)
+            for name, why in self.project.plan.without.items():
+                self.project.events.emit("note", text=f"without {name}: {why}")
         if ahead["seconds"] >= LONG:
-            _warn_of_what_lacks()
+            _warn_of_what_lacks(self.project)
 
     def execute_task(self, task: Any) -> None:
-        """Tasks speak for themselves."""
+        """Print nothing: tasks print their own lines."""
 
     def skip_uptodate(self, task: Any) -> None:
-        """Only what was asked for is worth a line when there is nothing to do."""
+        """Print a line only for the requested tasks, if they are up to date."""
+        if self.is_run and task.name in self.steps:
+            # Until now doit could still find that a file differs.
+            Builder(self.project, self.steps[task.name]).keep()
         if task.name in self.expected:
-            project.events.emit("same", step=task.name)
+            self.project.events.emit("same", step=task.name)
         if task.name in self.selected:
             say(f"{task.name} is up to date")
 
     def add_success(self, task: Any) -> None:
-        """A group does nothing itself: what was asked for shall be answered all the same."""
+        """Print a line for a requested group: it has no action of its own."""
         if not task.actions and task.name in self.selected:
             say(f"{task.name} is up to date")
 
     def add_failure(self, task: Any, fail: BaseFail) -> None:
-        """Say it at once; a task that only waited for a failed one is no news."""
+        """Report a failure at once, but not a task that only waited for a failed one."""
         if isinstance(fail, UnmetDependency) or not fail.report:
             return
-        project.failed.add(task.name)
+        self.project.failed.add(task.name)
         message = str(fail.get_msg()).strip() or fail.get_name()
-        facts = failures.told(project, task.name, getattr(fail, "error", None), message)
+        facts = failures.told(self.project, task.name, getattr(fail, "error", None), message)
         self.failed.append(facts)
         if self.is_run:
-            project.events.emit("failure", **facts)
+            self.project.events.emit("failure", **facts)
         else:
             say(f"\n{failures.card(facts)}\n")
 
     def complete_run(self) -> None:
-        """The failures again, because much may have been printed since."""
-        project.watch.stop()
-        if self.failed and not project.exit_status:
-            project.exit_status = 1
-        seconds = round(time.monotonic() - project.events.started, 3)
-        project.events.emit("over", status=project.exit_status, seconds=seconds)
+        """Repeat the failures at the end: they may have scrolled away."""
+        self.project.watch.stop()
+        if self.failed and not self.project.exit_status:
+            self.project.exit_status = 1
+        seconds = round(time.monotonic() - self.project.events.started, 3)
+        self.project.events.emit("over", status=self.project.exit_status, seconds=seconds)
         if len(self.failed) > 1:
             say(f"{len(self.failed)} tasks failed:")
             for facts in self.failed:
                 say(f"\n{failures.card(facts, tail=False)}")
         for message in self.runtime_errors:
             say(message)
-        if project.exit_status:
-            raise SystemExit(project.exit_status)
+        lost = not commands.only_makes(self.selected) and undelivered()
+        if self.project.exit_status or lost:
+            raise SystemExit(self.project.exit_status or 1)
 
 
-def _warn_of_what_lacks() -> None:
-    """Before hours are spent: what `doit doctor` would complain of, if it ends or slows a build."""
+def _warn_of_what_lacks(project: Project) -> None:
+    """Show the problems that `doit doctor` finds, if they would stop or slow a build."""
     from tasks.doctor import quick
 
     for finding in quick(project):
@@ -135,7 +145,7 @@ def _warn_of_what_lacks() -> None:
 
 
 def _steps_of(tasks: Mapping[str, Any], selected: list[str]) -> set[str]:
-    """The names of all tasks that doit will look at for `selected`."""
+    """The names of all tasks that doit checks for `selected`."""
     found: set[str] = set()
     waiting = list(selected)
     while waiting:

@@ -1,85 +1,74 @@
-"""seed, lock: the first root. What it is made of, whether it stands, and making it.
+"""seed, lock: the first root: its packages, its state, and how it is made.
 
     plan/seeds/<seed>-<arch>.lock.yaml ──fetch──▶ packages ──unpack──▶ trees/seed-<identity>
 
-A seed has a name, an identity (a hash of what it is made of) and a tree; nothing else of it
-matters to a step. Seeds are kept in the user's cache, shared by all checkouts.
+A seed has a name, an identity (a hash of its parts) and a tree; a step depends on nothing else of
+it. Seeds are in the user's cache, and all checkouts share them.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
 
 from plan.debianseed import load_debian
 from plan.errors import BuildError
-from rootfs.files import remove_tree
-from tasks.console import say, speaking, standing
-from tasks.debs import Packages
-from tasks.project import Project, project
-from tasks.seeds import AlpineRoot, DebianRoot, PathRoot, Seed, SelfRoot
+from plan.outputs import write_file
+from tasks.actions import DoitTask, speaking, up_to_date
+from tasks.console.console import say
+from tasks.engine.debian_packages import Packages
+from tasks.engine.project import Project
+from tasks.engine.removal import drop
+from tasks.engine.seed_roots import named_seed
+from tasks.engine.sources import seed_files
 
-SECONDS = 3  # that a server has to answer in
-
-
-def choose_seed(project: Project) -> Seed:
-    """The seed that the settings name. Raises BuildError if its data are broken or missing."""
-    settings = project.settings
-    if settings.seed in ("alpine", "debian"):
-        return _strictly(_named(project, settings.seed))
-    if project.system:
-        return SelfRoot(project.system, project.store)
-    assert settings.seed_path
-    return PathRoot(settings.seed_path, project.store)
+SECONDS = 3  # for a server's answer
 
 
-def _named(project: Project, name: str) -> Seed:
-    settings, data = project.settings, project.data / "seeds"
-    if name == "debian":
-        return DebianRoot(data, settings.build, project.store)
-    return AlpineRoot(data, settings.build, project.store, settings.seed_tarball)
-
-
-def _strictly(seed: Seed) -> Seed:
-    if seed.drift and project.settings.strict:
-        replaced = ", ".join(each["name"] for each in seed.drift)
-        raise BuildError(
-            f"strict=1, and the seed drifted from its lock file: {replaced}",
-            hint="run `doit lock` to pin what Debian serves now, or build without strict=1",
-        )
-    return seed
-
-
-def task_seed() -> dict[str, Any]:
+def task_seed(project: Project) -> DoitTask:
     """fetch and unpack the seed, the first root with a shell and a compiler"""
     return {
+        "file_dep": seed_files(project),
+        "targets": [project.shown(_made_file(project))],
         "setup": ["fetch"],
-        "uptodate": [standing(lambda: project.seed.stands())],
-        "actions": [(speaking(_make),)],
+        "uptodate": [up_to_date(lambda: _is_made(project))],
+        "actions": [(speaking(_make), [project])],
+        "clean": True,
     }
 
 
-def task_lock() -> dict[str, Any]:
-    """pin the seed debian (build=): what Debian's signed index has now, with every hash"""
-    return {"actions": [(speaking(_lock),)]}
+def _made_file(project: Project) -> Path:
+    """The file that names the last seed that was made."""
+    return project.workdir / "seed-made"
 
 
-def _make() -> None:
+def _is_made(project: Project) -> bool:
+    made = _made_file(project)
+    return (
+        made.exists() and made.read_text() == project.seed.identity and project.seed.is_up_to_date()
+    )
+
+
+def task_lock(project: Project) -> DoitTask:
+    """pin the packages of the seed debian to Debian's signed index; build="""
+    return {"actions": [(speaking(_lock), [project])]}
+
+
+def _make(project: Project) -> None:
     project.require("fetch")
     seed = project.seed
-    if seed.tree.exists() and not seed.stands():
-        project.events.emit("note", text=f"the seed was changed, it is made anew: {seed.tree}")
-        remove_tree(seed.tree)
+    if drop(seed.tree, lambda _: not seed.is_up_to_date(), project.cache):
+        project.events.emit("note", text=f"the seed was changed, it is made again: {seed.tree}")
     if not seed.tree.exists():
         seed.make({source.sha256: project.fetched(source) for source in seed.sources})
+    write_file(_made_file(project), seed.identity)
     project.events.emit("note", text=f"seed {seed.name} {seed.identity[:12]} is ready")
 
 
-def _lock() -> None:
+def _lock(project: Project) -> None:
     from cache.places import known_archives
     from cache.seedlock import lock
-    from rootfs.files import replacing
 
     settings = project.settings
     seeds, archives = project.data / "seeds", known_archives(settings.mirror or "")
@@ -87,18 +76,17 @@ def _lock() -> None:
     text = lock(authored, [archive.url for archive in archives])
     path = seeds / f"debian-{settings.build}.lock.yaml"
     before = path.read_text() if path.exists() else ""
-    with replacing(path) as file:
-        file.write(text.encode())
+    write_file(path, text)
     lines = text.splitlines()
     changed = len(set(lines) - set(before.splitlines()))
     say(f"{path.relative_to(settings.root)}: {changed} of {len(lines)} lines changed")
 
 
-def other_seeds(reasons: Mapping[str, Mapping[str, str]]) -> str:
-    """After a failed fetch: which other seed can be had now, as a sentence; "" if none can, or if
-    what failed is not of the seed. `reasons`: what could not be had, by sha256.
+def other_seeds(project: Project, reasons: Mapping[str, Mapping[str, str]]) -> str:
+    """After a failed fetch: the other seeds that are available now, as a sentence; "" if there
+    are none, or if the failed files are not the seed's. `reasons`: why each file failed, by sha256.
 
-    A seed that lacks nothing can be had, or one whose first missing file's server answers.
+    A seed is available if the cache has all of it, or if the server of a missing file answers.
     """
     from cache.places import known_archives, resolve
     from cache.reach import unreachable
@@ -112,22 +100,22 @@ def other_seeds(reasons: Mapping[str, Mapping[str, str]]) -> str:
         if name == settings.seed:
             continue
         with contextlib.suppress(BuildError):
-            seed = _named(project, name)
-            lacking = [source for source in seed.sources if cached(source) is None]
-            tried = resolve(lacking[0].places, archives=archives) if lacking else ()
+            seed = named_seed(project, name)
+            lacking = [source for source in seed.sources if cached(source, project.cache) is None]
+            tried = resolve(lacking[0].urls, archives=archives) if lacking else ()
             urls = [each.address for each in tried if each.kind == "url"]
             silent = unreachable(urls, seconds=SECONDS) if urls else {}
             if not lacking:
-                found.append(f"seed={name} works now: all of it is in the cache")
+                found.append(f"seed={name} works now: the cache has all of it")
             elif len(silent) < len(urls):
                 found.append(f"seed={name} can be fetched: its server answers")
     return "; ".join(found)
 
 
-def follow_drift(reasons: Mapping[str, Mapping[str, str]]) -> bool:
-    """After a failed fetch: replace the seed's packages that no place serves by their successors.
+def follow_drift(project: Project, reasons: Mapping[str, Mapping[str, str]]) -> bool:
+    """After a failed fetch: replace seed packages that no URL has by their successors.
 
-    `reasons`: what could not be had, by sha256. Returns whether the fetch can be tried again.
+    `reasons`: why each file failed, by sha256. Returns whether to try the fetch again.
     Raises BuildError if strict=1 forbids it, or the index has no successor.
     """
     packages: Packages | None = project.seed.packages

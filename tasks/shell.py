@@ -1,50 +1,50 @@
-"""shell: a shell where the builds run. The same sandbox, the same paths, the same environment.
+"""shell: opens a shell in the sandbox of a build, with the same paths and environment.
 
 doit shell            the seed, the first root
-doit shell sysroot    the composed tree of what the first phase built
-doit shell rootfs     the same of the second
-doit shell pkg:NAME   the build of one package: as it failed, or made ready anew; in the last phase,
-                      unless the phase is named: phase=sysroot-from-seed, or
+doit shell sysroot    the composed tree of the first phase
+doit shell rootfs     the composed tree of the second phase
+doit shell pkg:NAME   the build of one package: the failed build, or a new one that is ready to
+                      start; in the last phase, or phase=sysroot-from-seed, or
                       doit shell sysroot-from-seed:NAME
 
-What is edited below /source is kept apart from what the build wrote there; `doit patch` makes a
-patch of it.
+Edits below /source are kept apart from the files that the build wrote there; `doit patch` turns
+them into a patch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from plan import toolchain
 from plan.errors import BuildError, nearest
 from plan.model import Command
-from tasks.builder import Builder
-from tasks.console import say, speaking
-from tasks.interrupt import terminal_taken
-from tasks.project import project
-from tasks.stamps import artifacts
-from tasks.trees import tree_of
+from tasks.actions import DoitTask, speaking
+from tasks.console.console import say
+from tasks.console.interrupt import terminal_taken
+from tasks.engine.builder import Builder, tree_of
+from tasks.engine.project import Project
+from tasks.engine.stamps import artifacts
 
 if TYPE_CHECKING:
-    from rootfs.enter import Sandbox
+    from rootfs.sandbox.enter import Sandbox
 
 
-def task_shell() -> dict[str, Any]:
-    """enter the seed, `sysroot`, or the build of `pkg:NAME`; run='COMMAND' runs one command"""
+def task_shell(project: Project) -> DoitTask:
+    """open a shell in the seed, sysroot, rootfs or pkg:NAME; run='COMMAND'"""
     return {
-        "actions": [(speaking(_shell),)],
+        "actions": [(speaking(_shell), [project])],
         "pos_arg": "targets",
         "task_dep": ["seed"],
     }
 
 
-def _shell(targets: list[str]) -> None:
-    from rootfs.enter import enter
+def _shell(project: Project, targets: list[str]) -> None:
+    from rootfs.sandbox.enter import enter
 
     target = (targets or ["seed"])[0]
-    place = _place(target)
+    place = _place(project, target)
     run = project.settings.run
     commands = [Command(("sh", "-c", run) if run else ("sh", "-i"), "/")]
     if not run:
@@ -58,20 +58,20 @@ def _shell(targets: list[str]) -> None:
         terminal_taken.clear()
 
 
-def _place(target: str) -> Sandbox:
-    folder = project.workdir / "shell" / target.replace(":", "-")
+def _place(project: Project, target: str) -> Sandbox:
+    directory = project.workdir / "shell" / target.replace(":", "-")
     if target == "seed":
-        return _plain([project.seed.tree], folder, project.tools.compiler)
+        return _plain(project, [project.seed.tree], directory, project.tools.compiler)
     composed = {phase.split("-")[0]: phase for phase in project.plan.phases}
     if target in composed:
-        return _composed(target, composed[target], folder)
-    return _build_of(named_build(target, ["seed", *composed]))
+        return _composed(project, target, composed[target], directory)
+    return _build_of(project, named_build(project, target, ["seed", *composed]))
 
 
-def named_build(target: str, others: Sequence[str] = ()) -> Builder:
-    """The build that `target` names, with `phase=`. Raises BuildError if there is none.
+def named_build(project: Project, target: str, others: Sequence[str] = ()) -> Builder:
+    """The build that `target` and `phase=` name. Raises BuildError if there is none.
 
-    `others`: what could have been meant besides.
+    `others`: other valid targets, for the hint.
     """
     phase = project.settings.phase
     steps = [step for step in project.plan.steps if phase in ("", step.phase)]
@@ -79,13 +79,13 @@ def named_build(target: str, others: Sequence[str] = ()) -> Builder:
     if target not in builds:
         told = f" in the phase {phase}" if phase else ""
         raise BuildError(
-            f"there is no build or place called {target!r}{told}",
+            f"there is no build or tree called {target!r}{told}",
             hint=nearest(target, [*others, *builds]),
         )
     return Builder(project, builds[target])
 
 
-def _composed(name: str, phase: str, folder: Path) -> Sandbox:
+def _composed(project: Project, name: str, phase: str, directory: Path) -> Sandbox:
     machines = project.plan.machines
     if machines.crossed and phase == project.plan.set.phase:
         raise BuildError(
@@ -95,34 +95,36 @@ def _composed(name: str, phase: str, folder: Path) -> Sandbox:
     steps = project.plan.phases[phase].values()
     if len(artifacts(project, steps)) < len(steps):
         raise BuildError(f"the {name} is not built yet", hint=f"doit {phase}")
-    return _plain([tree_of(project, step) for step in steps], folder, toolchain.OWN)
+    return _plain(project, [tree_of(project, step) for step in steps], directory, toolchain.OWN)
 
 
-def _plain(layers: list[Path], folder: Path, compiler: toolchain.Compiler) -> Sandbox:
-    """The composed `layers` as a root, with scratch places and nothing else."""
-    from rootfs.compose import Composer, scratch
-    from rootfs.enter import Sandbox
-    from rootfs.files import fresh_folder
+def _plain(
+    project: Project, layers: list[Path], directory: Path, compiler: toolchain.Compiler
+) -> Sandbox:
+    """The composed `layers` as a root, with only scratch directories added."""
+    from rootfs.archives.files import fresh_directory
+    from rootfs.sandbox.compose import Composer, scratch
+    from rootfs.sandbox.enter import Sandbox
 
-    composer = Composer(fresh_folder(folder), project.overlay)
-    points = folder / "points"
+    composer = Composer(fresh_directory(directory), project.overlay)
+    points = directory / "points"
     for name in ("proc", "dev", "tmp", "root"):
         (points / name).mkdir(parents=True)
     root = composer.readonly("/", [*layers, points])
     path = toolchain.search_path(compiler)
     environment = {"PATH": path, "HOME": "/root", "TERM": "linux"}
-    return Sandbox(folder, root, [scratch("/tmp"), scratch("/root")], environment)
+    return Sandbox(directory, root, [scratch("/tmp"), scratch("/root")], environment)
 
 
-def _build_of(builder: Builder) -> Sandbox:
-    from rootfs.edits import for_a_person
-    from rootfs.resume import kept_sandbox, unmark
+def _build_of(project: Project, builder: Builder) -> Sandbox:
+    from rootfs.sandbox.edits import for_a_person
+    from rootfs.sandbox.resume import kept_sandbox, unmark
 
-    if (builder.folder / "sandbox.json").exists():
-        say(f"the build of {builder.step.name} as it was left; its log: {builder.folder}/log")
-        unmark(builder.folder)
-        project.jobs  # noqa: B018  the pipe that its makes will look for
-        return for_a_person(kept_sandbox(builder.folder))
+    if (builder.directory / "sandbox.json").exists():
+        say(f"the build of {builder.step.name} as its run left it; log: {builder.directory}/log")
+        unmark(builder.directory)
+        project.jobs  # noqa: B018  the pipe that its make processes look for
+        return for_a_person(kept_sandbox(builder.directory))
     if builder.step_id() is None:
         raise BuildError(
             f"the dependencies of {builder.step.name} are not built yet",

@@ -1,58 +1,66 @@
-"""settings, plan: what a run would use, for people and for other programs."""
+"""settings, plan: show what a run would use, for people and for programs."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
 from plan.errors import BuildError
 from plan.parameters import PARAMETERS
-from rootfs.files import replacing
-from tasks.console import say, speaking
-from tasks.outlook import ahead, survey
-from tasks.project import project
+from tasks.actions import DoitTask, speaking, up_to_date
+from tasks.console.console import say
+from tasks.engine.plan_files import authored, digest_file, is_written, step_file, write_plan
+from tasks.engine.project import Project
+from tasks.engine.survey import ahead, survey
 from tasks.status import told_next
 
 
-def task_settings() -> dict[str, Any]:
-    """each parameter, its value, and where that came from"""
-    return {"actions": [(speaking(_settings),)]}
+def task_settings(project: Project) -> DoitTask:
+    """show each parameter, its value, and where the value comes from"""
+    return {"actions": [(speaking(_settings), [project])]}
 
 
-def task_plan() -> dict[str, Any]:
-    """write plan.json: every step with its literal commands, environment and inputs"""
-    return {"actions": [(speaking(_plan),)]}
+def task_plan(project: Project) -> DoitTask:
+    """write plan.json: every step with its commands, environment and inputs"""
+    if project.settings.diff:
+        return {"actions": [(speaking(_show_changes), [project])]}
+    steps = [step_file(project, step) for step in project.plan.steps]
+    return {
+        "file_dep": [project.shown(path) for path in authored(project)],
+        "targets": [
+            project.shown(path) for path in (project.plan_file, *steps, digest_file(project))
+        ],
+        "uptodate": [up_to_date(lambda: is_written(project))],
+        "actions": [(speaking(_plan), [project])],
+        "clean": True,
+    }
 
 
-def _settings() -> None:
+def _settings(project: Project) -> None:
     settings = project.settings
     for parameter in PARAMETERS:
         value, origin = settings.values[parameter.name], settings.origin[parameter.name]
         say(f"{parameter.name:<9} {value or '-':<12} {origin:<13} {parameter.help}")
 
 
-def _plan() -> None:
-    if project.settings.diff:
-        for line in _changes():
-            say(line)
+def _plan(project: Project) -> None:
+    write_plan(project)
+    if "plan" not in project.asked:
         return
-    write_plan()
     plan = project.plan
     say(f"{project.plan_file}: {len(plan.steps)} steps, digest {plan.digest}")
     for name, why in plan.without.items():
         say(f"without {name}: {why}")
 
 
-def write_plan() -> None:
-    """Write plan.json: the plan of now, with the seed as it is used."""
-    with replacing(project.plan_file) as file:
-        file.write(project.plan.as_json(project.seed.describe()).encode())
+def _show_changes(project: Project) -> None:
+    for line in _changes(project):
+        say(line)
 
 
-def _changes() -> Iterator[str]:
-    """What differs between the plan that was run or written last and the one of now."""
-    from plan.differences import differences
+def _changes(project: Project) -> Iterator[str]:
+    """The differences between the plan that was run or written last and the current plan."""
+    from plan.json_diff import differences
     from plan.plan import canonical, literal
 
     try:
@@ -60,7 +68,7 @@ def _changes() -> Iterator[str]:
         old = {f"{step['phase']}:{step['name']}": literal(step) for step in before["steps"]}
     except (OSError, ValueError, KeyError, TypeError):
         raise BuildError(
-            "there is no plan of before to compare with",
+            "there is no earlier plan to compare with",
             where=str(project.plan_file),
             hint="`doit plan` writes one, as every build does",
         ) from None

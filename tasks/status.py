@@ -1,4 +1,4 @@
-"""status: what stands, what runs, what failed, and what the next build will do.
+"""status: what is up to date, running, failed, and what the next build will do.
 
     stamps, store ──▶ survey ─┐
     work/failures/ ───────────┼──▶ lines for people, or json=1
@@ -9,6 +9,7 @@ It writes nothing and takes no lock, so it can be asked while a build is running
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import time
@@ -17,21 +18,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks import failures
-from tasks.console import in_words, say, speaking
-from tasks.events import Event, read, runs
-from tasks.outlook import Standing, ahead, survey, tally, tally_in_words
-from tasks.project import project
+from rootfs.sandbox.host import existing
+from tasks.actions import DoitTask, speaking
+from tasks.console.console import say
+from tasks.engine import failures
+from tasks.engine.contradiction import SHORT
+from tasks.engine.duration import in_words
+from tasks.engine.events import Event, read, runs
+from tasks.engine.project import Project
+from tasks.engine.survey import StepState, ahead, survey, tally, tally_in_words
+from tasks.engine.verdicts import DIFFERS, Verified
 
 
-def task_status() -> dict[str, Any]:
-    """what stands, what is running, what failed, what the next build will do; json=1"""
-    return {"actions": [(speaking(_status),)]}
+def task_status(project: Project) -> DoitTask:
+    """show what is up to date, running, failed and to be built; json=1"""
+    return {"actions": [(speaking(_status), [project])]}
 
 
 @dataclass(frozen=True)
 class Status:
-    """All that `doit status` tells, as plain data."""
+    """The content of `doit status`, as plain data."""
 
     set: str
     arch: str
@@ -40,22 +46,26 @@ class Status:
     running: Mapping[str, Any] | None
     last_run: Mapping[str, Any] | None
     failed: list[Mapping[str, Any]]
+    contradicted: Mapping[str, list[str]]
+    """The artifacts of each contradicted step, the used one first."""
+    differs: list[str]
+    """The steps for which `doit verify` made other bytes than the current artifact."""
     next: Mapping[str, Any]
     disk: Mapping[str, int]
     broken_events: int
 
 
-def _status() -> None:
-    status = gather()
+def _status(project: Project) -> None:
+    status = gather(project)
     if project.settings.json:
         say(json.dumps(vars(status), indent=1))
     else:
-        for line in lines(status):
+        for line in lines(project, status):
             say(line)
 
 
-def gather() -> Status:
-    """The status of this work directory, whatever of it there is."""
+def gather(project: Project) -> Status:
+    """The status of this work directory; missing files are fine."""
     found = survey(project)
     events, broken = read(project.events.path)
     last = list(runs(events))[-1:]
@@ -66,15 +76,17 @@ def gather() -> Status:
         phases={phase: tally(found.values(), phase) for phase in project.plan.phases},
         running=_running(holder, last[0] if last else []),
         last_run=_ended(last[0]) if last else None,
-        failed=_failed(found),
+        failed=_failed(project, found),
+        contradicted=_contradicted(project, found),
+        differs=_differs(project, found),
         next=ahead(project, found.values()),
-        disk=_disk(),
+        disk=_disk(project),
         broken_events=broken,
     )
 
 
 def _running(holder: str | None, run: list[Event]) -> dict[str, Any] | None:
-    """The run that holds the work directory: since when, and how far its steps are."""
+    """The run that holds the work directory: its start time, and the progress of its steps."""
     if holder is None:
         return None
     steps: dict[str, dict[str, Any]] = {}
@@ -100,29 +112,51 @@ def _ended(run: list[Event]) -> dict[str, Any]:
     }
 
 
-def _failed(found: Mapping[str, Standing]) -> list[Mapping[str, Any]]:
+def _failed(project: Project, found: Mapping[str, StepState]) -> list[Mapping[str, Any]]:
     reports = [failures.report(project, each.step) for each in found.values()]
     return [report for report in reports if report]
 
 
-def _disk() -> dict[str, int]:
-    """Bytes of the artifacts and sources in the cache, and what is free for work and cache."""
+def _contradicted(project: Project, found: Mapping[str, StepState]) -> dict[str, list[str]]:
+    records = {task: project.store.contradicting(each.id or "") for task, each in found.items()}
+    return {task: [each.artifact for each in rows] for task, rows in records.items() if rows}
+
+
+def _differs(project: Project, found: Mapping[str, StepState]) -> list[str]:
+    return [task for task, each in found.items() if _is_refuted(project, each)]
+
+
+def _is_refuted(project: Project, state: StepState) -> bool:
+    """Whether `doit verify` made other bytes of the step than the current artifact."""
+    if not state.id or not state.artifact:
+        return False
+    verified = Verified(project.workdir, f"{state.step.phase}-{state.step.name}")
+    verdict = verified.read(state.id, state.artifact)
+    return verdict is not None and verdict.verdict == DIFFERS
+
+
+def _disk(project: Project) -> dict[str, int]:
+    """The size in bytes of artifacts and sources in the cache, and the free space for both."""
     store = project.store.root
     return {
         "artifacts": _size(store / "artifacts"),
         "sources": _size(store / "sources"),
-        "free_work": shutil.disk_usage(project.workdir).free,
+        "free_work": shutil.disk_usage(existing(project.workdir)).free,
         "free_cache": shutil.disk_usage(store).free if store.exists() else 0,
     }
 
 
-def _size(folder: Path) -> int:
-    if not folder.is_dir():
+def _size(directory: Path) -> int:
+    if not directory.is_dir():
         return 0
-    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+    size = 0
+    for path in directory.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # a build or doit gc may remove files
+            size += path.stat().st_size if path.is_file() else 0
+    return size
 
 
-def lines(status: Status) -> list[str]:
+def lines(project: Project, status: Status) -> list[str]:
     """`status` for people."""
     told = [f"set {status.set}, {status.arch}"]
     for phase, counts in status.phases.items():
@@ -131,13 +165,19 @@ def lines(status: Status) -> list[str]:
     for report in status.failed:
         told.append(f"failed: {failures.headline(report)}")
         told.append(f"  {report.get('log', '')}; doit shell {report['step']}")
+    for task, artifacts in status.contradicted.items():
+        choices = " or ".join(f"doit choose {each[:SHORT]}" for each in artifacts)
+        told.append(f"CONTRADICTED: {task}: its builds gave different bytes")
+        told.append(f"  {choices}; doit why {task}")
+    for task in status.differs:
+        told.append(f"DIFFERS: {task}: doit verify made other bytes of it")
     told.append(f"next: {told_next(status.next)}")
     disk = {name: f"{size / 1e9:.1f} GB" for name, size in status.disk.items()}
     told.append(
         f"disk: artifacts {disk['artifacts']}, sources {disk['sources']}; free {disk['free_work']}"
     )
     if status.broken_events:
-        told.append(f"{status.broken_events} broken lines in {project.events.path} were left out")
+        told.append(f"{status.broken_events} broken lines in {project.events.path} were ignored")
     return told
 
 
@@ -159,7 +199,7 @@ def _told_run(status: Status) -> list[str]:
 
 
 def told_next(next_run: Mapping[str, Any]) -> str:
-    """What the next build will do at most, in one line. `next_run`: what outlook.ahead gives."""
+    """What the next build will do at most, in one line. `next_run`: the result of survey.ahead."""
     if not next_run["build"] and not next_run["store"]:
         return "nothing to build"
     names = [task.partition(":")[2] for task in next_run["build"]]

@@ -1,10 +1,10 @@
-"""`doit bench`: measures what the project promises, beside the plain tool in the same run.
+"""`doit bench`: measures what the project promises, and a plain tool in the same run to compare.
 
-    doit bench         the quick ones (a minute)
-    doit bench cold    a whole cold build of the base set as well, in a cache of its own
+    doit bench         the quick measurements (a minute)
+    doit bench cold    also a complete cold build of the base set, in its own cache
 
-Times are the best of several runs, in seconds of wall time unless said otherwise. A figure is
-printed with what was promised; nothing here passes or fails, because a busy machine is no bug.
+Times are the best of several runs, in seconds of wall time unless noted. Each figure is printed
+with its promise. Nothing passes or fails, because a busy machine is no bug.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ RUNS = 5
 
 def main(words: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="bq2-bench-") as name:
-        folder = Path(name)
+        directory = Path(name)
         for bench in (plan_40, up_to_date, sandbox, pack_tree, unpack_tree, image, prompt):
-            bench(folder)
+            bench(directory)
         if "cold" in words:
-            cold_build(folder)
+            cold_build(directory)
     return 0
 
 
@@ -59,11 +59,11 @@ def versus(ours: float, theirs: float, tool: str) -> str:
     return f"{ours / theirs:.2f} x {tool} ({theirs:.3f} s)"
 
 
-def plan_40(folder: Path) -> None:
+def plan_40(directory: Path) -> None:
     """Forty recipes: the real ones under several names."""
     from plan.planner import make_plan
 
-    data = folder / "plan"
+    data = directory / "plan"
     shutil.copytree(ROOT / "plan", data)
     real = sorted((data / "recipes").glob("*.yaml"))
     for number in range(40 - len(real)):
@@ -78,11 +78,11 @@ def plan_40(folder: Path) -> None:
     report(f"load, order and hash {len(every)} recipes", f"{took:.3f} s", "<= 0.15 s")
 
 
-def up_to_date(folder: Path) -> None:
+def up_to_date(directory: Path) -> None:
     doit = [sys.executable, "-m", "doit"]
     run(*doit, "image", "set=base", cwd=ROOT)
     ours = best(lambda: run(*doit, "image", "set=base", cwd=ROOT))
-    theirs = best(lambda: run(*doit, "--version", cwd=folder))
+    theirs = best(lambda: run(*doit, "--version", cwd=directory))
     report(
         "doit image set=base, up to date",
         f"{ours:.3f} s",
@@ -91,19 +91,19 @@ def up_to_date(folder: Path) -> None:
     )
 
 
-def sandbox(folder: Path) -> None:
+def sandbox(directory: Path) -> None:
     from plan.model import Command
-    from rootfs.compose import bound, scratch
-    from rootfs.enter import Sandbox, enter
+    from rootfs.sandbox.compose import bound, scratch
+    from rootfs.sandbox.enter import Sandbox, enter
 
-    points = folder / "points"
+    points = directory / "points"
     for name in ("proc", "dev", "tmp", "usr"):
         (points / name).mkdir(parents=True)
     for name in ("bin", "lib", "lib64"):
         (points / name).symlink_to(f"usr/{name}")
     mounts = [bound("/usr", Path("/usr")), scratch("/tmp")]
-    place = Sandbox(folder / "sandbox", bound("/", points), mounts, {"PATH": "/usr/bin"})
-    ours = best(lambda: enter(place, [Command(("true",), "/")], log=folder / "log"), 20)
+    place = Sandbox(directory / "sandbox", bound("/", points), mounts, {"PATH": "/usr/bin"})
+    ours = best(lambda: enter(place, [Command(("true",), "/")], log=directory / "log"), 20)
     theirs = best(lambda: run("unshare", "-Urmpinuf", "true"), 20)
     report(
         "run `true` in the sandbox", f"{ours * 1000:.0f} ms", "", versus(ours, theirs, "unshare")
@@ -119,33 +119,33 @@ def _has_clang(tree: Path) -> bool:
     return (tree / "usr" / "lib" / "llvm-19").is_dir()
 
 
-def pack_tree(folder: Path) -> None:
-    from rootfs.pack import Hashing, finish, pack
+def pack_tree(directory: Path) -> None:
+    from rootfs.archives.pack import Hashing, finish, pack
 
     tree = seed_tree() / "usr" / "lib"
 
     def ours() -> None:
-        with (folder / "ours.tar").open("wb") as file:
+        with (directory / "ours.tar").open("wb") as file:
             out = Hashing(file)
             pack([tree], out)
             finish(out)
 
     plain = ["tar", "--sort=name", f"--mtime=@{SOURCE_DATE_EPOCH}", "-C", tree, "-cf"]
     took = best(ours, 3)
-    theirs = best(lambda: run(*plain, folder / "theirs.tar", "."), 3)
-    size = (folder / "ours.tar").stat().st_size
+    theirs = best(lambda: run(*plain, directory / "theirs.tar", "."), 3)
+    size = (directory / "ours.tar").stat().st_size
     report(f"pack and hash {size / 1e6:.0f} MB", f"{took:.2f} s", "", versus(took, theirs, "tar"))
 
 
-def unpack_tree(folder: Path) -> None:
-    from rootfs.archive import unpack
-    from rootfs.files import fresh_folder
+def unpack_tree(directory: Path) -> None:
+    from rootfs.archives.files import fresh_directory
+    from rootfs.archives.unpack import unpack
 
-    archive = folder / "ours.tar"
-    took = best(lambda: unpack(archive, fresh_folder(folder / "unpacked")), 3)
+    archive = directory / "ours.tar"
+    took = best(lambda: unpack(archive, fresh_directory(directory / "unpacked")), 3)
 
     def plain() -> None:
-        run("tar", "-xf", archive, "-C", fresh_folder(folder / "unpacked"))
+        run("tar", "-xf", archive, "-C", fresh_directory(directory / "unpacked"))
 
     theirs = best(plain, 3)
     report("unpack the same", f"{took:.2f} s", "", versus(took, theirs, "tar"))
@@ -155,16 +155,16 @@ def base_image() -> Path:
     return next((ROOT / "output").glob("bootstrap-qcow2-base-*.qcow2"))
 
 
-def image(folder: Path) -> None:
-    from rootfs.image import write_image
+def image(directory: Path) -> None:
+    from rootfs.image.assemble import write_image
 
-    raw, kernel = folder / "image.raw", folder / "kernel"
+    raw, kernel = directory / "image.raw", directory / "kernel"
     run("qemu-img", "convert", "-O", "raw", base_image(), raw)
     run("mcopy", "-i", f"{raw}@@1M", "::/EFI/BOOT/BOOTX64.EFI", kernel)
-    out = folder / "image.qcow2"
+    out = directory / "image.qcow2"
     identity = {"efi_name": "BOOTX64.EFI", "identity": "bench"}
     took = best(lambda: write_image(out, efi_executable=kernel, **identity), 3)
-    plain = ["qemu-img", "convert", "-c", "-O", "qcow2", raw, folder / "theirs.qcow2"]
+    plain = ["qemu-img", "convert", "-c", "-O", "qcow2", raw, directory / "theirs.qcow2"]
     theirs = best(lambda: run(*plain), 3)
     report(
         "write the image", f"{took:.2f} s", "<= 2 s", versus(took, theirs, "qemu-img convert -c")
@@ -172,20 +172,20 @@ def image(folder: Path) -> None:
     report("size of the image", f"{out.stat().st_size / 1e6:.1f} MB", "<= 12 MB")
 
 
-def prompt(folder: Path) -> None:
-    del folder
-    from rootfs.qemu import Machine
-    from rootfs.vm import time_to_prompt
+def prompt(directory: Path) -> None:
+    del directory
+    from rootfs.vm.boot import time_to_prompt
+    from rootfs.vm.qemu import Machine
 
     machine = Machine("x86_64", accel="tcg")
     took = min(time_to_prompt(base_image(), machine) for _ in range(3))
     report("QEMU's start to the prompt, TCG", f"{took:.1f} s", "<= 10 s")
 
 
-def cold_build(folder: Path) -> None:
+def cold_build(directory: Path) -> None:
     """All but the downloads of the sources: those come from the user's cache."""
-    checkout = copy_project(folder / "checkout")
-    cache = folder / "cache"
+    checkout = copy_project(directory / "checkout")
+    cache = directory / "cache"
     cache.mkdir()
     shutil.copytree(own_cache() / "sources", cache / "sources", copy_function=os.link)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -1,4 +1,4 @@
-"""Copies of this project for tests that run it as a whole, as a fresh clone would."""
+"""Copies of this project, for tests that run it like a fresh clone."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ TOP = (
     "pyproject.toml",
     "README.md",
 )
-MORE = ("requirements.txt", "requirements-dev.txt", "rootfs", "tasks", "tests", ".ci", ".gitignore")
+MORE = ("requirements.txt", "requirements-dev.txt", "rootfs", "tasks", "tests", ".ci")
+GIT = (".gitattributes", ".gitignore")
 
 
 def copy_project(into: Path) -> Path:
     """A copy of the files of this project, without anything that a build made."""
     into.mkdir(parents=True)
-    for name in (*TOP, *MORE):
+    for name in (*TOP, *MORE, *GIT):
         source = ROOT / name
         if source.is_dir():
             ignore = shutil.ignore_patterns("__pycache__")

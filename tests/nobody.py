@@ -1,4 +1,4 @@
-"""What is run as an ordinary user, where the tests are root's."""
+"""Runs commands as an ordinary user when the tests run as root."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ AS_NOBODY = (
 
 
 def python_of_nobody() -> str:
-    """This interpreter, or the system's where this one lies in a folder that is root's alone."""
+    """This interpreter, or the system's where this one lies in a directory that is root's alone."""
     ours = os.path.realpath(sys.executable)
     code = f"import sys; sys.exit(sys.version_info[:2] != {sys.version_info[:2]})"
     for python in (ours, "/usr/bin/python3"):

@@ -1,10 +1,10 @@
-"""Writes docs/reliability.md: what can go wrong, what happens then, and the test that shows it.
+"""Writes docs/reliability.md: each fault, its result, and the test that shows it.
 
     @pytest.mark.fault(what, result)     on a test, or on one of its parameters
                   │
     python -m tests.reliability ──collect──▶ the table
 
-A test without the mark is in no row, and a row without a test cannot be.
+A test without the mark has no row, and every row has a test.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""completions/: the shells themselves, with a person at the keyboard, and by what they offer."""
+"""completions/: the real shells, with simulated key presses, and the words that they offer."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ STARTS = {
 BEGIN_OF_LINE = b"\x01"
 
 
-def offered(line: str, *, folder: Path = ROOT) -> list[str]:
-    """What bash would offer at the end of `line`, typed in `folder`."""
-    command = ["bash", "-c", OFFER, "bash", os.fspath(folder), line]
+def offered(line: str, *, directory: Path = ROOT) -> list[str]:
+    """What bash would offer at the end of `line`, typed in `directory`."""
+    command = ["bash", "-c", OFFER, "bash", os.fspath(directory), line]
     # It complains that it has no terminal to tell that no blank shall follow.
     done = subprocess.run(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True
@@ -49,11 +49,19 @@ def test_what_bash_offers(line: str, expected: list[str]) -> None:
     assert offered(line) == expected
 
 
+def test_paths_are_those_of_where_the_person_stands(tmp_path: Path) -> None:
+    (tmp_path / "mine.qcow2").touch()
+    (tmp_path / "plan.py").write_text("raise SystemExit")
+    bq2 = f"{ROOT}/bq2"
+    assert offered(f"{bq2} inspect image=mi", directory=tmp_path) == ["mine.qcow2"]
+    assert offered(f"{bq2} inspect image=REA", directory=tmp_path) == []
+
+
 def test_nothing_is_offered_for_others(tmp_path: Path) -> None:
     (tmp_path / "bq2").touch()
-    assert offered("doit ima", folder=tmp_path) == []
-    assert offered("./bq2 ima", folder=tmp_path) == []
-    assert offered(f"{os.path.relpath(ROOT, tmp_path)}/bq2 ima", folder=tmp_path) == ["image"]
+    assert offered("doit ima", directory=tmp_path) == []
+    assert offered("./bq2 ima", directory=tmp_path) == []
+    assert offered(f"{os.path.relpath(ROOT, tmp_path)}/bq2 ima", directory=tmp_path) == ["image"]
 
 
 @pytest.mark.parametrize("shell", STARTS)

@@ -1,6 +1,6 @@
-"""The base set for another architecture than that of the machine: built, looked into, and booted.
+"""The base set for another architecture than the machine's: built, inspected and booted.
 
-It is compiled where the store lacks it, which takes a quarter of an hour:
+Packages that the store lacks are compiled, which takes up to a quarter of an hour:
 
     BQ2_TEST_SLOW=1 ./bq2 test tests/test_crossed.py
 """
@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 
 from plan.architecture import architectures, load_architecture
-from rootfs import vm
-from rootfs.qemu import Machine
+from rootfs.vm import boot
+from rootfs.vm.qemu import Machine
 from tests.checkout import ROOT, own_cache
 
 HOURS = 2 * 3600
@@ -53,8 +53,8 @@ def doit(arch: str, image: Path) -> Run:
     def run(*words: str) -> str:
         command = [sys.executable, "-m", "doit", *words, *settings]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HOURS)
-        if "this QEMU hands no command to such a machine" in done.stdout:
-            pytest.skip("this QEMU hands no command to such a machine")
+        if "this QEMU cannot pass a command to such a machine" in done.stdout:
+            pytest.skip("this QEMU cannot pass a command to such a machine")
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -91,11 +91,11 @@ def test_its_programs_run(built: Run, arch: str, image: Path) -> None:
 
 def test_it_is_ready_soon(built: Run, arch: str, image: Path) -> None:
     """Ten seconds where nothing else runs; a busy machine takes longer."""
-    assert vm.time_to_prompt(image, Machine(arch, cache=own_cache())) < 60
+    assert boot.time_to_prompt(image, Machine(arch, cache=own_cache())) < 60
 
 
 def test_it_holds_what_it_says(built: Run, image: Path) -> None:
-    assert "identical with what it says" in built("inspect", f"image={image}")
+    assert "matches its own records" in built("inspect", f"image={image}")
 
 
 def test_it_is_the_same_under_other_conditions(built: Run) -> None:

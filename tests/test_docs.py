@@ -1,4 +1,4 @@
-"""README and docs/: every command, parameter, file and link in them exists."""
+"""README, CONTRIBUTING and docs/: every command, parameter, file and link in them exists."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import pytest
 
 from plan.model import PHASES
 from plan.parameters import PARAMETERS
-from tasks.words import COMMANDS, GROUPS, packages, tasks
+from tasks.commands import COMMANDS, OF_DOIT, misplaced
+from tasks.completion import GROUPS, packages
 
 ROOT = Path(__file__).resolve().parents[1]
-TEXTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-KNOWN = {*COMMANDS, *GROUPS, *PHASES, *tasks(ROOT), "NAME"}
+TEXTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+KNOWN = {*OF_DOIT, *GROUPS, *PHASES, *COMMANDS, "NAME"}
 NAMES = {*packages(ROOT), "NAME"}
 LISTED = {name for name in KNOWN if name not in GROUPS and name != "NAME"}
 
@@ -39,6 +40,9 @@ def test_what_is_named_exists(path: Path) -> None:
     for first, *rest in named_commands(path):
         task, _, name = first.partition(":")
         assert task in KNOWN and (not name or name in NAMES), first
+        assert not misplaced(
+            [task], parameters & {word.partition("=")[0] for word in rest if "=" in word}
+        )
         for word in rest:
             assert "=" not in word or word.partition("=")[0] in parameters, word
             assert not word.startswith("pkg:") or word.removeprefix("pkg:") in NAMES, word
@@ -56,13 +60,13 @@ def test_links_lead_somewhere(path: Path) -> None:
 
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)
 def test_files_that_are_named_exist(path: Path) -> None:
-    folders = r"(?:plan|tasks|cache|rootfs|tests|docs)"
-    for file in re.findall(rf"`({folders}/[\w./-]+\.\w+)`", path.read_text()):
+    directories = r"(?:plan|tasks|cache|rootfs|tests|docs)"
+    for file in re.findall(rf"`({directories}/[\w./-]+\.\w+)`", path.read_text()):
         assert (ROOT / file).exists() or "NAME" in file, file
 
 
 def test_every_task_has_a_row() -> None:
-    """But for doit's own commands, of which two are told of."""
+    """Of doit's own commands only the useful ones have a row."""
     rows = re.findall(r"^\| `doit ([\w]+)", TEXTS[0].read_text(), re.MULTILINE)
-    assert {*rows} == {*tasks(ROOT), "forget", "list"}
+    assert {*rows} == {*COMMANDS, "clean", "forget", "list"}
     assert len(rows) == len({*rows})

@@ -1,6 +1,6 @@
-"""The full set: what it holds, that the seed is not in it, and that it builds itself again.
+"""The full set: its contents, that nothing of the seed is in it, and that it builds itself again.
 
-It is compiled where the store lacks it, which takes hours:
+Packages that the store lacks are compiled, which takes hours:
 
     BQ2_TEST_FULL=1 ./bq2 test tests/test_full.py
 """
@@ -20,8 +20,8 @@ import pytest
 
 from plan.architecture import architectures, load_architecture
 from plan.errors import BuildError
-from rootfs import vm
-from rootfs.qemu import Machine
+from rootfs.vm import boot
+from rootfs.vm.qemu import Machine
 from tests.checkout import ROOT, own_cache
 from tests.rootfs.tools import tool
 
@@ -173,7 +173,7 @@ def test_the_root_grows_to_the_disk_it_is_given(image: Path, tmp_path: Path) -> 
     disk = shutil.copy(image, tmp_path / "disk.qcow2")
     tool("qemu-img", "resize", "-q", disk, "9G")
     # At the first boot; the second finds it done.
-    said = vm.run(disk, "df -k / && e2fsck -fn /dev/vda2", MACHINE, timeout_s=900)
+    said = boot.run(disk, "df -k / && e2fsck -fn /dev/vda2", MACHINE, timeout_s=900)
     assert int(said.output.splitlines()[1].split()[1]) > 8_500_000, said.output
     assert "could not be made larger" not in said.output
 
@@ -199,7 +199,7 @@ def test_a_root_that_does_not_mount_ends_in_the_rescue_shell(image: Path, tmp_pa
     place = sector * 512 + 1024 + 0x60
     tool("qemu-io", "-f", "qcow2", "-c", f"write -P 0xff {place} 4", disk)
     with pytest.raises(BuildError) as caught:
-        vm.run(disk, "true", MACHINE, timeout_s=120)
+        boot.run(disk, "true", MACHINE, timeout_s=120)
     told = str(caught.value)
     assert "/dev/vda2 cannot be mounted: " in told and "this is the initramfs" in told
 

@@ -1,7 +1,7 @@
-"""Whether aarch64 builds for itself what is crossed to it, package by package, bit for bit.
+"""Whether native builds on aarch64 give the same bits as cross builds for it, package by package.
 
-All that runs in the one build is this machine's, in the other aarch64's, started by the kernel in
-an emulator: Debian's qemu-user-static has to be installed, its entry to be in binfmt_misc.
+All programs of one build are this machine's, those of the other are aarch64's. The kernel runs
+these in an emulator: it needs Debian's qemu-user-static and its entry in binfmt_misc.
 
     BQ2_TEST_SLOW=1 ./bq2 test tests/test_native.py
 """

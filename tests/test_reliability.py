@@ -1,4 +1,4 @@
-"""docs/reliability.md says what the tests show."""
+"""docs/reliability.md matches the marks of the tests."""
 
 from __future__ import annotations
 

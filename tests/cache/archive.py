@@ -1,4 +1,4 @@
-"""A small Debian archive on loopback, with an index signed by a throw-away key."""
+"""A small Debian archive on loopback; a temporary key signs its index."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ DATE = "Sat, 12 Sep 2026 07:55:41 UTC"
 
 
 class Signer:
-    """A key of its own; `keyring` holds its public half."""
+    """A temporary key; `keyring` is the file with its public half."""
 
     def __init__(self) -> None:
-        # Not below pytest's folder: the agent's socket may have 107 characters only.
+        # Not below pytest's directory: the agent's socket may have 107 characters only.
         self._home = Path(tempfile.mkdtemp(prefix="bq2-gpg-"))
         self._gpg("--quick-generate-key", "Nobody <nobody@example.org>", "ed25519", "sign", "never")
         self.keyring = self._home / "public.gpg"
@@ -55,21 +55,21 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 
 class Mirror:
-    """Serves a folder that `publish` fills; `url` is its base."""
+    """Serves a directory that `publish` fills; `url` is its base."""
 
-    def __init__(self, folder: Path, signer: Signer) -> None:
-        self.folder = folder
+    def __init__(self, directory: Path, signer: Signer) -> None:
+        self.directory = directory
         self._signer = signer
-        folder.mkdir(parents=True)
-        handler = functools.partial(_Quiet, directory=str(folder))
+        directory.mkdir(parents=True)
+        handler = functools.partial(_Quiet, directory=str(directory))
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
 
     def publish(self, packages: str, *, suite: str = "trixie", codename: str = "trixie") -> Path:
-        """Put up an index of `packages` (deb822 text); returns the folder of its Release file."""
-        top = self.folder / "dists" / suite
+        """Publish `packages` (deb822 text) as an index; return the Release directory."""
+        top = self.directory / "dists" / suite
         binary = top / "main/binary-amd64"
         binary.mkdir(parents=True, exist_ok=True)
         packed = lzma.compress(packages.encode())
@@ -78,8 +78,8 @@ class Mirror:
         return top
 
     def publish_sources(self, sources: str, *, suite: str, archive: str = "debian") -> Path:
-        """Put up an index of source packages (deb822 text) in the folder `archive`."""
-        top = self.folder / archive / "dists" / suite
+        """Publish an index of source packages (deb822 text) in the directory `archive`."""
+        top = self.directory / archive / "dists" / suite
         (top / "main/source").mkdir(parents=True, exist_ok=True)
         packed = lzma.compress(sources.encode())
         (top / "main/source/Sources.xz").write_bytes(packed)

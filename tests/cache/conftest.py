@@ -1,4 +1,4 @@
-"""What the tests of the cache share: a loopback server and a cache of their own."""
+"""Fixtures of the cache tests: a loopback server and a temporary cache."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback whose every path misbehaves in its own way."""
+"""A real HTTP server on loopback; each path misbehaves in its own way."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import gzip
 import hashlib
 import random
 import re
+import ssl
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 from plan.model import Source
@@ -19,15 +21,53 @@ DATA = random.Random(2).randbytes(300_000)
 HALF = len(DATA) // 2
 HTML = b"<!DOCTYPE html>\n<html><body>Please log in</body></html>"
 
+# More digits than Python's int() takes.
+_MANY = "9" * 5000
+_NUMBERS = {"huge": _MANY, "large": "9" * 30, "negative": "-5", "other": "\xb2\xb3", "none": ""}
+_NUMBERS |= {
+    "underscore": "300_000",
+    "signed": f"+{len(DATA)}",
+    "twice": "5, 6",
+    "control": "1\x1b[2J",
+}
+_PORTS = {"huge": _MANY, "large": "99999999", "negative": "-1", "other": "\xb2"}
 
-def source(*places: str, data: bytes = DATA, file: str = "thing-1.0.tar.gz") -> Source:
-    return Source(hashlib.sha256(data).hexdigest(), len(data), file, places)
+# Answers by name: the status, and a header that makes no sense.
+NONSENSE: dict[str, tuple[int, dict[str, str]]] = {
+    **{f"length-{name}": (200, {"Content-Length": text}) for name, text in _NUMBERS.items()},
+    **{
+        f"range-{name}": (206, {"Content-Range": f"bytes {text}-{text}/{text}"})
+        for name, text in _NUMBERS.items()
+    },
+    **{
+        f"range-end-{name}": (206, {"Content-Range": f"bytes {HALF}-{text}/{text}"})
+        for name, text in _NUMBERS.items()
+    },
+    **{
+        f"port-{name}": (302, {"Location": f"http://127.0.0.1:{text}/"})
+        for name, text in _PORTS.items()
+    },
+    "location-dots": (302, {"Location": "http://a..b/"}),
+    "location-label": (302, {"Location": f"http://{'a' * 300}.invalid/"}),
+    "location-space": (302, {"Location": "http://a b/"}),
+    "location-control": (302, {"Location": "ftp://\x1b[2J/"}),
+    "location-long": (302, {"Location": "ftp://" + "y" * 60_000}),
+    "location-none": (302, {"Location": ""}),
+    "retry-after": (503, {"Retry-After": _MANY}),
+}
+
+
+def source(*urls: str, data: bytes = DATA, file: str = "thing-1.0.tar.gz") -> Source:
+    return Source(hashlib.sha256(data).hexdigest(), len(data), file, urls)
 
 
 class Site:
-    """`url(NAME)` is an address that behaves as the method NAME below; `asked` counts requests."""
+    """`url(NAME)` is an address that behaves as the method NAME below; `asked` counts requests.
 
-    def __init__(self) -> None:
+    identity: the file of the key and the certificate by which it speaks TLS.
+    """
+
+    def __init__(self, identity: Path | None = None) -> None:
         self.asked: Counter[str] = Counter()
         self.ranges: list[str] = []
         self.headers: list[dict[str, str]] = []
@@ -50,11 +90,19 @@ class Site:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.port = self._server.server_address[1]
+        self._scheme = "https" if identity else "http"
+        if identity:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(identity)
+            # The hands are shaken by the thread of the connection, not by the one that accepts.
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
 
     def url(self, name: str) -> str:
-        return f"http://127.0.0.1:{self.port}/{name}"
+        return f"{self._scheme}://127.0.0.1:{self.port}/{name}"
 
     def close(self) -> None:
         self.over.set()
@@ -119,7 +167,21 @@ class Site:
         """Half the file the first time; from then on it works, with ranges."""
         self.cut(to) if self.asked["cut_once"] == 1 else self.good(to)
 
+    def etag(self, to: _Handler) -> None:
+        """Headers that nobody asked for, and that make no sense."""
+        age = {"Set-Cookie": f"a=b; Max-Age={_MANY}", "Last-Modified": "yesterday"}
+        to.answer(200, DATA, {"ETag": "\xff" * 1000, "Age": _MANY, **age})
+
     # Places that never do.
+
+    def nonsense(self, to: _Handler) -> None:
+        """`nonsense/NAME`: the answer of that name in NONSENSE."""
+        status, headers = NONSENSE[to.path.rpartition("/")[2]]
+        to.answer(status, DATA, {"Connection": "close", **headers})
+
+    def wants_user(self, to: _Handler) -> None:
+        """A proxy that does not know who asks."""
+        to.answer(407, b"who are you?")
 
     def always_partial(self, to: _Handler) -> None:
         """Says 206 whatever was asked."""
@@ -227,6 +289,10 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # or each answer waits 40 ms for an acknowledgement
 
+    def do_CONNECT(self) -> None:
+        """As a proxy: there is no way through."""
+        self.send_error(407)
+
     def head(self, status: int, headers: dict[str, str]) -> None:
         self.send_response(status)
         for name, value in headers.items():
@@ -251,7 +317,7 @@ class _Handler(BaseHTTPRequestHandler):
     def handle(self) -> None:
         try:
             super().handle()
-        except ConnectionError:
+        except (ConnectionError, ssl.SSLError):
             self.close_connection = True  # the client has seen enough
 
     def log_message(self, format: str, *args: Any) -> None:

@@ -1,4 +1,4 @@
-"""cache/apt.py: both styles of apt's configuration, and whose archive it names."""
+"""cache/apt.py: both styles of apt's configuration, and the archives found."""
 
 from __future__ import annotations
 

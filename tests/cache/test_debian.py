@@ -1,4 +1,4 @@
-"""The signed index: what is trusted, what is refused, and what it resolves to."""
+"""cache/debian.py: which signed indexes are trusted, and what they resolve to."""
 
 from __future__ import annotations
 
@@ -172,8 +172,8 @@ def test_closures(wanted: list[str], exclude: list[str], found: str) -> None:
 @pytest.mark.parametrize(
     ("wanted", "exclude", "reason"),
     [
-        (["nothing"], [], "nothing, which the seed wants, is not in the index"),
-        (["f"], [], "missing, which f wants, is not in the index"),
+        (["nothing"], [], "nothing, a dependency of the seed, is not in the index"),
+        (["f"], [], "missing, a dependency of f, is not in the index"),
         (["b"], ["e", "zz"], "nothing depends on it: e, zz"),
     ],
 )

@@ -1,4 +1,4 @@
-"""cache/download.py: every way in which a server can be wrong, and what is kept then."""
+"""cache/download.py: each way in which a server can be wrong, and what is kept."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cache.download import Stopped, download
 from cache.partial import Partial, locked
 from cache.places import PlaceFailed
 from cache.web import Patience, Web
-from tests.cache.loopback import DATA, HALF, HTML, Site, source
+from tests.cache.loopback import DATA, HALF, HTML, NONSENSE, Site, source
 
 SOURCE = source()
 SIZE = len(DATA)
@@ -31,11 +31,13 @@ def ignore(size: int) -> None:
 
 
 @contextmanager
-def opened(path: Path, *, count: Callable[[int], None] = ignore) -> Iterator[Partial]:
+def opened(
+    path: Path, *, size: int = SIZE, count: Callable[[int], None] = ignore
+) -> Iterator[Partial]:
     def never() -> None:
         raise AssertionError("the file should have been free")
 
-    with locked(path, SOURCE.sha256, SIZE, count=count, wait=never) as partial:
+    with locked(path, SOURCE.sha256, size, count=count, wait=never) as partial:
         yield partial
 
 
@@ -55,6 +57,7 @@ def opened(path: Path, *, count: Callable[[int], None] = ignore) -> Iterator[Par
         "chunked",
         "until_close",
         "moved",
+        "etag",
     ],
 )
 @pytest.mark.parametrize(
@@ -111,9 +114,9 @@ FAILURES = {
     "chunk_trickles": (f"stalls after {HALF} of {SIZE} bytes: {HALF} bytes in 2 s", HALF),
     "loops": ("redirects more than 10 times", 0),
     "to_file": ("redirects to file:///etc/hostname, which is not http or https", 0),
-    "gzips": (f"bytes instead of {SIZE} bytes (sent with Content-Encoding gzip, unasked)", 0),
-    "gzips_chunked": ("(sent with Content-Encoding gzip, unasked)", 0),
-    "always_partial": ("HTTP 206, which was not asked for", 0),
+    "gzips": (f"bytes instead of {SIZE} bytes (unexpected Content-Encoding gzip)", 0),
+    "gzips_chunked": ("(unexpected Content-Encoding gzip)", 0),
+    "always_partial": ("unexpected HTTP 206", 0),
     "not_http": ("cut connection: ", 0),
 }
 
@@ -134,6 +137,23 @@ def test_places_that_do_not(site: Site, tmp_path: Path, name: str) -> None:
     assert not (tmp_path / "kept").exists()
     if stays is not None:
         assert (path.stat().st_size if path.exists() else 0) == stays
+
+
+@pytest.mark.fault(
+    "a server whose Content-Length, Content-Range, Location or Retry-After makes no sense "
+    "(5000 digits, negative, other scripts, control characters)",
+    "the place fails by name, in words that a terminal may show, and the next one is asked",
+)
+@pytest.mark.parametrize("there", [b"", DATA[:HALF]], ids=["from-zero", "resumed"])
+@pytest.mark.parametrize("size", [SIZE, 0], ids=["known", "unknown"])
+@pytest.mark.parametrize("name", NONSENSE)
+def test_headers_that_make_no_sense(
+    site: Site, tmp_path: Path, name: str, size: int, there: bytes
+) -> None:
+    (tmp_path / "x").write_bytes(there)
+    with pytest.raises(PlaceFailed) as caught, opened(tmp_path / "x", size=size) as partial:
+        download(Web(CALM), site.url(f"nonsense/{name}"), partial)
+    assert caught.value.reason.isprintable() and len(caught.value.reason) < 400
 
 
 @pytest.mark.fault("a wrong answer after half a file came from elsewhere", "the half is kept")

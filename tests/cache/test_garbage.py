@@ -1,10 +1,12 @@
-"""cache/garbage.py: what is found, what counts as used, and how large it is."""
+"""cache/garbage.py: the items found, which are used, and their sizes."""
 
 from __future__ import annotations
 
 import os
 import time
 from pathlib import Path
+
+import pytest
 
 from cache.garbage import YOUNG, disk_size, look
 from cache.uses import Use
@@ -79,10 +81,23 @@ def test_an_empty_cache_holds_nothing(tmp_path: Path) -> None:
 
 
 def test_hard_links_count_once_and_links_are_not_followed(tmp_path: Path) -> None:
-    folder = tmp_path / "folder"
-    _file(folder / "one")
-    before = disk_size(folder)
+    directory = tmp_path / "directory"
+    _file(directory / "one")
+    before = disk_size(directory)
     assert before >= 5000
-    os.link(folder / "one", folder / "two")
-    (folder / "link").symlink_to("/usr")
-    assert before <= disk_size(folder) <= before + 8192
+    os.link(directory / "one", directory / "two")
+    (directory / "link").symlink_to("/usr")
+    assert before <= disk_size(directory) <= before + 8192
+
+
+@pytest.mark.fault("a download ends while doit gc looks at it", "it is passed over")
+def test_what_vanishes_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = cache(tmp_path) / "sources" / "partial" / A
+
+    def size(path: Path) -> int:
+        if path == gone:
+            gone.unlink()
+        return disk_size(path)
+
+    monkeypatch.setattr("cache.garbage.disk_size", size)
+    assert gone not in [item.path for item in look(tmp_path, Use())]

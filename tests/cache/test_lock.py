@@ -1,4 +1,4 @@
-"""cache.lock: one run a work directory, and never a lock without a living holder."""
+"""cache/lock.py: one run per work directory; a lock never outlives its holder."""
 
 from __future__ import annotations
 
@@ -39,6 +39,15 @@ def test_the_holder_is_named(tmp_path: Path) -> None:
     second.take("doit pkg")
     with pytest.raises(BuildError, match=r"\(doit pkg\)"):
         first.take("doit image")
+
+
+def test_a_holder_whose_words_are_no_utf8(tmp_path: Path) -> None:
+    work = tmp_path / "caf\udce9"
+    holder = WorkLock(work)
+    holder.take("doit pkg:b\udce9")
+    with pytest.raises(BuildError, match="doit pkg:b\udce9"):
+        WorkLock(work).take("doit image")
+    assert holder.holder() == f"process {os.getpid()} (doit pkg:b\udce9)"
 
 
 @pytest.mark.fault(

@@ -1,4 +1,4 @@
-"""cache/partial.py: one at a time, hashed while it grows, kept whole or not at all."""
+"""cache/partial.py: locked, hashed while it grows, kept only if complete."""
 
 from __future__ import annotations
 
@@ -150,10 +150,10 @@ def test_giving_up_while_waiting(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault(
-    "the folder of downloads is gone",
+    "the directory of downloads is gone",
     "one error with its path",
 )
-def test_a_folder_that_is_gone_is_an_error_with_its_name(tmp_path: Path) -> None:
+def test_a_directory_that_is_gone_is_an_error_with_its_name(tmp_path: Path) -> None:
     with pytest.raises(BuildError, match="No such file") as caught, opened(tmp_path / "a/b"):
         raise AssertionError("opened nothing")
     assert str(tmp_path / "a/b") in str(caught.value)

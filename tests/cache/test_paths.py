@@ -1,4 +1,4 @@
-"""cache/paths.py: which folder is the cache, and how it is made."""
+"""cache/paths.py: the path of the cache, and how its directories are made."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def test_without_an_absolute_path_there_is_an_error(environ: dict[str, str]) -> 
     assert caught.value.hint
 
 
-def test_folders_are_made_for_their_owner_only(cache_root: Path) -> None:
+def test_directories_are_made_for_their_owner_only(cache_root: Path) -> None:
     before = os.umask(0)
     try:
-        made = paths.folder("sources/partial")
+        made = paths.directory("sources/partial")
     finally:
         os.umask(before)
     assert made == cache_root / "sources/partial"
@@ -50,6 +50,6 @@ def test_nothing_is_made_by_asking_for_the_root(cache_root: Path) -> None:
 def test_a_cache_that_cannot_be_made_is_named(cache_root: Path) -> None:
     cache_root.write_text("a file is in the way", encoding="utf-8")
     with pytest.raises(BuildError) as caught:
-        paths.folder("sources")
+        paths.directory("sources")
     assert str(cache_root) in str(caught.value)
     assert "BQ2_CACHE" in str(caught.value)

@@ -1,4 +1,4 @@
-"""cache/places.py: what is asked for a place, and in which order."""
+"""cache/places.py: the addresses for a URL, and their order."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ WHEN = "20250801T000000Z"
 SNAPSHOT = "https://snapshot.debian.org/archive"
 
 
-def shown(*places: str, archives: tuple[Archive, ...] = (), snapshot: str = "") -> list[str]:
-    return [str(found) for found in resolve(places, archives=archives, snapshot=snapshot)]
+def shown(*urls: str, archives: tuple[Archive, ...] = (), snapshot: str = "") -> list[str]:
+    return [str(found) for found in resolve(urls, archives=archives, snapshot=snapshot)]
 
 
 def test_places_keep_their_order_and_come_once() -> None:
@@ -79,7 +79,7 @@ def test_a_pool_path_without_any_archive_stays_in_sight() -> None:
     ],
 )
 def test_a_place_of_no_kind_is_refused(place: str) -> None:
-    with pytest.raises(BuildError, match="of no known kind") as caught:
+    with pytest.raises(BuildError, match="the kind of the URL") as caught:
         resolve([place])
     assert "wheel:NAME==VERSION" in str(caught.value)
 

@@ -1,4 +1,4 @@
-"""cache/progress.py: what is shown on a terminal, and what elsewhere."""
+"""cache/progress.py: the output on a terminal and elsewhere."""
 
 from __future__ import annotations
 

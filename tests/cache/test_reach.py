@@ -1,4 +1,4 @@
-"""cache.reach: who answers, and why not."""
+"""cache/reach.py: which servers answer, and why others do not."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def test_who_does_not(site: Site) -> None:
     reasons = unreachable([silent, other, nowhere, site.url("good")], seconds=0.5)
     assert time.monotonic() - start < 3
     assert reasons.keys() == {silent, other, nowhere}
-    assert reasons[silent].startswith("no answer ")
-    assert "refused" in reasons[nowhere]
+    assert reasons[silent].reason.startswith("no answer ")
+    assert "refused" in reasons[nowhere].reason
 
 
 def test_a_proxy_counts(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    (reason,) = unreachable([site.url("good")], seconds=5).values()
-    assert "proxy" in reason
+    (failed,) = unreachable([site.url("good")], seconds=5).values()
+    assert "proxy" in failed.reason

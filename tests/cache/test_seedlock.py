@@ -1,4 +1,4 @@
-"""Pinning the seed, and following Debian where a pinned package is gone."""
+"""cache/seedlock.py: pinning the seed, and replacing packages that Debian no longer has."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ archive: {suite: trixie, component: main}
 architectures: {x86_64: {archive: amd64}}
 wanted:
   top: because
-exclude:
+exclude_packages:
   heavy: not needed
 """
 PACKAGES = "\n".join(
@@ -49,7 +49,7 @@ def test_a_lock_pins_what_is_wanted(mirror: Mirror, tmp_path: Path) -> None:
         ("top", "1:2.0~rc1+b1"),
     ]
     assert (pinned.suite, pinned.snapshot) == ("trixie", "20260913T075541Z")
-    assert [source.places for source in debs(pinned)] == [
+    assert [source.urls for source in debs(pinned)] == [
         ("debian:pool/main/l/low/low_1-1_amd64.deb",),
         ("debian:pool/main/t/top/top_1:2.0~rc1+b1_amd64.deb",),
     ]
@@ -81,15 +81,15 @@ def test_only_what_is_missing_is_replaced() -> None:
     assert replace_missing([OLD, SAME], set(), INDEX) == ((OLD, SAME), ())
     taken, drifts = replace_missing([SAME, OLD, GONE], {OLD.sha256}, INDEX)
     assert [(deb.name, deb.version) for deb in taken] == [("b", "1"), ("a", "2"), ("g", "1")]
-    assert [str(drift) for drift in drifts] == ["a: 1 is gone, 2 taken instead"]
+    assert [str(drift) for drift in drifts] == ["a: 1 is gone, 2 is used instead"]
     assert (drifts[0].pinned, drifts[0].taken) == (OLD, taken[1])
 
 
 @pytest.mark.parametrize(
     ("missing", "strict", "reason", "hint"),
     [
-        ([OLD], True, "strict=1, and no place serves a 1", "doit lock"),
-        ([SAME], False, "no place serves b 1, and Debian's index has no successor", "mirror="),
+        ([OLD], True, "strict=1, and no URL serves a 1", "doit lock"),
+        ([SAME], False, "no URL serves b 1, and Debian's index has no successor", "mirror="),
         ([OLD, GONE, SAME], False, "serves b 1, g 1, and", "network"),
     ],
 )

@@ -1,4 +1,4 @@
-"""cache/sources.py: the whole way of a source into the cache, and all that can stop it."""
+"""cache/sources.py: fetching a source into the cache, and every possible failure."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Told(Silent):
     def __init__(self) -> None:
         self.began = (0, 0)
         self.size = 0
-        self.places: dict[str, str] = {}
+        self.urls: dict[str, str] = {}
         self.notes: list[str] = []
         self.ended = False
 
@@ -50,7 +50,7 @@ class Told(Silent):
         self.size += size
 
     def done(self, file: str, size: int, place: str) -> None:
-        self.places[file] = place
+        self.urls[file] = place
 
     def note(self, text: str) -> None:
         self.notes.append(text)
@@ -70,7 +70,7 @@ def test_a_source_is_fetched_kept_and_found_again(site: Site, cache_root: Path) 
     assert cached(wanted) == path
     assert list((cache_root / "sources/partial").iterdir()) == []
     assert (told.began, told.size, told.ended) == ((1, len(DATA)), len(DATA), True)
-    assert told.places == {wanted.file: wanted.places[0]}
+    assert told.urls == {wanted.file: wanted.urls[0]}
     assert get(wanted) == {wanted.sha256: path}
     assert site.asked == {"good": 1}
 
@@ -86,7 +86,7 @@ def test_a_source_of_unknown_size_is_known_by_its_hash(site: Site) -> None:
     assert path.read_bytes() == DATA
     assert cached(wanted) == path
     path.unlink()
-    with pytest.raises(FetchFailed, match="its size is unknown, and this place says nothing"):
+    with pytest.raises(FetchFailed, match="its size is unknown, and the server states none"):
         get(unknown("chunked"))
 
 
@@ -95,7 +95,7 @@ def test_places_are_tried_in_turn(site: Site) -> None:
     wanted = source(*map(site.url, names))
     told = Told()
     get(wanted, progress=told, web=Web(Patience(read=1)))
-    assert told.places == {wanted.file: site.url("good")}
+    assert told.urls == {wanted.file: site.url("good")}
     assert told.size == len(DATA)
     assert site.asked["slow"] == 0
 
@@ -103,6 +103,16 @@ def test_places_are_tried_in_turn(site: Site) -> None:
 def test_a_place_goes_on_where_another_was_cut(site: Site) -> None:
     get(source(site.url("cut"), site.url("good")))
     assert site.ranges == ["", f"bytes={HALF}-"]
+
+
+@pytest.mark.fault(
+    "a server that answers a resumed download with a range of huge numbers",
+    "the next place is asked, and goes on where the first one stopped",
+)
+def test_nonsense_of_one_place_does_not_end_the_fetch(site: Site) -> None:
+    urls = [site.url(name) for name in ("cut", "nonsense/range-huge", "good")]
+    get(source(*urls))
+    assert site.ranges[-1] == f"bytes={HALF}-"
 
 
 def test_half_of_a_wrong_file_does_not_spoil_the_right_one(site: Site) -> None:
@@ -141,7 +151,7 @@ def test_the_error_names_every_source_and_place(site: Site, cache_root: Path) ->
         f"{site.url('cut')}: {len(DATA)} bytes instead of {size} bytes",
         f"two.tar (sha256 {bad[1].sha256}, {size} bytes)",
         f"{site.url('wrong')}: {len(DATA)} bytes instead of {size} bytes",
-        "debian:pool/main/t/thing.tar: apt names no Debian archive here, and no mirror is set",
+        "debian:pool/main/t/thing.tar: apt has no Debian archive here, and mirror= is not set",
         f"{site.url('to_file')}: redirects to file:///etc/hostname, which is not http or https",
     ):
         assert expected in lines
@@ -184,13 +194,13 @@ def test_a_pool_path_comes_from_the_mirror_or_from_apt(site: Site, tmp_path: Pat
     ]
     told = Told()
     get(wanted, apt_root=tmp_path, mirror=site.url("good/debian/"), progress=told)
-    assert list(told.places.values()) == [site.url("good/debian/pool/main/t/thing%2B1.tar.gz")]
+    assert list(told.urls.values()) == [site.url("good/debian/pool/main/t/thing%2B1.tar.gz")]
 
 
 @pytest.mark.parametrize(
     ("options", "place", "message"),
     [
-        ({}, "ftp://example.org/x", "of no known kind"),
+        ({}, "ftp://example.org/x", "the kind of the URL"),
         ({"mirror": "nonsense"}, "https://example.org/x", "not an http or https URL"),
     ],
 )
@@ -244,7 +254,7 @@ def test_whatever_ends_it_ends_its_threads(site: Site, cache_root: Path) -> None
 
     busy = source(site.url("trickles"))
     waiting = source(site.url("good"), data=DATA + b"1")
-    path = paths.folder("sources/partial") / waiting.sha256
+    path = paths.directory("sources/partial") / waiting.sha256
     with (
         locked(path, waiting.sha256, waiting.size, count=print, wait=lambda: None),
         pytest.raises(KeyboardInterrupt),
@@ -314,7 +324,7 @@ def test_offline_opens_no_socket(site: Site, cache_root: Path) -> None:
     status, output, errors = finish(start(OFFLINE.format(port=site.port)))
     assert (status, errors) == (0, "")
     assert "offline, and the cache lacks\n  thing.tar.gz (sha256 " + wanted.sha256 in output
-    assert "run once without offline=1" in output
+    assert "run it once without offline=1" in output
     assert output.splitlines()[-2:] == ["[]", "False"]
     assert not cache_root.exists()
     get(wanted)
@@ -351,7 +361,7 @@ def test_killed_between_the_last_byte_and_the_name(site: Site, cache_root: Path)
     partial.write_bytes(DATA)
     told = Told()
     get(source(site.url("good")), progress=told)
-    assert told.places == {source().file: "an earlier run"}
+    assert told.urls == {source().file: "an earlier run"}
     assert not site.asked
 
 

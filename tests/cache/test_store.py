@@ -1,10 +1,12 @@
-"""cache.store: entries are whole or absent, and found by what they were built from."""
+"""cache/store.py: entries are complete or absent, and found by their inputs."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -46,7 +48,7 @@ def test_what_was_registered_is_found(store: Store) -> None:
     store.require_intact(DIGEST, "it")
     assert store.tree(DIGEST).name == DIGEST and not store.tree(DIGEST).exists()
     assert sorted(path.name for path in store.root.rglob("*")) == sorted(
-        ["artifacts", f"{DIGEST}.tar", "steps", f"{'1' * 64}.json"]
+        ["artifacts", f"{DIGEST}.tar", "steps", "lock", f"{'1' * 64}.json"]
     ), "something else was left"
 
 
@@ -58,10 +60,83 @@ def test_two_steps_may_give_the_same_bytes(store: Store) -> None:
     assert store.find("2" * 64) == record("2" * 64)
 
 
-def test_a_step_may_give_other_bytes_the_next_time(store: Store) -> None:
+@pytest.mark.fault(
+    "a later build of a step gives other bytes", "both are kept, the first one is believed"
+)
+def test_a_step_that_gives_other_bytes_is_contradicted(store: Store) -> None:
+    put(store, record())
+    assert store.contradicting("1" * 64) == [] and store.contradicted() == []
+    others = [record(data=data) for data in (b"others", b"yet others", b"others")]
+    for each, data in zip(others, (b"others", b"yet others", b"others"), strict=True):
+        put(store, each, data)
+    put(store, record())
+    assert store.find("1" * 64) == record()
+    assert store.contradicting("1" * 64) == [record(), *others[:2]]
+    assert store.contradicted() == [[record(), *others[:2]]]
+    assert all(store.artifact(each.artifact).exists() for each in (record(), *others))
+    store.choose(others[1])
+    assert store.find("1" * 64) == others[1] and store.contradicted() == []
+
+
+@pytest.mark.fault(
+    "a step is built again because its artifact was lost, and gives other bytes",
+    "it is contradicted all the same",
+)
+def test_a_record_counts_though_its_artifact_is_gone(store: Store) -> None:
+    put(store, record())
+    store.artifact(DIGEST).unlink()
+    put(store, record(data=b"others"), b"others")
+    assert store.contradicting("1" * 64) == [record(), record(data=b"others")]
+    store.choose(record())
+    assert store.find("1" * 64) is None
+
+
+REGISTER = """\
+import sys
+from cache.store import Store
+from tests.cache.test_store import put, record
+print("ready", flush=True)
+sys.stdin.readline()
+for step in range(50):
+    data = sys.argv[1].encode()
+    put(Store(), record(f"{step:064x}", data), data)
+"""
+
+
+@pytest.mark.fault(
+    "two checkouts register different artifacts of a step at the same moment", "both are kept"
+)
+def test_two_processes_register_at_once(store: Store) -> None:
+    command = [sys.executable, "-c", REGISTER]
+    environment = {**os.environ, "BQ2_CACHE": str(store.root)}
+    running = [
+        subprocess.Popen(
+            [*command, word], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+        )
+        for word in ("one", "two", "three")
+    ]
+    for each in running:
+        assert each.stdout and each.stdout.readline() == b"ready\n"
+    for each in running:
+        assert each.stdin
+        each.stdin.write(b"go\n")
+        each.stdin.flush()
+    for each in running:
+        each.communicate()
+    assert [each.returncode for each in running] == [0, 0, 0]
+    for step in (f"{number:064x}" for number in range(50)):
+        found = store.contradicting(step)
+        assert {each.size for each in found} == {3, 5} and len(found) == 3
+        assert store.find(step) == found[0]
+
+
+@pytest.mark.fault("what says that a step is contradicted cannot be read", "one error; its remedy")
+def test_a_damaged_contradiction_is_no_permission(store: Store) -> None:
     put(store, record())
     put(store, record(data=b"others"), b"others")
-    assert store.find("1" * 64) == record(data=b"others")
+    (store.root / "contradicted" / f"{'1' * 64}.json").write_text("{")
+    with pytest.raises(BuildError, match="cannot be read"):
+        store.contradicting("1" * 64)
 
 
 def _artifact(store: Store, change: Callable[[bytes], bytes]) -> None:

@@ -1,4 +1,4 @@
-"""cache/uses.py: what a run says that it uses, and who waits for whom."""
+"""cache/uses.py: what a run records as used, and which processes wait for each other."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ ONE, TWO = "1" * 64, "2" * 64
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    folder = tmp_path / "checkout"
-    folder.mkdir()
-    (folder / "dodo.py").touch()
-    return folder
+    directory = tmp_path / "checkout"
+    directory.mkdir()
+    (directory / "dodo.py").touch()
+    return directory
 
 
 def run(checkout: Path, plan: str, **steps: str) -> Path:
@@ -28,13 +28,13 @@ def run(checkout: Path, plan: str, **steps: str) -> Path:
     uses.begin(checkout, plan, sources={f"source of {plan}"}, seed="seed")
     for step, artifact in steps.items():
         uses.took(step, artifact)
-    files = sorted(_folder(checkout).glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
+    files = sorted(_directory(checkout).glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
     for number, file in enumerate(files):
         os.utime(file, (time.time() - len(files) + number,) * 2)
     return files[-1]
 
 
-def _folder(checkout: Path) -> Path:
+def _directory(checkout: Path) -> Path:
     return checkout.parent / "cache" / "uses"
 
 
@@ -65,6 +65,17 @@ def test_only_the_last_plans_of_each_checkout_count(checkout: Path, tmp_path: Pa
     assert set(others) == {files[1], files[2]}
 
 
+@pytest.mark.fault("doit gc keep=1 while two plans of a checkout are built", "both count")
+def test_what_runs_counts_whatever_is_kept(checkout: Path) -> None:
+    running = Uses()
+    running.begin(checkout, "plan 1", sources=set(), seed="seed")
+    running.took("a", ONE)
+    run(checkout, "plan 2", b=TWO)
+    assert recent(1)[0].steps == {"a": ONE, "b": TWO} and recent(1)[1] == []
+    del running
+    assert recent(1)[0].steps == {"b": TWO}
+
+
 @pytest.mark.parametrize("tail", ['{"b": "2', "}{", "null", "[1, 2]", '"text"', "7", "\0"])
 def test_a_line_that_was_cut_off_is_passed_over(checkout: Path, tail: str) -> None:
     file = run(checkout, "plan", a=ONE)
@@ -93,7 +104,7 @@ def test_a_checkout_that_is_gone_counts_for_a_week(checkout: Path) -> None:
 
 def test_foreign_files_are_no_records(checkout: Path) -> None:
     run(checkout, "plan")
-    (_folder(checkout) / "notes.jsonl").write_text("mine")
+    (_directory(checkout) / "notes.jsonl").write_text("mine")
     assert recent(1)[1] == []
 
 

@@ -1,4 +1,4 @@
-"""cache/wheels.py: pip's arguments, and pip itself with a folder of wheels instead of an index."""
+"""cache/wheels.py: pip's arguments, and pip with a directory of wheels as its index."""
 
 from __future__ import annotations
 
@@ -77,14 +77,15 @@ def fetch(
     return path.read_bytes()
 
 
-def test_pip_brings_the_wheel_with_our_hash(tmp_path: Path, wheel: bytes) -> None:
-    path = tmp_path / "x"
-    path.write_bytes(b"left over")
-    (tmp_path / "x.pip").mkdir()
-    (tmp_path / "x.pip/other-1-py3-none-any.whl").write_bytes(b"of a killed run")
+@pytest.mark.parametrize("name", ["cache", "caf\udce9"])
+def test_pip_brings_the_wheel_with_our_hash(tmp_path: Path, wheel: bytes, name: str) -> None:
+    directory = tmp_path / name
+    (directory / "x.pip").mkdir(parents=True)
+    (directory / "x").write_bytes(b"left over")
+    (directory / "x.pip/other-1-py3-none-any.whl").write_bytes(b"of a killed run")
     sha256 = hashlib.sha256(wheel).hexdigest()
-    assert fetch(path, sha256, len(wheel), "bq2-nothing==1.5") == wheel
-    assert not (tmp_path / "x.pip").exists()
+    assert fetch(directory / "x", sha256, len(wheel), "bq2-nothing==1.5") == wheel
+    assert not (directory / "x.pip").exists()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A small, complete `plan/` folder that tests can write into."""
+"""A small, complete `plan/` directory that tests can write into."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ PLAN = Path(__file__).resolve().parents[2] / "plan"
 RECIPE = """\
 name: {name}
 version: "1"
-licence: MIT
-why: a test needs it
+license: MIT
+description: a test needs it
 depends: [{depends}]
 style: script
 build: |
@@ -24,14 +24,14 @@ build: |
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """A plan folder with the real architectures, and a set `base` that wants the recipe `top`."""
+    """A plan directory with the real architectures, and a set `base` with the recipe `top`."""
     (tmp_path / "recipes").mkdir()
     shutil.copy(PLAN / "architectures.yaml", tmp_path)
     (tmp_path / "sets.yaml").write_text(
         "base:\n"
         "  phase: sysroot-from-seed\n"
         "  packages: [top]\n"
-        "  leave: []\n"
+        "  exclude: []\n"
         "  initramfs: {packages: [top]}\n"
     )
     return tmp_path
@@ -49,8 +49,8 @@ def recipe(data: Path) -> Callable[..., Path]:
     return write
 
 
-def written(folder: Path, text: str) -> Path:
+def written(directory: Path, text: str) -> Path:
     """A YAML file of its own with this text."""
-    path = folder / "written.yaml"
+    path = directory / "written.yaml"
     path.write_text(text)
     return path

@@ -1,4 +1,4 @@
-"""The seed `alpine`: what its file says, and what is refused in it."""
+"""The seed `alpine`: its file, and the errors in it that are refused."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ programs:
   usr/bin/cc: "zig -target @arch@-linux"
   usr/bin/ar: "zig"
 wheels:
-  ninja: {{places: ["wheel:ninja==1.13.2"], leave: [doc]}}
+  ninja: {{urls: ["wheel:ninja==1.13.2"], exclude: [doc]}}
 architectures:
   x86_64:
-    root: {{sha256: {SHA}, size: 0, file: a.tar.gz, places: ["https://example.org/a.tar.gz"]}}
+    root: {{sha256: {SHA}, size: 0, file: a.tar.gz, urls: ["https://example.org/a.tar.gz"]}}
     programs: {{usr/bin/b: "x86"}}
     wheels:
       ninja: {{sha256: {SHA}, size: 1, file: ninja-1.13.2-py3-none-any.whl}}
@@ -35,7 +35,7 @@ architectures:
 def test_the_real_seed(architecture: str) -> None:
     seed = load_alpine(SEEDS / "alpine.yaml", architecture)
     assert seed.architecture == architecture
-    assert all(seed.version in place and architecture in place for place in seed.source.places)
+    assert all(seed.version in place and architecture in place for place in seed.source.urls)
     compiler = dict(seed.programs)["usr/lib/wheels/bin/cc"]
     assert f"-target {architecture}-linux-musl" in compiler
 
@@ -48,7 +48,7 @@ def test_what_is_shared_and_what_is_the_architectures_come_together(tmp_path: Pa
         ("usr/bin/b", "x86"),
         ("usr/bin/cc", "zig -target x86_64-linux"),
     )
-    assert [(each.sha256, each.places, each.leave) for each in seed.wheels] == [
+    assert [(each.sha256, each.urls, each.exclude) for each in seed.wheels] == [
         (SHA, ("wheel:ninja==1.13.2",), ("doc",))
     ]
 
@@ -89,8 +89,8 @@ def test_a_wheel_of_another_architecture_is_refused(
         ("  x86_64:", "  sparc:", 7, "no seed alpine for machines of x86_64"),
         ("    wheels:\n      ninja:", "    wheels:\n      nijna:", 12, "did you mean ninja?"),
         ("wheels:\n  ninja:", "wheels: {}\nlacks:\n  ninja:", 13, "not in both lists of wheels"),
-        ("usr/bin/ar:", "../ar:", 2, "no path inside"),
-        ('{places: ["wheel:ninja==1.13.2"], leave: [doc]}', "ninja", 6, "must be a mapping"),
+        ("usr/bin/ar:", "../ar:", 2, "not a path inside"),
+        ('{urls: ["wheel:ninja==1.13.2"], exclude: [doc]}', "ninja", 6, "must be a mapping"),
     ],
 )
 def test_seeds_that_are_refused(old: str, new: str, line: int, reason: str, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The data of the architectures, and what is said of what is wrong in them."""
+"""The data of the architectures, and the messages for errors in them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from plan.architecture import DATA, architectures, load_architecture
 from plan.errors import BuildError
+from rootfs.image.fat_names import short_names
 from tests.plan.conftest import PLAN
 
 
@@ -42,7 +43,12 @@ def test_the_names_are_those_of_the_entries(tmp_path: Path) -> None:
             "unknown key 'machne'",
             "did you mean machine?",
         ),
-        ("- [usr/share/AAVMF/AAVMF_CODE.fd, ", "- usr/x # [", "firmware is a list of lists", None),
+        (
+            "- [usr/share/AAVMF/AAVMF_CODE.fd, ",
+            "- usr/x # [",
+            "firmware must be a list of lists",
+            None,
+        ),
     ],
 )
 def test_what_is_wrong_in_an_entry_is_told_with_its_line(
@@ -62,3 +68,8 @@ def test_an_unknown_architecture_is_told_with_the_nearest() -> None:
     with pytest.raises(BuildError, match="no architecture 'aarch46'") as caught:
         load_architecture("aarch46")
     assert caught.value.hint == "did you mean aarch64?"
+
+
+def test_the_name_of_each_boot_file_can_be_on_a_fat_volume() -> None:
+    for architecture in architectures():
+        assert short_names([load_architecture(architecture).efi])

@@ -1,4 +1,4 @@
-"""Plans for another architecture than the one that they run on."""
+"""Plans for another architecture than the build architecture."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from plan.toolchain import DEBIAN, OWN, additions, environment
 from tests.plan.conftest import PLAN
 
 CONFIGURE = (
-    'name: {0}\nversion: "1"\nlicence: MIT\nwhy: a test\ndepends: [{1}]\ntools: [{2}]\n'
+    'name: {0}\nversion: "1"\nlicense: MIT\ndescription: a test\ndepends: [{1}]\ntools: [{2}]\n'
     "style: configure\n"
 )
 
@@ -82,7 +82,7 @@ FULL = """\
 full:
   phase: rootfs-from-sysroot
   packages: [cc, top]
-  leave: []
+  exclude: []
   initramfs: {packages: [top]}
 """
 
@@ -122,15 +122,15 @@ def test_files_for_one_architecture_are_part_of_its_steps_alone(
     data: Path, recipe: Callable[..., Path]
 ) -> None:
     recipe("top")
-    folder = data / "recipes" / "top"
-    folder.mkdir()
+    directory = data / "recipes" / "top"
+    directory.mkdir()
     for name in ("x86_64.config", "aarch64.config", "script"):
-        (folder / name).write_text(name)
+        (directory / name).write_text(name)
     assert [name for name, _ in crossed(data).product["top"].files] == ["aarch64.config", "script"]
     before = native(data, "x86_64").digest
-    (folder / "aarch64.config").write_text("changed")
+    (directory / "aarch64.config").write_text("changed")
     assert native(data, "x86_64").digest == before
-    (folder / "aarch64.config").unlink()
+    (directory / "aarch64.config").unlink()
     assert native(data, "x86_64").digest == before
     with pytest.raises(BuildError, match="top is not written for aarch64 yet") as caught:
         crossed(data)
@@ -203,7 +203,7 @@ def test_what_an_architecture_cannot_have_is_left_out(
     assert (list(plan.product), plan.set.initramfs.packages) == (["top"], ("top",))
     assert list(native(data, "x86_64").product) == ["top", "more"]
     for added in ("more", "needs"):
-        with pytest.raises(BuildError, match="no more for aarch64: nobody wrote it"):
+        with pytest.raises(BuildError, match="more does not exist for aarch64: nobody wrote it"):
             make_plan(data, set_name="base", arch_name="aarch64", added=[added])
 
 

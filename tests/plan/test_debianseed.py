@@ -1,4 +1,4 @@
-"""Seeds as data: the real ones, and what is refused."""
+"""Seeds as data: the real ones, and the errors that are refused."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ archive: {suite: trixie, component: main}
 architectures: {x86_64: {archive: amd64}}
 wanted:
   clang-19: the compiler
-exclude:
+exclude_packages:
   gcc: another compiler
-leave: [usr/share/doc]
-folders: [tmp]
+exclude: [usr/share/doc]
+directories: [tmp]
 files:
   etc/passwd: "root"
 links:
@@ -40,7 +40,7 @@ def test_the_real_lock_belongs_to_the_real_seed(architecture: str) -> None:
     lock = load_lock(SEEDS / f"debian-{architecture}.lock.yaml")
     names = [deb.name for deb in lock.debs]
     assert set(seed.wanted) <= set(names)
-    assert not set(seed.exclude) & set(names)
+    assert not set(seed.exclude_packages) & set(names)
     assert names == sorted(set(names))
     assert lock.suite == seed.suite
     assert ("usr/bin/sh", "busybox") in seed.links
@@ -48,38 +48,39 @@ def test_the_real_lock_belongs_to_the_real_seed(architecture: str) -> None:
 
 def test_what_is_read(tmp_path: Path) -> None:
     seed = load_debian(written(tmp_path, SEED), "x86_64")
-    assert (seed.wanted, seed.exclude) == (("clang-19",), ("gcc",))
+    assert (seed.wanted, seed.exclude_packages) == (("clang-19",), ("gcc",))
     assert (seed.architecture, seed.debian_architecture) == ("x86_64", "amd64")
     assert seed.links == (("usr/bin/awk", "busybox"), ("usr/bin/sh", "busybox"))
     assert seed.files == (("etc/passwd", "root"),)
     lock = load_lock(written(tmp_path, LOCK))
     source = debs(lock)[0]
-    assert source.places == ("debian:pool/main/a/a/a_1.0.deb",)
+    assert source.urls == ("debian:pool/main/a/a/a_1.0.deb",)
     assert (source.sha256, source.size, source.file) == (SHA, 10, "a_1.0.deb")
     assert debs(lock.debs) == debs(lock)
 
 
 def test_what_only_one_architecture_wants_is_read(tmp_path: Path) -> None:
-    own = "{archive: amd64, wanted: {crystal: one}, exclude: {gcc-14: two}, missing: {go: three}}"
+    own = "{archive: amd64, wanted: {crystal: one}, exclude_packages: {gcc-14: two}, "
+    own += "missing: {go: three}}"
     seed = load_debian(written(tmp_path, SEED.replace("{archive: amd64}", own)), "x86_64")
-    assert (seed.wanted, seed.exclude) == (("clang-19", "crystal"), ("gcc", "gcc-14"))
+    assert (seed.wanted, seed.exclude_packages) == (("clang-19", "crystal"), ("gcc", "gcc-14"))
     assert seed.missing == (("go", "three"),)
 
 
 @pytest.mark.parametrize(
     ("old", "new", "line", "reason"),
     [
-        ("leave:", "leaves:", 7, "unknown key 'leaves'"),
+        ("exclude:", "excludes:", 7, "unknown key 'excludes'"),
         ("suite: trixie,", "", 1, "'suite' is missing"),
         ("x86_64", "sparc", 2, "no seed debian for machines of x86_64"),
         ("archive: amd64", "archives: amd64", 2, "unknown key 'archives'"),
         ("clang-19: the compiler", "clang-19: ", 4, "clang-19 has no reason"),
-        ("clang-19:", "Clang:", 4, "no name of a Debian package"),
-        ("[tmp]", "[/tmp]", 8, "no path inside"),
-        ("[tmp]", "[a/../b]", 8, "no path inside"),
-        ("etc/passwd", "../passwd", 9, "no path inside"),
-        ("[sh, awk]", "[sh, sh]", 11, "made twice: usr/bin/sh"),
-        ("[sh, awk]", "[../../x]", 11, "no path inside"),
+        ("clang-19:", "Clang:", 4, "not a valid name of a Debian package"),
+        ("[tmp]", "[/tmp]", 8, "not a path inside"),
+        ("[tmp]", "[a/../b]", 8, "not a path inside"),
+        ("etc/passwd", "../passwd", 9, "not a path inside"),
+        ("[sh, awk]", "[sh, sh]", 11, "duplicate links: usr/bin/sh"),
+        ("[sh, awk]", "[../../x]", 11, "not a path inside"),
         ("[sh, awk]", "sh", 12, "must be a list"),
         ('"root"', "[root]", 10, "must be a text"),
     ],

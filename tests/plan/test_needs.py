@@ -1,4 +1,4 @@
-"""plan.needs: the figures are about what is built here, and add up to what was seen."""
+"""plan.needs: the figures are about existing packages, and their sums match measured builds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What recipes pin, and the names that follow a version."""
+"""The pins of recipes, and file names and URLs that contain the version."""
 
 from __future__ import annotations
 

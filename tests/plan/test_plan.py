@@ -75,7 +75,7 @@ def test_an_initramfs_of_what_the_set_has_not_names_the_set(
     sets.write_text(sets.read_text().replace("{packages: [top]}", "{packages: [below]}"))
     assert list(planned(data).product) == ["below", "top"]
     sets.write_text(sets.read_text().replace("[below]", "[aside]"))
-    with pytest.raises(BuildError, match="the initramfs of the set base holds aside") as caught:
+    with pytest.raises(BuildError, match="the initramfs of the set base contains aside") as caught:
         planned(data)
     assert "add aside to the set's packages" in str(caught.value)
 
@@ -108,8 +108,8 @@ def test_where_a_source_is_found_does_not_change_the_step_id(
     recipe("top")
     step = planned(data).product["top"]
     here = Source("a" * 64, 1, "x.tar", ("https://here.test/x",))
-    there = replace(here, places=("https://there.test/x",), size=2)
-    other = replace(here, leave=("docs",))
+    there = replace(here, urls=("https://there.test/x",), size=2)
+    other = replace(here, exclude=("docs",))
 
     def identity(source: Source) -> str:
         changed = replace(step, sources=(source,))

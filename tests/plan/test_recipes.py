@@ -16,7 +16,7 @@ sources:
   - sha256: {sha256}
     size: 5
     file: {file}
-    places: [{place}]
+    urls: [{place}]
 """
 GOOD = {"sha256": "a" * 64, "file": "x.tar.gz", "place": "https://example.org/x.tar.gz"}
 
@@ -27,13 +27,14 @@ GOOD = {"sha256": "a" * 64, "file": "x.tar.gz", "place": "https://example.org/x.
     [
         (("version:", "verison:"), 2, "did you mean version?"),
         (("style: script", "style: scripts"), 6, "did you mean script?"),
+        (("description:", "why:"), 4, "its name is description now"),
         (("name: top", "name: tip"), 1, "must be the file's"),
-        (("why: a test needs it\n", ""), 1, "'why' is missing"),
+        (("description: a test needs it\n", ""), 1, "'description' is missing"),
         (("depends: []", "depends: [tpo]"), 5, "did you mean top?"),
         (("depends: []", "depends: [{a: b}]"), 5, "list of plain values"),
         (("depends: []", "depends: []\ndirectory: ../x"), 6, "inside the source"),
         (("depends: []", "depends: []\nfrom: tpo"), 6, "did you mean top?"),
-        (("style: script", "style: make"), 6, "'build' goes with style script"),
+        (("style: script", "style: make"), 6, "'build' and style script need each other"),
         (("depends: []", "depends: []\nenvironment: {A: [1]}"), 6, "must be text"),
     ],
 )
@@ -55,8 +56,8 @@ def test_mistakes_are_told_with_file_and_line(
         ({"sha256": "a" * 63}, "64 hexadecimal digits"),
         ({"sha256": "A" * 64}, "64 hexadecimal digits"),
         ({"file": "../x"}, "plain file name"),
-        ({"place": "file:///etc/passwd"}, "not a place"),
-        ({"place": "debian:../../x"}, "not a place"),
+        ({"place": "file:///etc/passwd"}, "not a URL"),
+        ({"place": "debian:../../x"}, "not a URL"),
     ],
 )
 def test_sources_are_checked(
@@ -90,4 +91,4 @@ def test_the_real_recipes_load_quickly() -> None:
     plan = make_plan(PLAN, set_name="base", arch_name="x86_64")
     assert len(plan.digest) == 64
     assert time.perf_counter() - start < 0.75
-    assert all(recipe.why and recipe.licence for recipe in plan.recipes.values())
+    assert all(recipe.description and recipe.license for recipe in plan.recipes.values())

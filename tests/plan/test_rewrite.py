@@ -1,4 +1,4 @@
-"""plan.rewrite: what changes, and that nothing else does."""
+"""plan.rewrite: the value changes, and all other bytes stay."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ sources:
   - sha256: aa
     size: 5
     # No tests.
-    leave:
+    exclude:
       - test
 depends: [musl, zlib] # both
 # What is said.
@@ -57,8 +57,8 @@ build: | # as ever
         (("build",), "make\n\nmake all\n", "make install", "make all"),
         (("build",), " x\n", "| # as ever\n  make\n\n  make install\n", "|2 # as ever\n   x\n"),
         (("sources", 0, "size"), 6, "size: 5", "size: 6"),
-        (("sources",), [{"sha256": "bb", "size": "5", "leave": ["test"]}], "aa", "bb"),
-        (("sources", 0, "leave"), ["test", "docs/*"], "- test\n", "- test\n      - docs/*\n"),
+        (("sources",), [{"sha256": "bb", "size": "5", "exclude": ["test"]}], "aa", "bb"),
+        (("sources", 0, "exclude"), ["test", "docs/*"], "- test\n", "- test\n      - docs/*\n"),
         (("tools",), ["perl"], "# both\n", "# both\ntools: [perl]\n"),
         (("before",), "sed x\n", "{A: 1}\n", "{A: 1}\nbefore: |\n  sed x\n"),
         (("remove",), ["usr/x"], "install\n", "install\nremove:\n  - usr/x\n"),
@@ -146,7 +146,7 @@ def test_remove(text: str, path: tuple[str, ...], expected: str) -> None:
 def test_whatever_the_text_it_is_read_back(word: str) -> None:
     for text in (RECIPE, "version: {a: b}\n", "version: x\n"):
         assert set_value(text, ("version",), word)
-        assert set_value(text, ("why",), [word, word], ORDER)
+        assert set_value(text, ("description",), [word, word], ORDER)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_whatever_the_text_it_is_read_back(word: str) -> None:
         ("a: &x {b: c}\nd: *x\n", ["a", "b"], "cannot be changed as it is written"),
         (RECIPE, ["sources", 1], "there is no item 1"),
         (RECIPE, ["options", "--one"], "there is no item '--one'"),
-        (RECIPE, ["version", "x"], "is no mapping"),
+        (RECIPE, ["version", "x"], "is not a mapping"),
     ],
 )
 def test_what_would_come_out_wrong_is_refused(

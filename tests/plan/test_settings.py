@@ -26,7 +26,7 @@ def test_command_line_wins_over_environment_over_file_over_default(tmp_path: Pat
         ({"sed": "debian"}, "did you mean seed?"),
         ({"set": "bsae"}, "did you mean base?"),
         ({"arch": "x86-64"}, "did you mean x86_64?"),
-        ({"arch": "mips"}, "another one: plan/architectures.yaml"),
+        ({"arch": "mips"}, "plan/architectures.yaml can add one"),
         ({"seed": "debain"}, "did you mean debian?"),
         ({"seed": "./nowhere"}, "no such directory or tarball"),
         ({"jobs": "0"}, "from 1 to 1024"),
@@ -64,6 +64,31 @@ def test_a_seed_may_be_a_path_and_outputs_are_absolute(tmp_path: Path) -> None:
     assert settings.seed == str(tmp_path)
     assert settings.output("z") == tmp_path / "x/y.tar"
     assert settings.workdir == tmp_path / "work"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("seed.tar", "here/seed.tar"), ("./seed.tar", "here/seed.tar"), ("debian", "debian")],
+)
+def test_a_seed_that_is_a_path_is_one_of_here(tmp_path: Path, text: str, expected: str) -> None:
+    here = tmp_path / "here"
+    (here / "debian").mkdir(parents=True)
+    (here / "seed.tar").touch()
+    settings = resolve(tmp_path, {"seed": text}, {}, here)
+    assert settings.seed == (expected if text == "debian" else f"{tmp_path}/{expected}")
+    (tmp_path / "of-the-checkout").touch()
+    with pytest.raises(BuildError, match="seed cannot be 'of-the-checkout'"):
+        resolve(tmp_path, {"seed": "of-the-checkout"}, {}, here)
+
+
+def test_where_relative_paths_belong(tmp_path: Path) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    (tmp_path / "local.yaml").write_text("output: x\n")
+    settings = resolve(tmp_path, {"workdir": "w"}, {"BQ2_OUTPUT": "y"}, here)
+    assert (settings.workdir, settings.output("z")) == (here / "w", here / "y")
+    settings = resolve(tmp_path, {}, {}, here)
+    assert (settings.workdir, settings.output("z")) == (tmp_path / "work", tmp_path / "x")
 
 
 def test_every_default_is_a_valid_value() -> None:

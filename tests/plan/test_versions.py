@@ -1,4 +1,4 @@
-"""Upstream's versions, read out of the names of Debian's files, and their order."""
+"""Upstream versions: read from Debian's file names, and sorted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""plan/wheels.py: the wheels in a bundle are those that the requirements pin."""
+"""plan/wheels.py: the wheels in a bundle are the pinned ones in the requirements."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_each_requirement_is_there_for_every_python(machine: str) -> None:
         assert f"--hash=sha256:{wheel.sha256}" in REQUIREMENTS, wheel
     # Less what is for Windows only.
     wanted = re.findall(r"^(\S+==\S+) \\$", REQUIREMENTS, re.MULTILINE)
-    assert {place.removeprefix("wheel:") for each in wheels for place in each.places} == {*wanted}
+    assert {place.removeprefix("wheel:") for each in wheels for place in each.urls} == {*wanted}
     for system in ("manylinux", "musllinux"):
         files = [each.file for each in wheels if f"{system}_" in each.file]
         assert sorted(file.split("-")[2] for file in files) == sorted(PYTHONS)

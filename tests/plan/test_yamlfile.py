@@ -9,8 +9,8 @@ from plan.errors import BuildError
 from plan.yamlfile import load
 
 
-def written(folder: Path, text: str) -> Path:
-    path = folder / "file.yaml"
+def written(directory: Path, text: str) -> Path:
+    path = directory / "file.yaml"
     path.write_text(text, encoding="utf-8")
     return path
 
@@ -33,13 +33,13 @@ def test_every_key_knows_its_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
-        ("a: 1\nb: 2\na: 3\n", 3, "'a' stands here a second time (first in line 1)"),
+        ("a: 1\nb: 2\na: 3\n", 3, "duplicate key 'a' (first in line 1)"),
         ("a: [1, 2\nb: 3\n", 2, "broken YAML"),
         ("a: !!python/object:os.system x\n", 1, "tag"),
         ("a: &x 1\nb: *x\n", 2, "aliases"),
         ("a: {<<: {b: 1}}\n", 1, "plain text"),
         ("? [a]\n: 1\n", 1, "plain text"),
-        ("- a\n- b\n", 1, "must hold a mapping"),
+        ("- a\n- b\n", 1, "must contain a mapping"),
         ("a: 1\n\tb: 2\n", 2, "broken YAML"),
     ],
 )

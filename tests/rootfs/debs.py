@@ -1,4 +1,4 @@
-"""Small Debian packages made by the tests themselves."""
+"""Makes small Debian packages for tests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WHEN = 1_600_000_000
 
 
 def tar_of(files: Mapping[str, str | bytes]) -> bytes:
-    """A tar archive: bytes are a file's content, text is a link's target, names/ are folders."""
+    """A tar archive. Values: bytes = file content, text = link target; names/ are directories."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name, content in files.items():

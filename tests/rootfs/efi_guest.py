@@ -1,9 +1,9 @@
-"""The smallest guests that a firmware can boot: an EFI program that prints a text on the serial
-port and then powers off, echoes what is typed, or does nothing any more.
+"""Minimal guests for the firmware: EFI programs that print a text on the serial port and power off,
+echo their input, or hang.
 
-They stand where the real image is not built yet, and answer in no more time than the firmware
-takes. Written from the PE format's and the UEFI specification; the serial port is the PC's 16550
-at 0x3f8, power-off the ACPI register of QEMU's q35 machine.
+They replace the real image in tests, and boot as fast as the firmware. Written from the PE format
+and the UEFI specification. The serial port is the PC's 16550 at 0x3f8; the power-off uses the ACPI
+register of QEMU's q35 machine.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Runs Python expressions inside a sandbox, started by a user whose surroundings try to leak in.
+"""Runs Python expressions inside a sandbox whose caller has unusual settings.
 
 inside(user, expressions) ──▶ driver (as that user: variables, umask, signals, an open file)
                                 └──▶ sandbox ──▶ {name: value, or "Error: reason"}
@@ -30,44 +30,45 @@ SURROUNDINGS = {
 }
 ENVIRONMENT = {"PATH": "/usr/bin", "TZ": "UTC", "LC_ALL": "C"}
 
-DRIVER = """\
+BEFORE = "import os; from resource import *; from signal import *\n"
+DRIVER = """
 import json, os, signal, sys
 from pathlib import Path
 
-folder = Path(sys.argv[1])
-sys.path.insert(0, str(folder))
+directory = Path(sys.argv[1])
+sys.path.insert(0, str(directory))
 from plan.model import Command
-from rootfs.compose import bound, scratch
-from rootfs.enter import Sandbox, enter
+from rootfs.sandbox.compose import bound, scratch
+from rootfs.sandbox.enter import Sandbox, enter
 
 signal.signal(signal.SIGHUP, signal.SIG_IGN)
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
-os.set_inheritable(os.open(folder / "script.py", os.O_RDONLY), True)
-points = folder / "points"
+os.set_inheritable(os.open(directory / "script.py", os.O_RDONLY), True)
+points = directory / "points"
 for name in ("proc", "dev", "tmp", "at", "sys", "usr", "build"):
     (points / name).mkdir(parents=True)
 for name in ("bin", "lib", "lib64"):
     (points / name).symlink_to("usr/" + name)
-(folder / "at").mkdir()
-(folder / "build").mkdir()
-(folder / "script.py").rename(folder / "at" / "script.py")
+(directory / "at").mkdir()
+(directory / "build").mkdir()
+(directory / "script.py").rename(directory / "at" / "script.py")
 mounts = [
     bound("/usr", Path("/usr")),
-    bound("/at", folder / "at"),
-    bound("/build", folder / "build", writable=True),
+    bound("/at", directory / "at"),
+    bound("/build", directory / "build", writable=True),
     scratch("/tmp"),
 ]
-place = Sandbox(folder, bound("/", points), mounts, json.loads(sys.argv[2]))
+environment, nested = json.loads(sys.argv[2]), sys.argv[3] == "nested"
+place = Sandbox(directory, bound("/", points), mounts, environment, nested)
 command = Command(("python3", "-I", "/at/script.py"), "/build")
-(result,) = enter(place, [command], log=folder / "log")
+(result,) = enter(place, [command], log=directory / "log")
 sys.exit(result.status)
 """
 
 SCRIPT = """\
-import ctypes, errno, fcntl, glob, json, os, resource, signal, socket, stat, subprocess, time
+import ctypes, errno, fcntl, glob, json, os, resource, signal, socket, stat, subprocess, threading
 
 libc = ctypes.CDLL(None, use_errno=True)
-CLONE_NEWNS, CLONE_NEWUSER = 0x20000, 0x10000000
 
 def called(result):
     return result if result >= 0 else errno.errorcode[ctypes.get_errno()]
@@ -84,11 +85,12 @@ def status(key):
 
 def writable_machine_files():
     found = []
-    for folder, folders, names in os.walk("/proc"):
-        if folder == "/proc":
-            folders[:] = [name for name in folders if not name.isdigit() and "self" not in name]
+    for directory, directories, names in os.walk("/proc"):
+        if directory == "/proc":
+            kept = [name for name in directories if not name.isdigit() and "self" not in name]
+            directories[:] = kept
         for name in names:
-            path = os.path.join(folder, name)
+            path = os.path.join(directory, name)
             try:
                 if os.stat(path).st_mode & 0o222 in (0, 0o222):
                     continue  # for nobody, or for everybody
@@ -102,30 +104,65 @@ def in_a_child(action):
     read_end, write_end = os.pipe()
     if not (pid := os.fork()):
         try:
-            said = repr(action())
+            said = action()
         except BaseException as error:
             said = type(error).__name__ + ": " + str(error)
-        os.write(write_end, said.encode())
+        os.write(write_end, json.dumps(said).encode())
         os._exit(0)
     os.close(write_end)
-    said = open(read_end).read()
+    with open(read_end) as pipe:
+        said = json.load(pipe)
     os.waitpid(pid, 0)
     return said
 
-def master(action):
-    "In namespaces made in here, where this is user 0 with every capability."
+def unshared(flags, action=lambda: 0):
+    "What `action` gives in namespaces made in here; or why there are none."
     def inside():
-        assert libc.unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0
-        return action()
+        made = called(libc.unshare(flags))
+        return action() if made == 0 else made
     return in_a_child(inside)
 
-def chroot_out():
-    os.mkdir("/tmp/jail")
-    os.chroot("/tmp/jail")
-    for _ in range(50):
-        os.chdir("..")
-    os.chroot(".")
-    return sorted(os.listdir("/"))
+def master(action):
+    "As process 1 of all namespaces that a sandbox has, where this is user 0 with every capability."
+    def inside():
+        for name, line in (("setgroups", "deny"), ("uid_map", "0 0 1"), ("gid_map", "0 0 1")):
+            with open("/proc/self/" + name, "w") as file:
+                file.write(line)
+        return in_a_child(action)
+    return unshared(namespaces, inside)
+
+def cloned(flags):
+    "As fork, with flags."
+    child = libc.syscall(clone, flags | signal.SIGCHLD, 0, 0, 0, 0)
+    if child == 0:
+        os._exit(0)
+    return called(child)
+
+def joined(name):
+    with open("/proc/self/ns/" + name) as file:
+        return called(libc.setns(file.fileno(), 0))
+
+def mounted(kind, options=None, flags=0):
+    "What lies in a new file system; or why there is none."
+    place = os.path.join("/tmp", kind)
+    os.makedirs(place, exist_ok=True)
+    options = options and options.encode()
+    done = called(libc.mount(b"none", place.encode(), kind.encode(), flags, options))
+    return sorted(os.listdir(place)) if done == 0 else done
+
+def groups():
+    return sorted({line.split(":")[2] for line in text("/proc/self/cgroup").splitlines()})
+
+def own_groups(first=os.readlink("/proc/self/ns/cgroup")):
+    return os.readlink("/proc/self/ns/cgroup") == first
+
+def started():
+    "All ways to start something."
+    thread = threading.Thread(target=lambda: None)
+    thread.start()
+    thread.join()
+    spawned = os.posix_spawn("/bin/true", ["true"], {})
+    return [subprocess.run(["true"]).returncode, os.waitpid(spawned, 0)[1], in_a_child(lambda: 0)]
 
 def crash():
     child = subprocess.run(["sh", "-c", "kill -SEGV $$"], cwd="/tmp")
@@ -137,8 +174,8 @@ def by_handle():
     handle, mount = Handle(64), ctypes.c_int()
     named = libc.name_to_handle_at(-100, b"/build", ctypes.byref(handle), ctypes.byref(mount), 0)
     assert named == 0
-    folder = os.open("/build", os.O_RDONLY)
-    return called(libc.open_by_handle_at(folder, ctypes.byref(handle), 0))
+    directory = os.open("/build", os.O_RDONLY)
+    return called(libc.open_by_handle_at(directory, ctypes.byref(handle), 0))
 
 answers = {}
 for name, expression in EXPRESSIONS.items():
@@ -152,31 +189,43 @@ with open("/build/answers", "w") as file:
 
 
 def inside(
-    user: str, expressions: Mapping[str, str], facts: Mapping[str, Any]
+    user: str,
+    expressions: Mapping[str, str],
+    facts: Mapping[str, Any],
+    *,
+    nested: bool = False,
+    before: str = "",
 ) -> tuple[dict[str, Any], Path]:
-    """What the `expressions` give inside, by name, and the folder outside (the caller's to remove).
+    """The values of `expressions` inside, by name, and the directory outside.
+
+    The caller removes the directory.
 
     facts: what the expressions may name, besides the functions of SCRIPT.
+    nested: whether sandboxes may be made inside.
+    before: what the driver does first, with `os` and all of `resource` and `signal`.
     user: "root", or "nobody" for an ordinary user; without being root, whoever this is.
     """
-    folder = Path(tempfile.mkdtemp(prefix="bq2-inside-", dir="/tmp"))
-    folder.chmod(0o777)
+    directory = Path(tempfile.mkdtemp(prefix="bq2-inside-", dir="/tmp"))
+    directory.chmod(0o777)
     for package in ("plan", "rootfs"):
-        shutil.copytree(ROOT / package, folder / package)
+        shutil.copytree(ROOT / package, directory / package)
     given = f"EXPRESSIONS = {dict(expressions)!r}\nglobals().update({dict(facts)!r})\n"
-    (folder / "script.py").write_text(given + SCRIPT)
+    (directory / "script.py").write_text(given + SCRIPT)
     python = [*AS_NOBODY, python_of_nobody()] if user == "nobody" else [sys.executable]
-    command = [*python, "-I", "-c", DRIVER, os.fspath(folder), json.dumps(ENVIRONMENT)]
+    command = [
+        *(*python, "-I", "-c", BEFORE + before + DRIVER, os.fspath(directory)),
+        *(json.dumps(ENVIRONMENT), "nested" if nested else "single"),
+    ]
     # The umask of `nobody` is 077 too.
     done = subprocess.run(
         ["sh", "-c", 'umask 077; exec "$@"', "sh", *command],
-        cwd=folder,
+        cwd=directory,
         env=SURROUNDINGS,
         capture_output=True,
         text=True,
         check=False,
     )
-    answers = folder / "build" / "answers"
-    log = (folder / "log").read_text() if (folder / "log").exists() else ""
+    answers = directory / "build" / "answers"
+    log = (directory / "log").read_text() if (directory / "log").exists() else ""
     assert done.returncode == 0 and answers.exists(), f"{done.stderr}\n{log}"
-    return json.loads(answers.read_text()), folder
+    return json.loads(answers.read_text()), directory

@@ -1,4 +1,4 @@
-"""Small tar archives made by Python's tarfile, member by member, as hostile as one likes."""
+"""Makes small tar archives with Python's tarfile, member by member, also hostile ones."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> Entry:
     return entry(name, kind, linkname=target)
 
 
-def folder(name: str) -> Entry:
+def directory(name: str) -> Entry:
     return entry(name, tarfile.DIRTYPE, mode=0o755)
 
 

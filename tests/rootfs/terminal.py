@@ -1,4 +1,4 @@
-"""A pty with a Python process on it, for what can only be seen from outside a process."""
+"""Runs a Python process on a pty, for tests of what is visible only from outside a process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of the disk formats share: real tools, random trees, quick property tests."""
+"""Shared by the tests of the disk formats: real tools, random trees, property tests."""
 
 from __future__ import annotations
 

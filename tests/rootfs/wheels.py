@@ -1,4 +1,4 @@
-"""Wheels as tests need them."""
+"""Makes wheels for tests."""
 
 from __future__ import annotations
 

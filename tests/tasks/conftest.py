@@ -1,4 +1,4 @@
-"""Toy checkouts for the tests of the tasks: fresh, or built once and copied."""
+"""Toy checkouts for the tests of tasks: fresh ones, or copies of one that was built once."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def toy(tmp_path: Path, template: Path, seed: Path) -> Checkout:
 
 @pytest.fixture(scope="session")
 def _built(tmp_path_factory: pytest.TempPathFactory, template: Path, seed: Path) -> Path:
-    folder = tmp_path_factory.mktemp("built")
-    made = make_checkout(template, folder / "checkout", cache=folder / "cache", seed=seed)
+    directory = tmp_path_factory.mktemp("built")
+    made = make_checkout(template, directory / "checkout", cache=directory / "cache", seed=seed)
     made.builds("bottom", "left", "right", "top", "kernel")
-    return folder
+    return directory
 
 
 @pytest.fixture

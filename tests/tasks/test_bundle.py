@@ -1,4 +1,4 @@
-"""bundle: through the command line, and then as somebody who has nothing but the file."""
+"""bundle: made on the command line, then used by a user who has only the file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from tests.cache.loopback import DATA, Site
 from tests.rootfs.tools import tool
-from tests.tasks.test_sources import PLAIN, with_sources
+from tests.tasks.test_fetch import PLAIN, with_sources
 from tests.tasks.toy import ROOT, Checkout
 
 pytestmark = pytest.mark.namespace
@@ -51,7 +51,7 @@ def with_toy_wheel(toy: Checkout) -> Checkout:
     """What a bundle takes for the libraries is a file that the cache has."""
     _cached(toy, WHEEL)
     digest = hashlib.sha256(WHEEL).hexdigest()
-    entry = f"{{sha256: {digest}, size: {len(WHEEL)}, file: x.whl, places: ['wheel:x==1']}}"
+    entry = f"{{sha256: {digest}, size: {len(WHEEL)}, file: x.whl, urls: ['wheel:x==1']}}"
     text = f"any: [{entry}]\nx86_64: []\naarch64: []\n"
     (toy.root / "plan" / "wheels.yaml").write_text(text)
     return toy
@@ -128,10 +128,10 @@ def test_a_damaged_source_does_not_get_into_a_bundle(toy: Checkout, site: Site) 
 @pytest.mark.parametrize(
     ("damage", "messages"),
     [
-        ("cut", ["does not give", "data (sha256", "it is cut off: copy it again"]),
-        ("flipped", ["does not give 1 of the files", "data (sha256", "is damaged in it"]),
-        ("other", ["does not give 1 of the files", "new (sha256", "is not in it", "set=base"]),
-        ("no tar", ["is no bundle of this project"]),
+        ("cut", ["missing or damaged", "data (sha256", "the bundle is cut off: copy it again"]),
+        ("flipped", ["1 files of the bundle", "data (sha256", ": damaged"]),
+        ("other", ["1 files of the bundle", "new (sha256", ": missing", "set=base"]),
+        ("no tar", ["is not a bundle of this project"]),
     ],
 )
 def test_bad_bundles(
@@ -150,7 +150,7 @@ def test_bad_bundles(
             file.write(bytes(9999))
     if damage == "other":
         digest = "9" * 64
-        entry = f"{{sha256: {digest}, size: 7, file: new, places: ['https://x.test/']}}"
+        entry = f"{{sha256: {digest}, size: 7, file: new, urls: ['https://x.test/']}}"
         toy.recipe("left", "echo > $share/left", "bottom", sources=f"[{entry}]")
     toy.cache = tmp_path / "empty"
     done = toy.doit("image", f"bundle={bundle}")
@@ -162,4 +162,4 @@ def test_bad_bundles(
 def test_a_bundle_that_is_not_there(toy: Checkout) -> None:
     done = toy.doit("image", "bundle=nowhere.tar")
     assert done.status != 0 and done.said.count("ERROR: ") == 1
-    assert "bundle cannot be 'nowhere.tar'" in done.said and "a file that is there" in done.said
+    assert "bundle cannot be 'nowhere.tar'" in done.said and "an existing file" in done.said

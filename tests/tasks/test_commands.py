@@ -1,9 +1,12 @@
-"""Bad input through the real command line, and the commands that only show something."""
+"""Bad input on the real command line, and the commands that only show something."""
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
+from plan.version import VERSION
 from tests.rootfs.tools import tool
 from tests.tasks.toy import SCRIPTS, Checkout, doit
 
@@ -70,13 +73,13 @@ def test_bad_variables(toy: Checkout, variable: str, message: str) -> None:
     ("path", "old", "new", "messages"),
     [
         (BOTTOM, "'1'", "'1", [f"{BOTTOM}:", "broken YAML"]),
-        (BOTTOM, "depends: []", "name: bottom", [f"{BOTTOM}:5: the key 'name'", "first in line 1"]),
-        (BOTTOM, "licence:", "license:", [f"{BOTTOM}:3: unknown key 'license'", "licence?"]),
+        (BOTTOM, "depends: []", "name: bottom", [f"{BOTTOM}:5: duplicate key", "first in line 1"]),
+        (BOTTOM, "license:", "licence:", [f"{BOTTOM}:3: unknown key 'licence'", "license now"]),
         (BOTTOM, "style: script", "style: scrpt", [f"{BOTTOM}:6: unknown style", "script?"]),
         (BOTTOM, "depends: []", "depends: [tpo]", [f"{BOTTOM}:5: depends on 'tpo'", "top?"]),
         (BOTTOM, "depends: []", "depends: [top]", ["cycle: top → left → bottom → top"]),
         ("plan/sets.yaml", "[top, kernel]", "[topp]", ["plan/sets.yaml:3", "'topp'", "mean top?"]),
-        ("plan/sets.yaml", "  leave: [usr/src]\n", "", ["plan/sets.yaml:", "'leave' is missing"]),
+        ("plan/sets.yaml", "  exclude: [usr/src]\n", "", ["plan/sets.yaml:", "'exclude' is"]),
     ],
 )  # fmt: skip
 def test_bad_authored_files(
@@ -93,7 +96,7 @@ def test_bad_authored_files(
         ("jbos: 2\n", "local.yaml: unknown parameter 'jbos'"),
         ("jobs: 0\n", "local.yaml: jobs cannot be '0'"),
         ("jobs: [1]\n", "local.yaml:1: 'jobs' must be a plain value"),
-        ("jobs: 1\njobs: 2\n", "local.yaml:2: the key 'jobs' stands here a second time"),
+        ("jobs: 1\njobs: 2\n", "local.yaml:2: duplicate key 'jobs'"),
     ],
 )
 def test_a_bad_local_file(toy: Checkout, text: str, message: str) -> None:
@@ -146,10 +149,8 @@ def test_list_and_info_tell_what_stands(built: Checkout) -> None:
 
     packages = {f"{kind}:{name}" for name in SCRIPTS for kind in ("pkg", "sysroot-from-seed")}
     before = status()
-    assert {name for name, letter in before.items() if letter == "U"} == packages | {
-        "fetch",
-        "seed",
-    }
+    more = {"fetch", "plan", "seed"}
+    assert {name for name, letter in before.items() if letter == "U"} == packages | more
     built.edit("plan/recipes/left.yaml", "echo left", "echo other")
     after = status("pkg")
     assert after["pkg:bottom"] == after["pkg:right"] == "U"
@@ -177,3 +178,8 @@ def test_it_does_not_matter_where_doit_is_called(built: Checkout) -> None:
     done = built.run([*inside, *doit("-k", "image")])
     assert done.status == 0 and done.built == [], done
     assert (built.root / "output" / "bootstrap-qcow2-base-x86_64.qcow2").exists()
+
+
+def test_the_version_is_that_of_the_project(toy: Checkout) -> None:
+    said = toy.run([sys.executable, "-m", "tasks", "--version"]).said
+    assert said.splitlines()[0].split()[-1] == VERSION

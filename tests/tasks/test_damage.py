@@ -1,6 +1,6 @@
-"""Damage to what lies in the cache and the work directory: noticed by content, and repaired.
+"""Damaged files in the cache and the work directory: found by content, and repaired.
 
-What is looked at by size, and what costs no build, is in `test_packages.py`.
+`test_packages.py` tests the checks by size, and the repairs without a build.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from tests.cache.loopback import DATA, Site
+from tests.tasks.test_fetch import DIGEST, PLAIN, with_sources
 from tests.tasks.test_limits import as_master
-from tests.tasks.test_sources import DIGEST, PLAIN, with_sources
 from tests.tasks.toy import SCRIPTS, Checkout, doit
 
 pytestmark = pytest.mark.namespace
@@ -68,9 +68,9 @@ def test_a_changed_tree(built: Checkout, damage: object) -> None:
     file = built.tree("bottom", "usr/share/bottom")
     damage(file)
     said = rebuilt(built, "left", "right")
-    assert said.count("a tree was changed, it is unpacked anew") == 1
+    assert said.count("a tree was changed, it is unpacked again") == 1
     assert list(file.parent.iterdir()) == [file] and file.read_text() == "bottom\n"
-    assert "unpacked anew" not in rebuilt(built, "left")
+    assert "unpacked again" not in rebuilt(built, "left")
 
 
 @pytest.mark.fault("files of an unpacked artifact have other times", "nothing, and the times again")
@@ -78,7 +78,7 @@ def test_a_tree_with_other_times(built: Checkout) -> None:
     file = built.tree("bottom", "usr/share/bottom")
     before = (file.stat().st_ino, file.stat().st_mtime_ns)
     os.utime(file, (2**31, 2**31))
-    assert "unpacked anew" not in rebuilt(built, "left")
+    assert "unpacked again" not in rebuilt(built, "left")
     assert (file.stat().st_ino, file.stat().st_mtime_ns) == before
 
 
@@ -88,9 +88,9 @@ def test_a_changed_seed(built: Checkout) -> None:
     before = shell.read_text()
     shell.write_text("#!/bin/sh\nexit 1\n")
     said = rebuilt(built, "left")
-    assert said.count("the seed was changed, it is made anew") == 1
+    assert said.count("the seed was changed, it is made again") == 1
     assert shell.read_text() == before
-    assert "made anew" not in rebuilt(built, "left")
+    assert "made again" not in rebuilt(built, "left")
 
 
 @pytest.mark.fault("somebody edits the unpacked source of a package", AGAIN)
@@ -100,7 +100,7 @@ def test_a_changed_source_tree(toy: Checkout, site: Site) -> None:
     toy.builds(*SCRIPTS)
     (file,) = toy.root.glob("work/sources/thing-1-*/file")
     file.write_text("edited\n")
-    assert "a tree was changed, it is unpacked anew" in rebuilt(toy, "bottom")
+    assert "a tree was changed, it is unpacked again" in rebuilt(toy, "bottom")
     assert file.read_text() == "" and toy.tree("bottom", "usr/share/file").read_text() == ""
 
 
@@ -149,7 +149,7 @@ def spoil(path: Path) -> None:
 def test_fsck_reads_everything(toy: Checkout, site: Site) -> None:
     with_sources(toy, PLAIN, site.url("good"))
     toy.builds(*SCRIPTS)
-    assert toy.doit("fsck").said == f"{toy.cache}: all is as it should be\n"
+    assert toy.doit("fsck").said == f"{toy.cache}: no damage found\n"
     spoil(toy.cache / "sources" / DIGEST)
     spoil(toy.artifact("left"))
     change_secretly(toy.tree("top", "usr/share/top"))
@@ -160,11 +160,11 @@ def test_fsck_reads_everything(toy: Checkout, site: Site) -> None:
     assert done.status != 0 and "Traceback" not in done.said
     for expected in (
         f"sources/{DIGEST}: removed",
-        f"artifacts/{toy.artifact('left').name}: left, packed anew from its tree",
-        f"artifacts/{toy.artifact('kernel').name}: kernel, packed anew from its tree",
+        f"artifacts/{toy.artifact('left').name}: left, packed again from its tree",
+        f"artifacts/{toy.artifact('kernel').name}: kernel, packed again from its tree",
         f"artifacts/{toy.artifact('right').name}: right, removed",
         f"trees/{toy.tree('top', '').name}: removed",
-        "5 damaged, as listed",
+        "5 damaged, see the list",
     ):
         assert expected in done.said, done
     assert toy.doit("fsck").status == 0
@@ -243,6 +243,6 @@ def test_times_of_tomorrow(built: Checkout) -> None:
     assert built.doit("pkg").said == "pkg is up to date\n"
     assert built.doit("gc").status == 0 and built.doit("status").status == 0
     said = rebuilt(built, "left")
-    assert "unpacked anew" not in said
+    assert "unpacked again" not in said
     built.edit("plan/recipes/top.yaml", "cat", "echo; cat")
     built.builds("top", "kernel")

@@ -1,4 +1,4 @@
-"""doctor: what it says of machines that lack something, each made so for the test."""
+"""doctor: its findings on machines that lack something; each test makes the lack real."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ CHECKS = (
     *("sandbox", "disk", "memory", "cores", "cache", "work", "seed", "sources", "clock"),
     *("python", "boot"),
 )
-MISSING = f"[{{sha256: {'1' * 64}, size: 4, file: x.tar, places: ['https://x.test/']}}]"
+MISSING = f"[{{sha256: {'1' * 64}, size: 4, file: x.tar, urls: ['https://x.test/']}}]"
 QUICK = """\
-import time
-from tasks.doctor import project, quick
+import os, time
+from tasks.doctor import quick
+from tasks.engine.project import open_project
+project = open_project({}, os.environ)
 start = time.monotonic()
 for problem in quick(project):
     print("PROBLEM", problem.level, problem.found, problem.remedy)
@@ -60,7 +62,7 @@ def test_a_machine_that_lacks_nothing(toy: Checkout) -> None:
 
 def test_what_stands_is_not_needed_again(built: Checkout) -> None:
     done = asked(built)
-    assert "up to 0.1 GB more" in done.said and "nothing is to be compiled" in done.said, done
+    assert "up to 0.1 GB more" in done.said and "nothing to compile" in done.said, done
 
 
 def test_it_does_not_wait_for_a_run(toy: Checkout) -> None:
@@ -86,7 +88,59 @@ def test_a_small_disk_without_programs(toy: Checkout) -> None:
     assert levels(done)["disk"] == levels(done)["work"] == "FAIL"
     assert re.search(r"work directory: up to 0\.[1-9] GB more, 0\.0 GB free", done.said)
     assert "or name another disk: workdir=PATH" in done.said
-    assert "(tmpfs) holds no programs (it is mounted noexec)" in done.said
+    assert "(tmpfs) does not run programs (it is mounted noexec)" in done.said
+
+
+CHROOTS = {
+    "a directory that is no mount point": "",
+    "a mount point": "mount --bind jail jail\n",
+    "without /proc": "skip=/proc\n",
+}
+# Everything of the machine, by the names that it has, below another root.
+JAIL = """\
+for each in /*; do
+  if [ -L $each ]; then cp -a $each jail
+  elif [ -d $each ]; then
+    mkdir jail$each
+    [ "$each" = "$skip" ] || mount --rbind $each jail$each
+  fi
+done"""
+
+
+@pytest.mark.namespace
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can put the machine below another root")
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(
+            kind, marks=pytest.mark.fault(f"a build in a chroot: {kind}", "it is named as that")
+        )
+        for kind in CHROOTS
+    ],
+)
+def test_in_a_chroot(toy: Checkout, kind: str) -> None:
+    jail = ["chroot", "jail", "sh", "-ec", f'cd {toy.root}; exec "$@"', "sh"]
+    command = [*jail, *doit("doctor", "offline=1")]
+    done = lacking(toy, f"mkdir jail\n{CHROOTS[kind]}{JAIL}", command)
+    assert levels(done)["sandbox"] == "FAIL", done
+    assert "a user namespace cannot be made in a chroot" in done.said, done
+    assert "Docker" not in done.said and "seccomp" not in done.said, done
+
+
+@pytest.mark.namespace
+@pytest.mark.fault(
+    "no inodes are left, though bytes are", "doctor and the build say so, and what helps"
+)
+@pytest.mark.parametrize(("inodes", "level"), [(15, "FAIL"), (5000, "warn")])
+def test_a_disk_without_inodes(toy: Checkout, inodes: int, level: str) -> None:
+    script = f"mount -t tmpfs -o nr_inodes={inodes},size=4g tmpfs work"
+    done = lacking(toy, script, doit("doctor", "offline=1"))
+    assert levels(done)["disk"] == level and "inodes left (df -i)" in done.said, done
+    assert "remove many small files there" in done.said, done
+    if level == "FAIL":
+        shutil.rmtree(toy.root / "work")
+        built = lacking(toy, script, doit("pkg"))
+        assert built.status != 0 and "no inodes are left" in built.said, built
 
 
 @pytest.mark.namespace
@@ -126,19 +180,21 @@ def test_archives_that_do_not_answer(toy: Checkout) -> None:
 def test_more_jobs_than_processors(toy: Checkout) -> None:
     done = asked(toy, "jobs=1000")
     assert done.status == 0 and levels(done)["cores"] == levels(done)["memory"] == "warn"
-    assert f"jobs={len(os.sched_getaffinity(0))}: more only take memory" in done.said
+    assert f"jobs={len(os.sched_getaffinity(0))}: more only need more memory" in done.said
 
 
 def test_a_clock_that_is_behind(toy: Checkout) -> None:
-    os.utime(toy.root / "tasks" / "console.py", (time.time() + 86400,) * 2)
+    os.utime(toy.root / "tasks" / "actions.py", (time.time() + 86400,) * 2)
     done = asked(toy)
-    assert levels(done)["clock"] == "warn" and "the time of tasks/console.py" in done.said, done
+    assert levels(done)["clock"] == "warn" and "the time of tasks/actions.py" in done.said, done
 
 
 def test_no_emulator(toy: Checkout) -> None:
     done = asked(toy, PATH="/nowhere")
     assert done.status == 0 and levels(done)["boot"] == "warn", done
-    assert "can be built, not booted" in done.said and "Debian, Ubuntu: qemu-system" in done.said
+    assert (
+        "can be built, but not booted" in done.said and "Debian, Ubuntu: qemu-system" in done.said
+    )
 
 
 @pytest.mark.namespace
@@ -152,3 +208,25 @@ def test_quick(toy: Checkout) -> None:
     bad = lacking(toy, script, [sys.executable, "-c", QUICK])
     assert [line.split()[1] for line in bad.said.splitlines()[:-1]] == ["FAIL", "FAIL"], bad
     assert "user.max_user_namespaces" in bad.said and "0.0 GB free" in bad.said
+
+
+@pytest.mark.fault(
+    "a variable for proxies or certificates is wrong", "doctor says which, and what helps"
+)
+@pytest.mark.parametrize(
+    ("name", "value", "remedy"),
+    [
+        ("ALL_PROXY", "socks5h://127.0.0.1:1080", "https_proxy=http://HOST:PORT"),
+        ("REQUESTS_CA_BUNDLE", "/none", "/etc/ssl/certs/ca-certificates.crt"),
+        ("https_proxy", "http://[", "unset https_proxy"),
+    ],
+)
+def test_a_wrong_way_out(toy: Checkout, name: str, value: str, remedy: str) -> None:
+    done = toy.doit("doctor", "mirror=http://127.0.0.1:9/debian", **{name: value})
+    assert levels(done)["sources"] == "warn" and done.status == 0, done
+    assert f"{name}={value}: {name} " in done.said and remedy in done.said, done
+    assert "behind a proxy, set https_proxy" not in done.said, done
+    toy.recipe("bottom", "true", sources=MISSING)
+    assert levels(toy.doit("doctor", **{name: value}))["sources"] == "FAIL"
+    said = toy.doit("fetch", **{name: value}).said
+    assert f"{name}={value}: {name} " in said and "Traceback" not in said

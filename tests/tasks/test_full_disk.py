@@ -1,7 +1,7 @@
-"""A disk that is full at each stage: what fails says so, and with more space the next run goes on.
+"""A disk that is full at each stage: the failure says so, and with more space a run continues.
 
-The disk is a small tmpfs over the folder that the stage writes to, and becomes a larger one. That
-it fills up while a step runs is tried in `test_limits.py`.
+The disk is a small tmpfs over the directory that the stage writes to; later it gets more space.
+`test_limits.py` tests a disk that fills up during a step.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from pathlib import Path
 import pytest
 
 from tests.cache.loopback import Site
+from tests.tasks.test_fetch import PLAIN, with_sources
 from tests.tasks.test_limits import as_master
-from tests.tasks.test_sources import PLAIN, with_sources
 from tests.tasks.toy import SCRIPTS, Checkout, Done, doit
 
 pytestmark = pytest.mark.namespace
 
 LARGE = 20 << 20  # bytes
-# What is run, what before with all the space it needs, the folder that is small, and its size.
+# What is run, what before with all the space it needs, the directory that is small, and its size.
 STAGES = {
     "fetching": ("pkg", "settings", "cache", "200k"),
     "unpacking the seed": ("seed", "settings", "cache", "10m"),
@@ -49,9 +49,9 @@ def site() -> Iterator[Site]:
     ],
 )
 def test_a_full_disk(toy: Checkout, site: Site, stage: str) -> None:
-    command, before, folder, size = STAGES[stage]
+    command, before, directory, size = STAGES[stage]
     make_large(toy, stage, site)
-    place, kept = toy.root.parent / folder, toy.root.parent / "kept"
+    place, kept = toy.root.parent / directory, toy.root.parent / "kept"
     place.mkdir(exist_ok=True)
     run = shlex.join(doit(command))
     done = as_master(

@@ -1,4 +1,4 @@
-"""gc: through the command line, in toy checkouts that share a cache."""
+"""gc: on the command line, in toy checkouts that share a cache."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def rows(done: Done) -> dict[str, int]:
     return {row[0]: int(row[1]) for row in table}
 
 
-def listing(*folders: Path) -> list[str]:
+def listing(*directories: Path) -> list[str]:
     """All files but locks, which each run touches."""
-    found = [str(path) for folder in folders for path in folder.rglob("*")]
+    found = [str(path) for directory in directories for path in directory.rglob("*")]
     return sorted(path for path in found if not path.endswith("/lock"))
 
 
@@ -128,16 +128,16 @@ def test_a_failed_build_stays_until_the_package_stands(
     built: Checkout, later: dict[str, str]
 ) -> None:
     built.builds()
-    folder = built.root / "work" / "build" / "sysroot-from-seed" / "left"
+    directory = built.root / "work" / "build" / "sysroot-from-seed" / "left"
     change(built)
     built.edit("plan/recipes/left.yaml", "again", "again; false")
     assert built.doit("pkg:left").status != 0
-    assert rows(gc(built, **later))["builds"] == 0 and (folder / "log").exists()
+    assert rows(gc(built, **later))["builds"] == 0 and (directory / "log").exists()
     built.edit("plan/recipes/left.yaml", "again; false", "")
     built.edit("plan/recipes/left.yaml", "echo left  >", "echo left >")
     built.builds(words=("pkg:left",))
     gc(built, **later)
-    assert not folder.exists()
+    assert not directory.exists()
 
 
 def test_beside_a_running_build(

@@ -1,4 +1,4 @@
-"""Recipes that mean harm, and files of ours that somebody edited: through the real command line."""
+"""Malicious recipes, and edited files of this project, on the real command line."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ fault = pytest.mark.fault
 
 def outside(toy: Checkout) -> dict[str, tuple[int, bytes]]:
     """All of the cache but locks and what runs add: what a build must not reach."""
-    folders = ("artifacts", "trees", "sources", "seeds")
-    found = (path for name in folders for path in (toy.cache / name).rglob("*"))
+    directories = ("artifacts", "trees", "sources", "seeds")
+    found = (path for name in directories for path in (toy.cache / name).rglob("*"))
     return {
         os.fspath(path): (path.lstat().st_mode, path.read_bytes() if path.is_file() else b"")
         for path in found
@@ -63,7 +63,8 @@ def test_a_build_writes_only_where_it_may(built: Checkout) -> None:
 
 
 @fault(
-    "a build that leaves set-user-id programs", "refused as a package; its folder is nobody else's"
+    "a build that leaves set-user-id programs",
+    "refused as a package; its directory is nobody else's",
 )
 @pytest.mark.parametrize("place", ["/dest/usr/share", "/build"])
 def test_set_user_id_programs_are_no_door(toy: Checkout, place: str) -> None:
@@ -77,8 +78,10 @@ def test_set_user_id_programs_are_no_door(toy: Checkout, place: str) -> None:
         assert toy.root / "work" in door.parents
 
 
-@fault("a build that nests folders deeper than a path can be", "one error; the next run goes on")
-def test_folders_deeper_than_a_path(toy: Checkout) -> None:
+@fault(
+    "a build that nests directories deeper than a path can be", "one error; the next run goes on"
+)
+def test_directories_deeper_than_a_path(toy: Checkout) -> None:
     chain = "/".join(["d" * 200] * 18)
     toy.recipe(
         "bottom",
@@ -89,8 +92,8 @@ def test_folders_deeper_than_a_path(toy: Checkout) -> None:
     toy.builds("bottom", words=["pkg:bottom"])
 
 
-@fault("a build that makes its folders unreadable and fails", "the next run goes on")
-def test_folders_that_nobody_may_enter(toy: Checkout) -> None:
+@fault("a build that makes its directories unreadable and fails", "the next run goes on")
+def test_directories_that_nobody_may_enter(toy: Checkout) -> None:
     toy.recipe("bottom", "mkdir -p $share/a/b; chmod 0 $share/a /build; false")
     failed(toy.doit("pkg:bottom"))
     toy.recipe("bottom", SCRIPTS["bottom"])
@@ -136,15 +139,15 @@ PATCH = """\
 @fault("a patch that writes to absolute paths or up", "it writes nowhere outside of its build")
 @pytest.mark.parametrize("name", ["../../../../{root}/evil", "../sysroot/evil", "../recipe/evil"])
 def test_patches_stay_inside(toy: Checkout, name: str) -> None:
-    folder = toy.root / "plan" / "recipes" / "bottom" / "patches"
-    folder.mkdir(parents=True)
-    (folder / "a.patch").write_text(PATCH.format(name=name.format(root=toy.root)))
+    directory = toy.root / "plan" / "recipes" / "bottom" / "patches"
+    directory.mkdir(parents=True)
+    (directory / "a.patch").write_text(PATCH.format(name=name.format(root=toy.root)))
     toy.doit("pkg:bottom")
     assert not list(toy.root.glob("evil")) and not list(toy.root.rglob("recipes/**/evil"))
 
 
 @fault(
-    "a recipe whose name leads out of its folder, or holds a newline",
+    "a recipe whose name leads out of its directory, or holds a newline",
     "one error with file and line",
 )
 @pytest.mark.parametrize("name", ["../x", '"bottom\\n"', '"bottom\\e[31m"', "/etc/passwd", "''"])
@@ -165,9 +168,9 @@ def test_names_of_files(toy: Checkout) -> None:
 
 @fault("a recipe's file that is a link out of the checkout", "its content is taken, by its hash")
 def test_a_recipe_file_that_is_a_link(toy: Checkout) -> None:
-    folder = toy.root / "plan" / "recipes" / "bottom"
-    folder.mkdir()
-    (folder / "key").symlink_to("/etc/hostname")
+    directory = toy.root / "plan" / "recipes" / "bottom"
+    directory.mkdir()
+    (directory / "key").symlink_to("/etc/hostname")
     toy.recipe("bottom", "cat /recipe/key > $share/bottom; [ ! -L /recipe/key ]")
     toy.builds("bottom", words=["pkg:bottom"])
 

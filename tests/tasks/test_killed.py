@@ -1,9 +1,9 @@
-"""Each phase of a build, ended in its middle by each signal: the next run ends right.
+"""Each phase of a build, ended in the middle by each signal: the next run succeeds.
 
-    start ──▶ something unfinished shows ──stop, look──▶ signal ──▶ the same command again
+    start ──▶ an unfinished file exists ──stop, check──▶ signal ──▶ the same command again
 
-A phase is hit for certain: it is made long by size, its process is stopped as soon as something
-unfinished is seen, and where the moment was missed after all the phase is begun anew.
+Large inputs make each phase long. The test stops the process as soon as an unfinished file exists.
+If the phase has ended before that, it starts again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from tests.cache.loopback import HALF, Site
-from tests.tasks.test_sources import PLAIN, with_sources
+from tests.tasks.test_fetch import PLAIN, with_sources
 from tests.tasks.toy import SCRIPTS, Checkout, doit, processes
 
 pytestmark = pytest.mark.namespace
@@ -42,8 +42,8 @@ class Phase:
     rest: tuple[str, ...]
 
 
-def unfinished(folder: str, name: str) -> Callable[[Checkout], bool]:
-    return lambda toy: any((toy.root / folder).glob(f".[0-9]*.{name}*"))
+def unfinished(directory: str, name: str) -> Callable[[Checkout], bool]:
+    return lambda toy: any((toy.root / directory).glob(f".[0-9]*.{name}*"))
 
 
 def half_has_come(toy: Checkout) -> bool:
@@ -98,7 +98,7 @@ def test_ended_in_the_middle(toy: Checkout, site: Site, phase: str, name: str) -
         assert status == -number
     else:
         assert status == 128 + number, said
-        assert said.count("interrupted: what is built is kept") == 1 and "Traceback" not in said
+        assert said.count("interrupted: finished builds are kept") == 1 and "Traceback" not in said
     make_short(toy, phase, site)
     again = toy.doit(which.command)
     assert again.status == 0, again
@@ -127,7 +127,7 @@ def make_long(toy: Checkout, phase: str, site: Site) -> dict[Path, str]:
         toy.recipe("kernel", f"{LARGE}\nmkdir /dest/boot; cp $share/large /dest/boot/kernel.efi")
     else:
         toy.recipe("bottom", LARGE)
-        toy.edit("plan/sets.yaml", "leave: [usr/include]", "leave: [usr/share/large]")
+        toy.edit("plan/sets.yaml", "exclude: [usr/include]", "exclude: [usr/share/large]")
     command = PHASES[phase].command
     if command.startswith("pkg"):
         return {}
@@ -168,12 +168,12 @@ def hit(toy: Checkout, phase: Phase, number: signal.Signals) -> tuple[int, str]:
     raise AssertionError("the phase was too short to be hit")
 
 
-def with_many_files(folder: Path, seed: Path) -> Path:
-    subprocess.run(["cp", "-a", seed, folder], check=True)
-    (folder / "many").mkdir()
+def with_many_files(directory: Path, seed: Path) -> Path:
+    subprocess.run(["cp", "-a", seed, directory], check=True)
+    (directory / "many").mkdir()
     for number in range(3000):
-        (folder / "many" / str(number)).touch()
-    return folder
+        (directory / "many" / str(number)).touch()
+    return directory
 
 
 def products(toy: Checkout) -> list[Path]:

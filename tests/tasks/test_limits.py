@@ -1,4 +1,4 @@
-"""What a machine may refuse: space, and namespaces. Simulated by the kernel, not by mocks."""
+"""A machine that lacks space or namespaces. The kernel simulates it; there are no mocks."""
 
 from __future__ import annotations
 
@@ -55,6 +55,31 @@ def test_a_full_disk_is_said_and_loses_nothing(toy: Checkout, what: str, inside:
 
 
 @pytest.mark.fault(
+    "a file system without programs, links, or modes of its own (noexec, nosymfollow, FAT)",
+    "the build stops before its first step, and says what lacks and how to name another",
+)
+@pytest.mark.parametrize("overlay", ["yes", "no"])
+@pytest.mark.parametrize(
+    ("what", "option", "lack", "remedy"),
+    [
+        ("work", "noexec", "does not run programs", "workdir=PATH"),
+        ("cache", "noexec", "does not run programs", "BQ2_CACHE=PATH"),
+        ("cache", "nosymfollow", "does not support links", "BQ2_CACHE=PATH"),
+    ],
+)
+def test_a_file_system_that_is_not_fit(
+    toy: Checkout, what: str, option: str, lack: str, remedy: str, overlay: str
+) -> None:
+    place = toy.root / "work" if what == "work" else toy.cache
+    place.mkdir()
+    run = shlex.join(doit("pkg:bottom", f"overlay={overlay}"))
+    done = as_master(toy, f"mount -t tmpfs -o {option} tmpfs {place}; {run}")
+    assert done.status != 0 and "Traceback" not in done.said, done
+    assert lack in done.said and remedy in done.said and str(place) in done.said, done
+    assert "built in" not in done.said, done
+
+
+@pytest.mark.fault(
     "the machine has no user namespaces",
     "the build stops, and says how to allow them",
 )
@@ -75,15 +100,18 @@ def test_no_user_namespaces(toy: Checkout) -> None:
 @pytest.mark.parametrize(
     ("words", "variables", "message"),
     [
-        ("pkg workdir=/proc/x", {}, "/proc/x: the work directory cannot be made: No such file"),
-        ("pkg workdir=LICENSE", {}, "LICENSE: the work directory cannot be made: File exists"),
+        ("pkg workdir=/proc/x", {}, "/proc/x: the work directory cannot be used: No such file"),
+        ("pkg workdir=LICENSE", {}, "LICENSE: the work directory cannot be used: File exists"),
         ("image output=/proc/x/y", {}, "cannot be written: No such file"),
-        ("image output=plan", {}, "plan: cannot be written: Is a directory"),
+        (
+            "image output=plan",
+            {},
+            "output cannot be 'plan'\n  it is a directory: name a file in it",
+        ),
         ("sysroot output=/proc/x/y", {}, "/proc/x: No such file"),
-        ("sysroot output=plan", {}, "plan: Is a directory"),
         ("pkg", {"BQ2_CACHE": "relative"}, "BQ2_CACHE is the relative path relative"),
         ("seed", {"BQ2_CACHE": "/proc/x"}, "/proc/x: No such file"),
-        ("seed seed=plan", {}, "plan: holds no /bin/sh"),
+        ("seed seed=plan", {}, "plan: has no /bin/sh"),
         ("seed seed=LICENSE", {}, "LICENSE: cannot be unpacked"),
     ],
 )

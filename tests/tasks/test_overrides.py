@@ -1,4 +1,4 @@
-"""overrides: recipes changed for one work directory, shown, and written back."""
+"""overrides: recipes changed for one work directory, shown, and written into the recipes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rootfs.diff import unified
+from rootfs.compare.unified_diff import unified
 from tests.rootfs.tools import tool
 from tests.tasks.test_commands import refused
 from tests.tasks.test_products import product, with_source
@@ -46,12 +46,12 @@ def said(checkout: Checkout, *words: str) -> str:
         ("sysroot-from-seed:*: {build: x}", ["overrides.yaml:1: unknown key 'build'"]),
         ("top:\n  add-depends: [botom]", ["overrides.yaml:2: depends on 'botom'", "bottom?"]),
         ("top:\n  sources: [{sha: a}]", ["overrides.yaml:2: unknown key 'sha'", "sha256?"]),
-        ("top:\n  target: x", ["overrides.yaml:2: 'target' goes with style cmake"]),
+        ("top:\n  target: x", ["overrides.yaml:2: 'target' is only for style cmake"]),
         ("top:\n  environment: {A: [1]}", ["overrides.yaml:2: 'A' must be text"]),
-        ("top: x", ["overrides.yaml:1: 'top' must hold a mapping"]),
+        ("top: x", ["overrides.yaml:1: 'top' must contain a mapping"]),
         ("top: {", ["overrides.yaml:", "broken YAML"]),
         ("bottom:\n  patches: [fx.patch]", ["2: there is no patch 'fx.patch'", "mean fix.patch?"]),
-        ("bottom:\n  patches: [../x]", ["2: a patch cannot be called '../x'"]),
+        ("bottom:\n  patches: [../x]", ["2: '../x' is not a valid name of a patch"]),
         ("bottom:\n  patches: [fix.patch, fix.patch]", ["yaml:2: the patch 'fix.patch'"]),
     ],
 )  # fmt: skip
@@ -114,7 +114,7 @@ def test_the_difference_is_shown(toy: Checkout) -> None:
         "  remove: nothing → usr/x\n"
         "  patches: nothing → fix.patch\n"
         "rootfs-from-sysroot:top\n"
-        "  changes nothing of the set base\n"
+        "  changes nothing in the set base\n"
     )
     assert "did you mean apply?" in toy.doit("overrides", "aply").said
 

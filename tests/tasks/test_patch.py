@@ -1,4 +1,4 @@
-"""patch: from a broken package over an edit in its shell to a recipe with a patch."""
+"""patch: from a failing package, through an edit in its shell, to a recipe with a patch."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ cp main.c $share/left"""
 
 def with_source(toy: Checkout, script: str = BUILD) -> Checkout:
     """`left` is made of a real tarball."""
-    folder = toy.cache / "sources"
-    folder.mkdir(parents=True)
-    with tarfile.open(folder / "tar", "w") as tar:
+    directory = toy.cache / "sources"
+    directory.mkdir(parents=True)
+    with tarfile.open(directory / "tar", "w") as tar:
         for name, content in FILES.items():
             member = tarfile.TarInfo(f"left-1/{name}")
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
-    data = (folder / "tar").read_bytes()
+    data = (directory / "tar").read_bytes()
     digest = hashlib.sha256(data).hexdigest()
-    (folder / "tar").rename(folder / digest)
-    (folder / digest).chmod(0o444)
-    source = f"{{sha256: {digest}, size: {len(data)}, file: left-1.tar, places: []}}"
+    (directory / "tar").rename(directory / digest)
+    (directory / digest).chmod(0o444)
+    source = f"{{sha256: {digest}, size: {len(data)}, file: left-1.tar, urls: []}}"
     toy.recipe("left", script, *DEPENDS["left"], sources=f"[{source}]")
     return toy
 
@@ -86,13 +86,13 @@ def test_from_a_broken_package_to_a_recipe_with_a_patch(broken: Checkout) -> Non
     done = broken.doit("patch", "pkg:left")
     assert done.status == 0, done
     assert f"{patch(broken)}: 8 lines, 1 file: main.c\n" in done.said
-    assert done.said.endswith("go on with: doit pkg:left\n")
+    assert done.said.endswith("continue with: doit pkg:left\n")
     assert patch(broken).read_text() == EDITED
     assert overrides.read_text() == (
         "# Slower.\nleft: {environment: {CFLAGS: -O1}, patches: [01-edited.patch]} # here\n"
     )
     again = broken.doit("patch", "pkg:left")
-    assert again.status == 1 and "nothing of the source of left was edited" in again.said, again
+    assert again.status == 1 and "no source file of left was edited" in again.said, again
     done = broken.doit("pkg")
     assert done.status == 0 and "left" in done.built and "kept in" not in done.said, done
     assert broken.tree("left", "usr/share/left").read_text() == MAIN.replace("error", "mended")
@@ -109,12 +109,12 @@ def test_all_that_a_patch_can_hold(broken: Checkout) -> None:
         "echo x > picture; printf 'x \\344\\r\\nno newline' > configure; chmod 755 sub/other.c;"
         "echo new > new.c; echo new > 'other new.c'; ln -s main.c link; echo x >> made.o",
     )
-    assert "as it was left" in said
+    assert "as its run left it" in said
     done = broken.doit("patch", "pkg:left", "/source/sub/deep/b", "new.c")
     assert done.status == 0, done
-    assert "left out: picture: not a text" in done.said
-    assert "left out: sub/other.c: only its mode differs" in done.said
-    assert "new files, left out unless they are named: link made.o other new.c" in done.said
+    assert "not in the patch: picture: not a text" in done.said
+    assert "not in the patch: sub/other.c: only its mode differs" in done.said
+    assert "new files, not in the patch unless you name them: link made.o other new.c" in done.said
     content = patch(broken).read_bytes()
     assert b"built" not in content and b"/dev/null\n+++ b/new.c" in content
     for name in ("configure", "main.c", "new.c", "sub/deep/b"):
@@ -154,7 +154,7 @@ def test_edits_in_no_patch_survive_the_next_build(broken: Checkout) -> None:
     shell(broken, "echo mine > main.c")
     done = broken.doit("pkg:left")
     kept = broken.root / "work" / "build" / "sysroot-from-seed" / "left.edits"
-    assert f"is kept in {kept}" in done.said, done
+    assert f"are kept in {kept}" in done.said, done
     assert (kept / "main.c").read_text() == "mine\n"
 
 
@@ -163,7 +163,7 @@ def test_edits_in_no_patch_survive_the_next_build(broken: Checkout) -> None:
     [
         ("", "no package is named"),
         ("pkg:lft", "did you mean pkg:left?"),
-        ("pkg:bottom", "nobody was in the build of bottom yet"),
+        ("pkg:bottom", "there is no build of bottom"),
         ("pkg:left nw.c", "did you mean new.c?"),
         ("pkg:left phase=rootfs-from-sysrot", "did you mean rootfs-from-sysroot?"),
         ("pkg:left phase=rootfs-from-sysroot", "called 'pkg:left' in the phase rootfs-from"),
@@ -192,7 +192,7 @@ def test_where_there_is_no_overlay_changed_files_are_found(broken: Checkout) -> 
     shell(broken, "busybox sed -i s/error/mended/ main.c; echo new > new.c; rm sub/gone.c")
     shell(broken, "echo again >> new.c")
     done = broken.doit("patch", "pkg:left")
-    assert done.status == 0 and "unless they are named: new.c" in done.said, done
+    assert done.status == 0 and "unless you name them: new.c" in done.said, done
     assert "+mended\n" in patch(broken).read_text() and "built" not in patch(broken).read_text()
     assert "rm -f sub/gone.c" in (broken.root / "work" / "overrides.yaml").read_text()
     assert broken.doit("pkg:left").status == 0

@@ -1,4 +1,4 @@
-"""Two phases: what the seed makes builds what the set is for, and the seed is out of sight.
+"""Two phases: the seed builds the tools, the tools build the product, and the seed is not visible.
 
 seed ──▶ base, tool, first ──▶ base, tool, first, nosy, kernel
          sysroot-from-seed     rootfs-from-sysroot
@@ -22,7 +22,7 @@ FULL = """\
 full:
   phase: rootfs-from-sysroot
   packages: [base, tool, first, nosy, kernel]
-  leave: []
+  exclude: []
   initramfs:
     packages: [base]
 """

@@ -1,4 +1,4 @@
-"""outdated, bump: through the command line, from a signed archive on loopback."""
+"""outdated, bump: on the command line, with a signed archive on loopback."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ RECIPE = """\
 # A comment before it, of version 1.2.
 name: left
 version: '1.2' # as Debian has it
-licence: MIT
-why: left is a toy
+license: MIT
+description: left is a toy
 sources:
   - sha256: {sha256}
     size: {size}
     file: left-1.2.tar.gz
-    places: [https://x.test/v1.2/left-1_2.tar.gz, "debian:pool/main/l/left/{file}"]
-    leave: [1.2]
+    urls: [https://x.test/v1.2/left-1_2.tar.gz, "debian:pool/main/l/left/{file}"]
+    exclude: [1.2]
 depends: [bottom]
 style: script
 build: |
@@ -70,7 +70,7 @@ class Archive:
             self.mirror.publish_sources("\n".join(given), suite=suite, archive=archive)
 
     def put(self, file: str, content: bytes) -> None:
-        pool = self.mirror.folder / "debian" / "pool" / "main" / "l" / "left"
+        pool = self.mirror.directory / "debian" / "pool" / "main" / "l" / "left"
         pool.mkdir(parents=True, exist_ok=True)
         (pool / file).write_bytes(content)
 
@@ -114,7 +114,7 @@ def test_what_is_outdated(archive: Archive) -> None:
         ["left", "1.2", "1.10         newer"],
         ["right", "1.2", "as left"],
         ["top", "1", "no source"],
-        ["1", "of", "5 could be newer: left"],
+        ["1", "of", "5 have a newer version: left"],
     ]
     # The second time no index is fetched again, only what says which.
     assert len(list((archive.toy.cache / "sources").glob("[0-9a-f]*"))) == 3
@@ -129,8 +129,8 @@ def test_the_same_and_the_older(archive: Archive, file: str, shown: str) -> None
     archive.offers(trixie=[stanza], security=[], updates=[], oldstable=[])
     done = good(archive.toy.doit("outdated", "packages=left"))
     assert done.said.startswith(f"{'left':<17} {'1.2':<12} {shown}\n"), done
-    assert f"WARNING  {OLD_FILE} of left is in the archive's index no more" in done.said
-    assert "0 of 1 could be newer" in done.said
+    assert f"WARNING  {OLD_FILE} of left is no longer in the archive's index" in done.said
+    assert "0 of 1 have a newer version" in done.said
     assert "nothing newer" in good(archive.toy.doit("bump", "pkg:left")).said
 
 
@@ -147,13 +147,13 @@ def test_a_file_that_only_an_older_suite_has(archive: Archive) -> None:
 
 
 def test_an_index_that_cannot_be_had_is_told(archive: Archive) -> None:
-    top = archive.mirror.folder / "debian-security" / "dists" / "trixie-security"
+    top = archive.mirror.directory / "debian-security" / "dists" / "trixie-security"
     (top / "Release").write_bytes(b"no such text was signed")
     said = good(archive.toy.doit("outdated", "packages=left")).said
-    assert "WARNING  trixie-security was not looked at: the signature is not by a key" in said
-    assert "0 of 1 could be newer" in said
+    assert "WARNING  trixie-security was not checked: the signature is not by a key" in said
+    assert "0 of 1 have a newer version" in said
     archive.offers(trixie=[source_stanza("another", "1-1")])
-    shutil.rmtree(archive.mirror.folder / "debian" / "dists" / "trixie" / "main")
+    shutil.rmtree(archive.mirror.directory / "debian" / "dists" / "trixie" / "main")
     assert "Sources.xz" in archive.refused("outdated")
 
 
@@ -165,8 +165,8 @@ def test_an_index_that_cannot_be_had_is_told(archive: Archive) -> None:
         ("outdated suite=a/b", ["suite cannot be 'a/b'", "trixie or sid"]),
         ("bump pkg:left offline=1", ["offline=1", "doit bump offline=no"]),
         ("bump pkg:lft", ["no recipe 'lft'", "did you mean left?"]),
-        ("bump", ["one package at a time", "doit bump pkg:NAME"]),
-        ("bump pkg:left pkg:right", ["one package at a time"]),
+        ("bump", ["exactly one package", "doit bump pkg:NAME"]),
+        ("bump pkg:left pkg:right", ["exactly one package"]),
         ("bump pkg:top", ["plan/recipes/top.yaml", "no source", "edit by hand: version"]),
     ],
 )
@@ -182,7 +182,7 @@ def test_bad_words(archive: Archive, words: str, messages: list[str]) -> None:
 def test_a_newer_source_is_taken(archive: Archive, asked: str) -> None:
     before = archive.recipe.read_text()
     done = good(archive.toy.doit("bump", asked))
-    assert ("right is built from the source of left" in done.said) == (asked == "pkg:right")
+    assert ("right uses the source of left" in done.said) == (asked == "pkg:right")
     digest = hashlib.sha256(NEW).hexdigest()
     assert (archive.toy.cache / "sources" / digest).read_bytes() == NEW
     expected = before
@@ -213,7 +213,7 @@ def test_a_source_that_is_not_what_the_index_says_changes_nothing(archive: Archi
     ("old", "new", "message"),
     [
         ("version: '1.2'", "version: '3'", "left is 3, but its file is left 1.2"),
-        ("debian:pool/main/l/left/left_1.2.orig.tar.gz", "https://x.test/2", "no debian place"),
+        ("debian:pool/main/l/left/left_1.2.orig.tar.gz", "https://x.test/2", "no debian URL"),
     ],
 )
 def test_what_has_to_be_edited_by_hand(archive: Archive, old: str, new: str, message: str) -> None:

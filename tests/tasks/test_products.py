@@ -1,4 +1,4 @@
-"""sysroot, image: what they hold, when they are written again, and that they are reproducible."""
+"""sysroot, image: their contents, when they are written again, and that they are reproducible."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ def product(checkout: Checkout, suffix: str) -> Path:
 
 def with_source(checkout: Checkout) -> Checkout:
     """`bottom` gets a second source, which nobody could fetch, but it is in the cache."""
-    folder = checkout.cache / "sources"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / DIGEST).write_bytes(SOURCE)
-    place = f"{{sha256: {DIGEST}, size: {len(SOURCE)}, file: note.txt, places: []}}"
-    archive = folder / "tar"
+    directory = checkout.cache / "sources"
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / DIGEST).write_bytes(SOURCE)
+    place = f"{{sha256: {DIGEST}, size: {len(SOURCE)}, file: note.txt, urls: []}}"
+    archive = directory / "tar"
     with tarfile.open(archive, "w") as tar:
         tar.add(checkout.root / "LICENSE", "thing-1/LICENSE")
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     size = archive.stat().st_size
-    archive.rename(folder / digest)
-    for path in folder.iterdir():
+    archive.rename(directory / digest)
+    for path in directory.iterdir():
         path.chmod(0o444)  # as the cache keeps them
-    first = f"{{sha256: {digest}, size: {size}, file: thing-1.tar, places: []}}"
+    first = f"{{sha256: {digest}, size: {size}, file: thing-1.tar, urls: []}}"
     script = "cat /input/note.txt LICENSE > $share/bottom"
     checkout.recipe("bottom", script, sources=f"[{first}, {place}]")
     return checkout
@@ -81,7 +81,7 @@ def test_the_tarball_holds_the_tree_and_all_it_was_made_from(toy: Checkout) -> N
     assert own_plan["digest"] == plan["product"] and own_plan["steps"] == plan["steps"]
     assert (workspace / "cache" / "sources" / DIGEST).read_bytes() == SOURCE
     own = workspace / "bootstrap-qcow2"
-    for name in ("dodo.py", "plan/recipes/bottom.yaml", "rootfs/pack.py", "LICENSE"):
+    for name in ("dodo.py", "plan/recipes/bottom.yaml", "rootfs/archives/pack.py", "LICENSE"):
         assert (own / name).read_bytes() == (toy.root / name).read_bytes()
     assert not list(own.rglob("__pycache__")) and not (own / "work").exists()
 
@@ -170,24 +170,24 @@ def test_what_the_products_are_made_of_reaches_them(built: Checkout) -> None:
 
 
 @pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """A folder that every user of the machine may look into, which pytest's are not."""
-    folder = Path(tempfile.mkdtemp(prefix="bq2-toy-"))
-    folder.chmod(0o755)
-    yield folder
-    subprocess.run(["chmod", "-R", "u+rwX", folder], check=True)
-    shutil.rmtree(folder)
+def open_directory() -> Iterator[Path]:
+    """A directory that every user of the machine may look into, which pytest's are not."""
+    directory = Path(tempfile.mkdtemp(prefix="bq2-toy-"))
+    directory.chmod(0o755)
+    yield directory
+    subprocess.run(["chmod", "-R", "u+rwX", directory], check=True)
+    shutil.rmtree(directory)
 
 
-def as_nobody(folder: Path, command: list[str]) -> list[str]:
+def as_nobody(directory: Path, command: list[str]) -> list[str]:
     """`command` as an ordinary user with a strict umask; Python's libraries come along."""
-    libraries = folder / "libraries"
+    libraries = directory / "libraries"
     libraries.mkdir()
     for name in ("doit", "yaml", "_yaml", "tqdm"):
         spec = find_spec(name)
         assert spec and spec.origin
         shutil.copytree(Path(spec.origin).parent, libraries / name)
-    subprocess.run(["chown", "-R", f"{NOBODY}:{NOBODY}", folder], check=True)
+    subprocess.run(["chown", "-R", f"{NOBODY}:{NOBODY}", directory], check=True)
     return [*AS_NOBODY, *command]
 
 
@@ -218,17 +218,17 @@ def nosy(checkout: Checkout) -> Checkout:
 
 
 @pytest.mark.fault(
-    "another user, folder, umask, locale, time zone, number of processes",
+    "another user, directory, umask, locale, time zone, number of processes",
     "artifacts, tarball and image have the same bytes",
 )
 @pytest.mark.parametrize("user", ["this user", "nobody"])
-def test_two_checkouts_give_the_same_bytes(open_folder: Path, user: str) -> None:
-    """Other folders, umask, user, jobs, time zone and locale; the same artifacts and products."""
+def test_two_checkouts_give_the_same_bytes(open_directory: Path, user: str) -> None:
+    """Other directories, umask, user, jobs, time zone and locale; the same artifacts and files."""
     if user == "nobody" and os.geteuid() != 0:
         pytest.skip("another user can only be tried by root")
-    seed, template = make_seed(open_folder / "seed"), make_template(open_folder / "template")
-    one = make_checkout(template, open_folder / "one", cache=open_folder / "cache", seed=seed)
-    inside = open_folder / "other" / "much" / "deeper"
+    seed, template = make_seed(open_directory / "seed"), make_template(open_directory / "template")
+    one = make_checkout(template, open_directory / "one", cache=open_directory / "cache", seed=seed)
+    inside = open_directory / "other" / "much" / "deeper"
     other = make_checkout(template, inside / "two", cache=inside / "cache", seed=seed)
     nosy(one)
     nosy(other)

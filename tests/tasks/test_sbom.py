@@ -1,4 +1,4 @@
-"""sbom, licences: checked against the published schema, and against what was built."""
+"""sbom, licenses: checked against the published schema and the built packages."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from tests.tasks.toy import SCRIPTS, Checkout
 DATA = Path(__file__).parents[2] / "plan"
 SOURCE = f"""\
 [{{sha256: {"ab" * 32}, size: 3, file: top-1.tar,
-  places: ["debian:pool/main/b/b/b_1.orig.tar.gz", "https://x.test/a+b/top-1.tar?x=1&y=%C3%BC"]}}]"""
+  urls: ["debian:pool/main/b/b/b_1.orig.tar.gz", "https://x.test/a+b/top-1.tar?x=1&y=%C3%BC"]}}]"""
 
 
 def schema(name: str) -> Any:
     """A schema as the CycloneDX project publishes it."""
-    folder = resources.files("cyclonedx.schema").joinpath("_res")
-    return json.loads(folder.joinpath(f"{name}.SNAPSHOT.schema.json").read_text())
+    directory = resources.files("cyclonedx.schema").joinpath("_res")
+    return json.loads(directory.joinpath(f"{name}.SNAPSHOT.schema.json").read_text())
 
 
 def check(bill: Any) -> None:
@@ -73,7 +73,7 @@ def test_the_bills_of_our_own_sets(name: str) -> None:
     assert musl["licenses"] == [{"expression": "MIT"}]
     url = PackageURL.from_string(musl["purl"]).qualifiers
     (source,) = plan.recipes["musl"].sources
-    assert url == {"checksum": f"sha256:{source.sha256}", "download_url": source.places[0]}
+    assert url == {"checksum": f"sha256:{source.sha256}", "download_url": source.urls[0]}
     graph = {row["ref"]: row["dependsOn"] for row in bill["dependencies"]}
     assert graph["musl"] == ["compiler-rt", "linux-headers"]
     assert graph[f"bootstrap-qcow2-{name}-x86_64"] == sorted(plan.set.packages)
@@ -127,22 +127,22 @@ def test_output_names_the_file(toy: Checkout) -> None:
     assert not (toy.root / "output").exists()
 
 
-def test_the_licences_are_a_table(toy: Checkout) -> None:
-    toy.edit("plan/recipes/left.yaml", "licence: MIT", "licence: Zlib OR MIT")
-    done = toy.doit("licences")
+def test_the_licenses_are_a_table(toy: Checkout) -> None:
+    toy.edit("plan/recipes/left.yaml", "license: MIT", "license: Zlib OR MIT")
+    done = toy.doit("licenses")
     assert done.status == 0
     assert done.said.splitlines() == [
         "MIT",
         "    bottom, kernel, right, top",
         "Zlib OR MIT",
         "    left",
-        "5 packages, 2 licences or choices of some",
+        "5 packages, 2 license expressions",
     ]
 
 
-def test_an_unknown_licence_is_an_error_before_any_task(toy: Checkout) -> None:
-    toy.edit("plan/recipes/left.yaml", "licence: MIT", "licence: MIT OR Zlb")
+def test_an_unknown_license_is_an_error_before_any_task(toy: Checkout) -> None:
+    toy.edit("plan/recipes/left.yaml", "license: MIT", "license: MIT OR Zlb")
     done = toy.doit("list")
     assert done.status != 0 and "Traceback" not in done.said
-    assert "plan/recipes/left.yaml:3: unknown SPDX licence 'Zlb'" in done.said, done
+    assert "plan/recipes/left.yaml:3: unknown SPDX license 'Zlb'" in done.said, done
     assert "did you mean Zlib?" in done.said

@@ -1,4 +1,4 @@
-"""shell: the places that builds run in, entered by hand."""
+"""shell: the sandboxes of builds, entered by hand."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_failed_build_as_it_was_left(toy: Checkout) -> None:
     assert toy.doit("pkg:left").status != 0
     look = "cat /build/clue /dest/usr/share/half /sysroot/usr/share/bottom; echo $TARGET"
     said = entered(toy, "pkg:left", f"{look}; touch /build/more")
-    assert "as it was left" in said[0] and said[0].endswith("left/log")
+    assert "as its run left it" in said[0] and said[0].endswith("left/log")
     assert said[1:] == ["one", "two", "bottom", "x86_64-bq2-linux-musl"]
     assert entered(toy, "pkg:left", "echo /build/*")[1:] == ["/build/clue /build/more"]
     log = toy.root / "work" / "build" / "sysroot-from-seed" / "left" / "log"
@@ -69,7 +69,7 @@ def test_the_build_of_a_package_made_ready(built: Checkout) -> None:
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("sed", "there is no build or place called 'sed'"),
+        ("sed", "there is no build or tree called 'sed'"),
         ("pkg:tpo", "did you mean pkg:top?"),
         ("pkg:top", "the dependencies of top are not built yet"),
     ],

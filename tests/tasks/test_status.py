@@ -1,4 +1,4 @@
-"""status, why, plan diff=1, list, log: how things stand, in every state of a work directory."""
+"""status, why, plan diff=1, list, log: in every state of a work directory."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ def said(toy: Checkout, *words: str) -> str:
 
 def test_nothing_is_there_yet(toy: Checkout) -> None:
     counts = status(toy)["phases"][PHASE]
-    assert counts == {"stands": 0, "stored": 0, "build": 5}
+    assert counts == {"up_to_date": 0, "stored": 0, "build": 5}
     words = said(toy, "status")
     assert "no run yet" in words and "5 to build" in words
     assert "next: 5 to build at most (bottom, left, right, top, kernel), about " in words
 
 
 def test_all_stands_and_the_last_run_is_told(built: Checkout) -> None:
-    assert status(built)["phases"][PHASE] == {"stands": 5, "stored": 0, "build": 0}
+    assert status(built)["phases"][PHASE] == {"up_to_date": 5, "stored": 0, "build": 0}
     words = said(built, "status")
-    assert "5 of 5 stand" in words and "next: nothing to build" in words
+    assert "5 of 5 up to date" in words and "next: nothing to build" in words
     assert "last run: doit pkg, " in words and "ago, ended with 0" in words
 
 
 def test_another_work_directory_finds_it_in_the_store(built: Checkout) -> None:
-    assert status(built)["phases"][PHASE]["stands"] == 5
+    assert status(built)["phases"][PHASE]["up_to_date"] == 5
     shutil.rmtree(built.root / "work")
-    assert status(built)["phases"][PHASE] == {"stands": 0, "stored": 5, "build": 0}
+    assert status(built)["phases"][PHASE] == {"up_to_date": 0, "stored": 5, "build": 0}
     assert "next: 5 from the store" in said(built, "status")
 
 
@@ -60,7 +60,7 @@ def test_a_broken_work_directory_is_told_of(built: Checkout) -> None:
     with (work / "events.jsonl").open("a") as events:
         events.write('{"event": \n')
     told = status(built)
-    assert told["phases"][PHASE]["stands"] == 4 and told["broken_events"] == 1
+    assert told["phases"][PHASE]["up_to_date"] == 4 and told["broken_events"] == 1
     assert "1 broken lines in" in said(built, "status")
 
 
@@ -90,7 +90,7 @@ def test_what_runs_is_seen_from_a_second_terminal(toy: Checkout) -> None:
     process.terminate()
     process.communicate()
     assert status(toy)["running"] is None
-    # The folder of an interrupted step is kept, so the log does not end by itself.
+    # The directory of an interrupted step is kept, so the log does not end by itself.
     follow.terminate()
     follow.communicate()
 
@@ -106,12 +106,12 @@ def test_a_killed_run_is_told_as_such(built: Checkout) -> None:
 
 
 def test_why_names_the_root(built: Checkout) -> None:
-    assert f"{PHASE}:top stands" in said(built, "why", "top")
+    assert f"{PHASE}:top is up to date" in said(built, "why", "top")
     built.edit("plan/recipes/bottom.yaml", "echo bottom", "echo other")
     built.edit("plan/recipes/bottom.yaml", "version: '1'", "version: '2'")
     words = said(built, "why", "pkg:top")
     assert f"{PHASE}:top would be built again" in words
-    assert f"  {PHASE}:bottom comes before it and would be built again" in words
+    assert f"  {PHASE}:bottom comes first and would be built again" in words
     assert "version: 1 → 2" in words
     assert "-echo bottom > $share/bottom" in words and "+echo other > $share/bottom" in words
     assert "left comes before" not in words  # it only waits, too
@@ -142,8 +142,8 @@ def _know_nothing(toy: Checkout) -> None:
     ("spoil", "reason"),
     [
         (_forget, "it was forgotten"),
-        (_lose_the_artifact, "gone from the store"),
-        (_know_nothing, "nothing is known of an earlier build"),
+        (_lose_the_artifact, "missing from the store"),
+        (_know_nothing, "no earlier build of it"),
     ],
 )
 def test_why_of_other_reasons(
@@ -184,12 +184,12 @@ def test_without_a_plan_of_before(toy: Checkout) -> None:
 def test_the_stages_and_the_packages_as_they_stand(built: Checkout) -> None:
     built.edit("plan/recipes/left.yaml", "echo left", "echo other")
     rows = {line.split()[0]: line for line in said(built, "list").splitlines()}
-    assert "2 of 5 stand, 3 to build" in rows[PHASE]
-    assert "not made" in rows["image"] and "stands" in rows["seed"]
+    assert "2 of 5 up to date, 3 to build" in rows[PHASE]
+    assert "not made" in rows["image"] and "unpacked" in rows["seed"]
     assert [*rows].index("seed") < [*rows].index(PHASE) < [*rows].index("image")
     packages = {line.split()[0]: line for line in said(built, "list", "pkg").splitlines()}
     assert "to build" in packages["left"] and "MB" not in packages["left"]
-    assert "stands" in packages["right"] and "0.0 MB" in packages["right"]
+    assert "up to date" in packages["right"] and "0.0 MB" in packages["right"]
     assert said(built, "list", PHASE) == said(built, "list", "pkg")
 
 
@@ -210,7 +210,7 @@ def test_the_time_is_that_of_the_step_itself(built: Checkout) -> None:
 
 def test_a_log_is_there_after_a_failure_only(built: Checkout) -> None:
     none = built.doit("log", "pkg:left")
-    assert none.status != 0 and "no log is kept" in none.said
+    assert none.status != 0 and "no log of" in none.said
     built.recipe("left", "echo 'what I say'; exit 1", "bottom")
     assert built.doit("pkg").status != 0
     assert "what I say\n" in said(built, "log", "pkg:left")

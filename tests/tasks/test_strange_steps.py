@@ -1,4 +1,4 @@
-"""Steps that misbehave, each through the real command line: what becomes of them, and of us."""
+"""Steps that misbehave, on the real command line: their results, and the run's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rootfs.enter import LOG_LIMIT
+from rootfs.sandbox.enter import LOG_LIMIT
 from tests.tasks.toy import SCRIPTS, Checkout, Done, doit, processes, until
 
 pytestmark = pytest.mark.namespace
@@ -45,7 +45,7 @@ def test_a_step_that_hangs(toy: Checkout) -> None:
     assert done.status != 0 and "Traceback" not in done.said
     assert "sysroot-from-seed:bottom FAILED" in done.said
     assert f"{log(toy)}: took longer than 0.03 min and was ended" in done.said
-    assert "timeout= is what a step may take, in minutes" in done.said
+    assert "timeout= sets the limit of a step, in minutes" in done.said
     assert "begun" in log(toy).read_text()
     assert "kernel          built" in done.said, "a step that does not need it"
     until(lambda: not processes(marker), "the end of what hung")
@@ -80,8 +80,8 @@ def test_a_step_that_leaves_daemons(toy: Checkout) -> None:
     [
         pytest.param(
             "mkdir /build/x; cd /build/x; rm -r /build/x",
-            id="its folder",
-            marks=pytest.mark.fault("a step removes the folder that it is in", "nothing"),
+            id="its directory",
+            marks=pytest.mark.fault("a step removes the directory that it is in", "nothing"),
         ),
         pytest.param(
             "exec >&- 2>&-",
@@ -93,7 +93,7 @@ def test_a_step_that_leaves_daemons(toy: Checkout) -> None:
             " chmod 000 $d/a/b/f $d/a/b $d/a; done",
             id="its permissions",
             marks=pytest.mark.fault(
-                "a step leaves folders that nobody may enter",
+                "a step leaves directories that nobody may enter",
                 "in /dest their owner may again; elsewhere they are removed",
             ),
         ),

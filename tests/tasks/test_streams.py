@@ -1,4 +1,4 @@
-"""Whoever starts a build may close its input and output, or take them away: it goes on."""
+"""A build continues if its input or output is closed before or during the run."""
 
 from __future__ import annotations
 

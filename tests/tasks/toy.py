@@ -1,9 +1,9 @@
 """A toy checkout: the real machinery with recipes that need no compiler.
 
 dodo.py, tasks/, plan/*.py, cache/, rootfs/ ──copied──┐
-recipes of three lines, a set `base` of them ─────────┼─▶ checkout ──python -m doit──▶ Done
-a seed that is busybox and nothing else (seed=PATH) ──┘      its own cache beside it
-
+dodo.py, tasks/, plan/*.py, cache/, rootfs/ ──copied──┐
+recipes of three lines, and a set `base` with them ───┼─▶ checkout ──python -m doit──▶ Done
+a seed with only busybox (seed=PATH) ─────────────────┘      its own cache beside it
 bottom ◀── left  ◀─┐
 bottom ◀── right ◀─┴── top      kernel (its initramfs: bottom, left, right, top)
 """
@@ -14,6 +14,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import time
@@ -21,6 +22,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from tasks.engine.builder import Builder
+from tasks.engine.project import Project, open_project
 
 ROOT = Path(__file__).resolve().parents[2]
 BUSYBOX = Path("/bin/busybox")  # Debian's busybox-static
@@ -36,10 +40,10 @@ SETS = """\
 base:
   phase: sysroot-from-seed
   packages: [top, kernel]
-  leave: [usr/src]
+  exclude: [usr/src]
   initramfs:
     packages: [bottom, left, right, top]
-    leave: [usr/include]
+    exclude: [usr/include]
 """
 DEPENDS = {"bottom": (), "left": ("bottom",), "right": ("bottom",), "top": ("left", "right")}
 SCRIPTS = {
@@ -127,15 +131,19 @@ class Checkout:
 
     def alpine(self, sha256: str, size: int, place: str) -> None:
         """Have a seed alpine: a file of this hash and size, found at `place`."""
-        root = f"{{sha256: {sha256}, size: {size}, file: seed.tar, places: ['{place}']}}"
+        root = f"{{sha256: {sha256}, size: {size}, file: seed.tar, urls: ['{place}']}}"
         seeds = self.root / "plan" / "seeds"
         seeds.mkdir(exist_ok=True)
         text = f"version: '1'\narchitectures: {{x86_64: {{root: {root}}}}}\n"
         (seeds / "alpine.yaml").write_text(text)
 
+    def project(self, **given: str) -> Project:
+        """The project of this checkout in this process; `given`: parameters of a command line."""
+        return open_project(given, self.environment, self.root)
+
     def recipe(self, name: str, script: str, *depends: str, **more: str) -> Path:
         """Write the recipe `name`; `more` are further keys with their YAML."""
-        lines = [f"name: {name}", "version: '1'", "licence: MIT", f"why: {name} is a toy"]
+        lines = [f"name: {name}", "version: '1'", "license: MIT", f"description: {name} is a toy"]
         lines += [f"{key}: {value}" for key, value in more.items()]
         lines += [f"depends: [{', '.join(depends)}]", "style: script", "build: |"]
         lines += ["  share=/dest/usr/share; mkdir -p $share"]
@@ -175,31 +183,61 @@ def doit(*words: str) -> list[str]:
     return [sys.executable, "-m", "doit", *words]
 
 
-def make_seed(folder: Path) -> Path:
+def bring_about(project: Project) -> list[str]:
+    """Bring all steps of the plan about in this process, as a run does: from the store, or by a
+    build. Returns the names of those that were built.
+    """
+    project.workdir.mkdir(parents=True, exist_ok=True)
+    if not project.seed.tree.exists():
+        project.seed.make({})
+    built = []
+    for step in project.plan.steps:
+        if not (builder := Builder(project, step)).take_over():
+            builder.build()
+            built.append(step.name)
+    return built
+
+
+Snapshot = dict[str, tuple[int, int, bytes]]
+
+
+def snapshot(top: Path) -> Snapshot:
+    """Mode, time and content of all that is in `top`; nothing where it is missing."""
+    paths = [top, *top.rglob("*")] if top.exists() else []
+    return {os.fspath(path.relative_to(top)): _state(path) for path in paths}
+
+
+def _state(path: Path) -> tuple[int, int, bytes]:
+    status = path.lstat()
+    content = path.read_bytes() if stat.S_ISREG(status.st_mode) else b""
+    return status.st_mode, status.st_mtime_ns, content
+
+
+def make_seed(directory: Path) -> Path:
     """A root file system of one program under many names."""
-    programs = folder / "usr" / "bin"
+    programs = directory / "usr" / "bin"
     programs.mkdir(parents=True)
-    (folder / "bin").symlink_to("usr/bin")
+    (directory / "bin").symlink_to("usr/bin")
     shutil.copy(BUSYBOX, programs / "busybox")
     (programs / "llvm-strip").write_text("#!/bin/sh\n:\n")
     (programs / "llvm-strip").chmod(0o755)
     for name in PROGRAMS:
         (programs / name).symlink_to("busybox")
-    return folder
+    return directory
 
 
-def make_template(folder: Path) -> Path:
+def make_template(directory: Path) -> Path:
     """What all toy checkouts are copied from, with its modules compiled."""
-    (folder / "plan" / "recipes").mkdir(parents=True)
+    (directory / "plan" / "recipes").mkdir(parents=True)
     for name in PARTS:
-        _copy(ROOT / name, folder / name)
+        _copy(ROOT / name, directory / name)
     data = [ROOT / "plan" / name for name in ("architectures.yaml", "costs.yaml", "wheels.yaml")]
     for path in (*(ROOT / "plan").glob("*.py"), *data):
-        shutil.copy2(path, folder / "plan")
-    (folder / "plan" / "sets.yaml").write_text(SETS)
-    compile_all = [sys.executable, "-m", "compileall", "-q", os.fspath(folder)]
+        shutil.copy2(path, directory / "plan")
+    (directory / "plan" / "sets.yaml").write_text(SETS)
+    compile_all = [sys.executable, "-m", "compileall", "-q", os.fspath(directory)]
     subprocess.run(compile_all, check=True)
-    return folder
+    return directory
 
 
 def make_checkout(template: Path, root: Path, *, cache: Path, seed: Path) -> Checkout:
@@ -214,9 +252,9 @@ def make_checkout(template: Path, root: Path, *, cache: Path, seed: Path) -> Che
 def processes(marker: str) -> list[str]:
     """The command lines of all running processes in which `marker` appears."""
     found = []
-    for folder in Path("/proc").glob("[0-9]*"):
+    for directory in Path("/proc").glob("[0-9]*"):
         try:
-            line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            line = (directory / "cmdline").read_bytes().replace(b"\0", b" ").decode()
         except OSError:
             continue
         if marker in line:

@@ -7,7 +7,7 @@ struct Package
   include JSON::Serializable
   getter name : String
   getter version : String
-  getter licence : String
+  getter license : String
   getter artifact : String
 end
 
@@ -38,7 +38,7 @@ def show(image : Image)
   versions = image.packages.max_of(&.version.size)
   image.packages.each do |package|
     puts "#{package.name.ljust(names)}  #{package.version.ljust(versions)}  " \
-         "#{package.artifact[0, 16]}  #{package.licence}"
+         "#{package.artifact[0, 16]}  #{package.license}"
   end
 end
 

@@ -1,4 +1,4 @@
-"""Reads a page as a browser's parser would, and holds it to what a report promises."""
+"""Parses a page like a browser, and checks the promises of a report."""
 
 from __future__ import annotations
 

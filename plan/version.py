@@ -1,0 +1,3 @@
+"""The version of this project, for image.json, the provenance and `--version`."""
+
+VERSION = "0.2"

@@ -1,0 +1,51 @@
+"""Unpacks wheels (zip files, PEP 427) for a seed, without an installer.
+
+    wheel ──members──▶ files below one directory; executable if the wheel says so
+
+The caller checks the hash of the file. Members that no valid wheel has are refused.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from plan.errors import BuildError
+from rootfs.archives.globs import compiled
+
+_EXECUTABLE = 0o111
+
+
+def unpack_wheel(wheel: Path, into: Path, *, name: str, exclude: Sequence[str] = ()) -> None:
+    """Unpack the files of `wheel` into the directory `into`, which may have other files.
+
+    name: for messages. exclude: globs of members to skip. Raises BuildError if it is not a zip
+    file, is damaged, or has a name that leads out of the directory or already exists.
+    """
+    left = compiled(exclude)
+    try:
+        with zipfile.ZipFile(wheel) as file:
+            for member in file.infolist():
+                packed = left is not None and left.match(os.fsencode(member.filename))
+                if not member.is_dir() and not packed:
+                    _unpack(file, member, into, name)
+    except (zipfile.BadZipFile, EOFError, ValueError) as error:
+        hint = "delete the file and fetch it again"
+        raise BuildError(f"is not a valid wheel: {error}", where=name, hint=hint) from error
+    except FileExistsError as error:
+        raise BuildError(f"the file {error.filename} already exists", where=name) from error
+
+
+def _unpack(file: zipfile.ZipFile, member: zipfile.ZipInfo, into: Path, name: str) -> None:
+    path = PurePosixPath(member.filename)
+    if path.is_absolute() or ".." in path.parts or "\0" in member.filename:
+        raise BuildError(f"{member.filename!r} leads out of the directory", where=name)
+    place = into / path
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with file.open(member) as packed, place.open("xb") as unpacked:
+        shutil.copyfileobj(packed, unpacked, 1 << 20)
+    # The upper half of the field is the Unix mode (APPNOTE.TXT of the zip format, 4.4.15).
+    place.chmod(0o755 if member.external_attr >> 16 & _EXECUTABLE else 0o644)

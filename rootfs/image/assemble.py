@@ -1,0 +1,83 @@
+"""Writes the image: a disk that boots with an EFI executable, as a compressed QCOW2 file.
+
+The bytes depend only on the contents and the identity. The file gets its name only when it is
+complete and synced.
+
+    EFI executable ──fat──> ESP ──┐
+    further partitions, raw ──────┴──gpt──> disk ──qcow2──> temporary file ──rename──> image
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+from uuid import UUID
+
+from plan.errors import BuildError
+from plan.outputs import replacing
+from plan.room import no_room
+from plan.toolchain import SOURCE_DATE_EPOCH
+from rootfs.image import fat, gpt, qcow2
+from rootfs.image.disk import SECTOR, Disk
+
+ESP_NAME = "ESP"
+
+
+@dataclass(frozen=True)
+class RawPartition:
+    """A finished partition: its raw (sparse) file, its type GUID, its name."""
+
+    file: Path
+    kind: UUID
+    name: str
+
+
+def write_image(
+    out: Path,
+    *,
+    efi_executable: Path,
+    efi_name: str,
+    identity: str,
+    partitions: Sequence[RawPartition] = (),
+) -> None:
+    r"""Write the image `out`: a GPT disk with the ESP, then the partitions.
+
+    efi_name: the name that the firmware looks for in \EFI\BOOT: "BOOTX64.EFI", "BOOTAA64.EFI".
+    identity: all GUIDs derive from it; `gpt.partition_guid` gives them in advance.
+    Raises BuildError for an unreadable input, an invalid name, or a full disk.
+    """
+    esp = _esp({f"EFI/BOOT/{efi_name}": efi_executable}, identity)
+    others = [gpt.Partition(Disk.of_file(raw.file), raw.kind, raw.name) for raw in partitions]
+    disk = gpt.disk([esp, *others], identity=identity)
+    with _written(out) as file:
+        qcow2.write(disk, file)
+
+
+def _esp(files: dict[str, Path], identity: str) -> gpt.Partition:
+    """The EFI system partition, the first of the disk: FAT32 (UEFI specification, 13.3)."""
+    volume = fat.volume(
+        files,
+        label=ESP_NAME,
+        volume_id=gpt.guid(identity, "ESP volume").time_low,
+        timestamp=SOURCE_DATE_EPOCH,
+        first_sector=gpt.FIRST_PARTITION // SECTOR,
+    )
+    return gpt.Partition(volume, gpt.EFI_SYSTEM, ESP_NAME)
+
+
+@contextmanager
+def _written(out: Path) -> Iterator[IO[bytes]]:
+    """`files.replacing` with a BuildError in place of an OSError."""
+    try:
+        with replacing(out) as file:
+            yield file
+    except OSError as error:
+        raise BuildError(
+            f"cannot be written: {error.strerror}",
+            where=os.fspath(out),
+            hint=no_room(error, out),
+        ) from error

@@ -1,0 +1,171 @@
+"""Checks a finished image without booting it, without privilege and without a network.
+
+    file ─qcow2─▶ disk ─gpt─┬─▶ ESP ─fat─▶ kernel ─▶ initramfs ─▶ image.json
+                            └─▶ root ─ext4─▶ all its files, against its provenance (root_proof)
+    <file>.provenance.json ─▶ the hashes of the file, its kernel, its provenance, its artifacts
+
+Each check gives one line. A failed check stops only the checks that need its result, so that every
+difference is reported. No external tool is used. The readers trust nothing in the image and refuse
+whatever they do not know.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import IO, Any
+
+from plan.errors import BuildError
+from rootfs.image.gpt import EFI_SYSTEM, LINUX_FILESYSTEM
+from rootfs.image.workspace import ABOUT, PROVENANCE
+from rootfs.inspection import gpt_reader
+from rootfs.inspection.fat_reader import Fat
+from rootfs.inspection.kernel_reader import initramfs
+from rootfs.inspection.qcow2_reader import Qcow2
+from rootfs.inspection.root_proof import Root, artifacts_of, dependencies_of, parsed, subject_of
+from rootfs.inspection.window import FileView, damaged
+
+LARGEST_KERNEL = 256 << 20
+# The exceptions for JSON of an unexpected form: they become a failed check.
+MALFORMED = (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError)
+BOOT_DIRECTORY = "EFI/BOOT/"
+KERNEL_IN_ROOT = "boot/kernel.efi"
+
+
+@dataclass(frozen=True)
+class Check:
+    """The name of a check, its result in words, and whether it passed."""
+
+    what: str
+    found: str
+    good: bool
+
+
+class Inspection:
+    """The checks of the image `file`. beside: the content of <file>.provenance.json, if any."""
+
+    def __init__(self, file: IO[bytes], name: str, beside: bytes | None) -> None:
+        self._file, self._name, self._beside = file, name, beside
+        self._kernel, self._path = b"", "the kernel"
+        self._image: Any = None
+        self._root: Root | None = None
+        self._partitions: list[gpt_reader.Found] = []
+
+    def checks(self) -> Iterator[Check]:
+        """Run the checks one after the other."""
+        disk: list[Qcow2] = []
+        yield _checked("QCOW2", lambda: self._open(disk))
+        if disk:
+            yield _checked("partition table", lambda: self._table(disk[0]))
+        for partition in self._partitions:
+            if partition.kind == EFI_SYSTEM:
+                yield _checked("ESP", lambda found=partition: self._esp(found))  # type: ignore[misc]
+        if self._kernel:
+            yield _checked("initramfs", self._initramfs)
+        for partition in self._partitions:
+            if partition.kind == LINUX_FILESYSTEM:
+                yield from self._checks_of_root(partition)
+        if self._beside is not None:
+            yield _checked("provenance beside it", self._told)
+
+    def _open(self, disk: list[Qcow2]) -> str:
+        image = Qcow2(FileView(self._file, self._name))
+        clusters = image.check()
+        disk.append(image)
+        return f"{clusters} clusters of {image.cluster >> 10} KiB, all reference counts right"
+
+    def _table(self, disk: Qcow2) -> str:
+        self._partitions = gpt_reader.partitions(disk)
+        kinds = [each.kind for each in self._partitions]
+        if kinds not in ([EFI_SYSTEM], [EFI_SYSTEM, LINUX_FILESYSTEM]):
+            raise damaged(self._name, "has partitions other than an ESP and a root")
+        names = ", ".join(each.name for each in self._partitions)
+        return f"{names}; both tables valid and equal"
+
+    def _esp(self, partition: gpt_reader.Found) -> str:
+        files = Fat(partition.content).files()
+        if len(files) != 1 or not next(iter(files)).startswith(BOOT_DIRECTORY):
+            raise BuildError(f"must have one file, the kernel; has: {', '.join(files) or 'none'}")
+        ((self._path, pieces),) = files.items()
+        kernel = bytearray()
+        for piece in pieces:
+            kernel += piece
+            if len(kernel) > LARGEST_KERNEL:
+                raise BuildError(f"{self._path} is larger than any kernel")
+        self._kernel = bytes(kernel)
+        return f"{self._path}, {len(kernel)} bytes, {_sha256(self._kernel)[:12]}"
+
+    def _initramfs(self) -> str:
+        files = initramfs(self._kernel, self._path)
+        if ABOUT not in files:
+            raise damaged(self._path, f"its initramfs has no {ABOUT}")
+        self._image = parsed(files[ABOUT], f"{ABOUT} of the initramfs")
+        packages = artifacts_of(self._image, f"{ABOUT} of the initramfs")
+        return f"{len(files)} files, of {len(packages)} packages"
+
+    def _checks_of_root(self, partition: gpt_reader.Found) -> Iterator[Check]:
+        def read() -> str:
+            self._root = Root(partition.content)
+            return f"{len(self._root.files)} files and directories"
+
+        yield _checked("ext4", read)
+        if self._root is None:
+            return
+        yield _checked("kernel", self._same_kernel)
+        for what, look in self._root.checks():
+            yield _checked(what, look)
+
+    def _same_kernel(self) -> str:
+        """Check that the kernel in the ESP is that of the package and belongs to this root."""
+        assert self._root is not None
+        if self._root.content(KERNEL_IN_ROOT) != self._kernel:
+            raise BuildError("differs from the kernel of the package", where=self._path)
+        packed = artifacts_of(self._image, f"{ABOUT} of the initramfs")
+        own = self._root.image_artifacts()
+        if differing := [name for name in packed if own.get(name) != packed[name]]:
+            raise BuildError(f"its initramfs has other packages: {', '.join(differing)}")
+        return f"identical to /{KERNEL_IN_ROOT}; its initramfs has the same packages"
+
+    def _told(self) -> str:
+        assert self._beside is not None
+        statement = parsed(self._beside, "the provenance")
+        told = {row["name"]: row["digest"]["sha256"] for row in subject_of(statement, "provenance")}
+        # The first subject is the image itself, whose file may have another name now.
+        found = {next(iter(told), ""): self._whole(), self._path: _sha256(self._kernel)}
+        if self._root is not None:
+            found[f"/{PROVENANCE}"] = _sha256(self._root.content(PROVENANCE))
+        if differing := [name for name in told if told[name] != found.get(name)]:
+            raise BuildError(f"its hashes are not those of {', '.join(differing)}")
+        made = {row["digest"]["sha256"] for row in dependencies_of(statement, "provenance")}
+        packages = self._root.image_artifacts() if self._root else self._packed()
+        if unknown := [name for name, artifact in packages.items() if artifact not in made]:
+            raise BuildError(f"does not list packages of the image: {', '.join(unknown)}")
+        return f"identical: {', '.join(told)}, and {len(packages)} artifacts"
+
+    def _packed(self) -> dict[str, str]:
+        return artifacts_of(self._image, f"{ABOUT} of the initramfs") if self._image else {}
+
+    def _whole(self) -> str:
+        found = hashlib.sha256()
+        self._file.seek(0)
+        while piece := self._file.read(1 << 20):
+            found.update(piece)
+        return found.hexdigest()
+
+
+def _checked(what: str, look: Callable[[], str]) -> Check:
+    try:
+        return Check(what, look(), good=True)
+    except BuildError as error:
+        return Check(what, _in_one_line(error), good=False)
+    except MALFORMED as error:
+        return Check(what, f"has an unexpected form: {error!r}", good=False)
+
+
+def _in_one_line(error: BuildError) -> str:
+    return f"{error.where}: {error.message}" if error.where else error.message
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

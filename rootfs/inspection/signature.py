@@ -1,0 +1,81 @@
+"""Signs files and checks signatures with OpenSSH's ssh-keygen, as git does.
+
+    file, private key ──ssh-keygen -Y sign──▶ file.sig
+    file, file.sig, public key ──ssh-keygen -Y verify──▶ the key's fingerprint, or BuildError
+
+The namespace is part of the signed data: a signature for another purpose is invalid here.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from plan.errors import BuildError
+from plan.outputs import write_file
+
+NAMESPACE = "bootstrap-qcow2"
+_SECONDS = 60
+
+
+def sign(file: Path, key: Path) -> Path:
+    """Sign `file` with the private key `key` (or a public key whose private key ssh-agent has).
+
+    Returns the signature's file. Raises BuildError, or OSError if the file cannot be written.
+    """
+    made = file.with_name(f"{file.name}.sig")
+    hint = "name a key without a passphrase, or add it to ssh-agent and name its public half: "
+    signature = _run("sign", ["-f", os.fspath(key)], key, f"{hint}key=FILE.pub", stdin=file)
+    write_file(made, signature)
+    return made
+
+
+def verify(file: Path, key: Path) -> str:
+    """Verify the signature beside `file` with the public key `key`; return ssh-keygen's message.
+
+    Raises BuildError if the signature is missing, or if it does not match the key or the file.
+    """
+    made = file.with_name(f"{file.name}.sig")
+    if not file.exists() or not made.exists():
+        raise BuildError("is not there", where=str(made), hint="doit sign key=FILE makes it")
+    try:
+        public = key.read_text(encoding="ascii").strip()
+    except (OSError, ValueError) as error:
+        hint = "a public key's file ends with .pub"
+        raise BuildError("is not a public key", where=str(key), hint=hint) from error
+    with tempfile.TemporaryDirectory() as directory:
+        allowed = Path(directory) / "allowed_signers"
+        allowed.write_text(f'{NAMESPACE} namespaces="{NAMESPACE}" {public}\n')
+        words = ["-f", os.fspath(allowed), "-I", NAMESPACE, "-s", os.fspath(made)]
+        hint = "the file was changed after it was signed, or another key signed it"
+        return _run("verify", words, made, hint, stdin=file).strip()
+
+
+def _run(what: str, words: list[str], where: Path, hint: str, stdin: Path | None = None) -> str:
+    program = shutil.which("ssh-keygen")
+    if program is None:
+        remedy = "install OpenSSH's client (Debian: openssh-client)"
+        raise BuildError("ssh-keygen is missing", hint=remedy)
+    command = [program, "-Y", what, "-n", NAMESPACE, *words]
+    # Without a terminal and a window ssh-keygen fails instead of waiting for a passphrase.
+    environment = {**os.environ, "SSH_ASKPASS_REQUIRE": "never", "LC_ALL": "C"}
+    with (stdin or Path(os.devnull)).open("rb") as given:
+        done = subprocess.run(
+            command,
+            stdin=given,
+            capture_output=True,
+            text=True,
+            env=environment,
+            start_new_session=True,
+            timeout=_SECONDS,
+            check=False,
+        )
+    if done.returncode:
+        lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
+        raise BuildError(
+            f"ssh-keygen: {lines[-1] if lines else 'failed'}", where=str(where), hint=hint
+        )
+    return done.stdout

@@ -1,0 +1,143 @@
+"""Separates a person's edits in a build's source from what the build itself wrote there.
+
+with overlay:     pristine source ◀── the build's writes ◀── <directory>/edits     = /source
+without overlay:  a copy of the source; <directory>/entered.json has the state of each file when a
+                  person first entered
+
+Each visit to the same build sees the edits of the earlier visits.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rootfs.archives.files import fresh_directory, remove_tree
+from rootfs.sandbox.enter import Sandbox
+
+SOURCE = "/source"
+# Documentation/filesystems/overlayfs.rst: marks a directory that hides the layers below it.
+OPAQUE = "user.overlay.opaque"
+
+
+def for_a_person(place: Sandbox) -> Sandbox:
+    """`place` as a person enters it: edits below /source go to a layer of their own."""
+    (place.directory / "saved").unlink(missing_ok=True)
+    mount, edits = _source_mount(place.mounts), place.directory / "edits"
+    if "overlay" in mount and mount["upper"] != os.fspath(edits):
+        layers = {"overlay": [mount["upper"], *mount["overlay"]]}
+        work = fresh_directory(place.directory / "edits-work")
+        upper = {"upper": os.fspath(fresh_directory(edits)), "work": os.fspath(work)}
+        edited = {"at": SOURCE, **layers, **upper}
+        mounts = [edited if each is mount else each for each in place.mounts]
+        return replace(place, mounts=mounts)
+    noted = place.directory / "entered.json"
+    if "bind" in mount and not noted.exists():
+        noted.write_text(json.dumps(_look(Path(mount["bind"]))))
+    return place
+
+
+def saved(directory: Path) -> None:
+    """Record that the edits of the build in `directory` are saved in a patch."""
+    (directory / "saved").touch()
+
+
+def set_aside(directory: Path) -> Path | None:
+    """Move the edits out of `directory` before the build restarts, unless a patch has them.
+
+    Returns the directory that the edited files are in now, or None if there is nothing to keep.
+    """
+    edits = directory / "edits"
+    if (directory / "saved").exists() or not edits.is_dir() or not any(edits.iterdir()):
+        return None
+    kept = directory.with_name(f"{directory.name}.edits")
+    remove_tree(kept)
+    return edits.rename(kept)
+
+
+def source_layers(place: Sandbox) -> list[Path]:
+    """The layers of /source in `place`, top first."""
+    mount = _source_mount(place.mounts)
+    if "bind" in mount:
+        return [Path(mount["bind"])]
+    return [Path(mount["upper"]), *map(Path, mount["overlay"])]
+
+
+def find(layers: Sequence[Path], path: str) -> Path | None:
+    """Find the file `path` in the `layers`, top first; None if it is not there."""
+    for layer in layers:
+        at, hidden = layer, False
+        for part in path.split("/"):
+            hidden = hidden or _opaque(at)
+            at = at / part
+            if not os.path.lexists(at):
+                break
+            if _is_whiteout(at):
+                return None
+        else:
+            return at
+        if hidden:
+            return None
+    return None
+
+
+def touched(place: Sandbox) -> list[str]:
+    """The paths below /source that a person wrote or removed in `place`, sorted."""
+    layers = source_layers(place)
+    if layers[0] == place.directory / "edits":
+        return sorted({*_written(layers[0], "", layers[1:])})
+    noted = place.directory / "entered.json"
+    if not noted.exists():
+        return []
+    before, now = json.loads(noted.read_text()), _look(layers[0])
+    return sorted(path for path in before.keys() | now if before.get(path) != now.get(path))
+
+
+def _written(top: Path, inside: str, lowers: Sequence[Path]) -> Iterator[str]:
+    """All paths below `inside` that the overlay's upper layer `top` changes."""
+    for item in (top / inside).iterdir():
+        path = item.relative_to(top).as_posix()
+        is_directory = item.is_dir() and not item.is_symlink()
+        if is_directory:
+            yield from _written(top, path, lowers)
+        else:
+            yield path
+        if not is_directory or _opaque(item):
+            for lower in lowers:
+                yield from (f"{path}/{below}" for below in _files(lower / path))
+
+
+def _look(top: Path) -> dict[str, list[int]]:
+    """The mtime, size and inode of each file below `top`: they show whether it was written."""
+    found = {path: (top / path).lstat() for path in _files(top)}
+    return {path: [each.st_mtime_ns, each.st_size, each.st_ino] for path, each in found.items()}
+
+
+def _files(top: Path) -> Iterator[str]:
+    if top.is_symlink():
+        return
+    for directory, directories, names in os.walk(top):
+        links = [name for name in directories if (Path(directory) / name).is_symlink()]
+        for name in (*names, *links):
+            yield (Path(directory) / name).relative_to(top).as_posix()
+
+
+def _is_whiteout(path: Path) -> bool:
+    status = path.lstat()
+    return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
+
+
+def _opaque(directory: Path) -> bool:
+    try:
+        return os.getxattr(directory, OPAQUE, follow_symlinks=False) == b"y"
+    except OSError:
+        return False
+
+
+def _source_mount(mounts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    return next(mount for mount in mounts if mount["at"] == SOURCE)

@@ -1,0 +1,51 @@
+"""boot: starts the image in QEMU, with its console on this terminal, or runs one command in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tasks.actions import DoitTask, speaking
+from tasks.console.console import say
+from tasks.console.interrupt import terminal_taken
+from tasks.engine.products import image
+from tasks.engine.project import Project
+
+if TYPE_CHECKING:
+    from rootfs.vm.qemu import Machine
+
+
+def task_boot(project: Project) -> DoitTask:
+    """start the image in QEMU; run='COMMAND' runs one command and exits"""
+    return {"task_dep": ["image"], "actions": [(speaking(_boot), [project])]}
+
+
+def _boot(project: Project) -> None:
+    from rootfs.vm import boot
+
+    # The machine may run for days: let other runs build meanwhile.
+    project.lock.release()
+    if project.settings.run:
+        # On a system with a compiler, the command may be a build.
+        seconds = 3600 if project.plan.set.root else 120
+        result = boot.run(
+            image(project).file, project.settings.run, machine(project), timeout_s=seconds
+        )
+        say(result.output.rstrip("\n"))
+        project.exit_status = result.status
+        return
+    terminal_taken.set()
+    try:
+        boot.boot(image(project).file, machine(project))
+    finally:
+        terminal_taken.clear()
+
+
+def machine(project: Project, *, days_ahead: int = 0) -> Machine:
+    """The emulated machine for the architecture of this run; its clock is `days_ahead`."""
+    from rootfs.vm.qemu import Machine
+
+    # A compiler needs more memory than a shell.
+    memory = 3072 if project.plan.set.root else 512
+    return Machine(
+        project.settings.arch, memory_mib=memory, cache=project.cache, days_ahead=days_ahead
+    )

@@ -1,0 +1,48 @@
+"""choose: says which artifact is right if builds of a step gave different bytes.
+
+doit choose          shows all contradictions
+doit choose HASH     uses the artifact whose hash begins with HASH; gc frees the others
+"""
+
+from __future__ import annotations
+
+from plan.errors import BuildError
+from tasks.actions import DoitTask, speaking
+from tasks.console.console import say
+from tasks.engine.contradiction import SHORT, told
+from tasks.engine.project import Project
+
+
+def task_choose(project: Project) -> DoitTask:
+    """choose the right artifact of a contradicted step: choose HASH"""
+    return {"actions": [(speaking(_choose), [project])], "pos_arg": "targets"}
+
+
+def _choose(project: Project, targets: list[str]) -> None:
+    if not targets:
+        _show(project)
+    for target in targets:
+        found = {
+            record.artifact: record
+            for records in project.store.contradicted()
+            for record in records
+            if record.artifact.startswith(target)
+        }
+        if len(found) != 1 or len(target) < SHORT:
+            raise BuildError(
+                f"{target!r} is not the artifact of exactly one contradicted step",
+                hint=f"give at least {SHORT} digits of its hash; doit choose shows them",
+            )
+        (chosen,) = found.values()
+        project.store.choose(chosen)
+        say(f"pkg:{chosen.name} ({chosen.phase}): {chosen.artifact[:SHORT]} is used from now on")
+
+
+def _show(project: Project) -> None:
+    found = project.store.contradicted()
+    for records in found:
+        say(f"pkg:{records[0].name} ({records[0].phase})")
+        for line in told(project.store, records):
+            say(f"  {line}")
+    if not found:
+        say("nothing to choose: no builds contradict each other")

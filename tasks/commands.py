@@ -1,0 +1,132 @@
+"""All commands as data: their modules, which of them need the lock, and which only print.
+
+A command is registered only here: with its module, and in READS or MAKES if it belongs there.
+Completion also reads this module, so it imports the other modules late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from plan.model import PHASES
+from plan.parameters import PARAMETERS
+
+if TYPE_CHECKING:
+    from tasks.actions import DoitTask
+    from tasks.engine.project import Project
+
+# doit's own commands that make sense here. `strace` does not work for tasks, and nobody needs the
+# commands that show or change doit's internal state.
+OF_DOIT = ("clean", "forget", "help", "info", "list", "run")
+
+# Command → the module that has task_<command>.
+COMMANDS: Mapping[str, str] = {
+    "bench": "tasks.check",
+    "boot": "tasks.boot",
+    "bump": "tasks.pins",
+    "bundle": "tasks.bundle",
+    "challenge": "tasks.reproduce.challenge",
+    "choose": "tasks.choose",
+    "doctor": "tasks.doctor",
+    "fetch": "tasks.fetch",
+    "fsck": "tasks.fsck",
+    "gc": "tasks.gc",
+    "image": "tasks.products",
+    "inspect": "tasks.inspect",
+    "licenses": "tasks.sbom",
+    "lock": "tasks.seed",
+    "log": "tasks.log",
+    "outdated": "tasks.pins",
+    "overrides": "tasks.overrides",
+    "patch": "tasks.patch",
+    "pkg": "tasks.packages",
+    "plan": "tasks.show",
+    "reference": "tasks.reference",
+    "regenerate": "tasks.reproduce.regenerate",
+    "report": "tasks.report.report",
+    "sbom": "tasks.sbom",
+    "seed": "tasks.seed",
+    "settings": "tasks.show",
+    "shell": "tasks.shell",
+    "sign": "tasks.inspect",
+    "stage": "tasks.stage",
+    "status": "tasks.status",
+    "sysroot": "tasks.products",
+    "test": "tasks.check",
+    "verify": "tasks.reproduce.verify",
+    "why": "tasks.why",
+}
+
+# They only show something, or must work while a build runs: they take no lock.
+READS = frozenset(
+    {
+        *(
+            "bench",
+            "choose",
+            "doctor",
+            "inspect",
+            "licenses",
+            "log",
+            "outdated",
+            "overrides",
+            "plan",
+        ),
+        *("reference", "report", "sbom", "settings", "status", "test", "why"),
+    }
+)
+# Other commands, which only read if this parameter is given.
+READS_WITH = {"gc": "dry"}
+
+# These commands succeed without a console: stamps and `doit status` show their results.
+# The purpose of all others is their output.
+MAKES = frozenset(
+    {
+        *("bundle", "challenge", "fetch", "image", "pkg", "regenerate", "seed", "sysroot"),
+        *("verify", *PHASES),
+    }
+)
+
+# This command accepts all parameters, to show them.
+SHOWS_ALL = "settings"
+
+
+def only_reads(commands: Iterable[str], given: Callable[[str], bool]) -> bool:
+    """Whether all `commands` leave the work directory unchanged; given(NAME): is NAME given?"""
+    return all(
+        each in READS or (each in READS_WITH and given(READS_WITH[each])) for each in commands
+    )
+
+
+def only_makes(commands: Iterable[str]) -> bool:
+    """Whether all of `commands` make files, so that they succeed without a console."""
+    return {each.partition(":")[0] for each in commands} <= MAKES
+
+
+def misplaced(commands: Sequence[str], given: Iterable[str]) -> str:
+    """The error and remedy if `commands` do not know one of the parameters `given`; else ""."""
+    of = {parameter.name: parameter.of for parameter in PARAMETERS}
+    for name in given:
+        if of[name] and not {*of[name], SHOWS_ALL} & {*commands}:
+            # `run` is doit's name for what a command line without a command of doit's does.
+            named = [each for each in dict.fromkeys(commands) if each != "run"] or ["image"]
+            told = f"no command here knows {name}: {', '.join(named)}"
+            return f"command line: {told}\n  known to: {', '.join(of[name])}"
+    return ""
+
+
+def creators() -> Iterator[tuple[str, Callable[[Project], DoitTask | Iterator[DoitTask]]]]:
+    """Each command with the function that makes its doit tasks."""
+    for name, module in COMMANDS.items():
+        yield name, getattr(import_module(module), f"task_{name}")
+
+
+def doit_tasks(project: Project) -> Iterator[DoitTask]:
+    """The doit tasks of all commands; each function gets `project`."""
+    for name, create in creators():
+        made = create(project)
+        if isinstance(made, dict):
+            yield {"basename": name, "doc": create.__doc__, **made}
+        else:
+            yield from made

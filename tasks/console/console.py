@@ -1,0 +1,105 @@
+"""Prints the output of tasks, as whole lines.
+
+    say ──▶ the printer of the current view (tasks/console/views.py) ──▶ standard output
+
+A closed or missing console, or one that cannot show a character, never stops a run. But
+`undelivered` reports lost output at the end, for commands whose purpose is their output.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from plan.errors import inert
+
+
+def _open_what_is_closed() -> None:
+    """Open /dev/null for standard input, output or error if the caller closed it.
+
+    Otherwise the next opened file would get the number, and the printed text.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None and os.open(os.devnull, os.O_RDWR) == number:
+            setattr(sys, name, os.fdopen(number, "w" if number else "r"))
+            os.set_inheritable(number, True)
+
+
+_open_what_is_closed()
+_lock = threading.RLock()
+# While a task runs, doit replaces sys.stdout.
+_stdout = sys.stdout
+_printer: Callable[[str], None] | None = None
+_lost: OSError | None = None
+
+
+def say(text: str) -> None:
+    """Print `text` as whole lines, from any thread."""
+    with _lock:
+        (_printer or write)(text)
+
+
+def write_with(printer: Callable[[str], None] | None) -> None:
+    """Make `say` call `printer`; None: print directly again."""
+    global _printer
+    _printer = printer
+
+
+def write(text: str) -> None:
+    """Print `text` as whole lines in every view; terminal control characters are escaped."""
+    raw(inert(text) + "\n")
+
+
+def raw(text: str) -> None:
+    """Print exactly `text`, our own; "?" replaces what the console cannot show."""
+    global _lost
+    encoding = _stdout.encoding or "utf-8"
+    # A closed terminal or pipe must not end a build of hours.
+    with _lock, contextlib.suppress(ValueError):
+        try:
+            _stdout.write(text.encode(encoding, "replace").decode(encoding))
+            _stdout.flush()
+        except OSError as error:
+            _lost = _lost or error
+            _drop()
+
+
+def _drop() -> None:
+    """Send the rest of the output to /dev/null: Python would fail to write it when it ends."""
+    with contextlib.suppress(OSError), Path(os.devnull).open("wb") as nothing:
+        os.dup2(nothing.fileno(), _stdout.fileno())
+        _stdout.flush()
+
+
+@contextlib.contextmanager
+def taking() -> Iterator[io.StringIO]:
+    """Collect what others print, or write to the yielded file, and print it at the end by `raw`."""
+    text = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(text):
+            yield text
+    finally:
+        raw(text.getvalue())
+
+
+def undelivered() -> bool:
+    """Whether some of the output could not be written; then standard error says so.
+
+    A closed pipe is no failure: its reader has seen enough.
+    """
+    if _lost is None or isinstance(_lost, BrokenPipeError):
+        return False
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"ERROR: standard output cannot be written: {_lost.strerror}\n")
+    return True
+
+
+def is_screen() -> bool:
+    """Whether standard output is a terminal that can show a panel."""
+    plain = os.environ.get("TERM", "dumb") == "dumb" or "CI" in os.environ
+    return not plain and _stdout.isatty()

@@ -1,0 +1,219 @@
+"""Changes to doit that a plug-in cannot make: a plain `doit` finds no plug-ins in a checkout.
+
+Some methods of the pinned doit version are wrapped:
+
+- `forget` also makes the next run compile the packages again, although the store has their
+  artifacts;
+- an unknown task name gets the nearest name as a hint;
+- a plain `list` shows the stages of a build and their states;
+- doit's own output is printed like all output (tasks/console/console.py);
+- a parameter is refused if the command does not use it;
+- doit commands that make no sense here are unknown, as for `./bq2`;
+- its database is only a cache: it may be damaged, and only runs that change something write it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+from pathlib import Path
+from typing import Any
+
+from doit import doit_cmd, get_initial_workdir
+from doit.cmd_base import subtasks_iter, tasks_and_deps_iter
+from doit.cmd_clean import Clean
+from doit.cmd_forget import Forget
+from doit.cmd_ignore import Ignore
+from doit.cmd_info import Info
+from doit.cmd_list import List
+from doit.cmd_resetdep import ResetDep
+from doit.cmd_run import Run
+from doit.cmd_strace import Strace
+from doit.dependency import DatabaseException, JsonDB
+from doit.exceptions import InvalidCommand, InvalidDodoFile
+
+from plan.errors import BuildError, nearest
+from plan.outputs import replacing
+from tasks import commands
+from tasks.console.console import taking, undelivered
+from tasks.engine.project import ROOT, Project, open_project
+
+
+def project_of_this_run() -> Project:
+    """The project with the parameters of doit's command line. Raises InvalidDodoFile."""
+    # doit keeps the name=value words here. get_var only returns known names, but the unknown names
+    # must be refused.
+    given = doit_cmd._CMDLINE_VARS or {}
+    try:
+        return open_project(given, os.environ, here=Path(get_initial_workdir() or ROOT))
+    except BuildError as error:
+        raise InvalidDodoFile(str(error)) from None
+
+
+def install(project: Project) -> None:
+    """Wrap doit's methods."""
+    tasks = [*commands.COMMANDS]
+    steps = project.plan.steps
+    packages = {name for step in steps for name in (step.task, f"pkg:{step.name}")}
+    sources = {f"fetch:{step.name}" for step in steps if step.sources}
+    plain = [*tasks, *commands.OF_DOIT]
+    known = [*plain, *project.plan.phases, *packages, *sources]
+    Forget._execute = _forgetting(project, Forget._execute)
+    Info._execute = _of_known(Info._execute)
+    List._execute = _of_stages(project, List._execute)
+    for command in (Clean, Forget, Info, List):
+        command._execute = _said(command._execute)
+    for command in (Clean, Forget, Info, List, Run):
+        command._execute = _of_its_parameters(project, command._execute)
+    for command in (Ignore, ResetDep, Strace):
+        command._execute = _unknown
+    JsonDB._load = _whatever_is_in_it(JsonDB._load)
+    JsonDB.dump = _of_who_writes(project)
+    InvalidCommand.__str__ = _with_nearest(
+        project, InvalidCommand.__str__, known, [*tasks, *commands.OF_DOIT]
+    )
+
+
+def _forgetting(project: Project, original: Any) -> Any:
+    # doit reads parameter names from the method's signature: wraps keeps them.
+    @functools.wraps(original)
+    def execute(self: Any, **named: Any) -> Any:
+        from tasks.bundle import bundle
+        from tasks.engine.products import image, sysroot
+        from tasks.packages import forget
+
+        result = original(self, **named)
+        names = _forgotten(self, **named)
+        forget(project, names)
+        for name, product in (("bundle", bundle), ("image", image), ("sysroot", sysroot)):
+            if name in names:
+                product(project).forget()
+        return result
+
+    return execute
+
+
+def _forgotten(
+    command: Any, forget_sub: bool, forget_disable_default: bool, forget_all: bool
+) -> set[str]:
+    """The names of the tasks that `command` forgot, by the rules of doit's own method."""
+    tasks = {task.name: task for task in command.task_list}
+    if forget_all:
+        return set(tasks)
+    if command.sel_default_tasks and forget_disable_default:
+        return set()
+    if forget_sub:
+        return {task.name for task in tasks_and_deps_iter(tasks, command.sel_tasks)}
+    inside = [subtasks_iter(tasks, tasks[name]) for name in command.sel_tasks]
+    return {*command.sel_tasks, *(task.name for subtasks in inside for task in subtasks)}
+
+
+def _of_known(original: Any) -> Any:
+    @functools.wraps(original)
+    def execute(self: Any, pos_args: list[str], **named: Any) -> Any:
+        known = {task.name for task in self.task_list}
+        for name in pos_args:
+            if name not in known:
+                raise InvalidCommand(not_found=name)
+        return original(self, pos_args, **named)
+
+    return execute
+
+
+def _of_stages(project: Project, original: Any) -> Any:
+    @functools.wraps(original)
+    def execute(self: Any, pos_args: list[str], **named: Any) -> Any:
+        from tasks import listing
+
+        plain = {"sort": "name", "quiet": True, "template": None}
+        if any(value and value != plain.get(name) for name, value in named.items()):
+            return original(self, pos_args=pos_args, **named)
+        phases = {"pkg": None} | {phase: phase for phase in project.plan.phases}
+        if not pos_args:
+            lines = listing.stages(project, {task.name: task for task in self.task_list})
+        elif len(pos_args) == 1 and pos_args[0] in phases:
+            lines = listing.packages(project, phases[pos_args[0]])
+        else:
+            return original(self, pos_args=pos_args, **named)
+        for line in lines:
+            print(line)
+        return 0
+
+    return execute
+
+
+def _said(original: Any) -> Any:
+    @functools.wraps(original)
+    def execute(self: Any, **named: Any) -> Any:
+        with taking() as self.outstream:
+            result = original(self, **named)
+        return 1 if undelivered() else result
+
+    return execute
+
+
+def _whatever_is_in_it(original: Any) -> Any:
+    """Treat a damaged database as empty: the store has the facts."""
+
+    def load(self: Any) -> Any:
+        try:
+            found = original(self)
+        except (OSError, ValueError, DatabaseException):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    return load
+
+
+def _of_who_writes(project: Project) -> Any:
+    """Ignore write errors, for example a full disk: a lost database costs only look-ups."""
+
+    def dump(self: Any) -> None:
+        if not project.only_asks:
+            with contextlib.suppress(OSError), replacing(Path(self.name)) as file:
+                file.write(self.codec.encode(self._db).encode())
+
+    return dump
+
+
+def _of_its_parameters(project: Project, original: Any) -> Any:
+    @functools.wraps(original)
+    def execute(self: Any, **named: Any) -> Any:
+        origin = project.settings.origin
+        given = [name for name in origin if origin[name] == "command line"]
+        if wrong := commands.misplaced([self.get_name(), *_called(self)], given):
+            raise InvalidCommand(wrong)
+        return original(self, **named)
+
+    return execute
+
+
+def _called(command: Any) -> list[str]:
+    """The tasks or groups on the command line, without the arguments of a task."""
+    takes_words = {task.name for task in command.task_list if task.pos_arg}
+    names: list[str] = []
+    for word in command.sel_tasks:
+        names.append(word.partition(":")[0])
+        if word in takes_words:
+            break
+    return names
+
+
+def _unknown(self: Any) -> None:
+    raise InvalidCommand(not_found=self.get_name())
+
+
+def _with_nearest(project: Project, original: Any, task_names: list[str], plain: list[str]) -> Any:
+    def text(self: InvalidCommand) -> str:
+        message = str(original(self)).strip()
+        words = [self.not_found] if self.not_found else message.split("'")[1:2]
+        if not words or ("not a task" not in message and not self.not_found):
+            return message
+        package = words[0].removeprefix("pkg:")
+        if package in project.plan.recipes and package not in project.plan.product:
+            return f"{package} is not in the set {project.settings.set}\n  with={package} adds it"
+        hint = nearest(words[0], task_names, listed=plain)
+        return f"there is no task {words[0]!r}\n  {hint}"
+
+    return text

@@ -1,0 +1,105 @@
+"""The Debian packages of a seed, as pinned and as really used.
+
+    plan/seeds/debian-<arch>.lock.yaml ──drift──▶ debs ──▶ sources to fetch, the seed's identity
+
+If Debian no longer serves a pinned package, its successor is used and recorded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Collection, Iterable
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cache.store import Store
+from plan import debianseed
+from plan.errors import BuildError, nearest
+from plan.outputs import write_file
+from plan.plan import sha256_of
+
+if TYPE_CHECKING:
+    from cache.seedlock import Drift
+
+
+class Packages:
+    """The packages of the seed `debian` for `arch`; only those in `only`, if given.
+
+    Raises BuildError if there is no such seed, or no such package in it.
+    """
+
+    def __init__(
+        self, data: Path, arch: str, store: Store, *, only: Collection[str] | None = None
+    ) -> None:
+        self.data = data
+        lock_file = data / f"debian-{arch}.lock.yaml"
+        self.authored = debianseed.load_debian(data / "debian.yaml", arch)
+        if not lock_file.exists():
+            raise BuildError(
+                f"the seed debian is not pinned for {arch} yet",
+                where=f"plan/seeds/{lock_file.name}",
+                hint=f"doit lock set=base build={arch}",
+            )
+        self.lock = debianseed.load_lock(lock_file)
+        digest = sha256_of([deb.sha256 for deb in self.lock.debs])
+        self.drift_file = store.root / "seeds" / f"{digest}.drift.json"
+        self.pinned = [deb for deb in self.lock.debs if only is None or deb.name in only]
+        names = [deb.name for deb in self.lock.debs]
+        for name in only or ():
+            if name not in names:
+                raise BuildError(
+                    f"the package {name} is not in it",
+                    where=f"plan/seeds/{lock_file.name}",
+                    hint=nearest(name, names),
+                )
+
+    @property
+    def drift(self) -> list[dict[str, Any]]:
+        """The replaced packages, each with its `pinned` and its `taken` package."""
+        return [self._recorded[deb.name] for deb in self.pinned if deb.name in self._recorded]
+
+    @cached_property
+    def _recorded(self) -> dict[str, dict[str, Any]]:
+        """The recorded replacements by name, for all packages of the lock file.
+
+        A bundle has its record beside the lock file; a later record wins over it.
+        """
+        known: dict[str, dict[str, Any]] = {}
+        for path in (self.data / self.drift_file.name, self.drift_file):
+            with contextlib.suppress(OSError, ValueError):
+                known |= {each["name"]: each for each in json.loads(path.read_text())}
+        return known
+
+    @property
+    def debs(self) -> list[debianseed.Deb]:
+        """The packages as really used."""
+        taken = {each["name"]: debianseed.Deb(**each["taken"]) for each in self.drift}
+        return [taken.get(deb.name, deb) for deb in self.pinned]
+
+    @property
+    def record(self) -> tuple[str, bytes] | None:
+        """Name and content of the file beside the lock file that another machine needs to make the
+        same seed; None if the lock file is enough.
+        """
+        text = json.dumps(self.drift, indent=1).encode()
+        return (self.drift_file.name, text) if self.drift else None
+
+    def replace(self, missing: Collection[str], *, mirror: str, strict: bool) -> tuple[Drift, ...]:
+        """Use the successors of the packages whose sha256 are `missing`, and record that."""
+        from cache.places import known_archives
+        from cache.seedlock import replace_missing, seed_index
+
+        urls = [archive.url for archive in known_archives(mirror)]
+        _, index = seed_index(self.authored, urls)
+        _, drifts = replace_missing(self.debs, missing, index, strict=strict)
+        self.keep(drifts)
+        return drifts
+
+    def keep(self, drifts: Iterable[Drift]) -> None:
+        """Add `drifts` to the record, for any seed's packages."""
+        known = self._recorded | {drift.name: asdict(drift) for drift in drifts}
+        write_file(self.drift_file, json.dumps(list(known.values()), indent=1))
+        del self._recorded

@@ -1,0 +1,81 @@
+"""The plan on disk: plan.json, and a small file for each step with its authored data.
+
+work/plan.json                  every step with its literal commands, and the seed as it is used
+work/plan/<phase>/<name>.json   one step, and the parts of the seed and image that its id contains
+work/plan/digest                the hash of all these files: whether they are up to date
+
+doit compares the steps' files: a step runs again if its file, or the artifact of a dependency, has
+other bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from plan import identity
+from plan.identity import step_inputs
+from plan.model import SYSROOT_FROM_SEED, Step
+from plan.outputs import write_file
+from plan.overrides import load_overrides
+from plan.plan import sha256_of
+from tasks.engine.image_facts import describe_image
+from tasks.engine.project import Project
+
+
+def step_file(project: Project, step: Step) -> Path:
+    """The file with the authored data of `step`."""
+    return project.workdir / "plan" / step.phase / f"{step.name}.json"
+
+
+def digest_file(project: Project) -> Path:
+    """The file with the hash of the written plan."""
+    return project.workdir / "plan" / "digest"
+
+
+def is_written(project: Project) -> bool:
+    """Whether the plan on disk is current. Raises BuildError if the seed's data are invalid."""
+    try:
+        return digest_file(project).read_text() == _digest(project)
+    except OSError:
+        return False
+
+
+def write_plan(project: Project) -> None:
+    """Write the current plan, with the seed as it is used. Raises BuildError."""
+    write_file(project.plan_file, project.plan.as_json(project.seed.describe()))
+    for step in project.plan.steps:
+        write_file(
+            step_file(project, step), json.dumps(_authored(project, step), indent=1, sort_keys=True)
+        )
+    write_file(digest_file(project), _digest(project))
+
+
+def _digest(project: Project) -> str:
+    images = [_image(project, step) for step in project.plan.steps if step.initramfs]
+    return sha256_of([identity.FORMAT, project.plan.digest, project.seed.describe(), images])
+
+
+def authored(project: Project) -> list[Path]:
+    """The files from which the plan is made: all data of the project, and the overrides."""
+    data = [path for path in project.data.rglob("*") if path.is_file() and path.suffix != ".py"]
+    overrides = load_overrides(project.data / "recipes", project.overrides).files
+    return sorted([*data, *overrides])
+
+
+def _authored(project: Project, step: Step) -> dict[str, Any]:
+    """The inputs of the id of `step`, without the artifacts of its dependencies."""
+    of_seed = step.phase == SYSROOT_FROM_SEED or not step.tools
+    return step_inputs(
+        step,
+        build_root=project.seed.identity if of_seed else "",
+        artifacts=dict.fromkeys(step.depends, ""),
+        image=_image(project, step),
+    )
+
+
+def _image(project: Project, step: Step) -> dict[str, Any] | None:
+    """The description in the initramfs of `step`, without the artifacts."""
+    packages = step.initramfs.packages if step.initramfs else ()
+    return describe_image(project, packages, dict.fromkeys(packages, "")) if packages else None

@@ -1,0 +1,264 @@
+"""The products: sysroot and image.
+
+    artifacts ──┬─▶ sysroot   output/bootstrap-qcow2-<set>-<arch>.tar
+                └─▶ image     output/bootstrap-qcow2-<set>-<arch>.qcow2
+
+A product is up to date if its file is the one written last, from the same inputs. Its inputs are in
+`work/stamps/products/`. The hashes of its parts are in `work/stamps/proofs/`; tasks/engine/proof.py
+writes them beside the product.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from plan.outputs import target, write_file
+from plan.overrides import load_overrides
+from plan.plan import sha256_of
+from rootfs.archives.files import file_sha256, remove_tree, remove_unfinished
+from rootfs.image.gpt import LINUX_FILESYSTEM
+from rootfs.image.workspace import PROVENANCE, Workspace
+from tasks.engine import proof
+from tasks.engine.builder import tree_of
+from tasks.engine.image_facts import describe_image, image_identity, root_uuid
+from tasks.engine.project import Project
+from tasks.engine.stamps import artifacts, product_artifacts
+
+# Raise it when the same inputs give a different file.
+FORMAT = 2
+
+# The project's work directory in a product: the default.
+WORK = "work"
+
+# The paths of this project in a checkout and in the image.
+OWN_FILES = (
+    *(
+        ".ci",
+        ".editorconfig",
+        ".gitattributes",
+        ".gitignore",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "LICENSE",
+    ),
+    *("README.md", "bq2", "cache", "completions", "docs"),
+    *("dodo.py", "plan", "pyproject.toml", "requirements.txt", "requirements-dev.txt", "rootfs"),
+    *("tasks", "tests"),
+)
+
+
+# Writes the file and returns the sha256 of its parts, by name.
+Write = Callable[[Project, Path], Mapping[str, str]]
+# The inputs of the file.
+Inputs = Callable[[Project], Mapping[str, Any]]
+
+
+class Product:
+    """A file made of artifacts, and its inputs."""
+
+    def __init__(self, project: Project, suffix: str, inputs: Inputs, write: Write) -> None:
+        settings = project.settings
+        self.project = project
+        self.file = settings.output(f"bootstrap-qcow2-{settings.set}-{settings.arch}.{suffix}")
+        self.inputs, self.write = inputs, write
+        name = f"{sha256_of(str(self.file))}.json"
+        self.stamp_file = project.workdir / "stamps" / "products" / name
+        self.parts_file = project.workdir / "stamps" / "proofs" / name
+
+    def is_up_to_date(self) -> bool:
+        """Whether the file exists, is unchanged, and was made from the current inputs."""
+        try:
+            return bool(json.loads(self.stamp_file.read_text()) == self._stamp())
+        except (OSError, ValueError, KeyError):
+            return False
+
+    def make(self) -> None:
+        """Write the file. Raises BuildError."""
+        start = time.monotonic()
+        remove_unfinished(target(self.file))
+        parts = self.write(self.project, self.file)
+        took = time.monotonic() - start
+        whole = file_sha256(self.file)
+        write_file(self.parts_file, json.dumps({self.file.name: whole, **parts}))
+        write_file(self.stamp_file, json.dumps(self._stamp()))
+        size = self.file.stat().st_size
+        self.project.events.emit("product", file=str(self.file), size=size, seconds=round(took, 1))
+
+    def parts(self) -> dict[str, str]:
+        """The sha256 of the file, first, and of its parts, as `make` stored them.
+
+        Raises OSError or ValueError if they are not known.
+        """
+        return dict(json.loads(self.parts_file.read_text()))
+
+    def forget(self) -> None:
+        """Make the next run write the file again."""
+        self.stamp_file.unlink(missing_ok=True)
+
+    def made_of(self) -> str:
+        """The hash of its current inputs. Raises KeyError if one of them is missing."""
+        return sha256_of([FORMAT, self.inputs(self.project)])
+
+    def _stamp(self) -> list[Any]:
+        status = self.file.stat()
+        return [str(self.file), self.made_of(), status.st_size, status.st_mtime_ns]
+
+
+def sysroot(project: Project) -> Product:
+    """The composed tree, with sources, plan and this project, as a tarball."""
+    return Product(project, "tar", _system_inputs, _write_sysroot)
+
+
+def image(project: Project) -> Product:
+    """The QCOW2 image."""
+    return Product(project, "qcow2", _image_inputs, _write_image)
+
+
+def own_hash(project: Project) -> str:
+    """The hash of all files of this project in a product."""
+    return sha256_of(_hashed([*own_files(project.root), *override_files(project)]))
+
+
+def _image_inputs(project: Project) -> Mapping[str, Any]:
+    kernel = {"kernel": product_artifacts(project)["kernel"], "arch": project.settings.arch}
+    if not project.plan.set.root:
+        return kernel
+    tools = artifacts(project, project.plan.image_tools)
+    return kernel | {"root": _system_inputs(project), "tools": tools}
+
+
+def _write_image(project: Project, out: Path) -> dict[str, str]:
+    from rootfs.image.assemble import RawPartition, write_image
+
+    root = [RawPartition(_root(project), LINUX_FILESYSTEM, "root")] if project.plan.set.root else []
+    kernel = tree_of(project, project.plan.product["kernel"]) / "boot" / "kernel.efi"
+    parts = {f"EFI/BOOT/{project.plan.arch.efi}": _sha256(kernel.read_bytes())}
+    if root:
+        parts |= _provenance(project.workdir / "root" / "workspace")
+    write_image(
+        out,
+        efi_executable=kernel,
+        efi_name=project.plan.arch.efi,
+        identity=image_identity(project),
+        partitions=root,
+    )
+    remove_tree(project.workdir / "root")
+    return parts
+
+
+def _provenance(layer: Path) -> dict[str, str]:
+    """provenance.json: the hashes of all other parts."""
+    return {f"/{PROVENANCE}": _sha256((layer / PROVENANCE).read_bytes())}
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _hashed(files: Sequence[tuple[str, bytes, bool]]) -> list[list[Any]]:
+    return [[name, _sha256(content), executable] for name, content, executable in files]
+
+
+def _root(project: Project) -> Path:
+    """The root file system of the image, newly composed."""
+    from rootfs.image.ext4 import write_ext4
+
+    return write_ext4(
+        project.workdir / "root",
+        layers=list(trees(project).values()),
+        tools=[tree_of(project, step) for step in project.plan.image_tools] or [project.seed.tree],
+        exclude=project.plan.set.exclude,
+        workspace=workspace(project),
+        uuid=root_uuid(project),
+        overlay=project.overlay,
+    )
+
+
+def _system_inputs(project: Project) -> Mapping[str, Any]:
+    """The inputs of the tree with packages and workspace."""
+    return {
+        "artifacts": product_artifacts(project),
+        "exclude": project.plan.set.exclude,
+        "plan": project.plan.product_digest,
+        "sources": project.settings.sources,
+        "project": _hashed([*own_files(project.root), *override_files(project)]),
+        # Include the seed if the product names it: another seed may give the same artifacts.
+        "provenance": proof.statement(project),
+    }
+
+
+def _write_sysroot(project: Project, out: Path) -> dict[str, str]:
+    from rootfs.image.sysroot import write_sysroot
+
+    scratch = project.workdir / "workspace"
+
+    write_sysroot(
+        out,
+        layers=list(trees(project).values()),
+        exclude=project.plan.set.exclude,
+        workspace=workspace(project),
+        scratch=scratch,
+    )
+    return _provenance(scratch)
+
+
+def trees(project: Project) -> dict[str, Path]:
+    """The tree of each package of the product, in build order."""
+    return {name: tree_of(project, step) for name, step in project.plan.product.items()}
+
+
+def workspace(project: Project) -> Workspace:
+    """The system's files outside of packages."""
+    sources = project.plan.product_sources if project.settings.sources else []
+    return Workspace(
+        own=[
+            *own_files(project.root),
+            *override_files(project),
+            ("local.yaml", _local(project), False),
+        ],
+        plan=project.plan.product_json(),
+        image=describe_image(project, list(project.plan.product), product_artifacts(project)),
+        packages=trees(project),
+        sources=[project.fetched(source) for source in sources],
+        proof=proof.texts(project),
+        provenance=proof.statement(project),
+    )
+
+
+def _local(project: Project) -> bytes:
+    """The local.yaml of the project in the product: it selects the product's own set."""
+    lines = ["# This system, as it was built.", f"set: {project.settings.set}"]
+    if project.settings.added:
+        lines.append(f"with: {','.join(project.settings.added)}")
+    return "\n".join([*lines, ""]).encode()
+
+
+def own_files(root: Path) -> list[tuple[str, bytes, bool]]:
+    """Path, content and whether it is executable of each file of the project at `root`, sorted.
+
+    The files that a bundle adds (`tasks.bundle`) are not included.
+    """
+    found = []
+    for name in OWN_FILES:
+        top = root / name
+        for path in [top] if top.is_file() else sorted(top.rglob("*")):
+            if path.is_file() and not _is_made(path):
+                executable = bool(path.stat().st_mode & 0o100)
+                found.append((path.relative_to(root).as_posix(), path.read_bytes(), executable))
+    return sorted(found)
+
+
+def _is_made(path: Path) -> bool:
+    return "__pycache__" in path.parts or path.name.endswith(".drift.json")
+
+
+def override_files(project: Project) -> list[tuple[str, bytes, bool]]:
+    """The same for the overrides: in the product they are in its own work directory."""
+    top = project.workdir
+    files = load_overrides(project.data / "recipes", project.overrides).files
+    return [(f"{WORK}/{file.relative_to(top)}", file.read_bytes(), False) for file in files]

@@ -1,0 +1,215 @@
+"""One checkout with the parameters of one run: its settings, its plan and its paths.
+
+dodo.py makes one; several can exist in one process.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cache import paths
+from cache.lock import WorkLock
+from cache.store import Store
+from cache.uses import Uses
+from plan.errors import BuildError
+from plan.model import Source
+from plan.overrides import NAME as OVERRIDES
+from plan.overrides import patch_directory
+from plan.plan import Plan
+from plan.planner import make_plan
+from plan.settings import Settings, resolve
+from plan.toolbox import seed_tools
+from plan.toolchain import Tools
+from rootfs.sandbox.jobserver import JobServer
+from tasks.engine.choose_seed import settled
+from tasks.engine.events import Events
+from tasks.engine.system import System, described, require_builder
+from tasks.engine.watch import Watch
+
+if TYPE_CHECKING:
+    from cache.bundle import Bundle
+    from tasks.engine.seed_roots import Seed
+
+# Two threads may ask first for the same thing.
+_once = threading.Lock()
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class SetupFailed(BuildError):
+    """A task cannot start because its set-up failed, which was reported already."""
+
+
+class Project:
+    """The checkout at `settings.root` with the parameters of one run.
+
+    cache: the directory shared with other checkouts (default: the user's).
+    """
+
+    def __init__(self, settings: Settings, *, cache: Path | None = None) -> None:
+        self.settings = settings
+        self.cache = cache or paths.root()
+        self.store = Store(self.cache)
+        self.lock = WorkLock(settings.workdir)
+        self.events = Events(settings.workdir / "events.jsonl")
+        self.watch = Watch(self.events)
+        self.uses = Uses(self.cache)
+        self._verified: set[str] = set()
+        self.trees_seen: set[Path] = set()
+        """The unpacked trees that this run has checked."""
+        self.failed: set[str] = set()
+        """The failed tasks of this run."""
+        self.asked: frozenset[str] = frozenset()
+        """The tasks on the command line."""
+        self.is_building = False
+        """Whether this run holds the work directory's lock, so that it may write."""
+        self.only_asks = False
+        """Whether this run writes nothing: it only shows something, or was refused."""
+        self.exit_status = 0
+        """The exit status if doit itself reports no failure (`doit boot run=…`)."""
+
+    @property
+    def root(self) -> Path:
+        """The directory of the checkout."""
+        return self.settings.root
+
+    @property
+    def data(self) -> Path:
+        """The authored data of the plan: the recipes, the sets, the seeds."""
+        return self.root / "plan"
+
+    @cached_property
+    def plan(self) -> Plan:
+        return self.planned(self.data, self.overrides)
+
+    def planned(self, data: Path, overrides: Path) -> Plan:
+        """The plan of this run, from the directory `data` and the file `overrides`."""
+        settings = self.settings
+        return make_plan(
+            data,
+            set_name=settings.set,
+            arch_name=settings.arch,
+            build_name=settings.build,
+            seed=self.tools,
+            added=settings.added,
+            overrides=overrides,
+        )
+
+    @cached_property
+    def tools(self) -> Tools:
+        """The seed's build tools, and those that it lacks."""
+        seed, build = self.settings.seed, self.settings.build
+        if (path := self.settings.seed_path) and (about := described(path)):
+            require_builder(about, path, build)
+            seed = "self"
+        return seed_tools(self.data / "seeds", seed, build)
+
+    @property
+    def overrides(self) -> Path:
+        """The file with the changes to the recipes in this work directory; it may not exist."""
+        return self.workdir / OVERRIDES
+
+    def recipe_file(self, package: str, path: str) -> Path:
+        """The path of the recipe's file `path`; a patch may be one of the overrides'."""
+        own = self.data / "recipes" / package / path
+        return own if own.exists() else patch_directory(self.overrides, package) / Path(path).name
+
+    @cached_property
+    def system(self) -> System | None:
+        """The seed if this project built it, else None."""
+        return System() if self.settings.seed == "self" else None
+
+    @property
+    def workdir(self) -> Path:
+        return self.settings.workdir
+
+    def shown(self, path: Path) -> str:
+        """`path` as doit and people see it: relative to the checkout where it is inside.
+
+        So a checkout that is moved keeps what doit knows of its files.
+        """
+        inside = path.is_relative_to(self.root)
+        return os.fspath(path.relative_to(self.root) if inside else path)
+
+    @property
+    def plan_file(self) -> Path:
+        """plan.json, written by `doit plan` or the last build."""
+        return self.workdir / "plan.json"
+
+    @cached_property
+    def seed(self) -> Seed:
+        """The first root of this run."""
+        from tasks.engine.seed_roots import choose_seed
+
+        return choose_seed(self)
+
+    @cached_property
+    def bundle(self) -> Bundle | None:
+        """The bundle that all files come from, or None."""
+        from cache.bundle import Bundle
+
+        return Bundle(self.settings.bundle, self.cache) if self.settings.bundle else None
+
+    def require(self, *tasks: str) -> None:
+        """Raise SetupFailed if one of `tasks` failed: doit runs a task even after that."""
+        for name in tasks:
+            if name in self.failed:
+                raise SetupFailed(f"waits for {name}")
+
+    def fetched(self, source: Source) -> Path:
+        """The file of `source`; fetched now if the cache lacks it, or if it is damaged there.
+
+        Its hash is checked once per run. Raises BuildError.
+        """
+        from tasks.engine.sources import fetch_now
+
+        if source.sha256 not in self._verified:
+            fetch_now(self, [source], verify=True)
+            self._verified.add(source.sha256)
+        return paths.source(source.sha256, self.cache)
+
+    @property
+    def jobs(self) -> JobServer:
+        """The job server, which divides the processes of this run between the packages."""
+        with _once:
+            return self._jobs
+
+    @cached_property
+    def _jobs(self) -> JobServer:
+        return JobServer(self.workdir / "jobserver", self.settings.jobs)
+
+    @cached_property
+    def overlay(self) -> bool:
+        """Whether overlayfs can compose trees; tried once.
+
+        Raises BuildError if the composed trees would differ from other machines'.
+        """
+        from rootfs.sandbox.enter import overlay_works
+        from rootfs.sandbox.host import require_fit
+
+        require_fit(self.workdir, "workdir=PATH")
+        require_fit(self.cache, "BQ2_CACHE=PATH")
+        return self.settings.overlay and overlay_works(self.workdir)
+
+
+def open_project(
+    given: Mapping[str, str],
+    environ: Mapping[str, str],
+    root: Path = ROOT,
+    here: Path | None = None,
+) -> Project:
+    """The project of the checkout at `root`; `given`: the name=value words of a command line,
+    `here`: the person's directory, if it is another one.
+
+    It writes nothing. Raises BuildError if a parameter or an authored file is
+    wrong.
+    """
+    cache = paths.root(environ)
+    project = Project(settled(resolve(root, given, environ, here), cache), cache=cache)
+    project.plan  # noqa: B018  report errors in authored files now, before any task
+    return project

@@ -1,0 +1,256 @@
+"""The kinds of seed: Debian's packages, Alpine's tarball, the running system, a path.
+
+its parts ──hash──▶ identity ──▶ trees/seed-<identity>
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cache.store import Store
+from plan import debianseed
+from plan.alpineseed import AlpineSeed, load_alpine
+from plan.debianseed import DebianSeed
+from plan.errors import BuildError
+from plan.model import Source
+from plan.plan import sha256_of
+from rootfs.archives.files import being_made, file_sha256
+from rootfs.image.workspace import WORKSPACE
+from tasks.engine.debian_packages import Packages
+from tasks.engine.system import System, described
+
+if TYPE_CHECKING:
+    from tasks.engine.project import Project
+
+# Raise it when the same inputs are unpacked to a different tree.
+FORMAT = 1
+# The identity uses the first names of its keys: other names would change it.
+_FIRST_NAMES = {"exclude": "leave", "directories": "folders"}
+
+
+class Seed(ABC):
+    """The first root, as a build needs it."""
+
+    def __init__(self, name: str, store: Store) -> None:
+        self.name, self.store = name, store
+
+    packages: Packages | None = None
+    """The Debian packages in it."""
+
+    @property
+    def snapshot(self) -> str:
+        """The time at which snapshot.debian.org has all files that the project uses."""
+        return self.packages.lock.snapshot if self.packages else ""
+
+    @property
+    def drift(self) -> list[dict[str, Any]]:
+        """The packages that Debian no longer serves, with their replacements."""
+        return self.packages.drift if self.packages else []
+
+    @property
+    def sources(self) -> Sequence[Source]:
+        """The files that must be fetched to make it."""
+        return ()
+
+    @property
+    @abstractmethod
+    def identity(self) -> str:
+        """The sha256 of its parts, which names its content."""
+
+    @property
+    def tree(self) -> Path:
+        """The path of the unpacked root; it may not exist yet."""
+        return self.store.root / "trees" / f"seed-{self.identity}"
+
+    def describe(self) -> dict[str, Any]:
+        """Its description for plan.json."""
+        packages = {"snapshot": self.snapshot, "drift": self.drift} if self.packages else {}
+        return {"name": self.name, "identity": self.identity, **packages}
+
+    def is_up_to_date(self) -> bool:
+        """Whether its tree exists and nobody has written to it."""
+        from rootfs.archives.intact import untouched
+
+        return self.tree.exists() and untouched(self.tree)
+
+    def make(self, fetched: Mapping[str, Path]) -> None:
+        """Unpack it. `fetched`: the files of `sources`, by sha256. Raises BuildError."""
+        with being_made(self.tree) as fresh:
+            self.unpack(fetched, fresh)
+            try:
+                fresh.rename(self.tree)
+            except OSError:
+                # Another checkout made it first.
+                if not self.tree.exists():
+                    raise
+
+    @abstractmethod
+    def unpack(self, fetched: Mapping[str, Path], into: Path) -> None:
+        """Unpack it into the empty directory `into`."""
+
+
+class DebianRoot(Seed):
+    """Debian packages from the lock file, with the recorded replacements."""
+
+    def __init__(self, data: Path, arch: str, store: Store) -> None:
+        super().__init__(f"debian-{arch}", store)
+        self.packages: Packages = Packages(data, arch, store)
+
+    @property
+    def sources(self) -> Sequence[Source]:
+        return debianseed.debs(self.packages.debs)
+
+    @property
+    def identity(self) -> str:
+        # The lock has the wanted packages; the other fields shape the tree.
+        shape = _shape(self.packages.authored, without=("wanted", "exclude_packages", "missing"))
+        return sha256_of([FORMAT, shape, [deb.sha256 for deb in self.packages.debs]])
+
+    def unpack(self, fetched: Mapping[str, Path], into: Path) -> None:
+        from rootfs.archives.seed import make_seed
+
+        debs = [fetched[deb.sha256] for deb in self.packages.debs]
+        make_seed(debs, into, seed=self.packages.authored)
+
+
+class AlpineRoot(Seed):
+    """Alpine's minimal root file system with a compiler from wheels, and Debian's Crystal.
+
+    tarball: another release of it, and its sha256.
+    """
+
+    def __init__(
+        self, data: Path, arch: str, store: Store, tarball: tuple[Path, str] | None = None
+    ) -> None:
+        super().__init__(f"alpine-{arch}", store)
+        self.authored = load_alpine(data / "alpine.yaml", arch)
+        self.tarball = tarball
+        if self.authored.debian:
+            self.packages = Packages(data, arch, store, only=self.authored.debian)
+
+    @property
+    def sources(self) -> Sequence[Source]:
+        own = [] if self.tarball else [self.authored.source]
+        return [*own, *self.authored.wheels, *debianseed.debs(self._debs)]
+
+    @property
+    def _debs(self) -> list[debianseed.Deb]:
+        return self.packages.debs if self.packages else []
+
+    @property
+    def identity(self) -> str:
+        without = ("version", "source", "wheels", "debian", "lacks", "besides", "missing")
+        # URLs, and the list of tools, do not change the tree.
+        shape = _shape(self.authored, without=without)
+        wheels = [[wheel.sha256, wheel.exclude] for wheel in self.authored.wheels]
+        root = self.tarball[1] if self.tarball else self.authored.source.sha256
+        return sha256_of([FORMAT, shape, root, wheels, [deb.sha256 for deb in self._debs]])
+
+    def describe(self) -> dict[str, Any]:
+        version = self.tarball[0].name if self.tarball else self.authored.version
+        return super().describe() | {"alpine": version}
+
+    def unpack(self, fetched: Mapping[str, Path], into: Path) -> None:
+        from rootfs.archives.seed import make_alpine
+
+        make_alpine(
+            self._checked() if self.tarball else fetched[self.authored.source.sha256],
+            into,
+            seed=self.authored,
+            wheels=[fetched[wheel.sha256] for wheel in self.authored.wheels],
+            debs=[fetched[deb.sha256] for deb in self._debs],
+        )
+
+    def _checked(self) -> Path:
+        assert self.tarball
+        path, wanted = self.tarball
+        found = file_sha256(path)
+        if found != wanted:
+            raise BuildError(
+                f"its sha256 is {found}, not {wanted}",
+                where=str(path),
+                hint="give the file with the sha256 in seed_sha256, or change seed_sha256",
+            )
+        return path
+
+
+class SelfRoot(Seed):
+    """The running system, built by this project: the same root, without later changes."""
+
+    def __init__(self, system: System, store: Store) -> None:
+        super().__init__("self", store)
+        self.system = system
+
+    @cached_property
+    def identity(self) -> str:
+        return sha256_of([FORMAT, sorted(self.system.artifacts.items())])
+
+    def unpack(self, fetched: Mapping[str, Path], into: Path) -> None:
+        del fetched
+        self.system.tree(self.system.artifacts, into)
+
+
+class PathRoot(Seed):
+    """A directory or tarball from the user: copied or unpacked, so that it stays unchanged.
+
+    It may be a system that this project built.
+    """
+
+    def __init__(self, path: Path, store: Store) -> None:
+        super().__init__(path.name, store)
+        self.path = path
+
+    @cached_property
+    def identity(self) -> str:
+        if self.path.is_dir():
+            from rootfs.archives.intact import listing
+
+            return sha256_of([FORMAT, listing(self.path)])
+        return sha256_of([FORMAT, file_sha256(self.path)])
+
+    def unpack(self, fetched: Mapping[str, Path], into: Path) -> None:
+        from rootfs.archives.seed import make_from_path
+
+        del fetched
+        # In a system of this project, sources and the project itself do not take part in builds.
+        make_from_path(self.path, into, exclude=[WORKSPACE] if described(self.path) else [])
+
+
+def _shape(authored: DebianSeed | AlpineSeed, *, without: Collection[str]) -> dict[str, Any]:
+    """The fields of `authored` that shape the tree: all except `without`."""
+    fields = asdict(authored).items()
+    return {_FIRST_NAMES.get(name, name): value for name, value in fields if name not in without}
+
+
+def choose_seed(project: Project) -> Seed:
+    """The seed that the settings name. Raises BuildError if its data are invalid or missing."""
+    settings = project.settings
+    if settings.seed in ("alpine", "debian"):
+        return _strictly(project, named_seed(project, settings.seed))
+    if project.system:
+        return SelfRoot(project.system, project.store)
+    assert settings.seed_path
+    return PathRoot(settings.seed_path, project.store)
+
+
+def named_seed(project: Project, name: str) -> Seed:
+    """The seed `name`, "alpine" or "debian", even if the settings name another one."""
+    settings, data = project.settings, project.data / "seeds"
+    if name == "debian":
+        return DebianRoot(data, settings.build, project.store)
+    return AlpineRoot(data, settings.build, project.store, settings.seed_tarball)
+
+
+def _strictly(project: Project, seed: Seed) -> Seed:
+    if seed.drift and project.settings.strict:
+        replaced = ", ".join(each["name"] for each in seed.drift)
+        raise BuildError(
+            f"strict=1, and the seed drifted from its lock file: {replaced}",
+            hint="run `doit lock` to pin what Debian serves now, or build without strict=1",
+        )
+    return seed

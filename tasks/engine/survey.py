@@ -1,0 +1,136 @@
+"""The state of each step of the plan, and what a run would do. It changes nothing.
+
+    stamps, store ──in build order──▶ up to date | stored | build, per step ──▶ the steps to build,
+                                                                              and the time
+
+A step after one in the state "build" may still be up to date, if the rebuilt bytes are the same:
+"build" says what can happen at most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cache.store import Record, Store
+from plan.identity import step_id
+from plan.model import Step
+from tasks.engine.builder import Builder
+from tasks.engine.project import Project
+
+UP_TO_DATE, STORED, BUILD = "up_to_date", "stored", "build"
+STATES = {UP_TO_DATE: "up to date", STORED: "in the store", BUILD: "to build"}
+
+
+@dataclass(frozen=True)
+class StepState:
+    """The state of one step. `artifact` is known unless the state is "build"."""
+
+    step: Step
+    id: str | None
+    """The step id; known unless a dependency must be built."""
+    state: str
+    artifact: str | None
+    size: int
+    """The size of the artifact, in bytes."""
+
+
+def survey(project: Project) -> dict[str, StepState]:
+    """The state of each step of the plan, by the names of their tasks, in build order."""
+    found: dict[str, StepState] = {}
+    made: dict[str, str] = {}
+    for step in project.plan.steps:
+        state = _state_of(Builder(project, step), made)
+        if state.artifact:
+            made[step.task] = state.artifact
+        found[step.task] = state
+    return found
+
+
+def _state_of(builder: Builder, made: Mapping[str, str]) -> StepState:
+    step = builder.step
+    inputs = None if builder.stamp.forgotten.exists() else builder.inputs(made)
+    if inputs is None:
+        return StepState(step, None, BUILD, None, 0)
+    wanted = step_id(inputs)
+    store = builder.project.store
+    if store.contradicting(wanted):
+        return StepState(step, wanted, BUILD, None, 0)
+    record = store.find(wanted)
+    if stands := builder.stamp.read_of(wanted, record):
+        return StepState(step, wanted, UP_TO_DATE, stands.artifact, stands.size)
+    if record:
+        return StepState(step, wanted, STORED, record.artifact, record.size)
+    return StepState(step, wanted, BUILD, None, 0)
+
+
+class Past:
+    """The store's records of complete builds on this machine."""
+
+    def __init__(self, store: Store) -> None:
+        records = [record for record in store.records() if not record.resumed]
+        self._exact = {record.step: record for record in records}
+        self.latest = {(record.phase, record.name): record for record in records}
+
+    def of(self, state: StepState) -> Record | None:
+        """The record of exactly this step; if there is none, the package's latest."""
+        step = state.step
+        return self._exact.get(state.id or "") or self.latest.get((step.phase, step.name))
+
+
+class Costs:
+    """The costs of steps, from the store's records or from the shipped table.
+
+    The table (plan/costs.yaml) has the processor time of each package in units of musl's time. So
+    one measurement of musl on this machine is enough to use it.
+    """
+
+    def __init__(self, project: Project) -> None:
+        from plan.yamlfile import load
+
+        self.past = Past(project.store)
+        table = load(project.data / "costs.yaml", shown_as="plan/costs.yaml")
+        self.seconds_of_musl = self._musl(float(table["seconds-of-musl"]))
+        self.relative = {name: float(value) for name, value in table["packages"].items()}
+
+    def _musl(self, shipped: float) -> float:
+        measured = [r.cpu for (_, name), r in self.past.latest.items() if name == "musl"]
+        return max(measured, default=shipped)
+
+    def of(self, state: StepState) -> float:
+        """The processor time (seconds) that a step will take, as far as it is known."""
+        step, record = state.step, self.past.of(state)
+        if record:
+            return record.cpu
+        return self.relative.get(step.name, 1.0) * self.seconds_of_musl
+
+
+def ahead(project: Project, states: Collection[StepState]) -> dict[str, Any]:
+    """What a run of these steps will build at most: the data of the event "forecast"."""
+    build = of_state(states, BUILD)
+    costs = Costs(project) if build else None
+    seconds = {each.step.task: round(costs.of(each), 1) for each in build} if costs else {}
+    return {
+        "build": [each.step.task for each in build],
+        "store": [each.step.task for each in of_state(states, STORED)],
+        "costs": seconds,
+        "seconds": round(sum(seconds.values()) / project.settings.jobs, 1),
+    }
+
+
+def tally(states: Iterable[StepState], phase: str) -> dict[str, int]:
+    """The number of steps of `phase` in each state."""
+    found = [each.state for each in states if each.step.phase == phase]
+    return {state: found.count(state) for state in (UP_TO_DATE, STORED, BUILD)}
+
+
+def tally_in_words(counts: Mapping[str, int]) -> str:
+    """The counts for people: "38 of 41 up to date, 3 to build"."""
+    rest = [f"{counts[state]} {STATES[state]}" for state in (STORED, BUILD) if counts[state]]
+    return ", ".join([f"{counts[UP_TO_DATE]} of {sum(counts.values())} up to date", *rest])
+
+
+def of_state(states: Iterable[StepState], state: str) -> list[StepState]:
+    """The `states` that are in `state`."""
+    return [each for each in states if each.state == state]

@@ -1,0 +1,170 @@
+"""challenge: builds the product from other seeds too, and compares: all seeds must give equal bits.
+
+    this run's seed ──▶ product ─────────────────────────────────────┐
+    each other seed ──▶ doit, in work/challenge/<seed> ──▶ product ──┼─▶ table, work/challenged/
+    self            ──▶ doit regenerate, in the product ───▶ product ─┘
+
+A compiler can hide code in its output that no source shows, and add it again in each new version
+(K. Thompson, Reflections on Trusting Trust, 1984). Two unrelated compilers do not hide the same
+code: if both lead to the same bits, neither added any (D. A. Wheeler, Fully Countering Trusting
+Trust through Diverse Double-Compiling, 2009). This says nothing about files that are in both seeds,
+so those are listed.
+
+The store keeps all builds, so an interrupted challenge continues.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from plan.errors import BuildError
+from rootfs.archives.files import file_sha256
+from rootfs.compare.compare import Difference, trees
+from rootfs.sandbox.enter import started
+from tasks.actions import DoitTask, speaking
+from tasks.console.console import say
+from tasks.engine.builder import tree_of
+from tasks.engine.products import image
+from tasks.engine.project import Project
+from tasks.engine.stamps import product_artifacts
+from tasks.reproduce import agreements, regenerate
+from tasks.reproduce.elsewhere import Elsewhere
+
+SELF = "self"
+IMAGE = "image"
+SHOWN = 12  # digits of a hash
+
+
+@dataclass(frozen=True)
+class Challenger:
+    """The result of another seed: artifacts by package, and the image's hash if there is one."""
+
+    seed: str
+    artifacts: Mapping[str, str]
+    run: Elsewhere | None = None
+    shared: tuple[str, ...] = ()
+    """The files that are in both seeds."""
+
+
+def task_challenge(project: Project) -> DoitTask:
+    """build the product from other seeds and compare; seeds=debian,alpine"""
+    return {"actions": [(speaking(_challenge), [project])], "task_dep": _goals(project)}
+
+
+def _goals(project: Project) -> list[str]:
+    """What each seed must make. The image names the seed if the seed compiled its packages."""
+    plan = project.plan
+    return [plan.set.phase, *([IMAGE] if plan.set.root else [])]
+
+
+def _challenge(project: Project) -> None:
+    ours = _ours(project)
+    challengers = [_challenger(project, seed) for seed in _seeds(project)]
+    _table(project, ours, challengers)
+    results = [_judged(project, ours, each) for each in challengers]
+    project.exit_status = 0 if all(results) else 1
+
+
+def _seeds(project: Project) -> list[str]:
+    """The seeds to compare with. Raises BuildError if there is none."""
+    plan, own = project.plan, project.settings.seed
+    if project.system:
+        raise BuildError(
+            "this system is its own seed, and no other seed is available",
+            hint="run doit challenge on a machine that can fetch the seeds; here, doit regenerate",
+        )
+    wanted = project.settings.seeds or ["debian", "alpine", *([SELF] if plan.set.root else [])]
+    if SELF in wanted and not plan.set.root:
+        raise BuildError(
+            f"the set {plan.set.name} has no compiler, so it cannot be a seed",
+            where="seeds=self",
+            hint="doit challenge set=full",
+        )
+    others = [name for name in wanted if name != own]
+    if not others:
+        raise BuildError(f"seeds= names no other seed than {own}", hint="seeds=debian,alpine,self")
+    return others
+
+
+def _ours(project: Project) -> dict[str, str]:
+    found = product_artifacts(project)
+    return found | ({IMAGE: file_sha256(image(project).file)} if project.plan.set.root else {})
+
+
+def _challenger(project: Project, seed: str) -> Challenger:
+    if seed == SELF:
+        return Challenger(seed, _regenerated(project))
+    directory = project.workdir / "challenge" / seed
+    output = directory / "image.qcow2"
+    run = Elsewhere(project, directory, seed=seed, output=str(output))
+    run.take_overrides()
+    say(f"seed {seed}, in {directory}:")
+    command = [sys.executable, "-m", "doit", *_goals(project)]
+    with started(command, cwd=project.settings.root, env=run.environment()) as process:
+        status = process.wait()
+    other = run.project
+    made = product_artifacts(other)
+    if status == 0 and project.plan.set.root:
+        made[IMAGE] = file_sha256(output)
+    own = {source.sha256: source.file for source in project.seed.sources}
+    both = sorted(own[each.sha256] for each in other.seed.sources if each.sha256 in own)
+    return Challenger(seed, made, run, tuple(both))
+
+
+def _regenerated(project: Project) -> dict[str, str]:
+    """The artifacts when this system builds itself, by package; earlier results are reused."""
+    known = agreements.known(project, SELF)
+    asked = [name for name in project.plan.product if name not in known]
+    return known | (regenerate.in_namespace(project, asked) if asked else {})
+
+
+def _table(project: Project, ours: Mapping[str, str], challengers: list[Challenger]) -> None:
+    """Print a line for each package: our artifact, and whether the other seeds' are the same."""
+    heads = [project.settings.seed, *(each.seed for each in challengers)]
+    width = max(len(name) for name in ours)
+    say("  ".join(f"{head:<{SHOWN}}" for head in ("".ljust(width), *heads)).rstrip())
+    for name, artifact in ours.items():
+        cells = [artifact[:SHOWN], *(_cell(each, name, artifact) for each in challengers)]
+        say("  ".join([name.ljust(width), *(f"{cell:<{SHOWN}}" for cell in cells)]).rstrip())
+
+
+def _cell(challenger: Challenger, name: str, artifact: str) -> str:
+    made = challenger.artifacts.get(name)
+    if made is None:
+        return "-" if (name, challenger.seed) == (IMAGE, SELF) else "not built"
+    return "the same" if made == artifact else made[:SHOWN]
+
+
+def _judged(project: Project, ours: Mapping[str, str], challenger: Challenger) -> bool:
+    """Print and store the result of `challenger`; return whether everything is the same."""
+    wanted = [name for name in ours if (name, challenger.seed) != (IMAGE, SELF)]
+    same = [name for name in wanted if challenger.artifacts.get(name) == ours[name]]
+    say(f"{challenger.seed}: {len(same)} of {len(wanted)} identical")
+    made = {name: sha256 for name, sha256 in challenger.artifacts.items() if name != IMAGE}
+    different = [name for name, artifact in made.items() if artifact != ours[name]]
+    found = {name: _differences(project, challenger, name) for name in different}
+    for name, differences in found.items():
+        for difference in differences[:1]:
+            lines = "".join(f"\n    {line}" for line in difference.lines[1:])
+            say(f"  differs: {name}: {difference.path}{lines}")
+    if challenger.shared:
+        say(f"  in both seeds, so not tested: {_named(challenger.shared)}")
+    shared = challenger.shared
+    agreements.keep(project, challenger.seed, made, differences=found, shared=shared)
+    return len(same) == len(wanted)
+
+
+def _named(files: Sequence[str]) -> str:
+    """The package names of package files: the part before the version."""
+    return ", ".join(dict.fromkeys(file.partition("_")[0] for file in files))
+
+
+def _differences(project: Project, challenger: Challenger, name: str) -> list[Difference]:
+    """The differences of the two artifacts; empty if one is gone (`doit regenerate` shows them)."""
+    if challenger.run is None:
+        return []
+    other = challenger.run.project
+    here = tree_of(project, project.plan.product[name])
+    return list(trees(here, tree_of(other, other.plan.product[name])))

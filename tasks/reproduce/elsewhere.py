@@ -1,0 +1,47 @@
+"""Runs this project a second time, in another work directory, with some other parameters.
+
+    settings ──changes──▶ Elsewhere ─┬─▶ environment   for `doit`, which is run with it
+                                     └─▶ project       to read the results
+
+`doit verify` and `doit challenge` use it; the overrides are copied.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from plan.overrides import load_overrides
+from plan.settings import Settings
+from tasks.engine.project import Project
+
+
+class Elsewhere:
+    """The run in `workdir`; `changes`: the parameters that differ from those of `project`."""
+
+    def __init__(self, project: Project, workdir: Path, **changes: str) -> None:
+        self.home, self.workdir = project, workdir
+        self.values = {**project.settings.values, **changes, "workdir": os.fspath(workdir)}
+
+    @property
+    def project(self) -> Project:
+        """The project as that run sees it."""
+        settings = self.home.settings
+        elsewhere = Settings(settings.root, self.values, settings.origin)
+        return Project(elsewhere, cache=self.home.cache)
+
+    def environment(self) -> dict[str, str]:
+        """The environment of the process; it sets all parameters, so nothing else can."""
+        own = {name: value for name, value in os.environ.items() if name[:4] != "BQ2_"}
+        cache = {"BQ2_CACHE": os.fspath(self.home.cache)}
+        given = {f"BQ2_{name.upper()}": value for name, value in self.values.items()}
+        return own | cache | given
+
+    def take_overrides(self) -> None:
+        """Copy the overrides into the other work directory."""
+        home = self.home
+        for file in load_overrides(home.data / "recipes", home.overrides).files:
+            target = self.workdir / file.relative_to(home.workdir)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)

@@ -1,0 +1,178 @@
+"""regenerate: the system builds itself again, and every artifact must be the same.
+
+outside: ──▶ the rootfs in a namespace, or the image in QEMU (in=vm) ──▶ doit regenerate, inside
+inside (seed=self): ──▶ compile each package ──▶ compare with the files of this system
+outside: the result of the namespace ──▶ work/challenged/, for the provenance of the product
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from plan.errors import BuildError, nearest
+from plan.model import Command, Step
+from rootfs.archives.files import fresh_directory
+from rootfs.image.workspace import CACHE, PROJECT
+from tasks.actions import DoitTask, speaking
+from tasks.boot import machine
+from tasks.console.console import say
+from tasks.engine.builder import Builder, tree_of
+from tasks.engine.products import WORK, image, trees, workspace
+from tasks.engine.project import Project
+from tasks.engine.seed_roots import SelfRoot
+from tasks.engine.stamps import artifacts, product_artifacts
+from tasks.engine.system import System
+from tasks.reproduce import agreements
+
+if TYPE_CHECKING:
+    from rootfs.sandbox.enter import Sandbox
+
+# The directories of the cache that are written inside.
+WRITABLE = ("artifacts", "steps", "trees")
+VM_SECONDS = 4 * 3600
+# Another date shows outputs that depend on it; a namespace has no clock of its own.
+YEAR = 365  # days
+
+
+def task_regenerate(project: Project) -> DoitTask:
+    """build the system again inside itself and compare; in=vm, packages=a,b"""
+    inside = project.system is not None
+    needs = ["image"] if project.settings.place == "vm" else list(project.plan.phases)
+    return {
+        "actions": [(speaking(_inside if inside else _outside), [project])],
+        "task_dep": ["seed"] if inside else needs,
+    }
+
+
+def _outside(project: Project) -> None:
+    if not project.plan.set.root:
+        raise BuildError(
+            f"the set {project.plan.set.name} has no compiler, so it cannot build itself",
+            hint="doit regenerate set=full",
+        )
+    names = chosen(project)  # report a misspelt package before the machine boots
+    if project.settings.place == "vm":
+        project.exit_status = _in_vm(project, names)
+        return
+    standing = product_artifacts(project)
+    made = in_namespace(project, names)
+    agreements.keep(project, "self", made)
+    project.exit_status = 0 if made == {name: standing[name] for name in names} else 1
+
+
+def _command(jobs: int, names: list[str]) -> str:
+    words = f"jobs={jobs} packages={','.join(names)}"
+    return f"cd /{PROJECT} && exec python3 -m doit regenerate {words}"
+
+
+def _in_vm(project: Project, names: list[str]) -> int:
+    from rootfs.vm import boot
+
+    log = project.workdir / "regenerate.console"
+    say(f"in the image, with a clock one year ahead; this takes long; its output: {log}")
+    later = machine(project, days_ahead=YEAR)
+    result = boot.run(image(project).file, _command(2, names), later, timeout_s=VM_SECONDS, log=log)
+    say(result.output.rstrip("\n"))
+    return result.status
+
+
+def in_namespace(project: Project, names: list[str]) -> dict[str, str]:
+    """The artifacts of the packages `names` when the product builds itself in a namespace.
+
+    The namespace has the composed rootfs with the workspace over it; only the writable directories
+    are from this machine.
+    """
+    from rootfs.sandbox.enter import enter
+
+    directory = fresh_directory(project.workdir / "regenerate")
+    command = Command(("sh", "-c", _command(project.settings.jobs, names)), "/")
+    enter(_rootfs(project, directory), [command], log=None)
+    stamps = directory / WORK / "stamps" / project.plan.set.phase
+    found = {name: stamps / f"{name}.json" for name in names}
+    return {
+        name: str(json.loads(path.read_text())["artifact"])
+        for name, path in found.items()
+        if path.exists()
+    }
+
+
+def _rootfs(project: Project, directory: Path) -> Sandbox:
+    from rootfs.sandbox.compose import Composer, bound, scratch
+    from rootfs.sandbox.enter import Sandbox
+
+    composer, contents = Composer(directory, project.overlay), workspace(project)
+    packages = list(trees(project).values())
+    over = contents.lay_out(directory / "workspace")
+    # Mount the packages again: they are the build root of the builds inside.
+    seed = SelfRoot(System(over), project.store).tree.name
+    points = directory / "points"
+    for name in ("proc", "dev", "tmp", *(f"{CACHE}/{name}" for name in WRITABLE)):
+        (points / name).mkdir(parents=True)
+    (points / PROJECT / WORK).mkdir(parents=True)
+    (over / PROJECT / WORK).mkdir(exist_ok=True)
+    written = {name: fresh_directory(directory / name) for name in (*WRITABLE, WORK)}
+    (written["trees"] / seed).mkdir()
+    # A mount hides the work directory inside, so the overrides are mounted too.
+    shutil.copytree(over / PROJECT / WORK, written[WORK], dirs_exist_ok=True)
+    mounts = [
+        scratch("/tmp"),
+        bound(f"/{PROJECT}/{WORK}", written[WORK], writable=True),
+        *(bound(f"/{CACHE}/{name}", written[name], writable=True) for name in WRITABLE),
+        composer.readonly(f"/{CACHE}/trees/{seed}", packages),
+        *contents.bind_sources(over, ""),
+    ]
+    root = composer.readonly("/", [*packages, over, points])
+    own = {"BQ2_CACHE": f"/{CACHE}", "BQ2_SEED": "self", "BQ2_OFFLINE": "1"}
+    return Sandbox(directory, root, mounts, {"PATH": "/usr/bin", "HOME": "/tmp"} | own, nested=True)
+
+
+def chosen(project: Project) -> list[str]:
+    """The packages to compile again: packages=, or all packages in image.json."""
+    product = project.plan.product
+    for name in project.settings.packages:
+        if name not in product:
+            raise BuildError(f"there is no package {name!r}", hint=nearest(name, product))
+    return project.settings.packages or list(product)
+
+
+def _inside(project: Project) -> None:
+    system = project.system
+    assert system is not None, "task_regenerate chose"
+    names = chosen(project)
+    differing = list[list[str]]()
+    for step in _needed(project, names):
+        builder = Builder(project, step)
+        if step.name in names:
+            builder.forget()
+        elif builder.take_over():
+            continue
+        builder.build()
+        made = artifacts(project, [step])[step.task]
+        if step.name in names and made != system.artifacts[step.name]:
+            differing.append(_differs(project, system, step.name))
+    say(f"{len(names) - len(differing)} of {len(names)} identical")
+    for first, *more in differing:
+        say("\n".join([f"  differs: {first}", *more]))
+    project.exit_status = 1 if differing else 0
+
+
+def _needed(project: Project, names: list[str]) -> list[Step]:
+    """The steps of `names` and of all their dependencies, in build order."""
+    product = project.plan.product
+    wanted = {*names, *(depend for name in names for depend in product[name].depends)}
+    return [step for name, step in product.items() if name in wanted]
+
+
+def _differs(project: Project, system: System, name: str) -> list[str]:
+    """The first difference between the new tree of `name` and this system, as lines."""
+    from rootfs.compare.compare import trees as differences
+
+    old = system.tree([name], fresh_directory(project.workdir / "differing"))
+    new = tree_of(project, project.plan.product[name])
+    first = next(differences(old, new), None)
+    if first is None:
+        return [f"{name}: only the packing differs"]
+    return [f"{name}: {first.path}", *(f"    {line}" for line in first.lines[1:])]

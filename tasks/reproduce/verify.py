@@ -1,0 +1,178 @@
+"""verify: builds each step again under other conditions; the bits must be the same.
+
+    artifacts ──▶ for each step: build again (tasks/reproduce/again.py) ─▶ compare ─▶ work/verified/
+              ──▶ for tarball and image: write again            ─▶ compare ─▶ work/verified/
+
+A step is built from the first builds of its dependencies, never from second builds: each step is
+tested alone. No result gets into the store. Identical steps are not built again.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+
+from plan.errors import BuildError, nearest
+from plan.model import Step
+from rootfs.archives.files import file_sha256, fresh_directory, remove_tree
+from rootfs.compare import compare
+from rootfs.compare.bytes import first_difference, mapped
+from rootfs.compare.compare import Difference
+from tasks.actions import DoitTask, speaking
+from tasks.console.console import say
+from tasks.engine.duration import in_words
+from tasks.engine.products import Product, image, sysroot
+from tasks.engine.project import Project
+from tasks.engine.stamps import Stamp
+from tasks.engine.verdicts import DIFFERS, FAILED, IDENTICAL, Verdict, Verified
+from tasks.reproduce import variations
+from tasks.reproduce.again import Again
+
+SHOWN = 5  # differences of one package
+PRODUCTS = {"sysroot": sysroot, "image": image}
+
+
+def task_verify(project: Project) -> DoitTask:
+    """build each step again under other conditions, and compare the bytes"""
+    needs = [*project.plan.phases, *PRODUCTS]
+    if _some(project):
+        needs = [*(step.task for step in _chosen(project)), *_chosen_products(project)]
+    return {
+        "task_dep": needs,
+        "setup": ["fetch", "seed"],
+        "actions": [(speaking(_verify), [project])],
+    }
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is verified: `step`, or the product that `task` writes. The rest is the first build."""
+
+    task: str
+    step: Step | None
+    identity: str
+    artifact: str
+    file: Path
+
+    @property
+    def name(self) -> str:
+        """The name of its file in work/verified/."""
+        return f"{self.step.phase}-{self.step.name}" if self.step else f"product-{self.task}"
+
+
+def _verify(project: Project) -> None:
+    project.require("fetch", "seed")
+    names, lacking = variations.chosen(project)
+    subjects = [_step(project, step) for step in _steps(project)]
+    subjects += [_product(task, PRODUCTS[task](project)) for task in _chosen_products(project)]
+    say(f"varied: {', '.join(sorted(names))}")
+    for name, why in sorted(lacking.items()):
+        say(f"  not {name}: {why}")
+    again = Again(project, names)
+    identical = [_is_identical(project, subject, again) for subject in subjects]
+    remove_tree(again.directory)
+    say(f"{sum(identical)} of {len(identical)} identical")
+    project.exit_status = 0 if all(identical) else 1
+
+
+def _some(project: Project) -> bool:
+    """Whether only a part was requested."""
+    return bool(project.settings.packages or project.settings.phase)
+
+
+def _chosen_products(project: Project) -> list[str]:
+    """The products that `packages=` names; all if nothing is chosen."""
+    return [task for task in PRODUCTS if not _some(project) or task in project.settings.packages]
+
+
+def _chosen(project: Project) -> list[Step]:
+    """The steps of the chosen packages in the chosen phase; default: all."""
+    names, phase = project.settings.packages, project.settings.phase
+    return [
+        step
+        for step in project.plan.steps
+        if (not names or step.name in names) and phase in ("", step.phase)
+    ]
+
+
+def _steps(project: Project) -> list[Step]:
+    """The chosen steps. Raises BuildError if a package is misspelt, or no step is chosen."""
+    chosen = _chosen(project)
+    known = {step.name for step in project.plan.steps} | {*PRODUCTS}
+    for name in project.settings.packages:
+        if name not in known:
+            raise BuildError(f"there is no package {name!r}", hint=nearest(name, known))
+    if not chosen and not _chosen_products(project):
+        raise BuildError(
+            f"the phase {project.settings.phase} builds none of these packages",
+            hint=f"the set {project.settings.set} has: {', '.join(project.plan.phases)}",
+        )
+    return chosen
+
+
+def _step(project: Project, step: Step) -> Subject:
+    stamp = Stamp(project, step).require()
+    project.store.require_intact(stamp.artifact, step.name)
+    file = project.store.artifact(stamp.artifact)
+    return Subject(step.task, step, stamp.step, stamp.artifact, file)
+
+
+def _product(task: str, product: Product) -> Subject:
+    return Subject(task, None, product.made_of(), file_sha256(product.file), product.file)
+
+
+def _is_identical(project: Project, subject: Subject, again: Again) -> bool:
+    """Build the subject again, unless that was done before; print and store the result."""
+    verified, varied = Verified(project.workdir, subject.name), again.varied(subject.step)
+    known = verified.read(subject.identity, subject.artifact)
+    if known and known.covers(varied):
+        say(f"{subject.task:<32} identical, as found before")
+        return True
+    start = time.monotonic()
+    made = again.step(subject.step) if subject.step else again.product(subject.task)
+    took = in_words(time.monotonic() - start)
+    if made is None:
+        verdict, found = FAILED, list[Difference]()
+    else:
+        found = _differences(subject, made, again)
+        verdict = DIFFERS if found else IDENTICAL
+    told = [asdict(each) for each in found]
+    verified.keep(Verdict(subject.identity, subject.artifact, verdict, sorted(varied), told))
+    say(f"{subject.task:<32} {verdict}, {took}")
+    if made is None:
+        lines, log = again.failure(subject.step)
+        shutil.copyfile(log, verified.made)
+        say("\n".join(f"  {line}" for line in [*lines, f"log: {verified.made}"]))
+    elif found:
+        made.replace(verified.made)
+        _show(found, subject.file, verified.made)
+    return verdict == IDENTICAL
+
+
+def _differences(subject: Subject, made: Path, again: Again) -> list[Difference]:
+    """All differences between the first build and `made`."""
+    from rootfs.archives.unpack import unpack
+
+    with mapped(subject.file) as old, mapped(made) as new:
+        if first_difference(old, new) is None:
+            return []
+    found = list[Difference]()
+    if subject.step:
+        before, after = (fresh_directory(again.directory / name) for name in ("old", "new"))
+        unpack(subject.file, before)
+        unpack(made, after)
+        found = list(compare.trees(before, after, again.marks))
+    whole = compare.files(subject.file, made, subject.file.name, again.marks)
+    # Equal trees were packed differently.
+    return found or [each for each in (whole,) if each]
+
+
+def _show(found: list[Difference], old: Path, new: Path) -> None:
+    for each in islice(found, SHOWN):
+        say("\n" + "\n".join(f"  {line}" for line in each.lines))
+    if len(found) > SHOWN:
+        say(f"\n  and {len(found) - SHOWN} more")
+    say(f"\n  old    {old}\n  new    {new}\n")

@@ -1,0 +1,121 @@
+"""A run that is interrupted during a step: all processes stop, and finished steps are kept."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.tasks.toy import DEPENDS, SCRIPTS, SECONDS, Checkout, doit, processes, until
+
+pytestmark = pytest.mark.namespace
+
+KEPT = ["bottom", "right"]
+REST = sorted(set(SCRIPTS) - set(KEPT))
+
+
+@pytest.fixture
+def marker(tmp_path: Path) -> str:
+    """What the sleeping step has on its command line, and nothing else in the machine."""
+    return f"{1000 + abs(hash(tmp_path)) % 10**9}"
+
+
+@pytest.fixture
+def sleeping(toy: Checkout, marker: str) -> Iterator[subprocess.Popen[str]]:
+    """A run whose step `left` sleeps, with all that can be built beside it already built."""
+    toy.recipe("left", f"echo begun\nsleep {marker} & sleep {marker}", *DEPENDS["left"])
+    toy.recipe("kernel", SCRIPTS["kernel"], "top")
+    process = toy.start(doit("pkg"), BQ2_JOBS="2")
+    stamps = toy.root / "work" / "stamps" / "sysroot-from-seed"
+    until(lambda: all((stamps / f"{name}.json").exists() for name in KEPT), "the rest")
+    until(lambda: len(processes(f"sleep {marker}")) >= 2, "the sleeping step")
+    yield process
+    process.kill()
+    process.communicate()
+
+
+@pytest.mark.fault(
+    "a run is ended by Ctrl-C, SIGTERM, SIGHUP or kill -9",
+    "no process of it is left; the next run builds what is left, and nothing else",
+)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_an_ended_run_leaves_no_process_and_loses_no_package(
+    toy: Checkout, sleeping: subprocess.Popen[str], marker: str, number: signal.Signals
+) -> None:
+    sleeping.send_signal(number)
+    said, _ = sleeping.communicate(timeout=SECONDS)
+    until(lambda: not processes(marker), "the end of all that the run started")
+    if number == signal.SIGKILL:
+        assert sleeping.returncode == -number
+    else:
+        assert sleeping.returncode == 128 + number, said
+        assert said.count("interrupted: finished builds are kept") == 1
+        assert "FAILED" not in said and "Traceback" not in said, said
+    assert not list(toy.root.rglob("*.part")), "half-written files"
+    toy.recipe("left", SCRIPTS["left"], *DEPENDS["left"])
+    toy.builds(*REST)
+
+
+@pytest.mark.fault(
+    "a second run in the same work directory",
+    "it says who is at work there; it goes when its holder is killed",
+)
+def test_a_second_run_says_who_holds_the_work_directory(
+    toy: Checkout, sleeping: subprocess.Popen[str]
+) -> None:
+    second = toy.doit("image")
+    assert second.status != 0
+    assert f"in use by process {sleeping.pid} (doit pkg)" in second.said
+    assert "workdir=PATH" in second.said and "Traceback" not in second.said
+    # What only shows something is possible all the same, and so is another work directory.
+    assert toy.doit("settings").status == 0
+    assert toy.doit("forget", "pkg:bottom").status == 0
+    assert toy.doit("pkg:bottom", "workdir=other").from_store == ["bottom"]
+    sleeping.kill()
+    sleeping.wait()
+    assert toy.doit("pkg:bottom").built == ["bottom"]
+
+
+@pytest.mark.fault(
+    "the kernel kills a step (out of memory)",
+    "that step fails, and says so; the next run builds what is left, and nothing else",
+)
+def test_a_sandbox_that_somebody_killed(
+    toy: Checkout, sleeping: subprocess.Popen[str], marker: str
+) -> None:
+    """As the kernel does when memory runs out: a failure of that step, and of no other."""
+    tasks = Path(f"/proc/{sleeping.pid}/task").glob("*/children")
+    (child,) = (int(pid) for file in tasks for pid in file.read_text().split())
+    os.kill(child, signal.SIGKILL)
+    said, _ = sleeping.communicate(timeout=SECONDS)
+    assert sleeping.returncode != 0
+    assert "sysroot-from-seed:left FAILED" in said and "the sandbox was killed from outside" in said
+    assert "out of memory?" in said and "Traceback" not in said
+    until(lambda: not processes(marker), "the end of all that ran in it")
+    toy.recipe("left", SCRIPTS["left"], *DEPENDS["left"])
+    toy.builds(*REST)
+
+
+@pytest.mark.fault(
+    "kill -9 again and again, wherever a build is",
+    "in the end the artifacts are those of an undisturbed build",
+)
+def test_killed_at_any_point_the_next_run_goes_on(toy: Checkout, built: Checkout) -> None:
+    """The same artifacts in the end, however often and wherever it was cut off."""
+    for kills in range(100):
+        process = toy.start(doit("pkg"))
+        try:
+            said, _ = process.communicate(timeout=0.15 * (kills + 1))
+            break
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+    assert process.returncode == 0, said
+    assert kills > 0, "too quick to be cut off"
+    for name in SCRIPTS:
+        assert toy.stamp(name)["artifact"] == built.stamp(name)["artifact"]
+        assert toy.artifact(name).read_bytes() == built.artifact(name).read_bytes()

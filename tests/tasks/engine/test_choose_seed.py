@@ -1,0 +1,75 @@
+"""seed=auto: the chosen seed, and that later runs keep the choice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pytest
+
+from tests.cache.loopback import DATA, Site
+from tests.tasks.toy import Checkout
+
+SHA256 = hashlib.sha256(DATA).hexdigest()
+
+
+def with_seeds(toy: Checkout, place: str) -> Checkout:
+    """The seed alpine is a file at `place`; there is a debian too."""
+    toy.alpine(SHA256, len(DATA), place)
+    seeds = toy.root / "plan" / "seeds"
+    (seeds / "debian-x86_64.lock.yaml").touch()
+    lines = ["archive: {suite: trixie, component: main}", "wanted: {}"]
+    lines += ["architectures: {x86_64: {archive: amd64}}", ""]
+    (seeds / "debian.yaml").write_text("\n".join(lines))
+    toy.variables["BQ2_SEED"] = "auto"
+    return toy
+
+
+def chosen(toy: Checkout, *words: str) -> str:
+    done = toy.doit("settings", *words)
+    assert done.status == 0, done
+    row = next(line for line in done.said.splitlines() if line.startswith("seed "))
+    assert "seed=auto" in row
+    return row.split()[1]
+
+
+def test_alpine_is_taken_where_its_server_answers_and_stays(toy: Checkout) -> None:
+    site = Site()
+    try:
+        with_seeds(toy, site.url("good"))
+        assert chosen(toy) == "alpine"
+        assert not (toy.root / "work").exists()  # who only asks keeps nothing
+        toy.doit("fetch")
+    finally:
+        site.close()
+    (toy.cache / "sources" / SHA256).unlink()
+    assert chosen(toy) == "alpine"  # the server is gone
+    assert chosen(toy, "workdir=other") == "debian"
+
+
+def test_offline_only_the_cache_counts(toy: Checkout) -> None:
+    with_seeds(toy, "http://127.0.0.1:9/a.tar")
+    assert chosen(toy, "offline=1") == "debian"
+    (toy.cache / "sources").mkdir(parents=True)
+    (toy.cache / "sources" / SHA256).write_bytes(DATA)
+    assert chosen(toy, "offline=1", "workdir=other") == "alpine"
+
+
+@pytest.mark.fault("a damaged work/seed", "the seed is chosen anew")
+def test_a_choice_that_is_none_is_made_again(toy: Checkout) -> None:
+    with_seeds(toy, "http://127.0.0.1:9/a.tar")
+    (toy.root / "work").mkdir(exist_ok=True)
+    (toy.root / "work" / "seed").write_text("debiann")
+    assert chosen(toy) == "debian"
+    assert (toy.root / "work" / "seed").read_text() == "debiann"
+    toy.doit("fetch")
+    assert (toy.root / "work" / "seed").read_text() == "debian\n"
+
+
+def test_the_choice_stands_in_the_plan(toy: Checkout) -> None:
+    with_seeds(toy, "http://127.0.0.1:9/a.tar")
+    (toy.root / "plan" / "seeds" / "debian-x86_64.lock.yaml").unlink()
+    assert chosen(toy) == "alpine"  # it is the only one
+    assert toy.doit("plan").status == 0
+    told = json.loads((toy.root / "work" / "plan.json").read_text())
+    assert told["seed"]["name"] == "alpine-x86_64"

@@ -1,0 +1,137 @@
+"""tasks/engine/seed_roots.py: the parts and names of seeds. tests/rootfs tests the unpacking."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from cache.seedlock import Drift
+from cache.store import Store
+from plan.errors import BuildError
+from tasks.engine.seed_roots import AlpineRoot, DebianRoot, PathRoot
+from tests.checkout import ROOT
+
+SEEDS = ROOT / "plan" / "seeds"
+
+
+def debian(store: Path, data: Path = SEEDS) -> DebianRoot:
+    return DebianRoot(data, "x86_64", Store(store))
+
+
+def drifted(root: DebianRoot) -> DebianRoot:
+    """`root` again, after one of its packages was replaced."""
+    pinned = root.packages.lock.debs[0]
+    taken = replace(pinned, version="999", sha256="9" * 64)
+    record = [{"name": pinned.name, "pinned": asdict(pinned), "taken": asdict(taken)}]
+    root.packages.drift_file.parent.mkdir(parents=True, exist_ok=True)
+    root.packages.drift_file.write_text(json.dumps(record))
+    return debian(root.store.root)
+
+
+def test_a_seed_is_named_by_its_packages_and_by_what_shapes_its_tree(tmp_path: Path) -> None:
+    data = tmp_path / "seeds"
+    shutil.copytree(SEEDS, data)
+    before = debian(tmp_path, data).identity
+    authored = data / "debian.yaml"
+    authored.write_text("# a comment\n" + authored.read_text())
+    assert debian(tmp_path, data).identity == before
+    authored.write_text(authored.read_text().replace("  - usr/share/doc\n", ""))
+    shaped = debian(tmp_path, data).identity
+    lock = data / "debian-x86_64.lock.yaml"
+    lock.write_text("\n".join(lock.read_text().splitlines()[:-1]) + "\n")
+    assert len({before, shaped, debian(tmp_path, data).identity}) == 3
+
+
+def test_drift_replaces_the_package_and_is_told(tmp_path: Path) -> None:
+    before = debian(tmp_path)
+    assert before.describe()["drift"] == []
+    after = drifted(before)
+    assert after.sources[0].sha256 == "9" * 64
+    assert after.sources[1:] == before.sources[1:]
+    assert after.identity != before.identity
+    assert after.describe()["drift"][0]["taken"]["version"] == "999"
+
+
+def test_a_bundle_brings_the_record_of_drift_beside_the_lock_file(tmp_path: Path) -> None:
+    before = debian(tmp_path / "one")
+    assert before.packages.record is None
+    after = drifted(before)
+    assert after.packages.record
+    data = tmp_path / "seeds"
+    shutil.copytree(SEEDS, data)
+    name, content = after.packages.record
+    (data / name).write_bytes(content)
+    elsewhere = debian(tmp_path / "two", data)
+    assert elsewhere.identity == after.identity and elsewhere.describe() == after.describe()
+
+
+def test_a_broken_record_of_drift_counts_as_none(tmp_path: Path) -> None:
+    root = debian(tmp_path)
+    drifted(root).packages.drift_file.write_text("{")
+    assert debian(tmp_path).identity == root.identity
+
+
+def test_an_architecture_without_a_seed_is_told(tmp_path: Path) -> None:
+    with pytest.raises(BuildError) as caught:
+        DebianRoot(SEEDS, "riscv64", Store(tmp_path))
+    assert "no seed debian for machines of riscv64" in str(caught.value)
+    assert "build on another machine" in str(caught.value)
+
+
+def test_an_architecture_without_a_lock_is_told(tmp_path: Path) -> None:
+    shutil.copy(SEEDS / "debian.yaml", tmp_path)
+    with pytest.raises(BuildError) as caught:
+        debian(tmp_path, tmp_path)
+    assert "doit lock set=base build=x86_64" in str(caught.value)
+
+
+def test_both_seeds_are_pinned_for_both_architectures(tmp_path: Path) -> None:
+    alpine = [AlpineRoot(SEEDS, arch, Store(tmp_path)) for arch in ("x86_64", "aarch64")]
+    assert all(root.sources[0].file.endswith(f"{root.name[7:]}.tar.gz") for root in alpine)
+    debian = [DebianRoot(SEEDS, arch, Store(tmp_path)) for arch in ("x86_64", "aarch64")]
+    for root, its in zip(debian, ("_amd64.deb", "_arm64.deb"), strict=True):
+        assert all(source.file.endswith((its, "_all.deb")) for source in root.sources)
+    assert len({root.identity for root in (*alpine, *debian)}) == 4
+
+
+def test_another_release_of_alpine_is_known_by_its_hash_and_checked(tmp_path: Path) -> None:
+    tarball, store = tmp_path / "mine.tar.gz", Store(tmp_path / "store")
+    tarball.write_bytes(b"mine")
+    own = AlpineRoot(SEEDS, "x86_64", store)
+    other = AlpineRoot(SEEDS, "x86_64", store, (tarball, "0" * 64))
+    assert other.identity != own.identity
+    assert own.authored.source not in other.sources and len(other.sources) == len(own.sources) - 1
+    with pytest.raises(BuildError) as caught:
+        other.unpack({}, tmp_path / "root")
+    assert "its sha256 is " in caught.value.message and "seed_sha256" in str(caught.value)
+
+
+def test_drift_of_one_seed_keeps_what_is_recorded_of_the_other(tmp_path: Path) -> None:
+    root = drifted(debian(tmp_path))
+    name = root.drift[0]["name"]
+    alpine = AlpineRoot(SEEDS, "x86_64", root.store)
+    assert (name in alpine.authored.debian) == bool(alpine.drift)
+    crystal = next(deb for deb in alpine.packages.debs if deb.name == "crystal")
+    alpine.packages.keep([Drift("crystal", crystal, crystal)])
+    assert [each["name"] for each in alpine.drift] == ["crystal"]
+    again = AlpineRoot(SEEDS, "x86_64", root.store)
+    assert [each["name"] for each in again.drift] == ["crystal"]
+    assert {each["name"] for each in debian(tmp_path).drift} == {name, "crystal"}
+
+
+def test_a_path_is_known_by_its_content(tmp_path: Path) -> None:
+    directory = tmp_path / "root"
+    directory.mkdir()
+    (directory / "file").write_text("1")
+    before = PathRoot(directory, Store(tmp_path / "store")).identity
+    (directory / "file").write_text("22")
+    assert PathRoot(directory, Store(tmp_path / "store")).identity != before
+    one, two = tmp_path / "one.tar", tmp_path / "two.tar"
+    one.write_bytes(b"same")
+    two.write_bytes(b"same")
+    identities = {PathRoot(path, Store(tmp_path / "store")).identity for path in (one, two)}
+    assert len(identities) == 1

@@ -1,0 +1,21 @@
+"""tasks.stage: a source is unpacked for a person to read, once."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.tasks.test_inspect import put_source
+from tests.tasks.toy import Checkout
+
+
+@pytest.mark.namespace
+def test_a_source_is_unpacked_and_stays(toy: Checkout) -> None:
+    toy.recipe("bottom", "echo bottom > $share/bottom", sources=put_source(toy))
+    done = toy.doit("stage:bottom")
+    assert done.status == 0, done
+    (text,) = (toy.root / "work" / "sources").rglob("LICENSES/MIT")
+    assert text.read_bytes() == b"MIT\n"
+    before = text.stat()
+    assert toy.doit("stage:bottom").status == 0 and text.stat() == before
+    text.write_text("changed\n")
+    assert toy.doit("stage:bottom").status == 0 and text.read_bytes() == b"MIT\n"
