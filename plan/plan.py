@@ -14,6 +14,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from plan.architecture import Architecture, Machines
@@ -33,6 +34,8 @@ class Plan:
     """By phase and by package name, in build order."""
     overridden: tuple[str, ...]
     """The packages of the product whose recipes are overridden."""
+    override_files: tuple[Path, ...]
+    """The overrides file and the patches that it names; empty if there are no overrides."""
     wanted: tuple[str, ...]
     """The packages of the product, in build order (the phase may have more: tools)."""
     imaging: tuple[str, ...]

@@ -70,6 +70,7 @@ def make_plan(
         recipes=recipes,
         phases=phases,
         overridden=changes.touched(chosen.phase, wanted),
+        override_files=tuple(changes.files),
         wanted=tuple(wanted),
         imaging=imaging,
         without={name: without[name] for name in complete.packages if name not in wanted},

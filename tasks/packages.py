@@ -93,10 +93,21 @@ def _group(project: Project, steps: list[Step]) -> DoitTask:
 
 
 def _is_ready(builder: Builder) -> bool:
+    """Whether the artifact is here. `doit list --status` and `doit info` only ask: for them the
+    survey decides, because the plan of now may not be written yet.
+    """
     project = builder.project
     if project.is_building:
         return builder.is_here()
-    return _is_up_to_date(project, builder.step.task)
+    try:
+        return _surveyed(project)[builder.step.task].state == UP_TO_DATE
+    except BuildError:
+        return False
+
+
+@functools.cache
+def _surveyed(project: Project) -> Mapping[str, StepState]:
+    return survey(project)
 
 
 class Known(UptodateCalculator):  # type: ignore[misc]
@@ -112,27 +123,13 @@ class Known(UptodateCalculator):  # type: ignore[misc]
 
     def __call__(self, task: Task, values: Mapping[str, Any]) -> bool:
         """Called by doit before it looks at targets and file dependencies."""
-        if not self.builder.project.is_building:
-            return _is_up_to_date(self.builder.project, task.name)
-        if self.get_val(task.name, "deps:") is not None:
-            return self.builder.is_here()
+        is_known = self.get_val(task.name, "deps:") is not None
+        if is_known or not self.builder.project.is_building:
+            return _is_ready(self.builder)
         known = up_to_date(self.builder.take_over)()
         if known:
             Globals.dep_manager.save_success(task)
         return known
-
-
-def _is_up_to_date(project: Project, name: str) -> bool:
-    """For `doit list --status` and `doit info`, before the plan is written: they only ask."""
-    try:
-        return _surveyed(project)[name].state == UP_TO_DATE
-    except BuildError:
-        return False
-
-
-@functools.cache
-def _surveyed(project: Project) -> Mapping[str, StepState]:
-    return survey(project)
 
 
 def _clean(builders: list[Builder], dryrun: bool) -> None:

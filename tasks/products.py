@@ -53,7 +53,6 @@ def _task(
             return False
 
     def make() -> None:
-        tools = project.plan.image_tools if kind == "image" else []
         ensure(project, [*proof.closure(project, packages), *tools])
         if not product.is_up_to_date() or not product.parts_file.exists():
             product.make()

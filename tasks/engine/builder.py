@@ -132,10 +132,10 @@ class Builder:
         self.project.require("fetch", "seed")
         with self._making:
             wanted = self._wanted()
-            if not self._stands(wanted):
+            if not self._is_known(wanted):
                 self._make(wanted)
                 require_one(self.project.store, wanted)
-                self._took(wanted)
+                self._take(wanted)
             report_file(self.project, self.step).unlink(missing_ok=True)
 
     def make_again(self) -> None:
@@ -157,7 +157,7 @@ class Builder:
             raise Vanished(self.step.name, self.stamp.file, how="needs a dependency that is gone")
         return wanted
 
-    def _stands(self, wanted: str) -> bool:
+    def _is_known(self, wanted: str) -> bool:
         """Whether it is known and was not forgotten, so it need not run. Raises BuildError if its
         builds contradict each other.
         """
@@ -166,13 +166,11 @@ class Builder:
         require_one(self.project.store, wanted)
         return self.take_over()
 
-    def _took(self, wanted: str) -> bool:
-        """Whether the store has the step; if so, write its stamp in this work directory."""
+    def _take(self, wanted: str) -> None:
+        """Write the stamp of what the store has since this build."""
         with saying(self.project.cache):
-            record = self.project.store.find(wanted)
-            if record:
+            if record := self.project.store.find(wanted):
                 self._stamp(record)
-        return record is not None
 
     def forget(self) -> None:
         """Make the next run build it again from the start, even if the store has it."""

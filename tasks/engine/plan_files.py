@@ -18,7 +18,6 @@ from plan import identity
 from plan.identity import step_inputs
 from plan.model import SYSROOT_FROM_SEED, Step
 from plan.outputs import write_file
-from plan.overrides import load_overrides
 from plan.plan import sha256_of
 from tasks.engine.image_facts import describe_image
 from tasks.engine.project import Project
@@ -60,8 +59,7 @@ def _digest(project: Project) -> str:
 def authored(project: Project) -> list[Path]:
     """The files from which the plan is made: all data of the project, and the overrides."""
     data = [path for path in project.data.rglob("*") if path.is_file() and path.suffix != ".py"]
-    overrides = load_overrides(project.data / "recipes", project.overrides).files
-    return sorted([*data, *overrides])
+    return sorted([*data, *project.plan.override_files])
 
 
 def _authored(project: Project, step: Step) -> dict[str, Any]:

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from plan.outputs import target, write_file
-from plan.overrides import load_overrides
 from plan.plan import sha256_of
 from rootfs.archives.files import file_sha256, remove_tree, remove_unfinished
 from rootfs.image.gpt import LINUX_FILESYSTEM
@@ -260,5 +259,5 @@ def _is_made(path: Path) -> bool:
 def override_files(project: Project) -> list[tuple[str, bytes, bool]]:
     """The same for the overrides: in the product they are in its own work directory."""
     top = project.workdir
-    files = load_overrides(project.data / "recipes", project.overrides).files
+    files = project.plan.override_files
     return [(f"{WORK}/{file.relative_to(top)}", file.read_bytes(), False) for file in files]

@@ -12,7 +12,6 @@ import os
 import shutil
 from pathlib import Path
 
-from plan.overrides import load_overrides
 from plan.settings import Settings
 from tasks.engine.project import Project
 
@@ -41,7 +40,7 @@ class Elsewhere:
     def take_overrides(self) -> None:
         """Copy the overrides into the other work directory."""
         home = self.home
-        for file in load_overrides(home.data / "recipes", home.overrides).files:
+        for file in home.plan.override_files:
             target = self.workdir / file.relative_to(home.workdir)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, target)
