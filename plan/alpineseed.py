@@ -20,8 +20,7 @@ _KINDS = {
     "wheels": dict,
     "programs": dict,
     "links": dict,
-    "lacks": dict,
-    "besides": dict,
+    "makes": dict,
 }
 # The keys that an architecture may have.
 _OWN = {
@@ -40,8 +39,8 @@ class AlpineSeed:
 
     wheels: from Python's package index, unpacked in `usr/lib/wheels`. debian: names of
     packages of the seed `debian`, unpacked in `usr/lib/debian`. exclude: globs of files of
-    both that are not unpacked. programs (path, text) and links (path, target) come last. lacks,
-    besides, missing: see `plan.toolchain.Tools`.
+    both that are not unpacked. programs (path, text) and links (path, target) come last. makes,
+    missing: see `plan.toolchain.Tools`.
     """
 
     architecture: str
@@ -52,8 +51,7 @@ class AlpineSeed:
     exclude: tuple[str, ...]
     programs: tuple[tuple[str, str], ...]
     links: tuple[tuple[str, str], ...]
-    lacks: tuple[tuple[str, str], ...]
-    besides: tuple[tuple[str, tuple[str, ...]], ...]
+    makes: tuple[tuple[str, tuple[str, ...]], ...]
     missing: tuple[tuple[str, str], ...]
 
 
@@ -72,8 +70,7 @@ def load_alpine(path: Path, arch: str) -> AlpineSeed:
         exclude=own.texts("exclude"),
         programs=tuple(sorted((name, text.replace("@arch@", arch)) for name, text in programs)),
         links=links(table),
-        lacks=tuple(table.mapping("lacks").items()),
-        besides=lists(table, "besides"),
+        makes=lists(table, "makes"),
         missing=tuple(own.mapping("missing").items()),
     )
 

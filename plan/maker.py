@@ -8,14 +8,14 @@ recipe ─┬─styles──▶ commands
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import PurePath
 
 from plan import graph, styles, toolchain
 from plan.architecture import Machines
 from plan.errors import BuildError
 from plan.model import SYSROOT_FROM_SEED, Initramfs, Recipe, Step
-from plan.toolchain import Compiler, Tools
+from plan.toolchain import Tools
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Maker:
         # The kernel contains the initramfs, so its step depends on all packages of the initramfs.
         initramfs = self.initramfs if recipe.name == "kernel" else None
         packed = initramfs.packages if initramfs else ()
-        compiler = self._compiler(recipe.name)
+        compiler = self.seed.compiler
         environment = toolchain.environment(self.machines, compiler) | dict(recipe.environment)
         return Step(
             name=recipe.name,
@@ -65,12 +65,6 @@ class Maker:
             additions=toolchain.additions(self.machines, compiler),
             initramfs=initramfs,
         )
-
-    def _compiler(self, name: str) -> Compiler:
-        """Our own compiler if an earlier step of this phase builds it, else the seed's."""
-        if "llvm" in self.tools.get(name, ()):
-            return replace(toolchain.OWN, libraries=self.seed.compiler.libraries)
-        return self.seed.compiler
 
     def _files(self, recipe: Recipe) -> tuple[tuple[str, str], ...]:
         """The recipe's files, without those for other architectures than the target."""

@@ -27,7 +27,7 @@ def seed_tools(directory: Path, seed: str, arch: str) -> Tools:
         return Tools(OWN)
     if seed == "alpine":
         alpine = load_alpine(directory / "alpine.yaml", arch)
-        return Tools(ALPINE, dict(alpine.lacks), dict(alpine.besides), dict(alpine.missing))
+        return Tools(ALPINE, dict(alpine.makes), dict(alpine.missing))
     if seed == "debian":
         debian = load_debian(directory / "debian.yaml", arch)
         return Tools(DEBIAN, missing=dict(debian.missing))
@@ -65,9 +65,9 @@ def lacking_tools(
     It is empty if the seed lacks nothing. Raises BuildError if a tool has no recipe, or if one of
     the packages `wanted` needs a tool that this seed cannot have.
     """
-    if not seed.lacks and not seed.missing:
+    if not seed.makes and not seed.missing:
         return {}
-    tools, lacks = load_tools(toolbox, recipes), seed.lacks
+    tools, makers = load_tools(toolbox, recipes), list(seed.makes)
     reasons = unbuildable(toolbox, recipes, seed)
     for name in wanted:
         if name in reasons:
@@ -78,18 +78,20 @@ def lacking_tools(
                 "set=full can build itself; set=base has no such packages",
             )
     depends = {name: recipe.depends for name, recipe in recipes.items()}
-    for tool, maker in lacks.items():
+    for maker in makers:
         if maker not in depends:
             raise BuildError(
-                f"the seed lacks {tool}, and there is no recipe {maker!r}",
+                f"the seed lacks {', '.join(seed.makes[maker])}, and there is no recipe {maker!r}",
                 where="plan/seeds/",
                 hint=nearest(maker, depends),
             )
 
     def made(name: str) -> list[str]:
-        # The recipe that builds a missing tool must not depend on that tool.
-        makers = [lacks[tool] for tool in tools[name] if tool in lacks and lacks[tool] != name]
-        return graph.order((*makers, *seed.besides.get(name, ())), depends)
+        # The recipe that builds a missing tool must not depend on that tool, or on a later one.
+        above = makers[: makers.index(name)] if name in makers else makers
+        return graph.order(
+            (maker for maker in above if {*seed.makes[maker]} & {*tools[name]}), depends
+        )
 
     return {name: tuple(made(name)) for name in tools}
 

@@ -81,13 +81,8 @@ class Tools:
     """The build tools of a seed, and those that it lacks."""
 
     compiler: Compiler
-    lacks: Mapping[str, str] = field(default_factory=dict)
-    """Missing tool → the recipe that builds it."""
-    besides: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """Package → extra tools of its build, which their own recipes build.
-
-    If llvm is one of them, it also compiles the package.
-    """
+    makes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Recipe → the tools of it that the seed lacks. It is built with the tools above it."""
     missing: Mapping[str, str] = field(default_factory=dict)
     """Tool that does not exist for this seed → the reason."""
 

@@ -144,7 +144,7 @@ class AlpineRoot(Seed):
 
     @property
     def identity(self) -> str:
-        without = ("version", "source", "wheels", "debian", "lacks", "besides", "missing")
+        without = ("version", "source", "wheels", "debian", "makes", "missing")
         # URLs, and the list of tools, do not change the tree.
         shape = _shape(self.authored, without=without)
         wheels = [[wheel.sha256, wheel.exclude] for wheel in self.authored.wheels]

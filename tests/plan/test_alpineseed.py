@@ -56,7 +56,7 @@ def test_what_is_shared_and_what_is_the_architectures_come_together(tmp_path: Pa
 def test_the_real_seed_lacks_what_is_made_first() -> None:
     tools = seed_tools(SEEDS, "alpine", "x86_64")
     assert tools.compiler == toolchain.ALPINE
-    assert tools.lacks["make"] == "seed-make" and tools.lacks["m4"] == "m4"
+    assert tools.makes["seed-make"] == ("make",) and tools.makes["seed-m4"] == ("m4",)
     assert seed_tools(SEEDS, "debian", "x86_64") == toolchain.DEBIAN_TOOLS
     lock = load_lock(SEEDS / "debian-x86_64.lock.yaml")
     wanted = load_alpine(SEEDS / "alpine.yaml", "x86_64").debian
@@ -88,7 +88,7 @@ def test_a_wheel_of_another_architecture_is_refused(
         ("version: 3.23.2", "versions: 3.23.2", 1, "did you mean version?"),
         ("  x86_64:", "  sparc:", 7, "no seed alpine for machines of x86_64"),
         ("    wheels:\n      ninja:", "    wheels:\n      nijna:", 12, "did you mean ninja?"),
-        ("wheels:\n  ninja:", "wheels: {}\nlacks:\n  ninja:", 13, "not in both lists of wheels"),
+        ("wheels:\n  ninja:", "wheels: {}\nlinks:\n  ninja:", 13, "not in both lists of wheels"),
         ("usr/bin/ar:", "../ar:", 2, "not a path inside"),
         ('{urls: ["wheel:ninja==1.13.2"], exclude: [doc]}', "ninja", 6, "must be a mapping"),
     ],

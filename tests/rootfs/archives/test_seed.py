@@ -131,7 +131,7 @@ ALPINE: dict[str, str | bytes] = {
 def alpine_with(**fields: Any) -> AlpineSeed:
     source = Source("0" * 64, 0, "alpine.tar.gz", ())
     empty = dict.fromkeys(
-        ("wheels", "debian", "exclude", "programs", "links", "lacks", "besides", "missing"), ()
+        ("wheels", "debian", "exclude", "programs", "links", "makes", "missing"), ()
     )
     return AlpineSeed("x86_64", "3.23.2", source, **{**empty, **fields})
 
