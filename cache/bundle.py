@@ -67,6 +67,10 @@ class Bundle:
                 hint=self._remedy(),
             )
 
+    def has(self, source: Source) -> bool:
+        """Whether `source` is in it. Raises BuildError if the file is no bundle."""
+        return source.sha256 in self._files
+
     def _take(self, missing: Sequence[Source], progress: Progress) -> list[tuple[Source, str]]:
         wrong = []
         progress.begin(len(missing), sum(source.size for source in missing))

@@ -17,11 +17,14 @@ from cache.web import Patience, Web
 from plan.errors import BuildError
 
 
-def unreachable(urls: Sequence[str], *, seconds: float) -> dict[str, PlaceFailed]:
+def unreachable(
+    urls: Sequence[str], *, seconds: float, files: bool = False
+) -> dict[str, PlaceFailed]:
     """The `urls` whose server did not answer within `seconds`, each with the reason.
 
     Any answer of the server is enough, also an error: a server may not list its directories. An
-    error of a proxy is not enough. Raises BuildError if the environment of this process is wrong.
+    error of a proxy is not enough. files: the URLs name files, and an error is no answer.
+    Raises BuildError if the environment of this process is wrong.
     """
     import requests  # noqa: F401  # once, before the threads would wait for each other
 
@@ -33,7 +36,7 @@ def unreachable(urls: Sequence[str], *, seconds: float) -> dict[str, PlaceFailed
     end = time.monotonic() + seconds
     threads = [
         # A daemon: a thread that waits for a name server cannot be stopped.
-        threading.Thread(target=_ask, args=(url, patience, reasons), daemon=True)
+        threading.Thread(target=_ask, args=(url, patience, reasons, files), daemon=True)
         for url in reasons
     ]
     for thread in threads:
@@ -43,12 +46,13 @@ def unreachable(urls: Sequence[str], *, seconds: float) -> dict[str, PlaceFailed
     return {url: reason for url, reason in dict(reasons).items() if reason}
 
 
-def _ask(url: str, patience: Patience, reasons: dict[str, PlaceFailed | None]) -> None:
+def _ask(url: str, patience: Patience, reasons: dict[str, PlaceFailed | None], files: bool) -> None:
     try:
         Web(patience).get(url).close()
         reasons[url] = None
     except PlaceFailed as error:
-        answered = error.reason.startswith("HTTP 4") and not error.reason.startswith("HTTP 407")
+        denied = error.reason.startswith("HTTP 4") and not files
+        answered = denied and not error.reason.startswith("HTTP 407")
         reasons[url] = None if answered else error
     except BuildError:
         pass  # the environment is wrong for the target of a redirect

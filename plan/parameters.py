@@ -48,12 +48,6 @@ def _this_machine() -> str:
     return platform.machine()
 
 
-def _seed() -> str:
-    """debian, or alpine if debian is not pinned for this machine"""
-    lock = Path(__file__).parent / "seeds" / f"debian-{platform.machine()}.lock.yaml"
-    return "debian" if lock.exists() else "alpine"
-
-
 def _processors() -> str:
     """the number of processors it may use"""
     return str(len(os.sched_getaffinity(0)))
@@ -75,10 +69,10 @@ PARAMETERS = (
     ),
     Parameter(
         "seed",
-        _seed,
+        _constant("auto"),
         checks.seed,
-        "the first root: " + ", ".join(SEEDS) + ", a path (also a tarball of doit "
-        "sysroot), or auto: alpine if it is available",
+        "the first root: " + ", ".join(SEEDS) + ", a path (also a tarball of doit sysroot), or "
+        "auto: alpine if its root can be had, else debian",
         placed=checks.placed_seed,
     ),
     Parameter(

@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,10 @@ def project_of_this_run() -> Project:
     # must be refused.
     given = doit_cmd._CMDLINE_VARS or {}
     try:
-        return open_project(given, os.environ, here=Path(get_initial_workdir() or ROOT))
+        here = Path(get_initial_workdir() or ROOT)
+        words = [word for word in sys.argv[1:] if "=" not in word]
+        asks = not words or words[0] not in {*commands.OF_DOIT} - {"run"}
+        return open_project(given, os.environ, here=here, asks=asks)
     except BuildError as error:
         raise InvalidDodoFile(str(error)) from None
 

@@ -83,6 +83,8 @@ def _fetch_all(project: Project) -> None:
             followed = False
             hints += [refused.message, refused.hint]
         if not followed:
+            if project.choice:
+                hints.append(f"seed=auto took {project.choice.name}: {project.choice.why}")
             hints.append(other_seeds(project, error.reasons))
             error.hint = "\n  ".join(hint for hint in hints if hint)
             raise

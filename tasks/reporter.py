@@ -53,7 +53,9 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         try:
             self.project.lock.take(" ".join(["doit", *sys.argv[1:]]))
             self.project.only_asks, self.project.is_building = False, True
-            keep_choice(self.project.settings)
+            if self.project.choice:
+                keep_choice(self.project.settings, self.project.choice)
+                say(str(self.project.choice))
             if selected != ["gc"]:
                 self.project.store.sweep()
                 say_what_is_used(self.project)

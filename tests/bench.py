@@ -80,8 +80,8 @@ def plan_40(directory: Path) -> None:
 
 def up_to_date(directory: Path) -> None:
     doit = [sys.executable, "-m", "doit"]
-    run(*doit, "image", "set=base", cwd=ROOT)
-    ours = best(lambda: run(*doit, "image", "set=base", cwd=ROOT))
+    run(*doit, "image", "set=base", "seed=debian", cwd=ROOT)
+    ours = best(lambda: run(*doit, "image", "set=base", "seed=debian", cwd=ROOT))
     theirs = best(lambda: run(*doit, "--version", cwd=directory))
     report(
         "doit image set=base, up to date",
@@ -190,7 +190,7 @@ def cold_build(directory: Path) -> None:
     shutil.copytree(own_cache() / "sources", cache / "sources", copy_function=os.link)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.monotonic()
-    command = [sys.executable, "-m", "doit", "image", "set=base", "offline=1"]
+    command = [sys.executable, "-m", "doit", "image", "set=base", "seed=debian", "offline=1"]
     environment = os.environ | {"BQ2_CACHE": str(cache)}
     peak = highest_memory(subprocess.Popen(command, cwd=checkout, env=environment))
     wall = time.monotonic() - start

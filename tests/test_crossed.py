@@ -48,7 +48,7 @@ def image(arch: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def doit(arch: str, image: Path) -> Run:
     """Runs doit in this checkout, with the user's cache and a work directory of its own."""
-    settings = ("set=base", f"arch={arch}", f"workdir={image.parent / 'work'}")
+    settings = ("set=base", "seed=debian", f"arch={arch}", f"workdir={image.parent / 'work'}")
 
     def run(*words: str) -> str:
         command = [sys.executable, "-m", "doit", *words, *settings]

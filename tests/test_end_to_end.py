@@ -46,7 +46,7 @@ def doit(checkout: Path) -> Run:
     cache = checkout.parent / "cache"
     _lend(own_cache(), cache)
     environment = {name: value for name, value in os.environ.items() if name[:4] != "BQ2_"}
-    environment |= {"BQ2_CACHE": str(cache), "BQ2_SET": "base"}
+    environment |= {"BQ2_CACHE": str(cache), "BQ2_SET": "base", "BQ2_SEED": "debian"}
 
     def run(*words: str, status: int = 0) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "doit", *words]
@@ -172,7 +172,8 @@ def test_an_interrupted_build_goes_on_and_gives_the_same_bytes(
     process = subprocess.Popen(
         [sys.executable, "-m", "doit", "pkg:libcxx"],
         cwd=checkout,
-        env=os.environ | {"BQ2_CACHE": str(checkout.parent / "cache"), "BQ2_SET": "base"},
+        env=os.environ
+        | {"BQ2_CACHE": str(checkout.parent / "cache"), "BQ2_SET": "base", "BQ2_SEED": "debian"},
         stdout=subprocess.DEVNULL,
     )
     while not log.exists() or (steps := last_steps(log)) is None or steps[0] < 200:

@@ -92,7 +92,15 @@ def doit(workdir: Path) -> Run:
     """Runs doit in this checkout, with the user's cache and a work directory of its own."""
 
     def run(*words: str) -> str:
-        command = [sys.executable, "-m", "doit", *words, "set=full", f"workdir={workdir}"]
+        command = [
+            sys.executable,
+            "-m",
+            "doit",
+            *words,
+            "set=full",
+            "seed=debian",
+            f"workdir={workdir}",
+        ]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HOURS)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

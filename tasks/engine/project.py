@@ -26,7 +26,7 @@ from plan.settings import Settings, resolve
 from plan.toolbox import seed_tools
 from plan.toolchain import Tools
 from rootfs.sandbox.jobserver import JobServer
-from tasks.engine.choose_seed import settled
+from tasks.engine.choose_seed import Choice, settled
 from tasks.engine.events import Events
 from tasks.engine.system import System, described, require_builder
 from tasks.engine.watch import Watch
@@ -48,11 +48,15 @@ class SetupFailed(BuildError):
 class Project:
     """The checkout at `settings.root` with the parameters of one run.
 
-    cache: the directory shared with other checkouts (default: the user's).
+    cache: the directory shared with other checkouts (default: the user's). choice: the seed that
+    seed=auto chose in this run.
     """
 
-    def __init__(self, settings: Settings, *, cache: Path | None = None) -> None:
+    def __init__(
+        self, settings: Settings, *, cache: Path | None = None, choice: Choice | None = None
+    ) -> None:
         self.settings = settings
+        self.choice = choice
         self.cache = cache or paths.root()
         self.store = Store(self.cache)
         self.lock = WorkLock(settings.workdir)
@@ -202,14 +206,16 @@ def open_project(
     environ: Mapping[str, str],
     root: Path = ROOT,
     here: Path | None = None,
+    asks: bool = True,
 ) -> Project:
     """The project of the checkout at `root`; `given`: the name=value words of a command line,
-    `here`: the person's directory, if it is another one.
+    `here`: the person's directory, if it is another one. asks: whether seed=auto may ask a server.
 
     It writes nothing. Raises BuildError if a parameter or an authored file is
     wrong.
     """
     cache = paths.root(environ)
-    project = Project(settled(resolve(root, given, environ, here), cache), cache=cache)
+    settings, choice = settled(resolve(root, given, environ, here), cache, asks=asks)
+    project = Project(settings, cache=cache, choice=choice)
     project.plan  # noqa: B018  report errors in authored files now, before any task
     return project

@@ -73,3 +73,48 @@ def test_the_choice_stands_in_the_plan(toy: Checkout) -> None:
     assert toy.doit("plan").status == 0
     told = json.loads((toy.root / "work" / "plan.json").read_text())
     assert told["seed"]["name"] == "alpine-x86_64"
+
+
+def test_the_first_build_says_the_choice_once(toy: Checkout) -> None:
+    with_seeds(toy, "http://127.0.0.1:9/a.tar")
+    first = toy.doit("fetch").said
+    assert "seed=debian is used in this work directory from now on: Alpine's root cannot" in first
+    assert "http://127.0.0.1:9/a.tar: " in first and "seed=alpine uses the other one" in first
+    assert "from now on" not in toy.doit("fetch").said
+
+
+@pytest.mark.fault(
+    "seed=auto, and Alpine's server no longer has the file", "the seed is Debian's, and why"
+)
+def test_a_server_without_the_file_is_none(toy: Checkout) -> None:
+    site = Site()
+    try:
+        with_seeds(toy, site.url("missing"))
+        assert chosen(toy) == "debian"
+    finally:
+        site.close()
+
+
+def test_a_work_directory_from_before_keeps_its_seed(toy: Checkout) -> None:
+    site = Site()
+    try:
+        with_seeds(toy, site.url("good"))
+        (toy.root / "work").mkdir(exist_ok=True)
+        (toy.root / "work" / "plan.json").write_text('{"seed": {"name": "debian-x86_64"}}')
+        assert chosen(toy) == "debian"
+        assert chosen(toy, "workdir=other") == "alpine"
+    finally:
+        site.close()
+
+
+def test_help_and_lists_ask_no_server(toy: Checkout) -> None:
+    site = Site()
+    try:
+        with_seeds(toy, site.url("good"))
+        lock = "suite: trixie\nsnapshot: 20250801T000000Z\npackages: []\n"
+        (toy.root / "plan" / "seeds" / "debian-x86_64.lock.yaml").write_text(lock)
+        for command in ("list", "help"):
+            assert toy.doit(command).status == 0
+        assert not site.connections
+    finally:
+        site.close()
