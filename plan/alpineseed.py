@@ -24,7 +24,7 @@ _KINDS = {
 }
 # The keys that an architecture may have.
 _OWN = {
-    "root": dict,
+    "releases": dict,
     "wheels": dict,
     "debian": dict,
     "exclude": list,
@@ -55,16 +55,19 @@ class AlpineSeed:
     missing: tuple[tuple[str, str], ...]
 
 
-def load_alpine(path: Path, arch: str) -> AlpineSeed:
-    """Read the seed for machines of `arch`. Raises BuildError with file and line."""
+def load_alpine(path: Path, arch: str, release: str = "") -> AlpineSeed:
+    """Read the seed for machines of `arch`. release: one of the file's, instead of its `version`.
+
+    Raises BuildError with file and line.
+    """
     table = load(path)
     table.expect(_KINDS, required=("version", "architectures"))
-    own = of_architecture(table, arch, _OWN, ("root",), "alpine")
+    own = of_architecture(table, arch, _OWN, ("releases",), "alpine")
     programs = contents(table, "programs") + contents(own, "programs")
     return AlpineSeed(
         architecture=arch,
-        version=table["version"],
-        source=read_source(own["root"]),
+        version=release or table["version"],
+        source=_root(own, release or table["version"], arch),
         wheels=_wheels(table, own, arch),
         debian=reasoned(own, "debian"),
         exclude=own.texts("exclude"),
@@ -73,6 +76,19 @@ def load_alpine(path: Path, arch: str) -> AlpineSeed:
         makes=lists(table, "makes"),
         missing=tuple(own.mapping("missing").items()),
     )
+
+
+def _root(own: Table, release: str, arch: str) -> Source:
+    """The root file system of one of the releases."""
+    releases = entries(own, "releases", dict)
+    if release not in releases:
+        raise BuildError(
+            f"Alpine {release} is not pinned for {arch}",
+            where=own.where("releases"),
+            hint=f"seed_release= takes {', '.join(releases)}; seed_tarball=FILE seed_sha256=… "
+            "takes the file of any other release",
+        )
+    return read_source(releases[release])
 
 
 def _wheels(table: Table, own: Table, arch: str) -> tuple[Source, ...]:

@@ -82,6 +82,12 @@ PARAMETERS = (
         "another Alpine minirootfs for the seed alpine",
         placed=checks.placed,
     ),
+    Parameter(
+        "seed_release",
+        _constant(""),
+        checks.anything,
+        "the release of Alpine for the seed alpine (the one that plan/seeds/alpine.yaml names)",
+    ),
     Parameter("seed_sha256", _constant(""), checks.sha256, "the sha256 of seed_tarball"),
     Parameter(
         "seeds",

@@ -69,6 +69,11 @@ class Settings:
         return path, self.values["seed_sha256"]
 
     @property
+    def seed_release(self) -> str:
+        """The release of the seed alpine, or "" for the usual one."""
+        return self.values["seed_release"]
+
+    @property
     def seeds(self) -> list[str]:
         return checks.names(self.values["seeds"])
 

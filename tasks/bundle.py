@@ -106,7 +106,8 @@ def _local(project: Project) -> bytes:
     """The local.yaml in the bundle: the settings that say what to build, and from which seed."""
     values = project.settings.values
     lines = ["# What this bundle is for."]
-    lines += [f"{name}: {values[name]}" for name in ("set", "with", "arch") if values[name]]
+    names = ("set", "with", "arch", "seed_release")
+    lines += [f"{name}: {values[name]}" for name in names if values[name]]
     if project.settings.seed in SEEDS:
         lines.append(f"seed: {project.settings.seed}")
     return "\n".join([*lines, ""]).encode()

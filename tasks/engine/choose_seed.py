@@ -90,7 +90,7 @@ def _chosen(settings: Settings, cache: Path, asks: bool) -> Choice:
         return Choice("alpine", "seed_tarball= gives its root")
     if used := _used_before(settings):
         return Choice(used, "what this work directory has was built from it")
-    source = load_alpine(seeds / "alpine.yaml", settings.build).source
+    source = load_alpine(seeds / "alpine.yaml", settings.build, settings.seed_release).source
     lacking = _lacking(source, settings, cache, asks)
     if not lacking:
         return Choice("alpine", f"{source.file} can be had")

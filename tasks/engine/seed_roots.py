@@ -121,14 +121,19 @@ class DebianRoot(Seed):
 class AlpineRoot(Seed):
     """Alpine's minimal root file system with a compiler from wheels, and Debian's Crystal.
 
-    tarball: another release of it, and its sha256.
+    tarball: another release of it, and its sha256. release: one of those that its file lists.
     """
 
     def __init__(
-        self, data: Path, arch: str, store: Store, tarball: tuple[Path, str] | None = None
+        self,
+        data: Path,
+        arch: str,
+        store: Store,
+        tarball: tuple[Path, str] | None = None,
+        release: str = "",
     ) -> None:
         super().__init__(f"alpine-{arch}", store)
-        self.authored = load_alpine(data / "alpine.yaml", arch)
+        self.authored = load_alpine(data / "alpine.yaml", arch, release)
         self.tarball = tarball
         if self.authored.debian:
             self.packages = Packages(data, arch, store, only=self.authored.debian)
@@ -243,7 +248,8 @@ def named_seed(project: Project, name: str) -> Seed:
     settings, data = project.settings, project.data / "seeds"
     if name == "debian":
         return DebianRoot(data, settings.build, project.store)
-    return AlpineRoot(data, settings.build, project.store, settings.seed_tarball)
+    tarball, release = settings.seed_tarball, settings.seed_release
+    return AlpineRoot(data, settings.build, project.store, tarball, release)
 
 
 def _strictly(project: Project, seed: Seed) -> Seed:

@@ -24,7 +24,8 @@ wheels:
   ninja: {{urls: ["wheel:ninja==1.13.2"], exclude: [doc]}}
 architectures:
   x86_64:
-    root: {{sha256: {SHA}, size: 0, file: a.tar.gz, urls: ["https://example.org/a.tar.gz"]}}
+    releases:
+      3.23.2: {{sha256: {SHA}, size: 0, file: a.tar.gz, urls: ["https://example.org/a.tar.gz"]}}
     programs: {{usr/bin/b: "x86"}}
     wheels:
       ninja: {{sha256: {SHA}, size: 1, file: ninja-1.13.2-py3-none-any.whl}}
@@ -78,17 +79,17 @@ def test_a_wheel_of_another_architecture_is_refused(
     with pytest.raises(BuildError) as caught:
         load_alpine(path, "x86_64")
     assert "is not for x86_64" in caught.value.message
-    assert caught.value.where == f"{path}:12"
+    assert caught.value.where == f"{path}:13"
 
 
 @pytest.mark.parametrize(
     ("old", "new", "line", "reason"),
     [
-        (f"root: {{sha256: {SHA}", "root: {sha256: x", 9, "64 hexadecimal digits"),
+        (f"3.23.2: {{sha256: {SHA}", "3.23.2: {sha256: x", 10, "64 hexadecimal digits"),
         ("version: 3.23.2", "versions: 3.23.2", 1, "did you mean version?"),
         ("  x86_64:", "  sparc:", 7, "no seed alpine for machines of x86_64"),
-        ("    wheels:\n      ninja:", "    wheels:\n      nijna:", 12, "did you mean ninja?"),
-        ("wheels:\n  ninja:", "wheels: {}\nlinks:\n  ninja:", 13, "not in both lists of wheels"),
+        ("    wheels:\n      ninja:", "    wheels:\n      nijna:", 13, "did you mean ninja?"),
+        ("wheels:\n  ninja:", "wheels: {}\nlinks:\n  ninja:", 14, "not in both lists of wheels"),
         ("usr/bin/ar:", "../ar:", 2, "not a path inside"),
         ('{urls: ["wheel:ninja==1.13.2"], exclude: [doc]}', "ninja", 6, "must be a mapping"),
     ],
@@ -101,3 +102,22 @@ def test_seeds_that_are_refused(old: str, new: str, line: int, reason: str, tmp_
     assert reason in str(caught.value)
     assert str(path) in str(caught.value)
     assert caught.value.where == f"{path}:{line}"
+
+
+@pytest.mark.parametrize("architecture", ["x86_64", "aarch64"])
+def test_a_release_of_the_file_may_be_chosen(architecture: str) -> None:
+    usual = load_alpine(SEEDS / "alpine.yaml", architecture)
+    other = load_alpine(SEEDS / "alpine.yaml", architecture, "3.23.4")
+    assert usual.version == "3.23.2" and other.version == "3.23.4"
+    assert other.source.sha256 != usual.source.sha256
+    assert "3.23.4" in other.source.file and all("3.23.4" in url for url in other.source.urls)
+    assert other.wheels == usual.wheels and other.makes == usual.makes
+
+
+@pytest.mark.fault(
+    "seed_release= names a release that is not pinned", "the known releases are told"
+)
+def test_an_unknown_release_is_told() -> None:
+    with pytest.raises(BuildError, match=r"3\.23\.1 is not pinned") as caught:
+        load_alpine(SEEDS / "alpine.yaml", "x86_64", "3.23.1")
+    assert "3.23.2, 3.23.4" in str(caught.value)

@@ -134,7 +134,7 @@ class Checkout:
         root = f"{{sha256: {sha256}, size: {size}, file: seed.tar, urls: ['{place}']}}"
         seeds = self.root / "plan" / "seeds"
         seeds.mkdir(exist_ok=True)
-        text = f"version: '1'\narchitectures: {{x86_64: {{root: {root}}}}}\n"
+        text = f"version: '1'\narchitectures: {{x86_64: {{releases: {{'1': {root}}}}}}}\n"
         (seeds / "alpine.yaml").write_text(text)
 
     def project(self, **given: str) -> Project:
