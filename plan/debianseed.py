@@ -16,7 +16,8 @@ from pathlib import Path, PurePosixPath
 from plan.errors import BuildError
 from plan.model import Source
 from plan.recipes import SHA256
-from plan.seedtables import PACKAGE, contents, inside, links, of_architecture, reasoned
+from plan.seedtables import PACKAGE, compiler, contents, inside, links, of_architecture, reasoned
+from plan.toolchain import Compiler
 from plan.yamlfile import Table, load
 
 # Debian policy, 5.6.12.
@@ -37,6 +38,7 @@ class DebianSeed:
     `plan.toolchain.Tools`.
     """
 
+    compiler: Compiler
     architecture: str
     suite: str
     component: str
@@ -75,6 +77,7 @@ def load_debian(path: Path, arch: str) -> DebianSeed:
     table = load(path)
     kinds = {
         "archive": dict,
+        "compiler": dict,
         "architectures": dict,
         "wanted": dict,
         "exclude_packages": dict,
@@ -89,6 +92,7 @@ def load_debian(path: Path, arch: str) -> DebianSeed:
     archive.expect(dict.fromkeys(fields, str), required=fields)
     own = of_architecture(table, arch, _OWN, ("archive",), "debian")
     return DebianSeed(
+        compiler=compiler(table),
         architecture=arch,
         suite=archive["suite"],
         component=archive["component"],

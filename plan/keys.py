@@ -1,7 +1,7 @@
 """The keys of the files that people write: the type and the meaning of each.
 
-RECIPE, SOURCE, SET, INITRAMFS ─┬─▶ the checks of what is read (plan/recipes.py, plan/sets.py)
-                                └─▶ docs/reference.md (plan/reference.py)
+RECIPE, SOURCE, SET, INITRAMFS, COMPILER ─┬─▶ the checks of what is read (plan/recipes.py, …)
+                                          └─▶ docs/reference.md (plan/reference.py)
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ RECIPE: Keys = {
     ),
     "options": Key(
         list,
-        "Arguments added to the commands of the style; `$TARGET` in them becomes the triple. "
-        "Not for the style `script`.",
+        "Arguments added to the commands of the style. `$TARGET` in them becomes the triple, "
+        "`$RESOURCES` the `resources` of the compiler. Not for the style `script`.",
         example="pcre2",
     ),
     "environment": Key(
@@ -100,6 +100,12 @@ RECIPE: Keys = {
         list,
         "Globs below `/dest` of files that the artifact does not contain.",
         example="zlib",
+    ),
+    "resources": Key(
+        str,
+        "Only for the compiler of all later builds: its own directory below `/usr`, with its "
+        "headers in `include` and its libraries in `lib`.",
+        example="llvm",
     ),
     "crossed": Key(
         dict,
@@ -130,12 +136,29 @@ SET: Keys = {
     "root": Key(
         bool, "Whether the image has a partition for the packages; if not, it is only an initramfs."
     ),
-    "initramfs": Key(dict, "The initramfs inside the kernel; its keys are the next two.", True),
+    "initramfs": Key(dict, "The initramfs inside the kernel. A set without it has no image."),
 }
 
 INITRAMFS: Keys = {
+    "kernel": Key(
+        str,
+        "The package of the set that contains it. Its build gets `/input/initramfs.cpio` and "
+        "installs `/boot/kernel.efi`, which the firmware starts.",
+        True,
+    ),
     "packages": Key(list, "The packages in it.", True),
     "exclude": Key(list, "Globs of their files that are not in it."),
+}
+
+COMPILER: Keys = {
+    "programs": Key(str, "The directory of `clang`, `ld.lld`, `llvm-ar` and the others.", True),
+    "resources": Key(str, "The directory of clang's own headers, without `/include`.", True),
+    "loader": Key(bool, "Whether the seed has another C library, so that our loader is added."),
+    "libraries": Key(list, "Where our loader finds libraries, if not in its default directories."),
+    "host": Key(
+        list,
+        "The C and C++ compilers for programs that run during a build (default: clang, clang++).",
+    ),
 }
 
 

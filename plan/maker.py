@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import PurePath
 
 from plan import graph, styles, toolchain
@@ -28,11 +29,16 @@ class Maker:
     architectures: Collection[str]
     """The names of all architectures. A recipe's file named ARCHITECTURE.… is only for that one."""
     phase: str
-    initramfs: Initramfs | None
+    initramfs: Mapping[str, Initramfs]
+    """The kernel → the initramfs inside it."""
     seed: Tools
-    """The compiler and its place in the build root: the seed's, or our own."""
     tools: Mapping[str, tuple[str, ...]]
     """Package → the tools in its build root, in addition to the seed."""
+
+    @cached_property
+    def own(self) -> Compiler:
+        """Our own compiler."""
+        return toolchain.own_compiler(self.recipes)
 
     def steps(self, names: Sequence[str]) -> dict[str, Step]:
         """The steps of the packages `names` (in build order) and of the tools between them.
@@ -47,7 +53,7 @@ class Maker:
 
     def _step(self, recipe: Recipe) -> Step:
         # The kernel contains the initramfs, so its step depends on all packages of the initramfs.
-        initramfs = self.initramfs if recipe.name == "kernel" else None
+        initramfs = self.initramfs.get(recipe.name)
         packed = initramfs.packages if initramfs else ()
         compiler = self._compiler(recipe.name)
         environment = toolchain.environment(self.machines, compiler) | dict(recipe.environment)
@@ -62,15 +68,16 @@ class Maker:
             environment=tuple(sorted(environment.items())),
             commands=styles.commands(recipe, self.machines),
             remove=(*styles.ALWAYS_REMOVED, *recipe.remove),
-            additions=toolchain.additions(self.machines, compiler),
+            additions=toolchain.additions(self.machines, compiler, self.own),
             initramfs=initramfs,
         )
 
     def _compiler(self, name: str) -> Compiler:
-        """Our own compiler if an earlier step of this phase builds it, else the seed's."""
-        if "llvm" in self.tools.get(name, ()):
-            return replace(toolchain.OWN, libraries=self.seed.compiler.libraries)
-        return self.seed.compiler
+        """Our own compiler if an earlier step of this phase builds it, else the build root's."""
+        seed = self.seed.compiler or self.own
+        if self.own.package in self.tools.get(name, ()):
+            return replace(self.own, libraries=seed.libraries)
+        return seed
 
     def _files(self, recipe: Recipe) -> tuple[tuple[str, str], ...]:
         """The recipe's files, without those for other architectures than the target."""

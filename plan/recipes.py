@@ -51,14 +51,27 @@ def make_recipes(
 
     Raises BuildError with file and line for any error in one of them.
     """
+    resources = _resources(tables)
     recipes = {
-        name: _recipe(table, tables, directory / name, patches.get(name, ()))
+        name: _recipe(table, tables, directory / name, patches.get(name, ()), resources)
         for name, table in tables.items()
     }
     for name, table in tables.items():
         _check_names(table, "depends", recipes[name].depends, recipes)
         _check_names(table, "tools", recipes[name].tools, recipes)
     return recipes
+
+
+def _resources(tables: Mapping[str, Table]) -> str:
+    """The key `resources` of the only recipe that has it; "" if none has."""
+    found = [table for table in tables.values() if "resources" in table]
+    for place, table in enumerate(found):
+        where = table.where("resources")
+        if place:
+            raise BuildError(f"{found[0]['name']} has 'resources' too: only one can", where=where)
+        if not table["resources"].startswith("/usr/"):
+            raise BuildError("'resources' must be below /usr", where=where)
+    return found[0]["resources"] if found else ""
 
 
 def _check_names(
@@ -108,7 +121,11 @@ def check_shape(table: Table, stem: str) -> None:
 
 
 def _recipe(
-    table: Table, tables: Mapping[str, Table], directory: Path, patches: Sequence[Path]
+    table: Table,
+    tables: Mapping[str, Table],
+    directory: Path,
+    patches: Sequence[Path],
+    resources: str,
 ) -> Recipe:
     environment = table.get("environment", {})
     for key, value in environment.items():
@@ -128,7 +145,7 @@ def _recipe(
         style=table["style"],
         directory=table.get("directory", "."),
         target=table.get("target", ""),
-        options=table.texts("options"),
+        options=tuple(each.replace("$RESOURCES", resources) for each in table.texts("options")),
         environment=tuple(environment.items()),
         before=table.get("before", ""),
         build=table.get("build", ""),
@@ -136,6 +153,7 @@ def _recipe(
         remove=table.texts("remove"),
         files=tuple(sorted([*own, *added], key=lambda file: file[0].split("/"))),
         patches=(*applied, *(path for path, _ in added)),
+        resources=table.get("resources", ""),
     )
 
 

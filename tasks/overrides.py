@@ -108,7 +108,8 @@ def _comparable(project: Project, table: Table, patches: list[str]) -> dict[str,
         if isinstance(value, list):
             lines = (line for item in value for line in item_lines(item, 0))
             values[key] = "".join(line.removeprefix("- ") for line in lines).rstrip("\n")
-    known = toolchain.environment(project.plan.machines, toolchain.OWN)
+    plan = project.plan
+    known = toolchain.environment(plan.machines, toolchain.own_compiler(plan.recipes))
     ordered = {key: values.get(key, "") for key in (*KEYS, "patches")}
     return ordered | {"environment": known | table.get("environment", {})}
 

@@ -23,10 +23,10 @@ def task_sysroot(project: Project) -> DoitTask:
 def task_image(project: Project) -> DoitTask:
     """write the QCOW2 image, which boots as an EFI executable"""
     plan = project.plan
-    if "kernel" not in plan.product:
+    if plan.set.kernel not in plan.product:
         return {"actions": [(speaking(_no_kernel), [project])]}
     if not plan.set.root:
-        return _task(project, image(project), "image", ["kernel"])
+        return _task(project, image(project), "image", [plan.set.kernel])
     return _task(project, image(project), "image", list(plan.product), plan.image_tools)
 
 

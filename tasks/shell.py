@@ -95,13 +95,16 @@ def _composed(project: Project, name: str, phase: str, directory: Path) -> Sandb
     steps = project.plan.phases[phase].values()
     if len(artifacts(project, steps)) < len(steps):
         raise BuildError(f"the {name} is not built yet", hint=f"doit {phase}")
-    return _plain(project, [tree_of(project, step) for step in steps], directory, toolchain.OWN)
+    return _plain(project, [tree_of(project, step) for step in steps], directory, None)
 
 
 def _plain(
-    project: Project, layers: list[Path], directory: Path, compiler: toolchain.Compiler
+    project: Project, layers: list[Path], directory: Path, compiler: toolchain.Compiler | None
 ) -> Sandbox:
-    """The composed `layers` as a root, with only scratch directories added."""
+    """The composed `layers` as a root, with only scratch directories added.
+
+    compiler: None if it is our own.
+    """
     from rootfs.archives.files import fresh_directory
     from rootfs.sandbox.compose import Composer, scratch
     from rootfs.sandbox.enter import Sandbox
@@ -111,7 +114,7 @@ def _plain(
     for name in ("proc", "dev", "tmp", "root"):
         (points / name).mkdir(parents=True)
     root = composer.readonly("/", [*layers, points])
-    path = toolchain.search_path(compiler)
+    path = toolchain.search_path(compiler or toolchain.own_compiler(project.plan.recipes))
     environment = {"PATH": path, "HOME": "/root", "TERM": "linux"}
     return Sandbox(directory, root, [scratch("/tmp"), scratch("/root")], environment)
 

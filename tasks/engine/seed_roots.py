@@ -108,7 +108,8 @@ class DebianRoot(Seed):
     @property
     def identity(self) -> str:
         # The lock has the wanted packages; the other fields shape the tree.
-        shape = _shape(self.packages.authored, without=("wanted", "exclude_packages", "missing"))
+        without = ("compiler", "wanted", "exclude_packages", "missing")
+        shape = _shape(self.packages.authored, without=without)
         return sha256_of([FORMAT, shape, [deb.sha256 for deb in self.packages.debs]])
 
     def unpack(self, fetched: Mapping[str, Path], into: Path) -> None:
@@ -144,8 +145,9 @@ class AlpineRoot(Seed):
 
     @property
     def identity(self) -> str:
-        without = ("version", "source", "wheels", "debian", "lacks", "besides", "missing")
-        # URLs, and the list of tools, do not change the tree.
+        # URLs, and what is said of the tools, do not change the tree.
+        tools = ("compiler", "lacks", "besides", "missing")
+        without = ("version", "source", "wheels", "debian", *tools)
         shape = _shape(self.authored, without=without)
         wheels = [[wheel.sha256, wheel.exclude] for wheel in self.authored.wheels]
         root = self.tarball[1] if self.tarball else self.authored.source.sha256

@@ -15,6 +15,7 @@ from tests.cache.archive import Mirror, Signer, stanza
 
 SEED = """\
 archive: {suite: trixie, component: main}
+compiler: {programs: /usr/bin, resources: /usr}
 architectures: {x86_64: {archive: amd64}}
 wanted:
   top: because

@@ -9,6 +9,7 @@ import pytest
 from plan.errors import BuildError
 from plan.planner import make_plan
 from plan.recipes import load_recipes
+from plan.toolchain import own_compiler
 from tests.plan.conftest import PLAN, RECIPE
 
 SOURCE = """\
@@ -73,6 +74,29 @@ def test_a_recipe_can_share_the_sources_of_another(recipe: Callable[..., Path], 
     recipe("top", extra="from: owner\n")
     recipes = load_recipes(data / "recipes")
     assert recipes["top"].sources == recipes["owner"].sources != ()
+
+
+def test_the_compiler_tells_all_recipes_its_directory(
+    recipe: Callable[..., Path], data: Path
+) -> None:
+    recipe("cc", extra="resources: /usr/lib/cc/1\n")
+    recipe("top", extra="options: [--lib=/sysroot$RESOURCES/lib]\n")
+    recipes = load_recipes(data / "recipes")
+    assert recipes["top"].options == ("--lib=/sysroot/usr/lib/cc/1/lib",)
+    own = own_compiler(recipes)
+    assert (own.package, own.resources) == ("cc", "/usr/lib/cc/1")
+
+
+@pytest.mark.fault("two recipes that are the compiler", "refused; both are named")
+def test_only_one_recipe_is_the_compiler(recipe: Callable[..., Path], data: Path) -> None:
+    recipe("top", extra="resources: lib/cc\n")
+    with pytest.raises(BuildError, match="'resources' must be below /usr"):
+        load_recipes(data / "recipes")
+    recipe("top", extra="resources: /usr/lib/cc\n")
+    recipe("other", extra="resources: /usr/lib/cc\n")
+    with pytest.raises(BuildError, match="other has 'resources' too") as caught:
+        load_recipes(data / "recipes")
+    assert caught.value.where and "recipes/top.yaml:" in caught.value.where
 
 
 def test_its_files_come_with_their_hashes(recipe: Callable[..., Path], data: Path) -> None:

@@ -155,7 +155,7 @@ def test_a_read_only_cache(toy: Checkout) -> None:
 def test_a_broken_seed(toy: Checkout) -> None:
     """The other checks are made all the same."""
     seeds = toy.root / "plan" / "seeds"
-    shutil.copytree(ROOT / "plan" / "seeds", seeds)
+    shutil.copytree(ROOT / "plan" / "seeds", seeds, dirs_exist_ok=True)
     (seeds / "debian-x86_64.lock.yaml").write_text("suite: [")
     done = asked(toy, "seed=debian", "arch=x86_64")
     assert done.status == 1 and levels(done)["seed"] == "FAIL", done

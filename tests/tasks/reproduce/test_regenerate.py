@@ -27,8 +27,7 @@ full:
   packages: [base, python, first, last, kernel]
   exclude: []
   root: yes
-  initramfs:
-    packages: [base]
+  initramfs: {kernel: kernel, packages: [base]}
 """
 MODULES = (
     *("doit", "yaml", "_yaml", "tqdm", "requests", "urllib3", "idna", "certifi"),
