@@ -28,16 +28,10 @@ RECIPE: Keys = {
     "name": Key(str, "The package. The file has the same name.", True, "about"),
     "version": Key(str, "Upstream's version; our own packages just count up.", True, "about"),
     "license": Key(
-        str,
-        "An SPDX expression with the identifiers in `plan/licenses.py`.",
-        True,
-        "llvm",
+        str, "An SPDX expression with the identifiers in `plan/licenses.py`.", True, "llvm"
     ),
     "description": Key(
-        str,
-        "What the package is for. A change of it builds nothing again.",
-        True,
-        "musl",
+        str, "What the package is for. A change of it builds nothing again.", True, "musl"
     ),
     "sources": Key(
         list,
@@ -97,9 +91,7 @@ RECIPE: Keys = {
         str, "A script in `/dest`; runs after the install, before stripping.", example="pkgconf"
     ),
     "remove": Key(
-        list,
-        "Globs below `/dest` of files that the artifact does not contain.",
-        example="zlib",
+        list, "Globs below `/dest` of files that the artifact does not contain.", example="zlib"
     ),
     "resources": Key(
         str,

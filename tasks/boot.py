@@ -25,8 +25,7 @@ def _boot(project: Project) -> None:
     # The machine may run for days: let other runs build meanwhile.
     project.lock.release()
     if project.settings.run:
-        # On a system with a compiler, the command may be a build.
-        seconds = 3600 if project.plan.set.root else 120
+        seconds = project.needs.image["command"]
         result = boot.run(
             image(project).file, project.settings.run, machine(project), timeout_s=seconds
         )
@@ -44,8 +43,7 @@ def machine(project: Project, *, days_ahead: int = 0) -> Machine:
     """The emulated machine for the architecture of this run; its clock is `days_ahead`."""
     from rootfs.vm.qemu import Machine
 
-    # A compiler needs more memory than a shell.
-    memory = 3072 if project.plan.set.root else 512
+    memory = project.needs.image["memory"]
     return Machine(
         project.settings.arch, memory_mib=memory, cache=project.cache, days_ahead=days_ahead
     )

@@ -33,6 +33,7 @@ from tasks.engine.watch import Watch
 
 if TYPE_CHECKING:
     from cache.bundle import Bundle
+    from plan.needs import Needs
     from tasks.engine.seed_roots import Seed
 
 # Two threads may ask first for the same thing.
@@ -99,6 +100,13 @@ class Project:
             added=settings.added,
             overrides=overrides,
         )
+
+    @cached_property
+    def needs(self) -> Needs:
+        """The measured figures about packages and the image."""
+        from plan.needs import load_needs
+
+        return load_needs(self.data / "costs.yaml", root=self.plan.set.root)
 
     @cached_property
     def tools(self) -> Tools:

@@ -82,28 +82,22 @@ class Past:
 class Costs:
     """The costs of steps, from the store's records or from the shipped table.
 
-    The table (plan/costs.yaml) has the processor time of each package in units of musl's time. So
-    one measurement of musl on this machine is enough to use it.
+    The table (plan/costs.yaml) has the processor time of each package in units of the time of
+    one of them. So one measurement of that package on this machine is enough to use it.
     """
 
     def __init__(self, project: Project) -> None:
-        from plan.yamlfile import load
-
         self.past = Past(project.store)
-        table = load(project.data / "costs.yaml", shown_as="plan/costs.yaml")
-        self.seconds_of_musl = self._musl(float(table["seconds-of-musl"]))
-        self.relative = {name: float(value) for name, value in table["packages"].items()}
-
-    def _musl(self, shipped: float) -> float:
-        measured = [r.cpu for (_, name), r in self.past.latest.items() if name == "musl"]
-        return max(measured, default=shipped)
+        self.needs = needs = project.needs
+        measured = [r.cpu for (_, name), r in self.past.latest.items() if name == needs.unit]
+        self.seconds_of_unit = max(measured, default=needs.whole["seconds"])
 
     def of(self, state: StepState) -> float:
         """The processor time (seconds) that a step will take, as far as it is known."""
         step, record = state.step, self.past.of(state)
         if record:
             return record.cpu
-        return self.relative.get(step.name, 1.0) * self.seconds_of_musl
+        return self.needs.of(step.name, "cpu") * self.seconds_of_unit
 
 
 def ahead(project: Project, states: Collection[StepState]) -> dict[str, Any]:

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 # The directories of the cache that are written inside.
 WRITABLE = ("artifacts", "steps", "trees")
-VM_SECONDS = 4 * 3600
 # Another date shows outputs that depend on it; a namespace has no clock of its own.
 YEAR = 365  # days
 
@@ -74,7 +73,8 @@ def _in_vm(project: Project, names: list[str]) -> int:
     log = project.workdir / "regenerate.console"
     say(f"in the image, with a clock one year ahead; this takes long; its output: {log}")
     later = machine(project, days_ahead=YEAR)
-    result = boot.run(image(project).file, _command(2, names), later, timeout_s=VM_SECONDS, log=log)
+    seconds = project.needs.image["regenerate"]
+    result = boot.run(image(project).file, _command(2, names), later, timeout_s=seconds, log=log)
     say(result.output.rstrip("\n"))
     return result.status
 

@@ -112,9 +112,11 @@ def test_quiet_shows_failures_and_products(toy: Checkout) -> None:
 
 def test_long_runs_begin_with_what_they_will_do(toy: Checkout) -> None:
     toy.recipe("right", SCRIPTS["right"] + "; true", "bottom")
-    (toy.root / "plan" / "costs.yaml").write_text(
-        "seconds-of-musl: 100\npackages: {bottom: 2.5, left: 1, right: 0, top: 0, kernel: 0}\n"
-    )
+    toy.edit("plan/costs.yaml", "seconds: 34", "seconds: 100")
+    units = {"bottom": 2.5, "left": 1, "right": 0, "top": 0}
+    rows = "".join(f"  {name}: {{cpu: {units[name]}}}\n" for name in units)
+    toy.edit("plan/costs.yaml", "packages:\n", f"packages:\n{rows}")
+    toy.edit("plan/costs.yaml", "  kernel: {cpu: 0.39}", "  kernel: {cpu: 0}")
     said = toy.doit("pkg", "jobs=1").said
     assert said.startswith("5 steps to build: about 6 min\n"), said
     # What was built once is known; what the store holds is not built.
