@@ -22,7 +22,7 @@ from plan.yamlfile import Table, load
 STYLES = ("cmake", "configure", "make", "script")
 NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*\Z")
 SHA256 = re.compile(r"[0-9a-f]{64}\Z")
-PLACE = re.compile(r"(https?://|debian:pool/|wheel:[A-Za-z0-9._-]+==)\S+\Z")
+URL = re.compile(r"(https?://|debian:pool/|wheel:[A-Za-z0-9._-]+==)\S+\Z")
 KEYS, REQUIRED = kinds(RECIPE), required(RECIPE)
 
 
@@ -173,10 +173,10 @@ def read_source(entry: Table) -> Source:
         raise BuildError("a sha256 must be 64 hexadecimal digits", where=entry.where("sha256"))
     if "/" in entry["file"] or entry["file"].startswith("."):
         raise BuildError("'file' must be a plain file name", where=entry.where("file"))
-    for place in entry.texts("urls"):
-        if not PLACE.match(place):
+    for url in entry.texts("urls"):
+        if not URL.match(url):
             raise BuildError(
-                f"not a URL: {place!r}",
+                f"not a URL: {url!r}",
                 where=entry.where("urls"),
                 hint="a URL is https://…, debian:pool/… or wheel:NAME==VERSION",
             )
