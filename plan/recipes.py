@@ -17,6 +17,7 @@ from plan import layers, licenses
 from plan.errors import BuildError, nearest
 from plan.keys import RECIPE, SOURCE, kinds, required
 from plan.model import Recipe, Source
+from plan.styles import MAKE_VARIABLES
 from plan.yamlfile import Table, load
 
 STYLES = ("cmake", "configure", "make", "script")
@@ -100,6 +101,8 @@ def check_shape(table: Table, stem: str) -> None:
         )
     if "target" in table and table["style"] != "cmake":
         raise BuildError("'target' is only for style cmake", where=table.where("target"))
+    if "variables" in table and table["style"] != "make":
+        raise BuildError("'variables' is only for style make", where=table.where("variables"))
     if "crossed" in table:
         layers.check_entry(table["crossed"])
     directory = table.get("directory", ".")
@@ -129,6 +132,8 @@ def _recipe(
         directory=table.get("directory", "."),
         target=table.get("target", ""),
         options=table.texts("options"),
+        options_at=table.where("options" if "options" in table else "variables"),
+        variables=table.texts("variables") if "variables" in table else MAKE_VARIABLES,
         environment=tuple(environment.items()),
         before=table.get("before", ""),
         build=table.get("build", ""),
