@@ -145,7 +145,7 @@ def resumable(command: Command) -> bool:
 
 
 def _make(recipe: Recipe, machines: Machines, variables: Variables) -> list[Command]:
-    """Run a Makefile that needs no configuration. The recipe's `variables` (here two) precede its options."""
+    """Run a Makefile that needs no configuration; `variables` (here two) precede `options`."""
     del machines
     directory = _source_directory(recipe)
     given = [f"{name}={_value(name, variables, recipe)}" for name in recipe.variables]
