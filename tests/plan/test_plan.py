@@ -80,6 +80,27 @@ def test_an_initramfs_of_what_the_set_has_not_names_the_set(
     assert "add aside to the set's packages" in str(caught.value)
 
 
+@pytest.mark.fault(
+    "with=NAME in a set whose image is only an initramfs",
+    "the package, and what only it needs, are in the initramfs",
+)
+def test_an_added_package_is_in_the_image(recipe: Callable[..., Path], data: Path) -> None:
+    recipe("top", "below")
+    recipe("below")
+    recipe("kernel")
+    recipe("mine", "library", "below")
+    recipe("library")
+    sets = data / "sets.yaml"
+    sets.write_text(sets.read_text().replace("packages: [top]\n", "packages: [top, kernel]\n"))
+    names = {"set_name": "base", "arch_name": "x86_64"}
+    step = make_plan(data, **names, added=["mine"]).product["kernel"]  # type: ignore[arg-type]
+    assert step.initramfs and step.initramfs.packages == ("top", "library", "mine")
+    assert planned(data).product["kernel"].initramfs.packages == ("top",)  # type: ignore[union-attr]
+    sets.write_text(sets.read_text() + "  root: yes\n")
+    step = make_plan(data, **names, added=["mine"]).product["kernel"]  # type: ignore[arg-type]
+    assert step.initramfs and step.initramfs.packages == ("top",)
+
+
 def test_step_ids_change_with_all_that_the_output_depends_on(
     recipe: Callable[..., Path], data: Path
 ) -> None:
