@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from plan.styles import MAKE_VARIABLES
+
 
 @dataclass(frozen=True)
 class Key:
@@ -69,9 +71,17 @@ RECIPE: Keys = {
     ),
     "options": Key(
         list,
-        "Arguments added to the commands of the style. `$TARGET` in them becomes the triple, "
-        "`$RESOURCES` the `resources` of the compiler. Not for the style `script`.",
-        example="pcre2",
+        "Arguments added to the commands of the style. `$NAME` and `${NAME}` in them become the "
+        "value of that [variable](#the-environment-of-a-step), `$RESOURCES` the `resources` of the "
+        "compiler, `$$` becomes `$`; make's own `$(NAME)` stays. Not for the style `script`.",
+        example="musl",
+    ),
+    "variables": Key(
+        list,
+        "The variables of the step that are given on make's command line, before the options, "
+        "because a Makefile's own values win over the environment (default: "
+        f"{', '.join(f'`{name}`' for name in MAKE_VARIABLES)}). Only for the style `make`.",
+        example="git",
     ),
     "environment": Key(
         dict,

@@ -43,7 +43,7 @@ class Maker:
     def steps(self, names: Sequence[str]) -> dict[str, Step]:
         """The steps of the packages `names` (in build order) and of the tools between them.
 
-        Raises BuildError for a recipe that is not written for the target.
+        Raises BuildError for a recipe that is not written for the target, or has a wrong option.
         """
         if self.phase == SYSROOT_FROM_SEED and self.tools:
             names = graph.order(
@@ -66,7 +66,7 @@ class Maker:
             depends=tuple(graph.order((*recipe.depends, *packed), self.depends)),
             tools=self.tools.get(recipe.name, ()),
             environment=tuple(sorted(environment.items())),
-            commands=styles.commands(recipe, self.machines),
+            commands=styles.commands(recipe, self.machines, environment),
             remove=(*styles.ALWAYS_REMOVED, *recipe.remove),
             additions=toolchain.additions(self.machines, compiler, self.own),
             initramfs=initramfs,

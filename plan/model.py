@@ -49,6 +49,10 @@ class Recipe:
     target: str
     """The CMake distribution to build and install, or "" for everything."""
     options: tuple[str, ...]
+    options_at: str
+    """Where the options, or else the variables, are: the file and its line, for messages."""
+    variables: tuple[str, ...]
+    """The variables that the style `make` gives on make's command line."""
     environment: tuple[tuple[str, str], ...]
     before: str
     build: str

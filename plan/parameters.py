@@ -12,7 +12,7 @@ from plan import checks
 from plan.architecture import architectures
 
 ARCHITECTURES = architectures()
-SETS = ("base", "base-tools", "full")
+SETS = architectures(Path(__file__).with_name("sets.yaml"))
 PLACES = ("namespace", "vm")
 SEEDS = checks.SEEDS
 PROGRESS = ("auto", "live", "plain", "json", "quiet")

@@ -55,8 +55,8 @@ def make_plan(
     complete = load_set(data / "sets.yaml", set_name, changes.recipes)
     recipes = changes.made(complete.phase, crossed=machines.crossed)
     without = _without(complete, machines.target, toolbox, recipes, seed)
-    chosen = _fitted(complete, added, recipes, without)
     depends = _depends(recipes)
+    chosen = _packed(_fitted(complete, added, recipes, without), added, depends)
     wanted = graph.order(chosen.packages, depends)
     _check(chosen, wanted, machines.target)
     names = architectures(data / "architectures.yaml")
@@ -143,6 +143,21 @@ def _fitted(
         packages=(*(name for name in chosen.packages if name not in without), *added),
         initramfs=replace(inside, packages=kept),
     )
+
+
+def _packed(chosen: Set, added: Sequence[str], depends: Mapping[str, Sequence[str]]) -> Set:
+    """The set with the packages `added`, and what only they need, in its initramfs.
+
+    A set with a root partition has them there.
+    """
+    if chosen.root or not added:
+        return chosen
+    before = chosen.packages[: len(chosen.packages) - len(added)]
+    there = graph.order(before, depends)
+    own = [name for name in graph.order(added, depends) if name not in there]
+    inside = chosen.initramfs
+    packages = tuple(dict.fromkeys((*inside.packages, *own)))
+    return replace(chosen, initramfs=replace(inside, packages=packages))
 
 
 def _check(chosen: Set, wanted: Sequence[str], target: Architecture) -> None:

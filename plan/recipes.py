@@ -17,13 +17,14 @@ from plan import layers, licenses
 from plan.errors import BuildError, nearest
 from plan.keys import RECIPE, SOURCE, kinds, required
 from plan.model import Recipe, Source
+from plan.styles import MAKE_VARIABLES
 from plan.yamlfile import Table, load
 
 STYLES = ("cmake", "configure", "make", "script")
 NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*\Z")
 SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 SNAPSHOT = re.compile(r"\d{8}T\d{6}Z\Z")
-PLACE = re.compile(r"(https?://|debian:pool/|wheel:[A-Za-z0-9._-]+==)\S+\Z")
+URL = re.compile(r"(https?://|debian:pool/|wheel:[A-Za-z0-9._-]+==)\S+\Z")
 KEYS, REQUIRED = kinds(RECIPE), required(RECIPE)
 
 
@@ -114,6 +115,8 @@ def check_shape(table: Table, stem: str) -> None:
         )
     if "target" in table and table["style"] != "cmake":
         raise BuildError("'target' is only for style cmake", where=table.where("target"))
+    if "variables" in table and table["style"] != "make":
+        raise BuildError("'variables' is only for style make", where=table.where("variables"))
     if "crossed" in table:
         layers.check_entry(table["crossed"])
     directory = table.get("directory", ".")
@@ -147,6 +150,8 @@ def _recipe(
         directory=table.get("directory", "."),
         target=table.get("target", ""),
         options=tuple(each.replace("$RESOURCES", resources) for each in table.texts("options")),
+        options_at=table.where("options" if "options" in table else "variables"),
+        variables=table.texts("variables") if "variables" in table else MAKE_VARIABLES,
         environment=tuple(environment.items()),
         before=table.get("before", ""),
         build=table.get("build", ""),
@@ -192,10 +197,10 @@ def read_source(entry: Table) -> Source:
         raise BuildError("a sha256 must be 64 hexadecimal digits", where=entry.where("sha256"))
     if "/" in entry["file"] or entry["file"].startswith("."):
         raise BuildError("'file' must be a plain file name", where=entry.where("file"))
-    for place in entry.texts("urls"):
-        if not PLACE.match(place):
+    for url in entry.texts("urls"):
+        if not URL.match(url):
             raise BuildError(
-                f"not a URL: {place!r}",
+                f"not a URL: {url!r}",
                 where=entry.where("urls"),
                 hint="a URL is https://…, debian:pool/… or wheel:NAME==VERSION",
             )

@@ -116,22 +116,25 @@ def _code(names: Iterable[str]) -> str:
 
 def styles_of(recipes: Path) -> Iterator[str]:
     """Each style with its literal commands."""
+    loaded = load_recipes(recipes)
     sample = replace(
-        load_recipes(recipes)[RECIPE["style"].example],
+        loaded[RECIPE["style"].example],
         directory="DIRECTORY",
         options=("OPTIONS",),
         build="BUILD",
+        variables=("CC", "AR"),
     )
+    variables = toolchain.environment(NATIVE, toolchain.own_compiler(loaded))
     yield STYLES
     yield _code(styles.ALWAYS_REMOVED) + "."
     for style, make in styles.STYLES.items():
         about = (make.__doc__ or "").strip()
         yield from ("", f"### {style}", "", about, "")
-        yield from _commands(make(replace(sample, style=style), TRIPLE))
+        yield from _commands(make(replace(sample, style=style), TRIPLE, variables))
         if style == "cmake":
             yield from ("", "With a `target`, instead of the last two:", "")
             whole = replace(sample, style=style, target="NAME")
-            yield from _commands(make(whole, TRIPLE)[-2:])
+            yield from _commands(make(whole, TRIPLE, variables)[-2:])
 
 
 def _commands(commands: Sequence[Command]) -> Iterator[str]:

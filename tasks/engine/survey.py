@@ -58,8 +58,8 @@ def _state_of(builder: Builder, made: Mapping[str, str]) -> StepState:
     if store.contradicting(wanted):
         return StepState(step, wanted, BUILD, None, 0)
     record = store.find(wanted)
-    if stands := builder.stamp.read_of(wanted, record):
-        return StepState(step, wanted, UP_TO_DATE, stands.artifact, stands.size)
+    if current := builder.stamp.read_of(wanted, record):
+        return StepState(step, wanted, UP_TO_DATE, current.artifact, current.size)
     if record:
         return StepState(step, wanted, STORED, record.artifact, record.size)
     return StepState(step, wanted, BUILD, None, 0)

@@ -173,6 +173,12 @@ def test_the_difference_to_the_last_plan(built: Checkout) -> None:
     assert "next: 4 to build at most (left, top, extra, kernel)" in words
 
 
+def test_a_build_from_the_store_alone_leaves_a_plan_to_compare_with(built: Checkout) -> None:
+    shutil.rmtree(built.root / "work")
+    assert not built.builds().built
+    assert said(built, "plan", "diff=1") == "next: nothing to build\n"
+
+
 def test_without_a_plan_of_before(toy: Checkout) -> None:
     done = toy.doit("plan", "diff=1")
     assert done.status != 0 and "`doit plan` writes one" in done.said
