@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 
 def task_boot(project: Project) -> DoitTask:
-    """start the image in QEMU; run='COMMAND' runs one command and exits"""
+    """start the image in QEMU; run='COMMAND' runs one command and exits
+
+    boot                      a shell on the serial console; Ctrl-] ends QEMU
+    boot run=about            runs `about`, and ends with its exit status
+    """
     return {"task_dep": ["image"], "actions": [(speaking(_boot), [project])]}
 
 

@@ -110,16 +110,36 @@ def misplaced(commands: Sequence[str], given: Iterable[str]) -> str:
     for name in given:
         if of[name] and not {*of[name], SHOWS_ALL} & {*commands}:
             # `run` is doit's name for what a command line without a command of doit's does.
-            named = [each for each in dict.fromkeys(commands) if each != "run"] or ["image"]
+            named = [each for each in dict.fromkeys(commands) if each != "run"]
             told = f"no command here knows {name}: {', '.join(named)}"
             return f"command line: {told}\n  known to: {', '.join(of[name])}"
     return ""
 
 
-def creators() -> Iterator[tuple[str, Callable[[Project], DoitTask | Iterator[DoitTask]]]]:
+Creator = Callable[["Project"], "DoitTask | Iterator[DoitTask]"]
+
+
+def creator(name: str) -> Creator:
+    """The function that makes the doit tasks of the command `name`. Raises KeyError."""
+    create: Creator = getattr(import_module(COMMANDS[name]), f"task_{name}")
+    return create
+
+
+def summary(create: Creator) -> str:
+    """What a command does: the first line of its docstring."""
+    return (create.__doc__ or "").partition("\n")[0]
+
+
+def examples(create: Creator) -> list[str]:
+    """Command lines of a command, each without the program: the other lines of its docstring."""
+    lines = (create.__doc__ or "").splitlines()[1:]
+    return [line.strip() for line in lines if line.strip()]
+
+
+def creators() -> Iterator[tuple[str, Creator]]:
     """Each command with the function that makes its doit tasks."""
-    for name, module in COMMANDS.items():
-        yield name, getattr(import_module(module), f"task_{name}")
+    for name in COMMANDS:
+        yield name, creator(name)
 
 
 def doit_tasks(project: Project) -> Iterator[DoitTask]:
@@ -127,6 +147,6 @@ def doit_tasks(project: Project) -> Iterator[DoitTask]:
     for name, create in creators():
         made = create(project)
         if isinstance(made, dict):
-            yield {"basename": name, "doc": create.__doc__, **made}
+            yield {"basename": name, "doc": summary(create), **made}
         else:
             yield from made

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from plan.errors import BuildError
+from plan.typed import typed
 from tasks.actions import DoitTask, speaking
 from tasks.console.console import say
 from tasks.engine.products import image
@@ -26,12 +27,19 @@ if TYPE_CHECKING:
 
 
 def task_inspect(project: Project) -> DoitTask:
-    """check every file of an image against its own records; image=, key="""
+    """check every file of an image against its own records; image=, key=
+
+    inspect                   the image that was built last here
+    inspect image=FILE key=FILE.pub
+    """
     return {"actions": [(speaking(_inspect), [project])]}
 
 
 def task_sign(project: Project) -> DoitTask:
-    """sign the provenance of the image with an SSH key: key=FILE"""
+    """sign the provenance of the image with an SSH key: key=FILE
+
+    sign key=FILE             FILE is a private key for ssh-keygen
+    """
     return {"task_dep": ["image"], "actions": [(speaking(_sign), [project])]}
 
 
@@ -64,7 +72,7 @@ def _opened(path: Path) -> IO[bytes]:
     try:
         return path.open("rb")
     except OSError as error:
-        hint = "doit image makes it; image=FILE names another one"
+        hint = f"{typed('image')} makes it; image=FILE names another one"
         raise BuildError(f"cannot be read: {error.strerror}", where=str(path), hint=hint) from error
 
 
@@ -82,5 +90,7 @@ def _sign(project: Project) -> None:
     from rootfs.inspection.signature import sign
 
     if project.settings.key is None:
-        raise BuildError("no key is given", hint="doit sign key=FILE: a private key for ssh-keygen")
+        raise BuildError(
+            "no key is given", hint=f"{typed('sign key=FILE')}: a private key for ssh-keygen"
+        )
     say(os.fspath(sign(beside(image(project).file, PROVENANCE), project.settings.key)))

@@ -14,6 +14,7 @@ from doit.exceptions import BaseFail, InvalidCommand, UnmetDependency
 from doit.reporter import ConsoleReporter
 
 from plan.errors import BuildError
+from plan.typed import program
 from tasks import commands
 from tasks.console import interrupt, views
 from tasks.console.console import say, undelivered
@@ -51,7 +52,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         if not self.is_run:
             return
         try:
-            self.project.lock.take(" ".join(["doit", *sys.argv[1:]]))
+            self.project.lock.take(" ".join([program(), *sys.argv[1:]]))
             self.project.only_asks, self.project.is_building = False, True
             keep_choice(self.project.settings)
             if selected != ["gc"]:

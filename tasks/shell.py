@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from plan import toolchain
 from plan.errors import BuildError, nearest
 from plan.model import Command
+from plan.typed import typed
 from tasks.actions import DoitTask, speaking
 from tasks.console.console import say
 from tasks.console.interrupt import terminal_taken
@@ -32,7 +33,13 @@ if TYPE_CHECKING:
 
 
 def task_shell(project: Project) -> DoitTask:
-    """open a shell in the seed, sysroot, rootfs or pkg:NAME; run='COMMAND'"""
+    """open a shell in the seed, sysroot, rootfs or pkg:NAME; run='COMMAND'
+
+    shell                     the seed
+    shell rootfs              the product of the second phase
+    shell pkg:zlib            its failed build, or a new one that is ready to start
+    shell pkg:zlib run='make test'
+    """
     return {
         "actions": [(speaking(_shell), [project])],
         "pos_arg": "targets",
@@ -90,11 +97,11 @@ def _composed(project: Project, name: str, phase: str, directory: Path) -> Sandb
     if machines.crossed and phase == project.plan.set.phase:
         raise BuildError(
             f"the {name} is for {machines.target.name}, and this machine is {machines.build.name}",
-            hint="doit boot run=COMMAND runs it in QEMU",
+            hint=f"{typed('boot run=COMMAND')} runs it in QEMU",
         )
     steps = project.plan.phases[phase].values()
     if len(artifacts(project, steps)) < len(steps):
-        raise BuildError(f"the {name} is not built yet", hint=f"doit {phase}")
+        raise BuildError(f"the {name} is not built yet", hint=typed(phase))
     return _plain(project, [tree_of(project, step) for step in steps], directory, toolchain.OWN)
 
 
@@ -128,6 +135,6 @@ def _build_of(project: Project, builder: Builder) -> Sandbox:
     if builder.step_id() is None:
         raise BuildError(
             f"the dependencies of {builder.step.name} are not built yet",
-            hint=f"doit {builder.step.task}",
+            hint=typed(builder.step.task),
         )
     return for_a_person(builder.prepare())

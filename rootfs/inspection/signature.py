@@ -16,6 +16,7 @@ from pathlib import Path
 
 from plan.errors import BuildError
 from plan.outputs import write_file
+from plan.typed import typed
 
 NAMESPACE = "bootstrap-qcow2"
 _SECONDS = 60
@@ -40,7 +41,7 @@ def verify(file: Path, key: Path) -> str:
     """
     made = file.with_name(f"{file.name}.sig")
     if not file.exists() or not made.exists():
-        raise BuildError("is not there", where=str(made), hint="doit sign key=FILE makes it")
+        raise BuildError("is not there", where=str(made), hint=f"{typed('sign key=FILE')} makes it")
     try:
         public = key.read_text(encoding="ascii").strip()
     except (OSError, ValueError) as error:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from plan.errors import BuildError, nearest
 from plan.model import Command, Step
+from plan.typed import typed
 from rootfs.archives.files import fresh_directory
 from rootfs.image.workspace import CACHE, PROJECT
 from tasks.actions import DoitTask, speaking
@@ -38,7 +39,11 @@ YEAR = 365  # days
 
 
 def task_regenerate(project: Project) -> DoitTask:
-    """build the system again inside itself and compare; in=vm, packages=a,b"""
+    """build the system again inside itself and compare; in=vm, packages=a,b
+
+    regenerate packages=zlib
+    regenerate in=vm          in the booted image, a year later
+    """
     inside = project.system is not None
     needs = ["image"] if project.settings.place == "vm" else list(project.plan.phases)
     return {
@@ -51,7 +56,7 @@ def _outside(project: Project) -> None:
     if not project.plan.set.root:
         raise BuildError(
             f"the set {project.plan.set.name} has no compiler, so it cannot build itself",
-            hint="doit regenerate set=full",
+            hint=typed("regenerate set=full"),
         )
     names = chosen(project)  # report a misspelt package before the machine boots
     if project.settings.place == "vm":

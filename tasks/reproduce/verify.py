@@ -36,7 +36,11 @@ PRODUCTS = {"sysroot": sysroot, "image": image}
 
 
 def task_verify(project: Project) -> DoitTask:
-    """build each step again under other conditions, and compare the bytes"""
+    """build each step again under other conditions, and compare the bytes
+
+    verify packages=musl,image
+    verify variations=jobs,umask
+    """
     needs = [*project.plan.phases, *PRODUCTS]
     if _some(project):
         needs = [*(step.task for step in _chosen(project)), *_chosen_products(project)]

@@ -175,7 +175,7 @@ def test_the_difference_to_the_last_plan(built: Checkout) -> None:
 
 def test_without_a_plan_of_before(toy: Checkout) -> None:
     done = toy.doit("plan", "diff=1")
-    assert done.status != 0 and "`doit plan` writes one" in done.said
+    assert done.status != 0 and "doit plan writes one" in done.said
 
 
 # --- list --------------------------------------------------------------------------------------
