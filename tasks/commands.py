@@ -88,6 +88,9 @@ MAKES = frozenset(
     }
 )
 
+# They look at a product. Without set= or arch= this is the one that was built last.
+OF_A_PRODUCT = frozenset({"boot", "inspect", "licenses", "report", "sbom", "sign"})
+
 # This command accepts all parameters, to show them.
 SHOWS_ALL = "settings"
 
@@ -97,6 +100,12 @@ def only_reads(commands: Iterable[str], given: Callable[[str], bool]) -> bool:
     return all(
         each in READS or (each in READS_WITH and given(READS_WITH[each])) for each in commands
     )
+
+
+def of_a_product(words: Iterable[str]) -> bool:
+    """Whether the command line `words` names only commands that look at a product."""
+    named = {word for word in words if word[:1] != "-" and "=" not in word} - {"run"}
+    return bool(named) and named <= OF_A_PRODUCT
 
 
 def only_makes(commands: Iterable[str]) -> bool:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ from plan.outputs import replacing
 from plan.typed import program, typed
 from tasks import commands
 from tasks.console.console import say, taking, undelivered
+from tasks.engine.built import recalled
 from tasks.engine.project import ROOT, Project, open_project
 from tasks.help import command_page, project_page, task_page
 
@@ -51,9 +53,15 @@ def project_of_this_run() -> Project:
     # must be refused.
     given = doit_cmd._CMDLINE_VARS or {}
     try:
-        return open_project(given, os.environ, here=Path(get_initial_workdir() or ROOT))
+        here = Path(get_initial_workdir() or ROOT)
+        last = commands.of_a_product(sys.argv[1:])
+        project = open_project(given, os.environ, here=here, last=last)
     except BuildError as error:
         raise InvalidDodoFile(str(error)) from None
+    if told := recalled(project.settings):
+        # Not in the output: that may be of a program in the image.
+        print(told, file=sys.stderr)
+    return project
 
 
 def install(project: Project) -> None:

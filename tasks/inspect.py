@@ -86,11 +86,15 @@ def _signature(told: Path, key: Path) -> Check:
         return Check("signature", str(error), good=False)
 
 
+def require_key(project: Project) -> Path:
+    """The key to sign with. Raises BuildError if none is given."""
+    if project.settings.key is None:
+        hint = f"{typed('sign key=FILE')}: a private key for ssh-keygen"
+        raise BuildError("no key is given", hint=hint)
+    return project.settings.key
+
+
 def _sign(project: Project) -> None:
     from rootfs.inspection.signature import sign
 
-    if project.settings.key is None:
-        raise BuildError(
-            "no key is given", hint=f"{typed('sign key=FILE')}: a private key for ssh-keygen"
-        )
-    say(os.fspath(sign(beside(image(project).file, PROVENANCE), project.settings.key)))
+    say(os.fspath(sign(beside(image(project).file, PROVENANCE), require_key(project))))

@@ -15,11 +15,13 @@ from doit.reporter import ConsoleReporter
 
 from plan.errors import BuildError
 from plan.typed import program
-from tasks import commands
+from tasks import commands, forecast
+from tasks.beforehand import check
 from tasks.console import interrupt, views
 from tasks.console.console import say, undelivered
 from tasks.engine import failures, survey
 from tasks.engine.builder import Builder
+from tasks.engine.built import remember
 from tasks.engine.choose_seed import keep_choice
 from tasks.engine.project import Project
 from tasks.engine.sources import say_what_is_used
@@ -49,6 +51,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         self.project.asked, self.project.only_asks = frozenset(selected), True
         self.failed: list[dict[str, Any]] = []
         interrupt.install()
+        self._check_beforehand(tasks)
         if not self.is_run:
             return
         try:
@@ -61,6 +64,13 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         except BuildError as error:
             raise InvalidCommand(str(error)) from None
         self._begin(_steps_of(tasks, selected))
+
+    def _check_beforehand(self, tasks: Mapping[str, Any]) -> None:
+        try:
+            for name in self.selected:
+                check(self.project, name, tasks[name].pos_arg_val or [])
+        except BuildError as error:
+            raise InvalidCommand(str(error)) from None
 
     def _begin(self, wanted: set[str]) -> None:
         settings = self.project.settings
@@ -80,6 +90,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             self.project.events.emit("note", text=f"no forecast: {error}")
             return
         self.expected = set(ahead["costs"])
+        if told := forecast.warning(self.project, ahead, wanted):
+            self.project.events.emit("note", text=told)
         if self.expected:
             self.project.events.emit("forecast", **ahead)
             for name, why in self.project.plan.without.items():
@@ -95,6 +107,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         if self.is_run and task.name in self.steps:
             # Until now doit could still find that a file differs.
             Builder(self.project, self.steps[task.name]).keep()
+        self._remember(task)
         if task.name in self.expected:
             self.project.events.emit("same", step=task.name)
         if task.name in self.selected:
@@ -102,8 +115,13 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
 
     def add_success(self, task: Any) -> None:
         """Print a line for a requested group: it has no action of its own."""
+        self._remember(task)
         if not task.actions and task.name in self.selected:
             say(f"{task.name} is up to date")
+
+    def _remember(self, task: Any) -> None:
+        if self.is_run and task.name in ("image", "sysroot"):
+            remember(self.project.settings)
 
     def add_failure(self, task: Any, fail: BaseFail) -> None:
         """Report a failure at once, but not a task that only waited for a failed one."""

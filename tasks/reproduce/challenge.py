@@ -66,13 +66,13 @@ def _goals(project: Project) -> list[str]:
 
 def _challenge(project: Project) -> None:
     ours = _ours(project)
-    challengers = [_challenger(project, seed) for seed in _seeds(project)]
+    challengers = [_challenger(project, seed) for seed in other_seeds(project)]
     _table(project, ours, challengers)
     results = [_judged(project, ours, each) for each in challengers]
     project.exit_status = 0 if all(results) else 1
 
 
-def _seeds(project: Project) -> list[str]:
+def other_seeds(project: Project) -> list[str]:
     """The seeds to compare with. Raises BuildError if there is none."""
     plan, own = project.plan, project.settings.seed
     if project.system:

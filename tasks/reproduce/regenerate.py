@@ -52,13 +52,17 @@ def task_regenerate(project: Project) -> DoitTask:
     }
 
 
-def _outside(project: Project) -> None:
+def require_compiler(project: Project) -> None:
+    """Raise BuildError if the set cannot build itself."""
     if not project.plan.set.root:
         raise BuildError(
             f"the set {project.plan.set.name} has no compiler, so it cannot build itself",
             hint=typed("regenerate set=full"),
         )
-    names = chosen(project)  # report a misspelt package before the machine boots
+
+
+def _outside(project: Project) -> None:
+    names = chosen(project)
     if project.settings.place == "vm":
         project.exit_status = _in_vm(project, names)
         return

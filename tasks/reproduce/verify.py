@@ -70,7 +70,7 @@ class Subject:
 def _verify(project: Project) -> None:
     project.require("fetch", "seed")
     names, lacking = variations.chosen(project)
-    subjects = [_step(project, step) for step in _steps(project)]
+    subjects = [_step(project, step) for step in chosen_steps(project)]
     subjects += [_product(task, PRODUCTS[task](project)) for task in _chosen_products(project)]
     say(f"varied: {', '.join(sorted(names))}")
     for name, why in sorted(lacking.items()):
@@ -102,7 +102,7 @@ def _chosen(project: Project) -> list[Step]:
     ]
 
 
-def _steps(project: Project) -> list[Step]:
+def chosen_steps(project: Project) -> list[Step]:
     """The chosen steps. Raises BuildError if a package is misspelt, or no step is chosen."""
     chosen = _chosen(project)
     known = {step.name for step in project.plan.steps} | {*PRODUCTS}
