@@ -11,12 +11,14 @@ doit sign key=FILE                        signs the provenance beside the image 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from plan.errors import BuildError
 from plan.typed import typed
 from tasks.actions import DoitTask, speaking
+from tasks.beforehand import require_choice
 from tasks.console.console import say
 from tasks.engine.products import image
 from tasks.engine.project import Project
@@ -41,6 +43,21 @@ def task_sign(project: Project) -> DoitTask:
     sign key=FILE             FILE is a private key for ssh-keygen
     """
     return {"task_dep": ["image"], "actions": [(speaking(_sign), [project])]}
+
+
+def before_inspect(project: Project, _words: Sequence[str]) -> None:
+    """Raise BuildError if a signature is to be checked without ssh-keygen."""
+    from rootfs.inspection.signature import ssh_keygen
+
+    if project.settings.key:
+        ssh_keygen()
+
+
+def before_sign(project: Project, words: Sequence[str]) -> None:
+    """Raise BuildError without a key, ssh-keygen, or an image to choose."""
+    require_key(project)
+    before_inspect(project, words)
+    require_choice(project)
 
 
 def _inspect(project: Project) -> None:

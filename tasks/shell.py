@@ -13,6 +13,8 @@ them into a patch.
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -103,6 +105,17 @@ def _composed(project: Project, name: str, phase: str, directory: Path) -> Sandb
     if len(artifacts(project, steps)) < len(steps):
         raise BuildError(f"the {name} is not built yet", hint=typed(phase))
     return _plain(project, [tree_of(project, step) for step in steps], directory, toolchain.OWN)
+
+
+def before_shell(project: Project, words: Sequence[str]) -> None:
+    """Raise BuildError if the target does not exist, or nothing can give commands to the shell."""
+    trees = ["seed", *(phase.split("-")[0] for phase in project.plan.phases)]
+    if words and words[0] not in trees:
+        named_build(project, words[0], trees)
+    # A pipe or a file may hold commands; /dev/null and the like hold none.
+    if not project.settings.run and not os.isatty(0) and stat.S_ISCHR(os.fstat(0).st_mode):
+        hint = "run='COMMAND' runs one command in it"
+        raise BuildError("there is no terminal for a shell", hint=hint)
 
 
 def _plain(

@@ -58,6 +58,11 @@ def task_challenge(project: Project) -> DoitTask:
     return {"actions": [(speaking(_challenge), [project])], "task_dep": _goals(project)}
 
 
+def before_challenge(project: Project, _words: Sequence[str]) -> None:
+    """Raise BuildError if there is no other seed."""
+    _seeds(project)
+
+
 def _goals(project: Project) -> list[str]:
     """What each seed must make. The image names the seed if the seed compiled its packages."""
     plan = project.plan
@@ -66,13 +71,13 @@ def _goals(project: Project) -> list[str]:
 
 def _challenge(project: Project) -> None:
     ours = _ours(project)
-    challengers = [_challenger(project, seed) for seed in other_seeds(project)]
+    challengers = [_challenger(project, seed) for seed in _seeds(project)]
     _table(project, ours, challengers)
     results = [_judged(project, ours, each) for each in challengers]
     project.exit_status = 0 if all(results) else 1
 
 
-def other_seeds(project: Project) -> list[str]:
+def _seeds(project: Project) -> list[str]:
     """The seeds to compare with. Raises BuildError if there is none."""
     plan, own = project.plan, project.settings.seed
     if project.system:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from plan.typed import typed
 from rootfs.archives.files import fresh_directory
 from rootfs.image.workspace import CACHE, PROJECT
 from tasks.actions import DoitTask, speaking
+from tasks.beforehand import require_emulator
 from tasks.boot import machine
 from tasks.console.console import say
 from tasks.engine.builder import Builder, tree_of
@@ -52,13 +54,16 @@ def task_regenerate(project: Project) -> DoitTask:
     }
 
 
-def require_compiler(project: Project) -> None:
-    """Raise BuildError if the set cannot build itself."""
-    if not project.plan.set.root:
+def before_regenerate(project: Project, _words: Sequence[str]) -> None:
+    """Raise BuildError if the set cannot build itself, or without a package or QEMU it needs."""
+    if not project.plan.set.root and not project.system:
         raise BuildError(
             f"the set {project.plan.set.name} has no compiler, so it cannot build itself",
             hint=typed("regenerate set=full"),
         )
+    chosen(project)
+    if project.settings.place == "vm":
+        require_emulator(project)
 
 
 def _outside(project: Project) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -51,6 +52,11 @@ def task_verify(project: Project) -> DoitTask:
     }
 
 
+def before_verify(project: Project, _words: Sequence[str]) -> None:
+    """Raise BuildError if a package is misspelt, or no step is chosen."""
+    _steps(project)
+
+
 @dataclass(frozen=True)
 class Subject:
     """What is verified: `step`, or the product that `task` writes. The rest is the first build."""
@@ -70,7 +76,7 @@ class Subject:
 def _verify(project: Project) -> None:
     project.require("fetch", "seed")
     names, lacking = variations.chosen(project)
-    subjects = [_step(project, step) for step in chosen_steps(project)]
+    subjects = [_step(project, step) for step in _steps(project)]
     subjects += [_product(task, PRODUCTS[task](project)) for task in _chosen_products(project)]
     say(f"varied: {', '.join(sorted(names))}")
     for name, why in sorted(lacking.items()):
@@ -102,7 +108,7 @@ def _chosen(project: Project) -> list[Step]:
     ]
 
 
-def chosen_steps(project: Project) -> list[Step]:
+def _steps(project: Project) -> list[Step]:
     """The chosen steps. Raises BuildError if a package is misspelt, or no step is chosen."""
     chosen = _chosen(project)
     known = {step.name for step in project.plan.steps} | {*PRODUCTS}

@@ -1,16 +1,14 @@
-"""What a command needs at its end is looked for before it begins; what was built last is kept."""
+"""What a command needs at its end is looked for before it begins."""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-from tasks import forecast
-from tests.tasks.toy import Checkout, doit
+from tests.tasks.toy import Checkout, doit, two_sets
 
 
 def without_programs(directory: Path) -> str:
@@ -81,58 +79,8 @@ def test_what_is_not_there(toy: Checkout, words: str, message: str) -> None:
 )
 def test_nothing_is_built(toy: Checkout) -> None:
     command = ["env", "-u", "BQ2_SET", *doit("boot")]
-    full = (toy.root / "plan" / "sets.yaml").read_text().replace("base:", "full:")
-    with (toy.root / "plan" / "sets.yaml").open("a") as file:
-        file.write(full)
+    two_sets(toy)
     done = toy.run(command)
     assert done.status != 0 and "no image was built here yet" in done.said, done
     assert "doit image set=base takes about" in done.said and not done.built
     assert not (toy.root / "work" / "stamps").exists()
-
-
-@pytest.mark.namespace
-def test_the_last_build_is_meant(toy: Checkout) -> None:
-    full = (toy.root / "plan" / "sets.yaml").read_text().replace("base:", "full:")
-    with (toy.root / "plan" / "sets.yaml").open("a") as file:
-        file.write(full)
-    seed = f"seed={toy.seed}"
-
-    def ask(*words: str) -> str:
-        return toy.run(["env", "-u", "BQ2_SET", "-u", "BQ2_SEED", *doit(*words)]).said
-
-    assert "as built here last" not in ask("licenses", seed)
-    assert toy.doit("image", seed, "set=base", "with=").status == 0
-    told = f"set=base arch=x86_64 {seed}, as built here last\n"
-    assert ask("licenses").startswith(told)
-    # What is given wins, and another build is meant only if it agrees.
-    assert "as built here last" not in ask("licenses", seed, "set=full")
-    assert ask("licenses", "arch=x86_64").startswith(told)
-    # Commands that build mean what they say.
-    assert "as built here last" not in ask("plan", seed)
-    assert toy.doit("image", seed, "set=full").status == 0
-    assert ask("licenses").startswith("set=full ")
-    assert toy.doit("image", seed, "set=base").status == 0
-    assert ask("licenses").startswith(told)
-    records = json.loads((toy.root / "work" / "built.json").read_text())
-    assert [each["set"] for each in records] == ["base", "full"]
-
-
-@pytest.mark.fault("the record of the last build is damaged", "it counts as none")
-@pytest.mark.parametrize("content", ["{", "[1]", '[{"set": "base"}]', "null", "\x00"])
-def test_a_damaged_record(toy: Checkout, content: str) -> None:
-    (toy.root / "work").mkdir()
-    (toy.root / "work" / "built.json").write_text(content)
-    done = toy.doit("licenses")
-    assert done.status == 0 and "as built here last" not in done.said, done
-
-
-def test_a_long_build_says_so_first(toy: Checkout) -> None:
-    project = toy.project()
-    assert forecast.warning(project, {"seconds": 60.0}, {"image"}) == ""
-    told = forecast.warning(project, {"seconds": 7200.0}, {"pkg:top"})
-    assert told == "this build takes about 2 h 00 min; Ctrl-C keeps all that is done"
-    full = (toy.root / "plan" / "sets.yaml").read_text().replace("base:", "full:")
-    with (toy.root / "plan" / "sets.yaml").open("a") as file:
-        file.write(full)
-    told = forecast.warning(toy.project(set="full"), {"seconds": 7200.0}, {"image"})
-    assert "doit image set=base takes about " in told
