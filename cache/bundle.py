@@ -27,6 +27,7 @@ from cache.progress import Progress, Silent
 from cache.sources import cached, title
 from plan.errors import BuildError
 from plan.model import Source
+from plan.typed import typed
 
 README = "README.txt"
 PLAN = "plan.json"
@@ -148,7 +149,7 @@ class Bundle:
             raise BuildError(
                 "is not a bundle of this project, or its beginning is damaged",
                 where=os.fspath(self.path),
-                hint="make one with `doit bundle` on a machine with a network",
+                hint=f"on a machine with a network, {typed('bundle')} makes one",
             ) from error
 
     def _remedy(self) -> str:
@@ -158,7 +159,7 @@ class Bundle:
         about = self._about
         return (
             f"it was made with set={about['set']} arch={about['arch']}: if this is what you want, "
-            "copy it again; if not, make another with `doit bundle`"
+            f"copy it again; if not, {typed('bundle')} makes another"
         )
 
 

@@ -18,13 +18,14 @@ from urllib.parse import urlsplit
 
 from cache.places import without_password
 from plan.errors import BuildError
+from plan.typed import typed
 
 _CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _NAME_THEM = (
     "name a file with certificates (PEM), on Debian /etc/ssl/certs/ca-certificates.crt, or unset it"
 )
 _PROXY = "http://HOST:PORT, for https URLs too"
-_CLOCK = "is the clock of this machine right? `doit doctor` compares it"
+_CLOCK = f"is the clock of this machine right? {typed('doctor')} compares it"
 _OWN_CA = (
     "if your network has its own certificate authority, name its certificate: SSL_CERT_FILE=FILE; "
     "on Debian /etc/ssl/certs/ca-certificates.crt has the certificates that the system trusts"

@@ -18,6 +18,7 @@ from plan.model import Source
 from plan.recipes import SHA256, SNAPSHOT
 from plan.seedtables import PACKAGE, compiler, contents, inside, links, of_architecture, reasoned
 from plan.toolchain import Compiler
+from plan.typed import typed
 from plan.yamlfile import Table, load
 
 # Debian policy, 5.6.12.
@@ -153,5 +154,5 @@ def _deb(item: object, table: Table) -> Deb:
 
 def _match(table: Table, key: str, pattern: re.Pattern[str]) -> None:
     if not pattern.match(table[key]) or ".." in table[key].split("/"):
-        hint = "run `doit lock` to write a new lock file"
+        hint = f"{typed('lock')} writes a new lock file"
         raise BuildError(f"{key} cannot be {table[key]!r}", where=table.where(key), hint=hint)

@@ -131,7 +131,7 @@ SOURCE: Keys = {
     "snapshot": Key(
         str,
         "For `debian:` URLs: a time at which Debian's archive had the file. snapshot.debian.org "
-        "keeps that state, and is tried last. `doit bump` writes it.",
+        "keeps that state, and is tried last. `bump` writes it.",
         example="zlib",
     ),
     "exclude": Key(list, "Globs of files that are not unpacked."),

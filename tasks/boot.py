@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tasks.actions import DoitTask, speaking
+from tasks.beforehand import require_choice, require_emulator
 from tasks.console.console import say
 from tasks.console.interrupt import terminal_taken
 from tasks.engine.products import image
@@ -15,8 +17,18 @@ if TYPE_CHECKING:
 
 
 def task_boot(project: Project) -> DoitTask:
-    """start the image in QEMU; run='COMMAND' runs one command and exits"""
+    """start the image in QEMU; run='COMMAND' runs one command and exits
+
+    boot                      a shell on the serial console; Ctrl-] ends QEMU
+    boot run=about            runs `about`, and ends with its exit status
+    """
     return {"task_dep": ["image"], "actions": [(speaking(_boot), [project])]}
+
+
+def before_boot(project: Project, _words: Sequence[str]) -> None:
+    """Raise BuildError without QEMU, its firmware, or an image to choose."""
+    require_emulator(project)
+    require_choice(project)
 
 
 def _boot(project: Project) -> None:

@@ -39,7 +39,11 @@ SECONDS_OF_LAST = 15
 
 
 def task_doctor(project: Project) -> DoitTask:
-    """check this machine: sandbox, disk, memory, network, QEMU"""
+    """check this machine: sandbox, disk, memory, network, QEMU
+
+    doctor                    this machine, as builder
+    doctor arch=aarch64       also what boots an aarch64 image
+    """
     return {"actions": [(speaking(_doctor), [project])]}
 
 

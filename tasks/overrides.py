@@ -18,6 +18,7 @@ from plan.json_diff import differences
 from plan.outputs import write_file
 from plan.overrides import Overrides, load_overrides
 from plan.recipes import KEYS
+from plan.typed import typed
 from plan.writeback import WriteBack, written_back
 from plan.yamlfile import Table
 from plan.yamltext import item_lines
@@ -30,7 +31,11 @@ Lines = tuple[str, ...]
 
 
 def task_overrides(project: Project) -> DoitTask:
-    """show what overrides.yaml changes; `apply` writes it into the recipes"""
+    """show what overrides.yaml changes; `apply` writes it into the recipes
+
+    overrides                 shows the changes, package by package
+    overrides apply           writes them into the recipes
+    """
     return {"actions": [(speaking(_overrides), [project])], "pos_arg": "words"}
 
 
@@ -42,7 +47,7 @@ def _overrides(project: Project, words: list[str]) -> None:
     if not overrides.table:
         say("no overrides")
     elif words:
-        project.lock.take("doit overrides apply")
+        project.lock.take(typed("overrides apply"))
         _apply(project, overrides)
     else:
         _show(project, overrides)

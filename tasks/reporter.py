@@ -14,11 +14,14 @@ from doit.exceptions import BaseFail, InvalidCommand, UnmetDependency
 from doit.reporter import ConsoleReporter
 
 from plan.errors import BuildError
-from tasks import commands
+from plan.typed import program
+from tasks import commands, forecast
+from tasks.beforehand import check
 from tasks.console import interrupt, views
 from tasks.console.console import say, undelivered
 from tasks.engine import failures, survey
 from tasks.engine.builder import Builder
+from tasks.engine.built import remember
 from tasks.engine.choose_seed import keep_choice
 from tasks.engine.project import Project
 from tasks.engine.sources import say_what_is_used
@@ -48,10 +51,11 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         self.project.asked, self.project.only_asks = frozenset(selected), True
         self.failed: list[dict[str, Any]] = []
         interrupt.install()
+        self._check_beforehand(tasks)
         if not self.is_run:
             return
         try:
-            self.project.lock.take(" ".join(["doit", *sys.argv[1:]]))
+            self.project.lock.take(" ".join([program(), *sys.argv[1:]]))
             self.project.only_asks, self.project.is_building = False, True
             keep_choice(self.project.settings)
             if selected != ["gc"]:
@@ -60,6 +64,13 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         except BuildError as error:
             raise InvalidCommand(str(error)) from None
         self._begin(_steps_of(tasks, selected))
+
+    def _check_beforehand(self, tasks: Mapping[str, Any]) -> None:
+        try:
+            for name in self.selected:
+                check(self.project, name, tasks[name].pos_arg_val or [])
+        except BuildError as error:
+            raise InvalidCommand(str(error)) from None
 
     def _begin(self, wanted: set[str]) -> None:
         settings = self.project.settings
@@ -79,6 +90,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             self.project.events.emit("note", text=f"no forecast: {error}")
             return
         self.expected = set(ahead["costs"])
+        if told := forecast.warning(self.project, ahead, wanted):
+            self.project.events.emit("note", text=told)
         if self.expected:
             self.project.events.emit("forecast", **ahead)
             for name, why in self.project.plan.without.items():
@@ -94,6 +107,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         if self.is_run and task.name in self.steps:
             # Until now doit could still find that a file differs.
             Builder(self.project, self.steps[task.name]).keep()
+        self._remember(task)
         if task.name in self.expected:
             self.project.events.emit("same", step=task.name)
         if task.name in self.selected:
@@ -101,8 +115,13 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
 
     def add_success(self, task: Any) -> None:
         """Print a line for a requested group: it has no action of its own."""
+        self._remember(task)
         if not task.actions and task.name in self.selected:
             say(f"{task.name} is up to date")
+
+    def _remember(self, task: Any) -> None:
+        if self.is_run and task.name in ("image", "sysroot"):
+            remember(self.project.settings)
 
     def add_failure(self, task: Any, fail: BaseFail) -> None:
         """Report a failure at once, but not a task that only waited for a failed one."""

@@ -27,7 +27,10 @@ SECONDS = 3  # for a server's answer
 
 
 def task_seed(project: Project) -> DoitTask:
-    """fetch and unpack the seed, the first root with a shell and a compiler"""
+    """fetch and unpack the seed, the first root with a shell and a compiler
+
+    seed
+    """
     return {
         "file_dep": seed_files(project),
         "targets": [project.shown(_made_file(project))],
@@ -51,7 +54,10 @@ def _is_made(project: Project) -> bool:
 
 
 def task_lock(project: Project) -> DoitTask:
-    """pin the packages of the seed debian to Debian's signed index; build="""
+    """pin the packages of the seed debian to Debian's signed index; build=
+
+    lock build=x86_64
+    """
     return {"actions": [(speaking(_lock), [project])]}
 
 

@@ -13,6 +13,8 @@ them into a patch.
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +22,7 @@ from typing import TYPE_CHECKING
 from plan import toolchain
 from plan.errors import BuildError, nearest
 from plan.model import Command
+from plan.typed import typed
 from tasks.actions import DoitTask, speaking
 from tasks.console.console import say
 from tasks.console.interrupt import terminal_taken
@@ -32,7 +35,13 @@ if TYPE_CHECKING:
 
 
 def task_shell(project: Project) -> DoitTask:
-    """open a shell in the seed, sysroot, rootfs or pkg:NAME; run='COMMAND'"""
+    """open a shell in the seed, sysroot, rootfs or pkg:NAME; run='COMMAND'
+
+    shell                     the seed
+    shell rootfs              the product of the second phase
+    shell pkg:zlib            its failed build, or a new one that is ready to start
+    shell pkg:zlib run='make test'
+    """
     return {
         "actions": [(speaking(_shell), [project])],
         "pos_arg": "targets",
@@ -90,12 +99,23 @@ def _composed(project: Project, name: str, phase: str, directory: Path) -> Sandb
     if machines.crossed and phase == project.plan.set.phase:
         raise BuildError(
             f"the {name} is for {machines.target.name}, and this machine is {machines.build.name}",
-            hint="doit boot run=COMMAND runs it in QEMU",
+            hint=f"{typed('boot run=COMMAND')} runs it in QEMU",
         )
     steps = project.plan.phases[phase].values()
     if len(artifacts(project, steps)) < len(steps):
-        raise BuildError(f"the {name} is not built yet", hint=f"doit {phase}")
+        raise BuildError(f"the {name} is not built yet", hint=typed(phase))
     return _plain(project, [tree_of(project, step) for step in steps], directory, None)
+
+
+def before_shell(project: Project, words: Sequence[str]) -> None:
+    """Raise BuildError if the target does not exist, or nothing can give commands to the shell."""
+    trees = ["seed", *(phase.split("-")[0] for phase in project.plan.phases)]
+    if words and words[0] not in trees:
+        named_build(project, words[0], trees)
+    # A pipe or a file may hold commands; /dev/null and the like hold none.
+    if not project.settings.run and not os.isatty(0) and stat.S_ISCHR(os.fstat(0).st_mode):
+        hint = "run='COMMAND' runs one command in it"
+        raise BuildError("there is no terminal for a shell", hint=hint)
 
 
 def _plain(
@@ -131,6 +151,6 @@ def _build_of(project: Project, builder: Builder) -> Sandbox:
     if builder.step_id() is None:
         raise BuildError(
             f"the dependencies of {builder.step.name} are not built yet",
-            hint=f"doit {builder.step.task}",
+            hint=typed(builder.step.task),
         )
     return for_a_person(builder.prepare())

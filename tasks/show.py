@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from plan.errors import BuildError
 from plan.parameters import PARAMETERS
+from plan.typed import typed
 from tasks.actions import DoitTask, speaking, up_to_date
 from tasks.console.console import say
 from tasks.engine.plan_files import authored, digest_file, is_written, step_file, write_plan
@@ -16,12 +17,19 @@ from tasks.status import told_next
 
 
 def task_settings(project: Project) -> DoitTask:
-    """show each parameter, its value, and where the value comes from"""
+    """show each parameter, its value, and where the value comes from
+
+    settings
+    """
     return {"actions": [(speaking(_settings), [project])]}
 
 
 def task_plan(project: Project) -> DoitTask:
-    """write plan.json: every step with its commands, environment and inputs"""
+    """write plan.json: every step with its commands, environment and inputs
+
+    plan                      writes work/plan.json
+    plan diff=1               shows what changed since the last build
+    """
     if project.settings.diff:
         return {"actions": [(speaking(_show_changes), [project])]}
     steps = [step_file(project, step) for step in project.plan.steps]
@@ -70,7 +78,7 @@ def _changes(project: Project) -> Iterator[str]:
         raise BuildError(
             "there is no earlier plan to compare with",
             where=str(project.plan_file),
-            hint="`doit plan` writes one, as every build does",
+            hint=f"{typed('plan')} writes one, as every build does",
         ) from None
     new = {step.task: json.loads(canonical(literal(step))) for step in project.plan.steps}
     for task in dict.fromkeys([*old, *new]):

@@ -15,14 +15,18 @@ from doit.task import clean_targets
 
 from plan.model import Step
 from tasks.actions import DoitTask, speaking, up_to_date
+from tasks.commands import summary
 from tasks.engine.project import Project
 from tasks.engine.sources import fetched_file
 from tasks.engine.trees import is_intact, listing_file, source_trees, unpacked
 
 
 def task_stage(project: Project) -> Iterator[DoitTask]:
-    """unpack the sources of the packages of the set"""
-    yield {"basename": "stage", "name": None, "doc": task_stage.__doc__}
+    """unpack the sources of the packages of the set
+
+    stage:zlib                unpacks one source below work/sources
+    """
+    yield {"basename": "stage", "name": None, "doc": summary(task_stage)}
     for tree, step in source_trees(project).items():
         source = step.sources[0]
         yield {

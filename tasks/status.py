@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from plan.typed import program, typed
 from rootfs.sandbox.host import existing
 from tasks.actions import DoitTask, speaking
 from tasks.console.console import say
@@ -31,7 +32,11 @@ from tasks.engine.verdicts import DIFFERS, Verified
 
 
 def task_status(project: Project) -> DoitTask:
-    """show what is up to date, running, failed and to be built; json=1"""
+    """show what is up to date, running, failed and to be built; json=1
+
+    status                    also while a build runs
+    status json=1             for programs
+    """
     return {"actions": [(speaking(_status), [project])]}
 
 
@@ -164,13 +169,13 @@ def lines(project: Project, status: Status) -> list[str]:
     told += _told_run(status)
     for report in status.failed:
         told.append(f"failed: {failures.headline(report)}")
-        told.append(f"  {report.get('log', '')}; doit shell {report['step']}")
+        told.append(f"  {report.get('log', '')}; {typed('shell ' + report['step'])}")
     for task, artifacts in status.contradicted.items():
-        choices = " or ".join(f"doit choose {each[:SHORT]}" for each in artifacts)
+        choices = " or ".join(typed(f"choose {each[:SHORT]}") for each in artifacts)
         told.append(f"CONTRADICTED: {task}: its builds gave different bytes")
-        told.append(f"  {choices}; doit why {task}")
+        told.append(f"  {choices}; {typed(f'why {task}')}")
     for task in status.differs:
-        told.append(f"DIFFERS: {task}: doit verify made other bytes of it")
+        told.append(f"DIFFERS: {task}: verify made other bytes of it")
     told.append(f"next: {told_next(status.next)}")
     disk = {name: f"{size / 1e9:.1f} GB" for name, size in status.disk.items()}
     told.append(
@@ -195,7 +200,7 @@ def _told_run(status: Status) -> list[str]:
         return ["no run yet"]
     how = "was killed" if last["status"] is None else f"ended with {last['status']}"
     ago = in_words(max(now - last["time"], 0))
-    return [f"last run: doit {' '.join(last['command'])}, {ago} ago, {how}"]
+    return [f"last run: {program()} {' '.join(last['command'])}, {ago} ago, {how}"]
 
 
 def told_next(next_run: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from plan.errors import BuildError, nearest
 from plan.json_diff import Difference, differences
 from plan.model import Step
 from plan.plan import canonical, literal
+from plan.typed import typed
 from tasks.actions import DoitTask, speaking
 from tasks.console.console import say
 from tasks.engine.builder import Builder
@@ -34,7 +35,10 @@ WORDS = {
 
 
 def task_why(project: Project) -> DoitTask:
-    """show whether pkg:NAME would be built again, and why"""
+    """show whether pkg:NAME would be built again, and why
+
+    why pkg:zlib
+    """
     return {"actions": [(speaking(_why), [project])], "pos_arg": "targets"}
 
 
@@ -51,7 +55,7 @@ def steps_named(project: Project, target: str) -> list[Step]:
 
 def _why(project: Project, targets: list[str]) -> None:
     if not targets:
-        raise BuildError("no package is given", hint="doit why pkg:NAME")
+        raise BuildError("no package is given", hint=typed("why pkg:NAME"))
     found = survey(project)
     for target in targets:
         for step in steps_named(project, target):
@@ -77,10 +81,10 @@ def _reasons(
     told.add(step.task)
     builder = Builder(project, step)
     if builder.stamp.forgotten.exists():
-        yield "it was forgotten (doit forget)"
+        yield f"it was forgotten ({typed('forget')})"
         return
     if records := project.store.contradicting(found[step.task].id or ""):
-        yield "its builds gave different bytes: doit choose HASH says which is right"
+        yield f"its builds gave different bytes: {typed('choose HASH')} says which is right"
         yield from told_records(project.store, records)
         return
     before = builder.stamp.read_inputs()

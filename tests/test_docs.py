@@ -67,6 +67,6 @@ def test_files_that_are_named_exist(path: Path) -> None:
 
 def test_every_task_has_a_row() -> None:
     """Of doit's own commands only the useful ones have a row."""
-    rows = re.findall(r"^\| `doit ([\w]+)", TEXTS[0].read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| `\./bq2 ([\w]+)", TEXTS[0].read_text(), re.MULTILINE)
     assert {*rows} == {*COMMANDS, "clean", "forget", "list"}
     assert len(rows) == len({*rows})

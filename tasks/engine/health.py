@@ -22,6 +22,7 @@ from plan.model import Source, Step
 from plan.needs import GB, MB
 from plan.room import no_room
 from plan.toolchain import SOURCE_DATE_EPOCH
+from plan.typed import typed
 from rootfs.sandbox import host
 from tasks.engine.project import Project
 from tasks.engine.survey import BUILD, of_state, survey
@@ -202,7 +203,9 @@ def pins(project: Project) -> Finding:
     if not departed:
         return Finding(OK, f"Debian's index lists all {count}")
     told = f"{len(departed)} of {count} have left Debian's index"
-    return Finding(WARN, told, "snapshot.debian.org keeps them; doit lock pins the current ones")
+    return Finding(
+        WARN, told, f"snapshot.debian.org keeps them; {typed('lock')} pins the current ones"
+    )
 
 
 def sources(project: Project) -> Finding:
@@ -217,7 +220,9 @@ def sources(project: Project) -> Finding:
     have = f"{len(wanted) - len(missing)} of {len(wanted)} sources are in the cache"
     if settings.offline:
         if missing:
-            return Finding(FAIL, f"{have}, and offline=1", "once, with a network: doit fetch")
+            return Finding(
+                FAIL, f"{have}, and offline=1", f"once, with a network: {typed('fetch')}"
+            )
         return Finding(OK, f"{have}; no server is asked (offline=1)")
     archives = [f"{archive.url}/" for archive in known_archives(settings.mirror or "")]
     try:

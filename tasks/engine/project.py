@@ -26,6 +26,7 @@ from plan.settings import Settings, resolve
 from plan.toolbox import seed_tools
 from plan.toolchain import Tools
 from rootfs.sandbox.jobserver import JobServer
+from tasks.engine.built import recall
 from tasks.engine.choose_seed import settled
 from tasks.engine.events import Events
 from tasks.engine.system import System, described, require_builder
@@ -210,14 +211,18 @@ def open_project(
     environ: Mapping[str, str],
     root: Path = ROOT,
     here: Path | None = None,
+    *,
+    last: bool = False,
 ) -> Project:
     """The project of the checkout at `root`; `given`: the name=value words of a command line,
-    `here`: the person's directory, if it is another one.
+    `here`: the person's directory, if it is another one. last: what is not given is as in the last
+    build here.
 
     It writes nothing. Raises BuildError if a parameter or an authored file is
     wrong.
     """
     cache = paths.root(environ)
-    project = Project(settled(resolve(root, given, environ, here), cache), cache=cache)
+    settings = settled(resolve(root, given, environ, here), cache)
+    project = Project(recall(settings) if last else settings, cache=cache)
     project.plan  # noqa: B018  report errors in authored files now, before any task
     return project

@@ -19,6 +19,7 @@ from plan.debianseed import DebianSeed
 from plan.errors import BuildError
 from plan.model import Source
 from plan.plan import sha256_of
+from plan.typed import typed
 from rootfs.archives.files import being_made, file_sha256
 from rootfs.image.workspace import WORKSPACE
 from tasks.engine.debian_packages import Packages
@@ -250,6 +251,6 @@ def _strictly(project: Project, seed: Seed) -> Seed:
         replaced = ", ".join(each["name"] for each in seed.drift)
         raise BuildError(
             f"strict=1, and the seed drifted from its lock file: {replaced}",
-            hint="run `doit lock` to pin what Debian serves now, or build without strict=1",
+            hint=f"{typed('lock')} pins what Debian serves now; or build without strict=1",
         )
     return seed

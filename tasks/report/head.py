@@ -70,7 +70,7 @@ def _identities(facts: Facts) -> Iterator[tuple[str, Html]]:
     if run:
         ended = "was killed, or is running" if run.status is None else f"ended with {run.status}"
         took = f" after {figures.seconds(run.seconds)}" if run.status is not None else ""
-        told = f"{figures.clock(run.time)}, doit {run.command}, {ended}{took}"
+        told = f"{figures.clock(run.time)}, {run.command}, {ended}{took}"
         yield "last run", join(told)
     else:
         yield "last run", join("No run in this work directory yet.")

@@ -37,7 +37,7 @@ def _caption(run: Run) -> str:
     failed, cut = _named(run, FAILED), _named(run, INTERRUPTED)
     ended = "was cut off" if run.status is None else f"ended with {run.status}"
     parts = [
-        f"doit {run.command}",
+        run.command,
         f"{built} built" if built else "",
         f"{len(run.hits)} from the store" if run.hits else "",
         f"failed: {failed}" if failed else "",

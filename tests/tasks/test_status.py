@@ -181,7 +181,7 @@ def test_a_build_from_the_store_alone_leaves_a_plan_to_compare_with(built: Check
 
 def test_without_a_plan_of_before(toy: Checkout) -> None:
     done = toy.doit("plan", "diff=1")
-    assert done.status != 0 and "`doit plan` writes one" in done.said
+    assert done.status != 0 and "doit plan writes one" in done.said
 
 
 # --- list --------------------------------------------------------------------------------------

@@ -180,6 +180,12 @@ class Checkout:
         return dict(json.loads((self.root / "work" / "plan.json").read_text()))
 
 
+def two_sets(toy: Checkout) -> None:
+    """The set `full` beside `base`, with the same packages."""
+    file = toy.root / "plan" / "sets.yaml"
+    file.write_text(file.read_text() + file.read_text().replace("base:", "full:"))
+
+
 def doit(*words: str) -> list[str]:
     """The command that runs doit with `words`."""
     return [sys.executable, "-m", "doit", *words]
