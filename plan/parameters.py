@@ -205,4 +205,11 @@ PARAMETERS = (
         "a command that doit boot or doit shell runs",
         of=("boot", "shell"),
     ),
+    Parameter(
+        "network",
+        _constant("0"),
+        checks.flag,
+        "doit shell has the network of this machine",
+        of=("shell",),
+    ),
 )
