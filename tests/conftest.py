@@ -1,10 +1,29 @@
-"""For all tests: slow tests run only on request, and the longest tests run first."""
+"""For all tests: slow tests run only on request, the longest tests run first, and none leaves
+anything in /tmp.
+"""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
+
+from tests import scratch
+
+_directory = pytest.StashKey[Path]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the run its directory; the processes of pytest-xdist inherit it."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        config.stash[_directory] = scratch.begin()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove the directory of the run."""
+    if directory := config.stash.get(_directory, None):
+        scratch.end(directory)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
