@@ -5,6 +5,7 @@ anything in /tmp.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Remove the directory of the run."""
     if directory := config.stash.get(_directory, None):
         scratch.end(directory)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _removable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let pytest remove its directories: overlayfs leaves some that nobody may enter."""
+    yield
+    scratch.open_all(tmp_path_factory.getbasetemp())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
+
+from tests import scratch
 
 ROOT = Path(__file__).resolve().parents[1]
 LEAVES = """
@@ -24,6 +27,16 @@ def run(top: Path, how: str) -> int:
     environment = {**os.environ, "TMPDIR": os.fspath(top)}
     command = [sys.executable, "-c", LEAVES, how]
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+
+
+def test_pytest_can_remove_what_nobody_may_enter(tmp_path: Path) -> None:
+    (tmp_path / "work" / "work" / "inside").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("nowhere")
+    (tmp_path / "work" / "work" / "inside").chmod(0)
+    (tmp_path / "work" / "work").chmod(0)
+    scratch.open_all(tmp_path)
+    assert (tmp_path / "work" / "work" / "inside").stat().st_mode & 0o777 == 0o700
+    shutil.rmtree(tmp_path)
 
 
 def test_what_a_killed_run_left_is_removed_by_the_next(tmp_path: Path) -> None:
