@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
@@ -36,6 +36,9 @@ _KEYRINGS = (
     Path("/usr/share/keyrings/debian-archive-keyring.pgp"),
 )
 _LARGEST_RELEASE = 4 << 20
+# snapshot.debian.org imports a release some hours after its date, and answers for a time that it
+# does not have with an older state: one day later it has this release.
+_SNAPSHOT_LAG = timedelta(days=1)
 _NEEDED_LINES = re.compile(
     rb"^(?:(?:Package|Version|Provides|(?:Pre-)?Depends|Filename|Size|SHA256): .*)?\n", re.MULTILINE
 )
@@ -49,6 +52,11 @@ class Release:
     suite: str
     date: datetime
     hashes: dict[str, tuple[str, int]]
+
+    @property
+    def snapshot(self) -> str:
+        """A time at which snapshot.debian.org has the files of this release."""
+        return (self.date + _SNAPSHOT_LAG).strftime("%Y%m%dT%H%M%SZ")
 
 
 def fetch_index(
@@ -261,12 +269,18 @@ def _alternatives(text: str) -> Iterator[tuple[str, ...]]:
             yield names
 
 
-def closure(index: Index, wanted: Sequence[str], exclude: Collection[str] = ()) -> tuple[Deb, ...]:
-    """`wanted` and all their dependencies, sorted by name.
+def closure(
+    index: Index,
+    wanted: Sequence[str],
+    exclude: Collection[str] = (),
+    have: Collection[str] = (),
+) -> tuple[Deb, ...]:
+    """`wanted` and all their dependencies that are not in `have`, sorted by name.
 
     Of several alternatives an already chosen package is used, else the first in the index. Versions
     are not compared: within one suite they fit. A dependency with an excluded alternative is
-    fulfilled. Raises BuildError for a package that the index lacks, or an unused `exclude`.
+    fulfilled. Raises BuildError for a package that the index lacks, or an unused `exclude` if
+    nothing is in `have`.
     """
     chosen: dict[str, Deb] = {}
     met: set[str] = set()
@@ -275,7 +289,7 @@ def closure(index: Index, wanted: Sequence[str], exclude: Collection[str] = ()) 
         names, by = pending.popleft()
         skipped = [name for name in names if name in exclude]
         met.update(skipped)
-        if skipped or any(name in chosen for name in names):
+        if skipped or any(name in chosen or name in have for name in names):
             continue
         found = [package for name in names if (package := index.find(name))]
         if not found:
@@ -284,9 +298,9 @@ def closure(index: Index, wanted: Sequence[str], exclude: Collection[str] = ()) 
                 hint="remove it from the list, or exclude it with a reason",
             )
         package = next((p for p in found if p.deb.name in names), found[0])
-        if package.deb.name not in chosen:
+        if package.deb.name not in chosen and package.deb.name not in have:
             chosen[package.deb.name] = package.deb
             pending.extend((group, package.deb.name) for group in package.depends)
-    if vain := sorted(set(exclude) - met):
+    if not have and (vain := sorted(set(exclude) - met)):
         raise BuildError(f"excluded, but nothing depends on it: {', '.join(vain)}")
     return tuple(sorted(chosen.values(), key=lambda deb: deb.name))

@@ -1,14 +1,13 @@
 """Pins the Debian seed, and replaces a pinned package that Debian no longer has.
 
 DebianSeed ──signed index──▶ closure ──▶ Lock ──dump──▶ plan/seeds/debian-<arch>.lock.yaml
-pinned, but no URL works ──signed index──▶ its successor, and a Drift that reports it
+pinned, but no URL works ──signed index──▶ Drifts: its successor, and what that needs
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cache.debian import Index, Release, closure, fetch_index
@@ -16,20 +15,22 @@ from cache.web import Web
 from plan.debianseed import Deb, DebianSeed, Lock
 from plan.errors import BuildError
 
-# snapshot.debian.org imports a release some hours after its date, and answers for a time that it
-# does not have with an older state: one day later it has this release.
-_SNAPSHOT_LAG = timedelta(days=1)
-
 
 @dataclass(frozen=True)
 class Drift:
-    """A pinned package that was replaced by its successor."""
+    """A pinned package that was replaced by its successor, or a package that a successor needs.
+
+    pinned: None for a package that was not in the lock file. by: the successor that needs it.
+    """
 
     name: str
-    pinned: Deb
+    pinned: Deb | None
     taken: Deb
+    by: str = ""
 
     def __str__(self) -> str:
+        if self.pinned is None:
+            return f"{self.name}: {self.taken.version} is added, {self.by} needs it now"
         return f"{self.name}: {self.pinned.version} is gone, {self.taken.version} is used instead"
 
 
@@ -61,8 +62,7 @@ def seed_index(
 
 def make_lock(seed: DebianSeed, release: Release, index: Index) -> Lock:
     """Resolve the packages of `seed` in an index."""
-    snapshot = (release.date + _SNAPSHOT_LAG).strftime("%Y%m%dT%H%M%SZ")
-    return Lock(seed.suite, snapshot, closure(index, seed.wanted, seed.exclude_packages))
+    return Lock(seed.suite, release.snapshot, closure(index, seed.wanted, seed.exclude_packages))
 
 
 def dump(pinned: Lock) -> str:
@@ -88,9 +88,15 @@ def successor(index: Index, pinned: Deb) -> Deb | None:
 
 
 def replace_missing(
-    pinned: Sequence[Deb], missing: Collection[str], index: Index, *, strict: bool = False
-) -> tuple[tuple[Deb, ...], tuple[Drift, ...]]:
-    """Replace each missing package with its successor; return all packages and the replacements.
+    seed: DebianSeed,
+    pinned: Sequence[Deb],
+    missing: Collection[str],
+    release: Release,
+    index: Index,
+    *,
+    strict: bool = False,
+) -> tuple[Drift, ...]:
+    """Replace each missing package with its successor, and add what the successors need.
 
     missing: sha256 of the packages that no URL serves. Raises BuildError if `strict` is set, or if
     the index has no successor.
@@ -108,5 +114,13 @@ def replace_missing(
             f"no URL serves {', '.join(lost)}, and Debian's index has no successor",
             hint="check the network, or name a complete Debian archive with mirror=URL",
         )
-    drifts = tuple(Drift(deb.name, deb, new) for deb in gone if (new := taken[deb.name]))
-    return tuple(taken.get(deb.name) or deb for deb in pinned), drifts
+    drifts = {deb.name: Drift(deb.name, deb, new) for deb in gone if (new := taken[deb.name])}
+    have = {deb.name for deb in pinned}
+    for name in [*drifts]:
+        for deb in closure(index, [name], seed.exclude_packages, have=have - {name}):
+            if deb.name not in have | drifts.keys():
+                drifts[deb.name] = Drift(deb.name, None, deb, by=name)
+    return tuple(
+        replace(drift, taken=replace(drift.taken, snapshot=release.snapshot))
+        for drift in drifts.values()
+    )

@@ -12,11 +12,11 @@ from __future__ import annotations
 import lzma
 import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cache.apt import Archive
-from cache.debian import fetch_release
+from cache.debian import Release, fetch_release
 from cache.sources import fetch
 from cache.web import Web
 from plan.errors import BuildError
@@ -30,6 +30,14 @@ _INDEX = "main/source/Sources.xz"
 _FIELD = re.compile(r"^([A-Za-z0-9-]+):[ \t]*(.*(?:\n[ \t].*)*)", re.MULTILINE)
 
 
+@dataclass(frozen=True)
+class _Suite:
+    """A suite's verified Release file, and the path of its verified Sources.xz."""
+
+    release: Release
+    packed: Path
+
+
 @dataclass
 class SourceIndex:
     """The found tarballs. newest: by source package. hashes: of all tarballs, by path.
@@ -41,9 +49,10 @@ class SourceIndex:
     hashes: dict[str, str] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
 
-    def take(self, packed: Path, wanted: Collection[str]) -> None:
-        """Add the source packages `wanted` from the file Sources.xz at `packed`."""
-        for found in _tarballs(packed, wanted):
+    def take(self, suite: _Suite, wanted: Collection[str]) -> None:
+        """Add the source packages `wanted` of `suite`."""
+        for each in _tarballs(suite.packed, wanted):
+            found = replace(each, snapshot=suite.release.snapshot)
             self.hashes[found.path] = found.sha256
             known = self.newest.get(found.package)
             if known is None or order(known.version) < order(found.version):
@@ -75,8 +84,7 @@ def fetch_source_index(
     return index
 
 
-def _fetched(bases: Sequence[str], suite: str, keyring: Path | None, web: Web) -> Path:
-    """The suite's verified Sources.xz."""
+def _fetched(bases: Sequence[str], suite: str, keyring: Path | None, web: Web) -> _Suite:
     release = fetch_release(bases, suite=suite, keyring=keyring, web=web)
     if _INDEX not in release.hashes:
         raise BuildError(f"its Release file does not name {_INDEX}", where=f"Debian {suite}")
@@ -84,7 +92,8 @@ def _fetched(bases: Sequence[str], suite: str, keyring: Path | None, web: Web) -
     # by-hash gives the right file even while the mirror is being updated.
     names = (f"{_INDEX.rpartition('/')[0]}/by-hash/SHA256/{sha256}", _INDEX)
     urls = tuple(f"{base.rstrip('/')}/dists/{suite}/{name}" for name in names for base in bases)
-    return fetch([Source(sha256, size, "Sources.xz", urls)], web=web)[sha256]
+    packed = fetch([Source(sha256, size, "Sources.xz", urls)], web=web)[sha256]
+    return _Suite(release, packed)
 
 
 def _tarballs(packed: Path, wanted: Collection[str]) -> Iterator[Tarball]:

@@ -69,7 +69,6 @@ def fetch(
     *,
     offline: bool = False,
     mirror: str = "",
-    snapshot: str = "",
     jobs: int = 4,
     verify: bool = False,
     progress: Progress | None = None,
@@ -80,7 +79,7 @@ def fetch(
     """The path of each source's file by sha256. Sources that the cache lacks are fetched.
 
     offline: open no connection. mirror: URL of a Debian archive to try before those of apt's
-    configuration below `apt_root`. snapshot: timestamp of snapshot.debian.org, which is tried last.
+    configuration below `apt_root`; snapshot.debian.org is tried last.
     jobs: files at a time. verify: hash the files in the cache; a damaged file is removed and
     fetched again. web: shares knowledge of dead hosts, and the stop signal, between calls.
     cache: the cache directory; default is that of the environment.
@@ -99,7 +98,7 @@ def fetch(
     if missing:
         archives = known_archives(mirror, apt_root)
         resolved = [
-            (source, resolve(source.urls, archives=archives, snapshot=snapshot))
+            (source, resolve(source.urls, archives=archives, snapshot=source.snapshot))
             for source in missing
         ]
         web = web or Web()

@@ -10,19 +10,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from plan.errors import BuildError
 from plan.model import Source
-from plan.recipes import SHA256
+from plan.recipes import SHA256, SNAPSHOT
 from plan.seedtables import PACKAGE, contents, inside, links, of_architecture, reasoned
 from plan.yamlfile import Table, load
 
 # Debian policy, 5.6.12.
 VERSION = re.compile(r"[A-Za-z0-9.+~:-]+\Z")
 POOL_PATH = re.compile(r"pool/[A-Za-z0-9.+~_:%/-]+\.deb\Z")
-SNAPSHOT = re.compile(r"\d{8}T\d{6}Z\Z")
 # The keys that an architecture may have.
 _OWN = {"archive": str, "wanted": dict, "exclude_packages": dict, "missing": dict}
 
@@ -52,18 +51,22 @@ class DebianSeed:
 
 @dataclass(frozen=True)
 class Deb:
-    """One pinned package. path: in Debian's archive ("pool/main/…"); size: bytes."""
+    """One pinned package. path: in Debian's archive ("pool/main/…"); size: bytes.
+
+    snapshot: the time at which snapshot.debian.org has it ("20250801T000000Z"), or "".
+    """
 
     name: str
     version: str
     path: str
     size: int
     sha256: str
+    snapshot: str = ""
 
 
 @dataclass(frozen=True)
 class Lock:
-    """A pinned seed. snapshot: the time when snapshot.debian.org had it ("20250801T000000Z")."""
+    """A pinned seed. snapshot: the time at which snapshot.debian.org has all of it."""
 
     suite: str
     snapshot: str
@@ -113,16 +116,22 @@ def load_lock(path: Path) -> Lock:
         required=("suite", "snapshot", "packages"),
     )
     _match(table, "snapshot", SNAPSHOT)
-    return Lock(
-        table["suite"], table["snapshot"], tuple(_deb(item, table) for item in table["packages"])
-    )
+    pinned = (_deb(item, table) for item in table["packages"])
+    when = table["snapshot"]
+    return Lock(table["suite"], when, tuple(replace(deb, snapshot=when) for deb in pinned))
 
 
 def debs(lock: Lock | Iterable[Deb]) -> tuple[Source, ...]:
     """The pinned packages as sources, in the lock's order."""
     pinned = lock.debs if isinstance(lock, Lock) else lock
     return tuple(
-        Source(deb.sha256, deb.size, PurePosixPath(deb.path).name, (f"debian:{deb.path}",))
+        Source(
+            deb.sha256,
+            deb.size,
+            PurePosixPath(deb.path).name,
+            (f"debian:{deb.path}",),
+            snapshot=deb.snapshot,
+        )
         for deb in pinned
     )
 

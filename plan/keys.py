@@ -120,6 +120,12 @@ SOURCE: Keys = {
         "Debian's archive), `wheel:NAME==VERSION` (a Python package).",
         True,
     ),
+    "snapshot": Key(
+        str,
+        "For `debian:` URLs: a time at which Debian's archive had the file. snapshot.debian.org "
+        "keeps that state, and is tried last. `doit bump` writes it.",
+        example="zlib",
+    ),
     "exclude": Key(list, "Globs of files that are not unpacked."),
 }
 

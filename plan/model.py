@@ -20,6 +20,7 @@ class Source:
 
     `size` is in bytes, 0 if it is not known. A URL is "https://…", "debian:pool/…" (a path in
     Debian's archive) or "wheel:NAME==VERSION". `exclude`: globs of members that are not unpacked.
+    `snapshot`: the time ("20250801T000000Z") at which snapshot.debian.org has the file, or "".
     """
 
     sha256: str
@@ -27,6 +28,7 @@ class Source:
     file: str
     urls: tuple[str, ...]
     exclude: tuple[str, ...] = ()
+    snapshot: str = ""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plan.errors import BuildError
+from plan.keys import SOURCE
 from plan.model import Recipe
 from plan.rewrite import set_value
 from plan.versions import upstream
@@ -31,6 +32,7 @@ class Tarball:
     """An upstream tarball of Debian's archive. `path` begins with pool/, `size` is in bytes.
 
     `version` is upstream's own, `ending` is for example ".tar.gz". A pin has the recipe's hash.
+    `snapshot`: the time at which snapshot.debian.org has it.
     """
 
     package: str
@@ -39,6 +41,7 @@ class Tarball:
     path: str
     size: int
     sha256: str
+    snapshot: str = ""
 
     @property
     def file(self) -> str:
@@ -97,9 +100,10 @@ def bumped(text: str, recipe: Recipe, new: Tarball) -> str:
         ("sources", 0, "sha256"): new.sha256,
         ("sources", 0, "size"): str(new.size),
         ("sources", 0, "file"): renamed(source.file, old, new),
+        ("sources", 0, "snapshot"): new.snapshot,
     }
     for path, value in values.items():
-        text = set_value(text, path, value)
+        text = set_value(text, path, value, [*SOURCE])
     for index, place in enumerate(source.urls):
         debian = place.startswith(DEBIAN)
         after = f"{DEBIAN}{new.path}" if debian else renamed(place, old, new)

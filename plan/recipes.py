@@ -22,6 +22,7 @@ from plan.yamlfile import Table, load
 STYLES = ("cmake", "configure", "make", "script")
 NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*\Z")
 SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+SNAPSHOT = re.compile(r"\d{8}T\d{6}Z\Z")
 PLACE = re.compile(r"(https?://|debian:pool/|wheel:[A-Za-z0-9._-]+==)\S+\Z")
 KEYS, REQUIRED = kinds(RECIPE), required(RECIPE)
 
@@ -180,8 +181,20 @@ def read_source(entry: Table) -> Source:
                 where=entry.where("urls"),
                 hint="a URL is https://…, debian:pool/… or wheel:NAME==VERSION",
             )
+    snapshot = entry.get("snapshot", "")
+    if snapshot and not SNAPSHOT.match(snapshot):
+        raise BuildError(
+            f"not a time of snapshot.debian.org: {snapshot!r}",
+            where=entry.where("snapshot"),
+            hint="a time is written 20250801T000000Z",
+        )
     return Source(
-        entry["sha256"], entry["size"], entry["file"], entry.texts("urls"), entry.texts("exclude")
+        entry["sha256"],
+        entry["size"],
+        entry["file"],
+        entry.texts("urls"),
+        entry.texts("exclude"),
+        snapshot,
     )
 
 

@@ -53,6 +53,8 @@ def _outdated(project: Project) -> None:
         if theirs.endswith(NEWER):
             behind.append(name)
     _warn(project, {owner[name]: found for name, found in pins.items()}, index)
+    if not project.settings.packages:
+        _warn_of_seed(project)
     told = ": " + ", ".join(behind) if behind else ""
     say(f"{len(behind)} of {len(names)} have a newer version{told}")
 
@@ -94,6 +96,18 @@ def _warn(project: Project, pins: dict[str, Tarball], index: SourceIndex) -> Non
             say(f"WARNING  {found.file} of {name} is no longer in the archive's index")
         elif hashes[found.path] != found.sha256:
             say(f"WARNING  {found.file} of {name} has another sha256 in the archive's index")
+
+
+def _warn_of_seed(project: Project) -> None:
+    """Warn of packages of the seed that Debian's index no longer lists."""
+    packages = project.seed.packages
+    departed = packages.departed(project.settings.mirror or "") if packages else []
+    if packages and departed:
+        say(
+            f"WARNING  {len(departed)} of {len(packages.debs)} packages of the seed are no longer "
+            f"in Debian's index: {', '.join(departed)}"
+        )
+        say("         snapshot.debian.org keeps them; `doit lock` pins the current ones")
 
 
 def _bump(project: Project, words: list[str]) -> None:

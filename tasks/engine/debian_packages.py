@@ -58,8 +58,15 @@ class Packages:
 
     @property
     def drift(self) -> list[dict[str, Any]]:
-        """The replaced packages, each with its `pinned` and its `taken` package."""
-        return [self._recorded[deb.name] for deb in self.pinned if deb.name in self._recorded]
+        """The replaced packages, each with its `pinned` and its `taken` package, and the packages
+        that only their successors need, whose `pinned` is None.
+        """
+        names = {deb.name for deb in self.pinned}
+        return [
+            each
+            for name, each in self._recorded.items()
+            if name in names or each.get("by") in names
+        ]
 
     @cached_property
     def _recorded(self) -> dict[str, dict[str, Any]]:
@@ -75,9 +82,10 @@ class Packages:
 
     @property
     def debs(self) -> list[debianseed.Deb]:
-        """The packages as really used."""
+        """The packages as really used, in the order of their names."""
         taken = {each["name"]: debianseed.Deb(**each["taken"]) for each in self.drift}
-        return [taken.get(deb.name, deb) for deb in self.pinned]
+        used = {deb.name: deb for deb in self.pinned} | taken
+        return [used[name] for name in sorted(used)]
 
     @property
     def record(self) -> tuple[str, bytes] | None:
@@ -87,19 +95,35 @@ class Packages:
         text = json.dumps(self.drift, indent=1).encode()
         return (self.drift_file.name, text) if self.drift else None
 
+    def departed(self, mirror: str) -> list[str]:
+        """The names of the packages that Debian's index no longer lists as they are used.
+
+        mirror: as in the settings. Raises BuildError if the index cannot be had.
+        """
+        from cache.places import known_archives
+        from cache.seedlock import seed_index
+
+        urls = [archive.url for archive in known_archives(mirror)]
+        _, index = seed_index(self.authored, urls)
+        listed = ((deb, index.find(deb.name)) for deb in self.debs)
+        return [deb.name for deb, now in listed if not now or now.deb.sha256 != deb.sha256]
+
     def replace(self, missing: Collection[str], *, mirror: str, strict: bool) -> tuple[Drift, ...]:
         """Use the successors of the packages whose sha256 are `missing`, and record that."""
         from cache.places import known_archives
         from cache.seedlock import replace_missing, seed_index
 
         urls = [archive.url for archive in known_archives(mirror)]
-        _, index = seed_index(self.authored, urls)
-        _, drifts = replace_missing(self.debs, missing, index, strict=strict)
+        release, index = seed_index(self.authored, urls)
+        drifts = replace_missing(self.authored, self.debs, missing, release, index, strict=strict)
         self.keep(drifts)
         return drifts
 
     def keep(self, drifts: Iterable[Drift]) -> None:
         """Add `drifts` to the record, for any seed's packages."""
-        known = self._recorded | {drift.name: asdict(drift) for drift in drifts}
+        known = dict(self._recorded)
+        for drift in drifts:
+            by = known.get(drift.name, {}).get("by", "")
+            known[drift.name] = asdict(drift) | {"by": drift.by or by}
         write_file(self.drift_file, json.dumps(list(known.values()), indent=1))
         del self._recorded

@@ -186,6 +186,25 @@ def seed(project: Project) -> Finding:
     return Finding(OK, f"{chosen.name}; the first build makes it")
 
 
+def pins(project: Project) -> Finding:
+    """Whether Debian's index still lists the packages of the seed."""
+    settings = project.settings
+    try:
+        packages = project.seed.packages
+    except BuildError:
+        packages = None  # another check reports the seed
+    if not packages:
+        return Finding(OK, "the seed has no packages of Debian")
+    count = f"{len(packages.debs)} packages of the seed"
+    if settings.offline:
+        return Finding(OK, f"{count}; no index is asked (offline=1)")
+    departed = packages.departed(settings.mirror or "")
+    if not departed:
+        return Finding(OK, f"Debian's index lists all {count}")
+    told = f"{len(departed)} of {count} have left Debian's index"
+    return Finding(WARN, told, "snapshot.debian.org keeps them; doit lock pins the current ones")
+
+
 def sources(project: Project) -> Finding:
     """Whether missing sources can be fetched: the archives answer, or nothing is missing."""
     from cache import outward

@@ -43,11 +43,6 @@ class Seed(ABC):
     """The Debian packages in it."""
 
     @property
-    def snapshot(self) -> str:
-        """The time at which snapshot.debian.org has all files that the project uses."""
-        return self.packages.lock.snapshot if self.packages else ""
-
-    @property
     def drift(self) -> list[dict[str, Any]]:
         """The packages that Debian no longer serves, with their replacements."""
         return self.packages.drift if self.packages else []
@@ -69,7 +64,9 @@ class Seed(ABC):
 
     def describe(self) -> dict[str, Any]:
         """Its description for plan.json."""
-        packages = {"snapshot": self.snapshot, "drift": self.drift} if self.packages else {}
+        packages: dict[str, Any] = {}
+        if self.packages:
+            packages = {"snapshot": self.packages.lock.snapshot, "drift": self.drift}
         return {"name": self.name, "identity": self.identity, **packages}
 
     def is_up_to_date(self) -> bool:

@@ -72,7 +72,6 @@ def fetch_now(project: Project, sources: Sequence[Source], *, verify: bool = Fal
         sources,
         offline=settings.offline,
         mirror=settings.mirror or "",
-        snapshot=project.seed.snapshot,
         progress=_Kept(project, shown),
         cache=project.cache,
     )

@@ -60,6 +60,7 @@ class Mirror:
     def __init__(self, directory: Path, signer: Signer) -> None:
         self.directory = directory
         self._signer = signer
+        self._indexes: dict[Path, dict[str, bytes]] = {}
         directory.mkdir(parents=True)
         handler = functools.partial(_Quiet, directory=str(directory))
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -67,9 +68,12 @@ class Mirror:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
 
-    def publish(self, packages: str, *, suite: str = "trixie", codename: str = "trixie") -> Path:
-        """Publish `packages` (deb822 text) as an index; return the Release directory."""
-        top = self.directory / "dists" / suite
+    def publish(
+        self, packages: str, *, suite: str = "trixie", codename: str = "trixie", archive: str = "."
+    ) -> Path:
+        """Publish `packages` (deb822 text) as an index in the directory `archive`; return the
+        Release directory."""
+        top = self.directory / archive / "dists" / suite
         binary = top / "main/binary-amd64"
         binary.mkdir(parents=True, exist_ok=True)
         packed = lzma.compress(packages.encode())
@@ -87,10 +91,16 @@ class Mirror:
         return top
 
     def _release(self, top: Path, codename: str, path: str, packed: bytes) -> None:
+        indexes = self._indexes.setdefault(top, {})
+        indexes[path] = packed
+        md5 = [f" {'0' * 32} {len(data):8} {name}\n" for name, data in indexes.items()]
+        sha256 = [
+            f" {hashlib.sha256(data).hexdigest()} {len(data):8} {name}\n"
+            for name, data in indexes.items()
+        ]
         release = (
             f"Origin: Debian\nSuite: stable\nCodename: {codename}\nDate: {DATE}\n"
-            f"MD5Sum:\n {'0' * 32} {len(packed):8} {path}\n"
-            f"SHA256:\n {hashlib.sha256(packed).hexdigest()} {len(packed):8} {path}\n"
+            f"MD5Sum:\n{''.join(md5)}SHA256:\n{''.join(sha256)}"
         ).encode()
         (top / "Release").write_bytes(release)
         (top / "Release.gpg").write_bytes(self._signer.sign(release))

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from cache.debian import Index
+from cache.debian import Index, Release
 from cache.seedlock import lock, replace_missing, successor
-from plan.debianseed import Deb, debs, load_debian, load_lock
+from cache.sources import FetchFailed, fetch
+from cache.web import Patience, Web
+from plan.debianseed import Deb, DebianSeed, debs, load_debian, load_lock
 from plan.errors import BuildError
 from tests.cache.archive import Mirror, Signer, stanza
 
+HASTY = Patience(connect=2, read=2, pause=0.01)
 SEED = """\
 archive: {suite: trixie, component: main}
 architectures: {x86_64: {archive: amd64}}
@@ -77,12 +82,41 @@ def test_successors() -> None:
     assert successor(INDEX, VIRTUAL) is None
 
 
-def test_only_what_is_missing_is_replaced() -> None:
-    assert replace_missing([OLD, SAME], set(), INDEX) == ((OLD, SAME), ())
-    taken, drifts = replace_missing([SAME, OLD, GONE], {OLD.sha256}, INDEX)
-    assert [(deb.name, deb.version) for deb in taken] == [("b", "1"), ("a", "2"), ("g", "1")]
-    assert [str(drift) for drift in drifts] == ["a: 1 is gone, 2 is used instead"]
-    assert (drifts[0].pinned, drifts[0].taken) == (OLD, taken[1])
+RELEASE = Release("trixie", datetime(2026, 9, 12, 7, 55, 41, tzinfo=UTC), {})
+
+
+@pytest.fixture
+def seed(tmp_path: Path) -> DebianSeed:
+    (tmp_path / "seed.yaml").write_text(SEED)
+    return load_debian(tmp_path / "seed.yaml", "x86_64")
+
+
+def test_only_what_is_missing_is_replaced(seed: DebianSeed) -> None:
+    assert replace_missing(seed, [OLD, SAME], set(), RELEASE, INDEX) == ()
+    (drift,) = replace_missing(seed, [SAME, OLD, GONE], {OLD.sha256}, RELEASE, INDEX)
+    assert str(drift) == "a: 1 is gone, 2 is used instead"
+    assert (drift.pinned, drift.taken.version) == (OLD, "2")
+    # The successor has a second place too: that of the index which names it.
+    assert drift.taken.snapshot == "20260913T075541Z"
+
+
+def test_a_successor_brings_what_it_newly_needs(seed: DebianSeed) -> None:
+    stanzas = [
+        stanza("a", "2", Depends="b (>= 1), new | other, heavy"),
+        stanza("b", "1", Depends="not-followed"),
+        stanza("new", "3", Depends="newer"),
+        stanza("newer", "4"),
+    ]
+    index = Index("\n".join(stanzas).encode())
+    drifts = replace_missing(seed, [OLD, SAME], {OLD.sha256}, RELEASE, index)
+    assert [str(drift) for drift in drifts] == [
+        "a: 1 is gone, 2 is used instead",
+        "new: 3 is added, a needs it now",
+        "newer: 4 is added, a needs it now",
+    ]
+    lacking = Index(stanza("a", "2", Depends="nowhere").encode())
+    with pytest.raises(BuildError, match="nowhere, a dependency of a, is not in the index"):
+        replace_missing(seed, [OLD, SAME], {OLD.sha256}, RELEASE, lacking)
 
 
 @pytest.mark.parametrize(
@@ -93,13 +127,46 @@ def test_only_what_is_missing_is_replaced() -> None:
         ([OLD, GONE, SAME], False, "serves b 1, g 1, and", "network"),
     ],
 )
-def test_what_cannot_be_replaced(missing: list[Deb], strict: bool, reason: str, hint: str) -> None:
+def test_what_cannot_be_replaced(
+    seed: DebianSeed, missing: list[Deb], strict: bool, reason: str, hint: str
+) -> None:
     gone = {deb.sha256 for deb in missing}
     with pytest.raises(BuildError) as caught:
-        replace_missing([OLD, SAME, GONE], gone, INDEX, strict=strict)
+        replace_missing(seed, [OLD, SAME, GONE], gone, RELEASE, INDEX, strict=strict)
     assert reason in caught.value.message
     assert hint in str(caught.value.hint)
 
 
-def test_strict_lets_pass_what_is_there() -> None:
-    assert replace_missing([OLD], set(), INDEX, strict=True) == ((OLD,), ())
+def test_strict_lets_pass_what_is_there(seed: DebianSeed) -> None:
+    assert replace_missing(seed, [OLD], set(), RELEASE, INDEX, strict=True) == ()
+
+
+@pytest.mark.fault(
+    "a pinned package of the seed has left Debian's archive",
+    "snapshot.debian.org gives it, byte for byte; the seed does not change",
+)
+def test_a_superseded_package_comes_from_the_second_place(
+    mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache_root: Path
+) -> None:
+    data = b"the bytes of the superseded package"
+    sha256, when = hashlib.sha256(data).hexdigest(), "20260913T075541Z"
+    path = "pool/main/t/top/top_1+b1_amd64.deb"
+    row = f"{{name: top, version: 1+b1, size: {len(data)}, path: {path}, sha256: {sha256}}}"
+    (tmp_path / "lock.yaml").write_text(f"suite: x\nsnapshot: {when}\npackages:\n- {row}\n")
+    (source,) = debs(load_lock(tmp_path / "lock.yaml"))
+    monkeypatch.setattr("cache.places.SNAPSHOT", f"{mirror.url}/archive")
+    kept = mirror.directory / "archive" / "debian" / when / path
+    kept.parent.mkdir(parents=True)
+    kept.write_text("<html>busy</html>")
+    options = {"mirror": f"{mirror.url}/debian", "apt_root": tmp_path, "web": Web(HASTY)}
+    with pytest.raises(FetchFailed) as caught:
+        fetch([source], **options)  # type: ignore[arg-type]
+    assert [*caught.value.reasons[sha256]][-2:] == [
+        f"{mirror.url}/archive/debian/{when}/{path.replace('+', '%2B')}",
+        f"{mirror.url}/archive/debian-security/{when}/"
+        + path.replace("+", "%2B").replace("pool", "pool/updates", 1),
+    ]
+    kept.write_bytes(data)
+    found = fetch([source], **options)  # type: ignore[arg-type]
+    assert found == {sha256: cache_root / "sources" / sha256}
+    assert found[sha256].read_bytes() == data

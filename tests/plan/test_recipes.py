@@ -17,8 +17,9 @@ sources:
     size: 5
     file: {file}
     urls: [{place}]
+    {more}
 """
-GOOD = {"sha256": "a" * 64, "file": "x.tar.gz", "place": "https://example.org/x.tar.gz"}
+GOOD = {"sha256": "a" * 64, "file": "x.tar.gz", "place": "https://example.org/x.tar.gz", "more": ""}
 
 
 @pytest.mark.fault("a recipe with a mistake", "one error with file and line")
@@ -58,6 +59,7 @@ def test_mistakes_are_told_with_file_and_line(
         ({"file": "../x"}, "plain file name"),
         ({"place": "file:///etc/passwd"}, "not a URL"),
         ({"place": "debian:../../x"}, "not a URL"),
+        ({"more": "snapshot: yesterday"}, "not a time of snapshot.debian.org: .yesterday"),
     ],
 )
 def test_sources_are_checked(
@@ -92,3 +94,12 @@ def test_the_real_recipes_load_quickly() -> None:
     assert len(plan.digest) == 64
     assert time.perf_counter() - start < 0.75
     assert all(recipe.description and recipe.license for recipe in plan.recipes.values())
+
+
+def test_every_source_of_debian_has_a_second_place() -> None:
+    sources = [
+        source for recipe in load_recipes(PLAN / "recipes").values() for source in recipe.sources
+    ]
+    of_debian = [each for each in sources if any(url.startswith("debian:") for url in each.urls)]
+    assert of_debian
+    assert [each.file for each in of_debian if not each.snapshot] == []

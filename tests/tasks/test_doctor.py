@@ -15,7 +15,7 @@ from tests.tasks.toy import BUSYBOX, ROOT, Checkout, Done, doit
 
 CHECKS = (
     *("sandbox", "disk", "memory", "cores", "cache", "work", "seed", "sources", "clock"),
-    *("python", "boot"),
+    *("python", "boot", "pins"),
 )
 MISSING = f"[{{sha256: {'1' * 64}, size: 4, file: x.tar, urls: ['https://x.test/']}}]"
 QUICK = """\

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.cache.archive import Mirror, Signer, source_stanza
+from cache.debian import Index
+from cache.seedlock import dump
+from plan.debianseed import Lock
+from tests.cache.archive import Mirror, Signer, source_stanza, stanza
 from tests.tasks.toy import Checkout, Done
 
 OLD, NEW = b"the old tarball", b"the new tarball, a little longer"
@@ -26,6 +30,7 @@ sources:
     size: {size}
     file: left-1.2.tar.gz
     urls: [https://x.test/v1.2/left-1_2.tar.gz, "debian:pool/main/l/left/{file}"]
+    snapshot: 20250801T000000Z
     exclude: [1.2]
 depends: [bottom]
 style: script
@@ -120,6 +125,30 @@ def test_what_is_outdated(archive: Archive) -> None:
     assert len(list((archive.toy.cache / "sources").glob("[0-9a-f]*"))) == 3
 
 
+SEED = """\
+archive: {suite: trixie, component: main}
+architectures: {x86_64: {archive: amd64}}
+wanted: {top: why, low: why}
+"""
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the toy's seed is for x86_64")
+def test_packages_of_the_seed_that_have_left_the_index(archive: Archive) -> None:
+    now, gone = Index(stanza("top").encode()), Index(stanza("low").encode())
+    debs = [index.find(name).deb for index, name in ((gone, "low"), (now, "top"))]  # type: ignore[union-attr]
+    seeds = archive.toy.root / "plan" / "seeds"
+    seeds.mkdir(exist_ok=True)
+    (seeds / "debian.yaml").write_text(SEED)
+    lock = Lock("trixie", "20250801T000000Z", tuple(debs))
+    (seeds / "debian-x86_64.lock.yaml").write_text(dump(lock))
+    packages = "\n".join([stanza("top"), stanza("low", "2-1")])
+    archive.mirror.publish(packages, archive="debian")
+    said = good(archive.toy.doit("outdated", "seed=debian")).said
+    assert "WARNING  1 of 2 packages of the seed are no longer in Debian's index: low\n" in said
+    said = archive.toy.doit("doctor", "seed=debian").said
+    assert re.search(r"^warn  pins +1 of 2 packages of the seed have left", said, re.MULTILINE)
+
+
 @pytest.mark.parametrize(
     ("file", "shown"),
     [("left_1.2+dfsg.orig.tar.gz", "1.2"), ("left_1.1.orig.tar.gz", "1.1          older")],
@@ -193,6 +222,7 @@ def test_a_newer_source_is_taken(archive: Archive, asked: str) -> None:
         ("left-1.2.tar.gz", "left-1.10.tar.xz"),
         ("v1.2/left-1_2.tar.gz", "v1.10/left-1_10.tar.xz"),
         (OLD_FILE, NEW_FILE),
+        ("20250801T000000Z", "20260913T075541Z"),
     ):
         assert expected.count(old) == 1
         expected = expected.replace(old, new)

@@ -56,6 +56,21 @@ def test_drift_replaces_the_package_and_is_told(tmp_path: Path) -> None:
     assert after.describe()["drift"][0]["taken"]["version"] == "999"
 
 
+def test_what_a_successor_newly_needs_is_used_too(tmp_path: Path) -> None:
+    before = debian(tmp_path)
+    pinned = before.packages.lock.debs[0]
+    new = replace(pinned, name="new", sha256="8" * 64)
+    before.packages.keep([Drift(pinned.name, pinned, pinned), Drift("new", None, new, by="gone")])
+    assert [each["name"] for each in debian(tmp_path).drift] == [pinned.name]
+    before.packages.keep([Drift("new", None, new, by=pinned.name)])
+    used = debian(tmp_path).packages
+    assert [each["name"] for each in used.drift] == [pinned.name, "new"]
+    assert new in used.debs and len(used.debs) == len(used.pinned) + 1
+    # A successor of it keeps its reason.
+    used.keep([Drift("new", new, replace(new, sha256="7" * 64))])
+    assert debian(tmp_path).drift[-1]["by"] == pinned.name
+
+
 def test_a_bundle_brings_the_record_of_drift_beside_the_lock_file(tmp_path: Path) -> None:
     before = debian(tmp_path / "one")
     assert before.packages.record is None
