@@ -204,4 +204,11 @@ PARAMETERS = (
         "a command that boot or shell runs",
         of=("boot", "shell"),
     ),
+    Parameter(
+        "network",
+        _constant("0"),
+        checks.flag,
+        "doit shell has the network of this machine",
+        of=("shell",),
+    ),
 )

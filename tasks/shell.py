@@ -7,6 +7,9 @@ doit shell pkg:NAME   the build of one package: the failed build, or a new one t
                       start; in the last phase, or phase=sysroot-from-seed, or
                       doit shell sysroot-from-seed:NAME
 
+`network=yes` gives the shell the network of this machine, and says so in its prompt. No build has
+one: what is kept of a build for its next run does not name the network.
+
 Edits below /source are kept apart from the files that the build wrote there; `doit patch` turns
 them into a patch.
 """
@@ -34,13 +37,19 @@ if TYPE_CHECKING:
     from rootfs.sandbox.enter import Sandbox
 
 
+OFFLINE = "exec sh -i"
+# A prompt of POSIX: the shell replaces the variable each time.
+ONLINE = "PS1='network:$PWD # '; export PS1; exec sh -i"
+
+
 def task_shell(project: Project) -> DoitTask:
-    """open a shell in the seed, sysroot, rootfs or pkg:NAME; run='COMMAND'
+    """open a shell in the seed, sysroot, rootfs or pkg:NAME; run='COMMAND', network=yes
 
     shell                     the seed
     shell rootfs              the product of the second phase
     shell pkg:zlib            its failed build, or a new one that is ready to start
     shell pkg:zlib run='make test'
+    shell network=yes         with the machine's network, which no build has
     """
     return {
         "actions": [(speaking(_shell), [project])],
@@ -51,17 +60,21 @@ def task_shell(project: Project) -> DoitTask:
 
 def _shell(project: Project, targets: list[str]) -> None:
     from rootfs.sandbox.enter import enter
+    from rootfs.sandbox.online import root_online
 
     target = (targets or ["seed"])[0]
     place = _place(project, target)
     run = project.settings.run
-    commands = [Command(("sh", "-c", run) if run else ("sh", "-i"), "/")]
+    online = root_online(place, overlay=project.overlay) if project.settings.network else None
+    commands = [Command(("sh", "-c", run or (ONLINE if online else OFFLINE)), "/")]
     if not run:
         kept = "only /source, /build and /dest keep" if ":" in target else "nothing keeps"
         say(f"{target}: leave with `exit`; {kept} what is written")
+        if online:
+            say("this shell has the network of this machine; no build has one")
     terminal_taken.set()
     try:
-        results = enter(place, commands, log=None, interactive=not run)
+        results = enter(place, commands, log=None, interactive=not run, online=online)
         project.exit_status = results[-1].status if run else 0
     finally:
         terminal_taken.clear()

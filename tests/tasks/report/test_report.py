@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.tasks.page.checker import Checked
+from tests.tasks.test_bundle import with_toy_wheel
 from tests.tasks.toy import SCRIPTS, Checkout, doit, until
 
 pytestmark = pytest.mark.namespace
@@ -119,7 +120,7 @@ def test_a_directory_that_may_not_be_written_to_is_one_error(toy: Checkout, tmp_
 
 
 def test_overrides_and_the_bundle_are_told(built: Checkout) -> None:
-    assert built.doit("bundle").status == 0
+    assert with_toy_wheel(built).doit("bundle").status == 0
     (built.root / "work" / "overrides.yaml").write_text("left: {version: '7'}\n")
     read = report(built)
     assert "overrides.yaml changes the recipes of left." in read.text
