@@ -14,7 +14,7 @@ import json
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from tasks.engine import failures
 from tasks.engine.contradiction import SHORT
 from tasks.engine.duration import in_words
 from tasks.engine.events import Event, read, runs
+from tasks.engine.outcome import RUNNING, is_holder, outcome
 from tasks.engine.project import Project
 from tasks.engine.survey import StepState, ahead, survey, tally, tally_in_words
 from tasks.engine.verdicts import DIFFERS, Verified
@@ -33,6 +34,9 @@ from tasks.engine.verdicts import DIFFERS, Verified
 def task_status(project: Project) -> DoitTask:
     """show what is up to date, running, failed and to be built; json=1"""
     return {"actions": [(speaking(_status), [project])]}
+
+
+RUNS = 3  # runs in `doit status`
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,8 @@ class Status:
     phases: Mapping[str, Mapping[str, int]]
     """How many steps of each phase are in each state."""
     running: Mapping[str, Any] | None
-    last_run: Mapping[str, Any] | None
+    runs: list[Mapping[str, Any]]
+    """The last runs, newest first."""
     failed: list[Mapping[str, Any]]
     contradicted: Mapping[str, list[str]]
     """The artifacts of each contradicted step, the used one first."""
@@ -68,14 +73,14 @@ def gather(project: Project) -> Status:
     """The status of this work directory; missing files are fine."""
     found = survey(project)
     events, broken = read(project.events.path)
-    last = list(runs(events))[-1:]
+    last = list(runs(events))[-RUNS:][::-1]
     holder = project.lock.holder()
     return Status(
         set=project.settings.set,
         arch=project.settings.arch,
         phases={phase: tally(found.values(), phase) for phase in project.plan.phases},
-        running=_running(holder, last[0] if last else []),
-        last_run=_ended(last[0]) if last else None,
+        running=_running(holder, next((run for run in last if is_holder(run, holder)), [])),
+        runs=[_told_of(run, holder) for run in last],
         failed=_failed(project, found),
         contradicted=_contradicted(project, found),
         differs=_differs(project, found),
@@ -100,16 +105,11 @@ def _running(holder: str | None, run: list[Event]) -> dict[str, Any] | None:
     return {"by": holder, "since": run[0]["time"] if run else None, "steps": steps}
 
 
-def _ended(run: list[Event]) -> dict[str, Any]:
-    over = [event for event in run if event["event"] == "over"]
+def _told_of(run: list[Event], holder: str | None) -> dict[str, Any]:
     built = [event["step"] for event in run if event["event"] == "end"]
-    return {
-        "command": run[0].get("command", []),
-        "time": run[0]["time"],
-        "status": over[0]["status"] if over else None,
-        "seconds": over[0]["seconds"] if over else None,
-        "built": built,
-    }
+    facts = {"command": run[0].get("command", []), "time": run[0]["time"], "built": built}
+    went = outcome(run, holder)
+    return facts | asdict(went) | {"words": went.words}
 
 
 def _failed(project: Project, found: Mapping[str, StepState]) -> list[Mapping[str, Any]]:
@@ -182,20 +182,18 @@ def lines(project: Project, status: Status) -> list[str]:
 
 
 def _told_run(status: Status) -> list[str]:
-    now, running = time.time(), status.running
+    now, running, told = time.time(), status.running, []
     if running:
         since = f", for {in_words(now - running['since'])}" if running["since"] else ""
-        told = [f"running: {running['by']}{since}"]
+        told.append(f"running: {running['by']}{since}")
         for step, each in running["steps"].items():
             count = f" [{each['done']}/{each['all']}]" if "done" in each else ""
             told.append(f"  {step}{count}, for {in_words(now - each['since'])}")
-        return told
-    last = status.last_run
-    if last is None:
-        return ["no run yet"]
-    how = "was killed" if last["status"] is None else f"ended with {last['status']}"
-    ago = in_words(max(now - last["time"], 0))
-    return [f"last run: doit {' '.join(last['command'])}, {ago} ago, {how}"]
+    ended = [run for run in status.runs if run["how"] != RUNNING]
+    for label, run in zip(("last run:", *["before:"] * RUNS), ended, strict=False):
+        ago = in_words(max(now - run["time"], 0))
+        told.append(f"{label:<9} doit {' '.join(run['command'])}, {ago} ago, {run['words']}")
+    return told if running or ended else ["no run yet"]
 
 
 def told_next(next_run: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ Every event has `event` (its kind), `time` (seconds since 1970) and `run` (the s
     fetched   file, size, place
     note      text                                         a message for people
     product   file, size, seconds
-    over      status, seconds                              the last, unless the run was killed
+    over      status, seconds, signal (null: none)         the last, unless the run was killed
 
 Sizes are in bytes, durations in seconds. If a line cannot be written, it is dropped without an
 error: the build itself reports a full disk. A line that cannot be read is counted and skipped.

@@ -39,7 +39,7 @@ def gather(project: Project) -> Facts:
     steps = tuple(_steps(project, found))
     products = tuple(_products(project, steps))
     events, broken = read(project.events.path)
-    runs = history(events, project.settings.set, project.settings.arch)
+    runs = history(events, project.settings.set, project.settings.arch, project.lock.holder())
     reports = [failures.report(project, each.step) for each in found.values()]
     now, directory = time.time(), project.workdir / "reports"
     name, plan = f"{project.settings.set}-{project.settings.arch}", project.plan

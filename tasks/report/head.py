@@ -68,9 +68,7 @@ def _identities(facts: Facts) -> Iterator[tuple[str, Html]]:
         yield "product", join("No image or tarball was made here yet.")
     run = facts.last_run
     if run:
-        ended = "was killed, or is running" if run.status is None else f"ended with {run.status}"
-        took = f" after {figures.seconds(run.seconds)}" if run.status is not None else ""
-        told = f"{figures.clock(run.time)}, doit {run.command}, {ended}{took}"
+        told = f"{figures.clock(run.time)}, doit {run.command}, {run.outcome.words}"
         yield "last run", join(told)
     else:
         yield "last run", join("No run in this work directory yet.")

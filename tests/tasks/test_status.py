@@ -42,7 +42,7 @@ def test_all_stands_and_the_last_run_is_told(built: Checkout) -> None:
     assert status(built)["phases"][PHASE] == {"up_to_date": 5, "stored": 0, "build": 0}
     words = said(built, "status")
     assert "5 of 5 up to date" in words and "next: nothing to build" in words
-    assert "last run: doit pkg, " in words and "ago, ended with 0" in words
+    assert "last run: doit pkg, " in words and "ago, succeeded after" in words
 
 
 def test_another_work_directory_finds_it_in_the_store(built: Checkout) -> None:

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from plan.model import Source
+from tasks.engine.outcome import Outcome
 from tasks.report.facts import (
     BUILT,
+    CUT,
     FAILED,
-    INTERRUPTED,
     Bar,
     Change,
     Comparison,
@@ -83,9 +84,11 @@ def facts(**more: object) -> Facts:
     bars = (
         Bar(f"{FIRST}:zlib", 0, 30, BUILT),
         Bar(f"{SECOND}:zlib", 31, 3000, FAILED),
-        Bar(f"{SECOND}:musl", 2900, 3100, INTERRUPTED),
+        Bar(f"{SECOND}:musl", 2900, 3100, CUT),
     )
-    run = Run(1.7e9, "image jobs=2", 3100.0, 1, bars, ((f"{FIRST}:zlib", 1.0),))
+    run = Run(
+        1.7e9, "image jobs=2", 3100.0, Outcome("failed", 3100.0, 1), bars, ((f"{FIRST}:zlib", 1.0),)
+    )
     old, new = {"version": "1", "size": 100, "cpu": 0.0}, {"version": "2", "size": 110, "cpu": 9}
     plain = Facts(
         title="bootstrap-qcow2-full-x86_64",
@@ -117,7 +120,14 @@ def hostile() -> Facts:
         **dict.fromkeys(("version", "license", "description", "artifact", "step_id"), EVIL),
         sources=(Source(EVIL, 1, EVIL, ("javascript:parent.evil=1", f"https://x/{EVIL}", EVIL)),),
     )
-    run = Run(1.7e9, EVIL, 9.0, 0, (Bar(f"{SECOND}:{EVIL}", 0, 9, FAILED),), ((EVIL, 1.0),))
+    run = Run(
+        1.7e9,
+        EVIL,
+        9.0,
+        Outcome("interrupted", 9, 1, EVIL),
+        (Bar(f"{SECOND}:{EVIL}", 0, 9, FAILED),),
+        ((EVIL, 1.0),),
+    )
     report = dict.fromkeys(("step", "message", "error", "cause", "remedy", "log"), EVIL)
     change = Change(EVIL, EVIL, {"version": EVIL}, {"artifact": EVIL})
     plain = facts()

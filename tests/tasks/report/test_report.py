@@ -98,7 +98,7 @@ def test_it_can_be_asked_for_while_a_build_runs(toy: Checkout) -> None:
     process = toy.start(doit("pkg:bottom"))
     log = toy.root / "work" / "build" / "sysroot-from-seed" / "bottom" / "log"
     until(log.exists, "the step")
-    until(lambda: "not finished: bottom" in report(toy).text, "the bar")
+    until(lambda: "is running: bottom" in report(toy).text, "the bar")
     process.terminate()
     process.communicate()
 
