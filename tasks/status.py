@@ -13,7 +13,7 @@ import contextlib
 import json
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -198,10 +198,17 @@ def _told_run(status: Status) -> list[str]:
 
 def told_next(next_run: Mapping[str, Any]) -> str:
     """What the next build will do at most, in one line. `next_run`: the result of survey.ahead."""
-    if not next_run["build"] and not next_run["store"]:
-        return "nothing to build"
     names = [task.partition(":")[2] for task in next_run["build"]]
     shown = ", ".join(names[:6]) + (", …" if len(names) > 6 else "")
     stored = f"{len(next_run['store'])} from the store" if next_run["store"] else ""
     built = f"{len(names)} to build at most ({shown}), about {in_words(next_run['seconds'])}"
-    return ", ".join(each for each in (built if names else "", stored) if each)
+    parts = [built if names else "", stored, *_blocked(next_run)]
+    return ", ".join(filter(None, parts)) or "nothing to build"
+
+
+def _blocked(next_run: Mapping[str, Any]) -> Iterator[str]:
+    contradicted, waiting = next_run["contradicted"], len(next_run["waiting"])
+    if contradicted:
+        names = ", ".join(task.partition(":")[2] for task in contradicted)
+        waits = f", {waiting} waiting for it" if waiting else ""
+        yield f"{len(contradicted)} contradicted ({names}){waits}: doit choose"

@@ -6,7 +6,8 @@
 Every event has `event` (its kind), `time` (seconds since 1970) and `run` (the same in one run):
 
     run       process, command, set, arch, seed, jobs      the first of a run
-    forecast  build, store (steps), costs, seconds         the most that the run will do
+    forecast  build, store, contradicted, waiting (steps), the most that the run will do
+              costs, took (of each step), seconds
     hit       step, id, artifact, size, origin             it is known: from the store, …
     same      step                                         in the forecast, but up to date
     start     step, id, version, log, resumed

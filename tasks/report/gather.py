@@ -21,7 +21,7 @@ from tasks.engine import failures
 from tasks.engine.builder import Builder
 from tasks.engine.events import read
 from tasks.engine.project import Project
-from tasks.engine.survey import BUILD, UP_TO_DATE, StepState, survey
+from tasks.engine.survey import UP_TO_DATE, StepState, survey
 from tasks.report import snapshots
 from tasks.report.facts import Facts, ProductFacts, StepFacts
 from tasks.report.figures import count
@@ -74,7 +74,7 @@ def _steps(project: Project, found: Mapping[str, StepState]) -> Iterator[StepFac
 
 def _step(project: Project, found_state: StepState, step_id: str | None) -> StepFacts:
     step, recipe = found_state.step, project.plan.recipes[found_state.step.name]
-    there = found_state.state != BUILD
+    there = found_state.is_here
     failed = not there and failures.report(project, step) is not None
     record = project.store.find(step_id) if step_id and there else None
     return StepFacts(

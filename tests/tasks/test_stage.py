@@ -19,3 +19,11 @@ def test_a_source_is_unpacked_and_stays(toy: Checkout) -> None:
     assert toy.doit("stage:bottom").status == 0 and text.stat() == before
     text.write_text("changed\n")
     assert toy.doit("stage:bottom").status == 0 and text.read_bytes() == b"MIT\n"
+    kept = {*text.parents[1].parent.iterdir()}
+    dry = toy.doit("clean", "-n", "stage:bottom").said
+    assert all(f"removing work/sources/{path.name}\n" in dry for path in kept), dry
+    assert {*text.parents[1].parent.iterdir()} == kept
+    assert toy.doit("clean", "stage:bottom").said == dry
+    assert not [*text.parents[1].parent.iterdir()], "the tree goes with its listing"
+    assert toy.doit("clean", "stage:bottom").said == ""
+    assert toy.doit("stage:bottom").status == 0 and text.read_bytes() == b"MIT\n"
