@@ -35,7 +35,7 @@ def _log(project: Project, targets: list[str], follow: bool) -> None:
     # If both phases have a log, show the newest.
     kept = sorted((path for path in logs if path.exists()), key=lambda path: path.stat().st_mtime)
     if not kept:
-        # Nothing is wrong: logs are only kept of builds that failed, were interrupted or are running.
+        # Nothing is wrong: logs are only kept of builds that have not succeeded.
         is_here = all(builder.stamp.read() for builder in builders)
         why = "it was built, or came from the store" if is_here else "it was not built here yet"
         console.say(f"no log of {targets[0]}: {why}")

@@ -122,6 +122,8 @@ class Facts:
     """The reports of tasks/engine/failures.py."""
     warnings: tuple[str, ...]
     comparison: Comparison | None
+    next: str
+    """What the next build will do, for people."""
 
     @property
     def product(self) -> list[StepFacts]:

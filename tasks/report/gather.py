@@ -21,11 +21,12 @@ from tasks.engine import failures
 from tasks.engine.builder import Builder
 from tasks.engine.events import read
 from tasks.engine.project import Project
-from tasks.engine.survey import UP_TO_DATE, StepState, survey
+from tasks.engine.survey import UP_TO_DATE, StepState, ahead, survey
 from tasks.report import snapshots
 from tasks.report.facts import Facts, ProductFacts, StepFacts
 from tasks.report.figures import count
 from tasks.report.history import built_something, history
+from tasks.status import told_next
 
 RUNS = 3  # timelines in a report
 
@@ -61,6 +62,7 @@ def gather(project: Project) -> Facts:
         failures=tuple(report for report in reports if report),
         warnings=tuple(_warnings(project, steps, broken)),
         comparison=snapshots.comparison(directory, name),
+        next=told_next(ahead(project, found.values())),
     )
 
 

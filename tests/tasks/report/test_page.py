@@ -109,6 +109,7 @@ def facts(**more: object) -> Facts:
         ),
         warnings=("one thing",),
         comparison=Comparison(1.6e9, 1.7e9, (Change("zlib", "other version", old, new),)),
+        next="nothing to build",
     )
     return replace(plain, **more)  # type: ignore[arg-type]
 
@@ -142,6 +143,7 @@ def hostile() -> Facts:
         products=(ProductFacts("", EVIL, 1, EVIL),),
         comparison=Comparison(1, 2, (change,)),
         title=EVIL,
+        next=EVIL,
     )
 
 
@@ -162,6 +164,28 @@ def test_every_package_is_drawn_and_every_edge() -> None:
     assert {"e1 e2", "e1 e3"} <= {*read.classes}
 
 
+def test_the_first_questions_are_answered_first() -> None:
+    text = Checked(page(facts())).text
+    answers = ["Failed: 1 step; 3 of 4 steps built.", "failed with status 1 after 52 min"]
+    answers += ["1 change since the build before: zlib", "nothing to build", "packages"]
+    at = [text.index(answer) for answer in answers]
+    assert at == sorted(at) and at[-1] < text.index("Timeline") < text.index("11" * 32)
+
+
+def test_the_size_map_tells_packages_apart_and_names_the_small_ones() -> None:
+    names = [f"package-{n}" for n in range(30)]
+    steps = tuple(
+        step(SECOND, name, size=10 ** (8 - n // 4), tools=()) for n, name in enumerate(names)
+    )
+    read = Checked(page(facts(steps=steps)))
+    tiles = [each for each in read.classes if re.fullmatch(r"t\d", each)]
+    assert {*tiles} == {f"t{n}" for n in range(8)}
+    shown = read.text.partition("before compression")[2].partition("In build order")[0]
+    for part in shown.split("Too small")[1:]:
+        assert "package-29" in part
+    assert all(name in shown for name in names) and "Too small for a name" in shown
+
+
 def test_nothing_in_a_name_becomes_markup() -> None:
     text = page(hostile())
     read = Checked(text)
@@ -177,8 +201,7 @@ def test_a_page_of_nothing_says_so() -> None:
     read = Checked(page(nothing))
     for text in (
         "No image or tarball was made here yet.",
-        "No run in this work directory yet.",
-        "No failures, no warnings.",
+        "none in this work directory",
         "There is no earlier, different build",
         "No run in this work directory had anything to build.",
         "No artifact has a known size yet.",
