@@ -37,6 +37,7 @@ def task_status(project: Project) -> DoitTask:
 
 
 RUNS = 3  # runs in `doit status`
+ALARMS = ("failed:", "CONTRADICTED:", "DIFFERS:")
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def _status(project: Project) -> None:
         say(json.dumps(vars(status), indent=1))
     else:
         for line in lines(project, status):
-            say(line)
+            say(line, "bad" if line.startswith(ALARMS) else "")
 
 
 def gather(project: Project) -> Status:

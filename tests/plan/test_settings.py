@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import platform
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -97,21 +94,3 @@ def test_where_relative_paths_belong(tmp_path: Path) -> None:
 def test_every_default_is_a_valid_value() -> None:
     for parameter in PARAMETERS:
         assert parameter.check(parameter.default()) == parameter.default()
-
-
-@pytest.mark.fault(
-    "a 64-bit machine under linux32 or setarch",
-    "the error names that as the cause, and how to run without it",
-)
-def test_a_machine_of_32_bits_may_be_a_personality() -> None:
-    if platform.machine() != "x86_64":
-        pytest.skip("needs an x86_64 machine")
-    code = "from pathlib import Path; from plan.settings import resolve; resolve(Path('/'), {}, {})"
-    command = ["setarch", "i686", sys.executable, "-c", code]
-    done = subprocess.run(
-        command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False
-    )
-    assert "arch cannot be 'i686'" in done.stderr and "under linux32 or setarch" in done.stderr
-    with pytest.raises(BuildError) as caught:
-        resolve(Path("/"), {"arch": "mips"}, {})
-    assert "linux32" not in str(caught.value)

@@ -69,7 +69,7 @@ def test_an_ended_run_leaves_no_process_and_loses_no_package(
 
 
 @pytest.mark.fault(
-    "the same, and then `status` or `report` is asked for it",
+    "`status` or `report` is asked for a run that was ended by Ctrl-C, SIGTERM, SIGHUP or kill -9",
     "both say what ended the run; while a run is running, both say that, and for how long",
 )
 @pytest.mark.parametrize("number", SAID)
