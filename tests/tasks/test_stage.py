@@ -9,6 +9,14 @@ from tests.tasks.toy import Checkout
 
 
 @pytest.mark.namespace
+def test_clean_says_that_the_cache_keeps_the_seed(toy: Checkout) -> None:
+    assert toy.doit("seed").status == 0
+    done = toy.doit("clean", "seed")
+    assert "removing work/seed-made; the cache keeps the unpacked seed" in done.said, done
+    assert not (toy.root / "work" / "seed-made").exists()
+
+
+@pytest.mark.namespace
 def test_a_source_is_unpacked_and_stays(toy: Checkout) -> None:
     toy.recipe("bottom", "echo bottom > $share/bottom", sources=put_source(toy))
     done = toy.doit("stage:bottom")
