@@ -59,6 +59,25 @@ COMMANDS: Mapping[str, str] = {
     "why": "tasks.why",
 }
 
+# Purpose → its commands, in the order of `doit list` and of the table in README.md.
+PURPOSES: Mapping[str, Sequence[str]] = {
+    "build": (
+        *("image", "sysroot", "boot", "pkg", "fetch", "seed", "stage", "regenerate", "verify"),
+        "challenge",
+    ),
+    "look": ("doctor", "list", "report", "status", "why", "plan", "log", "settings"),
+    "repair": (*("shell", "overrides", "patch", "forget", "clean", "choose", "fsck", "gc"),),
+    "pin": ("outdated", "bump", "lock"),
+    "share": ("bundle", "sbom", "licenses", "inspect", "sign"),
+    "develop": ("test", "bench", "reference"),
+}
+# What doit's own commands do. For all others, the docstring of task_<command> says it.
+DOIT_DOCS = {
+    "clean": "remove what a task made; pkg:NAME: its stamp and its build directory",
+    "forget": "make the next run compile pkg:NAME again, though the store has it",
+    "list": "show the stages with their states, and all commands; list pkg: the packages",
+}
+
 # They only show something, or must work while a build runs: they take no lock.
 READS = frozenset(
     {

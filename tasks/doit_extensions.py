@@ -146,7 +146,7 @@ def _of_stages(project: Project, original: Any) -> Any:
             return original(self, pos_args=pos_args, **named)
         phases = {"pkg": None} | {phase: phase for phase in project.plan.phases}
         if not pos_args:
-            lines = listing.stages(project, {task.name: task for task in self.task_list})
+            lines = listing.stages(project)
         elif len(pos_args) == 1 and pos_args[0] in phases:
             lines = listing.packages(project, phases[pos_args[0]])
         else:

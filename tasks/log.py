@@ -35,14 +35,16 @@ def task_log(project: Project) -> DoitTask:
 def _log(project: Project, targets: list[str], follow: bool) -> None:
     if not targets:
         raise BuildError("no package is given", hint=typed("log pkg:NAME"))
-    logs = [Builder(project, step).directory / "log" for step in steps_named(project, targets[0])]
+    builders = [Builder(project, step) for step in steps_named(project, targets[0])]
+    logs = [builder.directory / "log" for builder in builders]
     # If both phases have a log, show the newest.
     kept = sorted((path for path in logs if path.exists()), key=lambda path: path.stat().st_mtime)
     if not kept:
-        raise BuildError(
-            f"no log of {targets[0]}: its last build succeeded, or there was no build here",
-            hint=f"{typed(f'forget {targets[0]}')} && {typed(targets[0])} builds it again",
-        )
+        # Nothing is wrong: logs are only kept of builds that have not succeeded.
+        is_here = all(builder.stamp.read() for builder in builders)
+        why = "it was built, or came from the store" if is_here else "it was not built here yet"
+        console.say(f"no log of {targets[0]}: {why}")
+        return
     _print(kept[-1], follow=follow)
 
 

@@ -23,11 +23,14 @@ from tasks.engine import failures, survey
 from tasks.engine.builder import Builder
 from tasks.engine.built import remember
 from tasks.engine.choose_seed import keep_choice
+from tasks.engine.outcome import signal_name
 from tasks.engine.project import Project
 from tasks.engine.sources import say_what_is_used
 
 # From this duration on, a run checks the machine first.
 LONG = 120
+# doit's exit status for an error of its own.
+ERROR = 3
 
 
 def reporter_of(project: Project) -> type[Reporter]:
@@ -141,8 +144,12 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         self.project.watch.stop()
         if self.failed and not self.project.exit_status:
             self.project.exit_status = 1
-        seconds = round(time.monotonic() - self.project.events.started, 3)
-        self.project.events.emit("over", status=self.project.exit_status, seconds=seconds)
+        self.project.events.emit(
+            "over",
+            status=self._status(sys.exc_info()[1]),
+            seconds=round(time.monotonic() - self.project.events.started, 3),
+            signal=signal_name(interrupt.received),
+        )
         if len(self.failed) > 1:
             say(f"{len(self.failed)} tasks failed:")
             for facts in self.failed:
@@ -152,6 +159,14 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         lost = not commands.only_makes(self.selected) and undelivered()
         if self.project.exit_status or lost:
             raise SystemExit(self.project.exit_status or 1)
+
+    def _status(self, error: BaseException | None) -> int:
+        """The exit status of this process; `error`: what ends it, if it does not end by itself."""
+        if isinstance(error, SystemExit) and isinstance(error.code, int):
+            return error.code
+        if error or self.runtime_errors:
+            return self.project.exit_status or ERROR
+        return self.project.exit_status
 
 
 def _warn_of_what_lacks(project: Project) -> None:

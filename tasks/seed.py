@@ -37,8 +37,16 @@ def task_seed(project: Project) -> DoitTask:
         "setup": ["fetch"],
         "uptodate": [up_to_date(lambda: _is_made(project))],
         "actions": [(speaking(_make), [project])],
-        "clean": True,
+        "clean": [(_clean, [project])],
     }
+
+
+def _clean(project: Project, dryrun: bool) -> None:
+    made = _made_file(project)
+    if made.exists():
+        print(f"removing {project.shown(made)}; the cache keeps the unpacked seed")
+        if not dryrun:
+            made.unlink()
 
 
 def _made_file(project: Project) -> Path:

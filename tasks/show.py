@@ -10,6 +10,7 @@ from plan.parameters import PARAMETERS
 from plan.typed import typed
 from tasks.actions import DoitTask, speaking, up_to_date
 from tasks.console.console import say
+from tasks.console.table import table
 from tasks.engine.plan_files import authored, digest_file, is_written, step_file, write_plan
 from tasks.engine.project import Project
 from tasks.engine.survey import ahead, survey
@@ -46,9 +47,12 @@ def task_plan(project: Project) -> DoitTask:
 
 def _settings(project: Project) -> None:
     settings = project.settings
-    for parameter in PARAMETERS:
-        value, origin = settings.values[parameter.name], settings.origin[parameter.name]
-        say(f"{parameter.name:<9} {value or '-':<12} {origin:<13} {parameter.help}")
+    rows = [
+        (each.name, settings.values[each.name] or "-", settings.origin[each.name], each.help)
+        for each in PARAMETERS
+    ]
+    for line in table(rows):
+        say(line)
 
 
 def _plan(project: Project) -> None:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-
-from doit.task import clean_targets
+from pathlib import Path
 
 from plan.model import Step
+from rootfs.archives.files import remove_tree
 from tasks.actions import DoitTask, speaking, up_to_date
 from tasks.commands import summary
 from tasks.engine.project import Project
@@ -37,8 +37,16 @@ def task_stage(project: Project) -> Iterator[DoitTask]:
             "targets": [project.shown(listing_file(tree))],
             "uptodate": [up_to_date(partial(is_intact, project, source))],
             "actions": [(speaking(_unpack), [project, step])],
-            "clean": [clean_targets],
+            "clean": [(_clean, [project, tree])],
         }
+
+
+def _clean(project: Project, tree: Path, dryrun: bool) -> None:
+    for path in (listing_file(tree), tree):
+        if path.exists():
+            print(f"removing {project.shown(path)}")
+            if not dryrun:
+                remove_tree(path)
 
 
 def _unpack(project: Project, step: Step) -> None:

@@ -22,10 +22,16 @@ from tasks.console.console import say
 from tasks.engine.builder import Builder
 from tasks.engine.contradiction import told as told_records
 from tasks.engine.project import Project
-from tasks.engine.survey import BUILD, STORED, UP_TO_DATE, StepState, survey
+from tasks.engine.survey import BUILD, CONTRADICTED, STORED, UP_TO_DATE, WAITING, StepState, survey
 
 SHORT = 12  # digits of a hash
 HASH = re.compile(r"\b[0-9a-f]{64}\b")
+OUTCOMES = {
+    BUILD: "would be built again",
+    STORED: "would be taken from the store",
+    CONTRADICTED: "is contradicted",
+    WAITING: "waits for a contradicted step",
+}
 WORDS = {
     "step.": "",
     "depends.": "the bytes of ",
@@ -69,8 +75,7 @@ def explained(project: Project, found: Mapping[str, StepState], step: Step) -> I
     if state == UP_TO_DATE:
         yield f"{step.task} is up to date: none of its inputs changed"
         return
-    outcome = {BUILD: "would be built again", STORED: "would be taken from the store"}[state]
-    yield f"{step.task} {outcome}"
+    yield f"{step.task} {OUTCOMES[state]}"
     yield from (f"  {line}" for line in _reasons(project, found, step, set()))
 
 
@@ -93,9 +98,9 @@ def _reasons(
     else:
         yield from _own_reasons(found, builder, before)
     for each in project.plan.before(step):
-        roots = all(found[one.task].state != BUILD for one in project.plan.before(each))
-        if found[each.task].state == BUILD and roots and each.task not in told:
-            yield f"{each.task} comes first and would be built again"
+        roots = all(found[one.task].is_here for one in project.plan.before(each))
+        if not found[each.task].is_here and roots and each.task not in told:
+            yield f"{each.task} comes first and {OUTCOMES[found[each.task].state]}"
             yield from (f"  {line}" for line in _reasons(project, found, each, told))
 
 

@@ -165,6 +165,7 @@ def work_directory(project: Project) -> Finding:
 
 def _directory(directory: Path, elsewhere: str) -> Finding:
     place = host.existing(directory)
+    # In a chroot, the mount that the directory is on may not be visible.
     kind = host.file_system(place.resolve())
     remedy = f"name another directory: {elsewhere}"
     try:
@@ -173,10 +174,11 @@ def _directory(directory: Path, elsewhere: str) -> Finding:
         lack = f"cannot be written: {error.strerror}"
         remedy = no_room(error, place) or remedy
     if lack:
-        return Finding(FAIL, f"{place} ({kind}) {lack}", remedy)
+        return Finding(FAIL, f"{place}{f' ({kind})' if kind else ''} {lack}", remedy)
     if kind in host.NETWORK:
         return Finding(WARN, f"{directory}, on {kind}: slow", f"use a local disk: {elsewhere}")
-    return Finding(OK, f"{directory}, on {kind}, is writable and supports programs and links")
+    on = f", on {kind}," if kind else ""
+    return Finding(OK, f"{directory}{on} is writable and supports programs and links")
 
 
 def seed(project: Project) -> Finding:

@@ -124,6 +124,7 @@ def test_in_a_chroot(toy: Checkout, kind: str) -> None:
     done = lacking(toy, f"mkdir jail\n{CHROOTS[kind]}{JAIL}", command)
     assert levels(done)["sandbox"] == "FAIL", done
     assert "a user namespace cannot be made in a chroot" in done.said, done
+    assert ", on ," not in done.said and "()" not in done.said, done
     assert "Docker" not in done.said and "seccomp" not in done.said, done
 
 
