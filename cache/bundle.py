@@ -27,6 +27,7 @@ from cache.progress import Progress, Silent
 from cache.sources import cached, title
 from plan.errors import BuildError
 from plan.model import Source
+from plan.typed import typed
 
 README = "README.txt"
 PLAN = "plan.json"
@@ -152,7 +153,7 @@ class Bundle:
             raise BuildError(
                 "is not a bundle of this project, or its beginning is damaged",
                 where=os.fspath(self.path),
-                hint="make one with `doit bundle` on a machine with a network",
+                hint=f"on a machine with a network, {typed('bundle')} makes one",
             ) from error
 
     def _remedy(self) -> str:
@@ -162,7 +163,7 @@ class Bundle:
         about = self._about
         return (
             f"it was made with set={about['set']} arch={about['arch']}: if this is what you want, "
-            "copy it again; if not, make another with `doit bundle`"
+            f"copy it again; if not, {typed('bundle')} makes another"
         )
 
 

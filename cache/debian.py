@@ -24,7 +24,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
-from cache.places import PlaceFailed
+from cache.places import UrlFailed
 from cache.sources import fetch
 from cache.web import Web
 from plan.debianseed import Deb
@@ -108,7 +108,7 @@ def fetch_release(
         url = f"{base.rstrip('/')}/dists/{suite}/Release"
         try:
             text = _signed_text(web, url, keyring)
-        except PlaceFailed as error:
+        except UrlFailed as error:
             reasons.append(f"\n    {base}: {error.reason}")
             continue
         return _parse_release(text.decode("utf-8", "replace"), suite, url)
@@ -125,7 +125,7 @@ def _get(web: Web, url: str) -> bytes:
         try:
             data: bytes = response.raw.read(_LARGEST_RELEASE, decode_content=False)
         except (HTTPError, OSError) as error:
-            raise PlaceFailed(f"cut connection: {error}", again=True) from error
+            raise UrlFailed(f"cut connection: {error}", again=True) from error
     return data
 
 
@@ -136,7 +136,7 @@ def _signed_text(web: Web, url: str, keyring: Path | None) -> bytes:
         check_signature(text, signature, keyring=keyring, where=url)
     except BuildError:
         if shutil.which("gpgv"):
-            with suppress(PlaceFailed):
+            with suppress(UrlFailed):
                 both = _get(web, f"{url.removesuffix('Release')}InRelease")
                 return _verify({"InRelease": both}, keyring=keyring, where=url)
         raise

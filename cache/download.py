@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from cache.partial import Partial
-from cache.places import PlaceFailed
+from cache.places import UrlFailed
 from cache.watchdog import Watchdog
 from cache.web import Web
 
@@ -46,7 +46,7 @@ class _Wrong(Exception):
 def download(web: Web, url: str, partial: Partial) -> None:
     """Complete `partial` from `url`.
 
-    Raises PlaceFailed with the reason if this URL does not give the file, Stopped if `web.stop` is
+    Raises UrlFailed with the reason if this URL does not give the file, Stopped if `web.stop` is
     set, and BuildError if the file cannot be written.
     """
     while True:
@@ -59,7 +59,7 @@ def download(web: Web, url: str, partial: Partial) -> None:
                 partial.empty()
                 # The earlier part, perhaps from another URL, may be the wrong one: try once more.
                 if not resumed:
-                    raise PlaceFailed(str(error)) from error
+                    raise UrlFailed(str(error)) from error
 
 
 def _open(web: Web, url: str, partial: Partial) -> requests.Response:
@@ -76,7 +76,7 @@ def _open(web: Web, url: str, partial: Partial) -> requests.Response:
         response = web.get(url)
     if response.status_code != 200:
         response.close()
-        raise PlaceFailed(f"unexpected HTTP {response.status_code}")
+        raise UrlFailed(f"unexpected HTTP {response.status_code}")
     size = partial.size or _announced(response)
     _check_length(response, size)
     partial.empty()
@@ -89,7 +89,7 @@ def _announced(response: requests.Response) -> int:
     length = response.headers.get("Content-Length", "")
     if not _SIZE.fullmatch(length) or not 0 < int(length) <= _UNKNOWN_SIZE_LIMIT:
         response.close()
-        raise PlaceFailed(f"its size is unknown, and the server states {length or 'none'}")
+        raise UrlFailed(f"its size is unknown, and the server states {length or 'none'}")
     return int(length)
 
 
@@ -112,7 +112,7 @@ def _check_length(response: requests.Response, expected: int) -> None:
     if length != str(expected):
         response.close()
         what = "an HTML page" if _says_html(response) else f"{length} bytes"
-        raise PlaceFailed(f"{what} instead of {expected} bytes{_encoding(response)}")
+        raise UrlFailed(f"{what} instead of {expected} bytes{_encoding(response)}")
 
 
 def _receive(web: Web, response: requests.Response, partial: Partial) -> None:
@@ -125,7 +125,7 @@ def _receive(web: Web, response: requests.Response, partial: Partial) -> None:
                 what = "an HTML page" if html else "more"
                 raise _Wrong(f"{what} instead of {partial.size} bytes{_encoding(response)}")
             partial.append(chunk)
-    except PlaceFailed:
+    except UrlFailed:
         if html:
             partial.empty()
         raise
@@ -171,12 +171,12 @@ def _body(web: Web, response: requests.Response, partial: Partial) -> Iterator[b
         dog.call_off()
 
 
-def _cut(partial: Partial) -> PlaceFailed:
-    return PlaceFailed(f"cut connection after {partial.length} of {partial.size} bytes", again=True)
+def _cut(partial: Partial) -> UrlFailed:
+    return UrlFailed(f"cut connection after {partial.length} of {partial.size} bytes", again=True)
 
 
-def _stalled(partial: Partial, how: str) -> PlaceFailed:
-    return PlaceFailed(f"stalls after {partial.length} of {partial.size} bytes: {how}")
+def _stalled(partial: Partial, how: str) -> UrlFailed:
+    return UrlFailed(f"stalls after {partial.length} of {partial.size} bytes: {how}")
 
 
 def _says_html(response: requests.Response) -> bool:

@@ -18,13 +18,14 @@ from urllib.parse import urlsplit
 
 from cache.places import without_password
 from plan.errors import BuildError
+from plan.typed import typed
 
 _CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _NAME_THEM = (
     "name a file with certificates (PEM), on Debian /etc/ssl/certs/ca-certificates.crt, or unset it"
 )
 _PROXY = "http://HOST:PORT, for https URLs too"
-_CLOCK = "is the clock of this machine right? `doit doctor` compares it"
+_CLOCK = f"is the clock of this machine right? {typed('doctor')} compares it"
 _OWN_CA = (
     "if your network has its own certificate authority, name its certificate: SSL_CERT_FILE=FILE; "
     "on Debian /etc/ssl/certs/ca-certificates.crt has the certificates that the system trusts"
@@ -51,20 +52,20 @@ def certificates() -> str | None:
         return None
     value = os.environ[name]
     # OpenSSL accepts several directories.
-    urls = value.split(":") if name == "SSL_CERT_DIR" else [value]
-    place = next((place for place in urls if Path(place).exists()), None)
-    wrong = "there is no such file or directory" if place is None else _unusable(place)
+    paths = value.split(":") if name == "SSL_CERT_DIR" else [value]
+    path = next((path for path in paths if Path(path).exists()), None)
+    wrong = "there is no such file or directory" if path is None else _unusable(path)
     if wrong:
         raise BuildError(f"{name} is wrong: {wrong}", where=f"{name}={value}", hint=_NAME_THEM)
-    return place
+    return path
 
 
 @functools.cache
-def _unusable(place: str) -> str:
-    if Path(place).is_dir():
+def _unusable(path: str) -> str:
+    if Path(path).is_dir():
         return ""
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(place)
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
     except ssl.SSLError:
         return "it has no certificates (PEM)"
     except OSError as error:

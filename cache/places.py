@@ -28,7 +28,7 @@ _WHEEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9.!+_-]+")
 _UPDATES = "pool/updates/"
 
 
-class PlaceFailed(Exception):
+class UrlFailed(Exception):
     """One URL did not give the file. `cache.sources` catches it and tries the next URL.
 
     reason: may contain a server's text; it is shortened, and control characters are removed.
@@ -102,18 +102,18 @@ def resolve(
     20250801T000000Z); empty: do not use that archive. Raises BuildError for any other kind of URL.
     """
     found: dict[Candidate, None] = {}
-    for place in urls:
-        scheme, _, rest = place.partition(":")
-        if _URL.fullmatch(place):
-            found[Candidate("url", place)] = None
+    for url in urls:
+        scheme, _, rest = url.partition(":")
+        if _URL.fullmatch(url):
+            found[Candidate("url", url)] = None
         elif scheme == "debian" and rest.startswith("pool/") and ".." not in rest.split("/"):
-            known = _debian(rest, archives, snapshot) or [Candidate("nowhere", place)]
+            known = _debian(rest, archives, snapshot) or [Candidate("nowhere", url)]
             found.update(dict.fromkeys(known))
         elif scheme == "wheel" and _WHEEL.fullmatch(rest):
             found[Candidate("wheel", rest)] = None
         else:
             raise BuildError(
-                f"the kind of the URL {place} is unknown",
+                f"the kind of the URL {url} is unknown",
                 hint="known: https://…, debian:pool/…, wheel:NAME==VERSION",
             )
     return tuple(found)

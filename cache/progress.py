@@ -22,8 +22,8 @@ class Progress(Protocol):
     def add(self, size: int) -> None:
         """`size` more bytes have arrived; negative if wrong ones were discarded."""
 
-    def done(self, file: str, size: int, place: str) -> None:
-        """The file is verified and kept; its last bytes came from `place`."""
+    def done(self, file: str, size: int, origin: str) -> None:
+        """The file is verified and kept; its last bytes came from `origin`."""
 
     def note(self, text: str) -> None:
         """A message for the user, one line."""
@@ -41,7 +41,7 @@ class Silent:
     def add(self, size: int) -> None:
         pass
 
-    def done(self, file: str, size: int, place: str) -> None:
+    def done(self, file: str, size: int, origin: str) -> None:
         pass
 
     def note(self, text: str) -> None:
@@ -62,9 +62,9 @@ class Lines(Silent):
     def begin(self, files: int, size: int) -> None:
         self._files = files
 
-    def done(self, file: str, size: int, place: str) -> None:
+    def done(self, file: str, size: int, origin: str) -> None:
         self._done += 1
-        self.note(f"[{self._done}/{self._files}] {file} ({size / 1e6:.1f} MB) from {place}")
+        self.note(f"[{self._done}/{self._files}] {file} ({size / 1e6:.1f} MB) from {origin}")
 
     def note(self, text: str) -> None:
         self._stream.write(f"{text}\n")
@@ -93,7 +93,7 @@ class Bar(Silent):
         if self._bar is not None:
             self._bar.update(size)
 
-    def done(self, file: str, size: int, place: str) -> None:
+    def done(self, file: str, size: int, origin: str) -> None:
         self._done += 1
         self._describe()
 

@@ -12,14 +12,14 @@ import time
 from collections.abc import Sequence
 
 from cache import outward
-from cache.places import PlaceFailed
+from cache.places import UrlFailed
 from cache.web import Patience, Web
 from plan.errors import BuildError
 
 
 def unreachable(
     urls: Sequence[str], *, seconds: float, files: bool = False
-) -> dict[str, PlaceFailed]:
+) -> dict[str, UrlFailed]:
     """The `urls` whose server did not answer within `seconds`, each with the reason.
 
     Any answer of the server is enough, also an error: a server may not list its directories. An
@@ -30,8 +30,8 @@ def unreachable(
 
     for url in urls:
         outward.check(url)
-    silent = PlaceFailed(f"no answer within {seconds:g} s")
-    reasons: dict[str, PlaceFailed | None] = dict.fromkeys(urls, silent)
+    silent = UrlFailed(f"no answer within {seconds:g} s")
+    reasons: dict[str, UrlFailed | None] = dict.fromkeys(urls, silent)
     patience = Patience(connect=seconds, read=seconds)
     end = time.monotonic() + seconds
     threads = [
@@ -46,11 +46,11 @@ def unreachable(
     return {url: reason for url, reason in dict(reasons).items() if reason}
 
 
-def _ask(url: str, patience: Patience, reasons: dict[str, PlaceFailed | None], files: bool) -> None:
+def _ask(url: str, patience: Patience, reasons: dict[str, UrlFailed | None], files: bool) -> None:
     try:
         Web(patience).get(url).close()
         reasons[url] = None
-    except PlaceFailed as error:
+    except UrlFailed as error:
         denied = error.reason.startswith("HTTP 4") and not files
         answered = denied and not error.reason.startswith("HTTP 407")
         reasons[url] = None if answered else error

@@ -14,6 +14,7 @@ from cache.debian import Index, Release, closure, fetch_index
 from cache.web import Web
 from plan.debianseed import Deb, DebianSeed, Lock
 from plan.errors import BuildError
+from plan.typed import typed
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def make_lock(seed: DebianSeed, release: Release, index: Index) -> Lock:
 def dump(pinned: Lock) -> str:
     """The lock file's text: one line for each package."""
     lines = [
-        "# Made by `doit lock` from Debian's signed index. Do not edit: edit debian.yaml.",
+        "# Made by `./bq2 lock` from Debian's signed index. Do not edit: edit debian.yaml.",
         f"suite: {pinned.suite}",
         f"snapshot: {pinned.snapshot} # of snapshot.debian.org, which keeps every version",
         "packages:",
@@ -105,7 +106,7 @@ def replace_missing(
     if strict and gone:
         raise BuildError(
             "strict=1, and no URL serves " + ", ".join(f"{d.name} {d.version}" for d in gone),
-            hint="run `doit lock` to pin the current packages, or build without strict=1",
+            hint=f"{typed('lock')} pins the current packages; or build without strict=1",
         )
     taken = {deb.name: successor(index, deb) for deb in gone}
     lost = [f"{deb.name} {deb.version}" for deb in gone if taken[deb.name] is None]

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from cache import download, paths, wheels
 from cache.partial import Partial, disk_error, locked
-from cache.places import Candidate, PlaceFailed, known_archives, resolve
+from cache.places import Candidate, UrlFailed, known_archives, resolve
 from cache.progress import Progress, Silent
 from cache.web import Web
 from plan.errors import BuildError
@@ -47,7 +47,7 @@ class FetchFailed(BuildError):
         lines = [f"{len(sources)} of the sources could not be fetched"]
         for source in sources:
             lines.append(f"  {title(source)}")
-            lines += [f"    {place}: {why}" for place, why in reasons[source.sha256].items()]
+            lines += [f"    {url}: {why}" for url, why in reasons[source.sha256].items()]
         super().__init__(
             "\n".join(lines),
             hint="\n  ".join([*remedies, _NETWORK]),
@@ -240,11 +240,11 @@ class _Run:
                 partial.empty()
                 self._count(source.size)
                 return "another run"
-            place = "an earlier run"
+            origin = "an earlier run"
             if not partial.complete():
-                place = str(self._ask(source, candidates, partial))
+                origin = str(self._ask(source, candidates, partial))
             partial.keep(final)
-            return place
+            return origin
 
     def _wait(self) -> None:
         if self._web.stop.wait(_TICK):
@@ -259,7 +259,7 @@ class _Run:
                 try:
                     self._ask_one(source, candidate, partial)
                     return candidate
-                except PlaceFailed as error:
+                except UrlFailed as error:
                     reasons[str(candidate)] = error.reason
                     if error.again:
                         again.append(candidate)
@@ -276,7 +276,7 @@ class _Run:
         elif candidate.kind == "wheel":
             wheels.download(candidate.address, source.file, partial, stop=self._web.stop)
         else:
-            raise PlaceFailed("apt has no Debian archive here, and mirror= is not set")
+            raise UrlFailed("apt has no Debian archive here, and mirror= is not set")
 
 
 class _AllFailed(Exception):

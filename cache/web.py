@@ -16,7 +16,7 @@ from urllib.parse import urljoin, urlsplit
 
 from cache import outward
 from cache.paths import NAME
-from cache.places import PlaceFailed, without_password
+from cache.places import UrlFailed, without_password
 from cache.watchdog import watched
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Web:
         """The response to a GET of `url` from byte `start` on, with status 200, 206 or 416.
 
         The caller reads `response.raw` without decoding and closes the response. Raises
-        PlaceFailed with the reason for any other result, and BuildError if the environment of this
+        UrlFailed with the reason for any other result, and BuildError if the environment of this
         process is wrong.
         """
         try:
@@ -69,11 +69,11 @@ class Web:
                     return _checked(response)
                 response.close()
                 url = _follow(url, response.headers["Location"])
-        except PlaceFailed as error:
+        except UrlFailed as error:
             if error.remedy:
                 self.remedies[error.remedy] = None
             raise
-        raise PlaceFailed(f"redirects more than {_REDIRECTS} times")
+        raise UrlFailed(f"redirects more than {_REDIRECTS} times")
 
     def news(self) -> list[str]:
         """One line for each host that went down since the last call."""
@@ -87,7 +87,7 @@ class Web:
 
         host = without_password(url).split("/")[2]
         if host in self._down:
-            raise PlaceFailed(f"{host} is down ({self._down[host]}), not asked again")
+            raise UrlFailed(f"{host} is down ({self._down[host]}), not asked again")
         # Compression by the server would change the bytes, and their hash.
         headers = {"Accept-Encoding": "identity", "User-Agent": NAME}
         if start:
@@ -99,14 +99,14 @@ class Web:
             )
         except requests.ReadTimeout as error:
             self._silent(host)
-            raise PlaceFailed(f"no answer for {self.patience.read:g} s") from error
+            raise UrlFailed(f"no answer for {self.patience.read:g} s") from error
         except requests.ConnectionError as error:
             failed = _explain(url, error)
             if not failed.again:
                 self._mark_down(host, failed.reason)
             raise failed from error
         except (requests.RequestException, HTTPError, ValueError) as error:
-            raise PlaceFailed(f"not a usable answer: {_text(_innermost(error))}") from error
+            raise UrlFailed(f"not a usable answer: {_text(_innermost(error))}") from error
 
     def _session(self) -> requests.Session:
         """This thread's session: connections are reused, but not by other threads."""
@@ -155,7 +155,7 @@ def _follow(url: str, target: str) -> str:
     except ValueError:
         usable = False
     if not usable:
-        raise PlaceFailed(f"redirects to {target}, which is not http or https")
+        raise UrlFailed(f"redirects to {target}, which is not http or https")
     return joined
 
 
@@ -164,24 +164,24 @@ def _checked(response: requests.Response) -> requests.Response:
     if status in (200, 206, 416):
         return response
     response.close()
-    raise PlaceFailed(
+    raise UrlFailed(
         f"HTTP {status} {response.reason or ''}".rstrip(),
         again=status in _BUSY,
         remedy=outward.user_remedy() if status == 407 else "",
     )
 
 
-def _explain(url: str, error: requests.ConnectionError) -> PlaceFailed:
+def _explain(url: str, error: requests.ConnectionError) -> UrlFailed:
     """The failure in words; `again` is set if a connection was made."""
     import requests
     from urllib3 import exceptions as errors
 
     cause, root = error.args[0] if error.args else error, _innermost(error)
     if not isinstance(cause, errors.MaxRetryError):
-        return PlaceFailed(f"cut connection: {_text(root)}", again=True)
+        return UrlFailed(f"cut connection: {_text(root)}", again=True)
     proxy = outward.proxy_of(url)
     if isinstance(error, requests.exceptions.SSLError):
-        return PlaceFailed(f"TLS fails: {_text(root)}", remedy=outward.certificate_remedy(root))
+        return UrlFailed(f"TLS fails: {_text(root)}", remedy=outward.certificate_remedy(root))
     if any(isinstance(each, errors.NameResolutionError) for each in _chain(error)):
         reason = "its name does not resolve"
     elif isinstance(error, requests.ConnectTimeout):
@@ -189,10 +189,10 @@ def _explain(url: str, error: requests.ConnectionError) -> PlaceFailed:
     else:
         reason = f"no connection: {_text(root)}"
     if proxy is None:
-        return PlaceFailed(reason)
+        return UrlFailed(reason)
     wants_user = " 407 " in f" {_text(root)} "
     remedy = outward.user_remedy() if wants_user else outward.proxy_remedy(proxy[0])
-    return PlaceFailed(f"the proxy fails ({outward.shown_proxy(*proxy)}): {reason}", remedy=remedy)
+    return UrlFailed(f"the proxy fails ({outward.shown_proxy(*proxy)}): {reason}", remedy=remedy)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

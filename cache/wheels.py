@@ -19,7 +19,7 @@ from pathlib import Path
 
 from cache.download import Stopped
 from cache.partial import Partial
-from cache.places import PlaceFailed
+from cache.places import UrlFailed
 from plan.errors import BuildError
 
 _CHUNK = 1 << 20
@@ -30,7 +30,7 @@ _CPYTHON = re.compile(r"cp(\d)(\d+)")
 def download(requirement: str, file: str, partial: Partial, *, stop: threading.Event) -> None:
     """Complete `partial` with the wheel `file` of `requirement` (NAME==VERSION).
 
-    Raises PlaceFailed with pip's reason, Stopped if `stop` is set, and BuildError if the file
+    Raises UrlFailed with pip's reason, Stopped if `stop` is set, and BuildError if the file
     cannot be written.
     """
     # The lock of the partial file protects this directory too; remove one of a killed run.
@@ -53,11 +53,11 @@ def download(requirement: str, file: str, partial: Partial, *, stop: threading.E
 def tags(file: str) -> list[str]:
     """pip's arguments that select the wheel with the name `file` (PEP 427).
 
-    Raises PlaceFailed if it is not the name of a wheel.
+    Raises UrlFailed if it is not the name of a wheel.
     """
     fields = file.removesuffix(".whl").split("-")
     if not file.endswith(".whl") or len(fields) not in (5, 6):
-        raise PlaceFailed(f"{file} is not the name of a wheel")
+        raise UrlFailed(f"{file} is not the name of a wheel")
     python, abi, platform = fields[-3:]
     chosen = [f"--platform={name}" for name in platform.split(".")]
     if match := _CPYTHON.fullmatch(python):
@@ -88,7 +88,7 @@ def _pip(arguments: list[str], directory: Path, stop: threading.Event) -> None:
             process.kill()
             raise
     if process.returncode != 0:
-        raise PlaceFailed(_reason(said))
+        raise UrlFailed(_reason(said))
 
 
 def _wait(process: subprocess.Popen[str], stop: threading.Event) -> str:
@@ -115,7 +115,7 @@ def _reason(said: str) -> str:
 def _take(directory: Path, partial: Partial) -> None:
     wheels = list(directory.glob("*.whl"))
     if len(wheels) != 1:
-        raise PlaceFailed(f"pip downloaded {len(wheels)} wheels")
+        raise UrlFailed(f"pip downloaded {len(wheels)} wheels")
     partial.empty()
     with wheels[0].open("rb") as file:
         while partial.length <= partial.size and (chunk := file.read(_CHUNK)):
@@ -123,4 +123,4 @@ def _take(directory: Path, partial: Partial) -> None:
     if not partial.complete():
         found = partial.found()
         partial.empty()
-        raise PlaceFailed(f"pip: another file: its sha256 is {found}")
+        raise UrlFailed(f"pip: another file: its sha256 is {found}")

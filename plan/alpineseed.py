@@ -11,11 +11,13 @@ from pathlib import Path
 from plan.errors import BuildError, nearest
 from plan.model import Source
 from plan.recipes import read_source
-from plan.seedtables import contents, entries, links, lists, of_architecture, reasoned
+from plan.seedtables import compiler, contents, entries, links, lists, of_architecture, reasoned
+from plan.toolchain import Compiler
 from plan.yamlfile import Table, load
 
 _KINDS = {
     "version": str,
+    "compiler": dict,
     "architectures": dict,
     "wheels": dict,
     "programs": dict,
@@ -46,6 +48,7 @@ class AlpineSeed:
     architecture: str
     version: str
     source: Source
+    compiler: Compiler
     wheels: tuple[Source, ...]
     debian: tuple[str, ...]
     exclude: tuple[str, ...]
@@ -68,6 +71,7 @@ def load_alpine(path: Path, arch: str, release: str = "") -> AlpineSeed:
         architecture=arch,
         version=release or table["version"],
         source=_root(own, release or table["version"], arch),
+        compiler=compiler(table),
         wheels=_wheels(table, own, arch),
         debian=reasoned(own, "debian"),
         exclude=own.texts("exclude"),

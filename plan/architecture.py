@@ -59,8 +59,8 @@ class Machines:
 
 
 def architectures(data: Path = DATA) -> tuple[str, ...]:
-    """The names in the file `data`, read without loading YAML, because completion must be fast."""
-    return tuple(re.findall(r"^(\w+):", data.read_text(encoding="utf-8"), re.MULTILINE))
+    """The names in the file `data`, read without YAML, because completion must be fast."""
+    return tuple(re.findall(r"^([\w.-]+):", data.read_text(encoding="utf-8"), re.MULTILINE))
 
 
 def load_architecture(name: str, data: Path = DATA) -> Architecture:

@@ -6,6 +6,7 @@ The error names the expected form or the nearest valid value. Paths are absolute
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -54,10 +55,17 @@ def architecture(known: Sequence[str]) -> Callable[[str], str]:
 
     def check(text: str) -> str:
         if text not in known:
-            raise ValueError(f"{nearest(text, known)}(plan/architectures.yaml can add one)")
+            cause = f"; {_PERSONALITY}" if text == platform.machine() else ""
+            raise ValueError(f"{nearest(text, known)} (plan/architectures.yaml can add one){cause}")
         return text
 
     return check
+
+
+_PERSONALITY = (
+    "the kernel gives this name (uname -m); under linux32 or setarch, a 64-bit system gives the "
+    "name of its 32-bit relative: run without it"
+)
 
 
 def some_of(*known: str) -> Callable[[str], str]:

@@ -16,7 +16,9 @@ from pathlib import Path, PurePosixPath
 from plan.errors import BuildError
 from plan.model import Source
 from plan.recipes import SHA256, SNAPSHOT
-from plan.seedtables import PACKAGE, contents, inside, links, of_architecture, reasoned
+from plan.seedtables import PACKAGE, compiler, contents, inside, links, of_architecture, reasoned
+from plan.toolchain import Compiler
+from plan.typed import typed
 from plan.yamlfile import Table, load
 
 # Debian policy, 5.6.12.
@@ -36,6 +38,7 @@ class DebianSeed:
     `plan.toolchain.Tools`.
     """
 
+    compiler: Compiler
     architecture: str
     suite: str
     component: str
@@ -78,6 +81,7 @@ def load_debian(path: Path, arch: str) -> DebianSeed:
     table = load(path)
     kinds = {
         "archive": dict,
+        "compiler": dict,
         "architectures": dict,
         "wanted": dict,
         "exclude_packages": dict,
@@ -92,6 +96,7 @@ def load_debian(path: Path, arch: str) -> DebianSeed:
     archive.expect(dict.fromkeys(fields, str), required=fields)
     own = of_architecture(table, arch, _OWN, ("archive",), "debian")
     return DebianSeed(
+        compiler=compiler(table),
         architecture=arch,
         suite=archive["suite"],
         component=archive["component"],
@@ -149,5 +154,5 @@ def _deb(item: object, table: Table) -> Deb:
 
 def _match(table: Table, key: str, pattern: re.Pattern[str]) -> None:
     if not pattern.match(table[key]) or ".." in table[key].split("/"):
-        hint = "run `doit lock` to write a new lock file"
+        hint = f"{typed('lock')} writes a new lock file"
         raise BuildError(f"{key} cannot be {table[key]!r}", where=table.where(key), hint=hint)

@@ -1,13 +1,15 @@
 """The keys of the files that people write: the type and the meaning of each.
 
-RECIPE, SOURCE, SET, INITRAMFS ─┬─▶ the checks of what is read (plan/recipes.py, plan/sets.py)
-                                └─▶ docs/reference.md (plan/reference.py)
+RECIPE, SOURCE, SET, INITRAMFS, COMPILER ─┬─▶ the checks of what is read (plan/recipes.py, …)
+                                          └─▶ docs/reference.md (plan/reference.py)
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from plan.styles import MAKE_VARIABLES
 
 
 @dataclass(frozen=True)
@@ -28,16 +30,10 @@ RECIPE: Keys = {
     "name": Key(str, "The package. The file has the same name.", True, "about"),
     "version": Key(str, "Upstream's version; our own packages just count up.", True, "about"),
     "license": Key(
-        str,
-        "An SPDX expression with the identifiers in `plan/licenses.py`.",
-        True,
-        "llvm",
+        str, "An SPDX expression with the identifiers in `plan/licenses.py`.", True, "llvm"
     ),
     "description": Key(
-        str,
-        "What the package is for. A change of it builds nothing again.",
-        True,
-        "musl",
+        str, "What the package is for. A change of it builds nothing again.", True, "musl"
     ),
     "sources": Key(
         list,
@@ -75,9 +71,17 @@ RECIPE: Keys = {
     ),
     "options": Key(
         list,
-        "Arguments added to the commands of the style; `$TARGET` in them becomes the triple. "
-        "Not for the style `script`.",
-        example="pcre2",
+        "Arguments added to the commands of the style. `$NAME` and `${NAME}` in them become the "
+        "value of that [variable](#the-environment-of-a-step), `$RESOURCES` the `resources` of the "
+        "compiler, `$$` becomes `$`; make's own `$(NAME)` stays. Not for the style `script`.",
+        example="musl",
+    ),
+    "variables": Key(
+        list,
+        "The variables of the step that are given on make's command line, before the options, "
+        "because a Makefile's own values win over the environment (default: "
+        f"{', '.join(f'`{name}`' for name in MAKE_VARIABLES)}). Only for the style `make`.",
+        example="git",
     ),
     "environment": Key(
         dict,
@@ -97,9 +101,13 @@ RECIPE: Keys = {
         str, "A script in `/dest`; runs after the install, before stripping.", example="pkgconf"
     ),
     "remove": Key(
-        list,
-        "Globs below `/dest` of files that the artifact does not contain.",
-        example="zlib",
+        list, "Globs below `/dest` of files that the artifact does not contain.", example="zlib"
+    ),
+    "resources": Key(
+        str,
+        "Only for the compiler of all later builds: its own directory below `/usr`, with its "
+        "headers in `include` and its libraries in `lib`.",
+        example="llvm",
     ),
     "crossed": Key(
         dict,
@@ -123,7 +131,7 @@ SOURCE: Keys = {
     "snapshot": Key(
         str,
         "For `debian:` URLs: a time at which Debian's archive had the file. snapshot.debian.org "
-        "keeps that state, and is tried last. `doit bump` writes it.",
+        "keeps that state, and is tried last. `bump` writes it.",
         example="zlib",
     ),
     "exclude": Key(list, "Globs of files that are not unpacked."),
@@ -136,12 +144,29 @@ SET: Keys = {
     "root": Key(
         bool, "Whether the image has a partition for the packages; if not, it is only an initramfs."
     ),
-    "initramfs": Key(dict, "The initramfs inside the kernel; its keys are the next two.", True),
+    "initramfs": Key(dict, "The initramfs inside the kernel. A set without it has no image."),
 }
 
 INITRAMFS: Keys = {
+    "kernel": Key(
+        str,
+        "The package of the set that contains it. Its build gets `/input/initramfs.cpio` and "
+        "installs `/boot/kernel.efi`, which the firmware starts.",
+        True,
+    ),
     "packages": Key(list, "The packages in it.", True),
     "exclude": Key(list, "Globs of their files that are not in it."),
+}
+
+COMPILER: Keys = {
+    "programs": Key(str, "The directory of `clang`, `ld.lld`, `llvm-ar` and the others.", True),
+    "resources": Key(str, "The directory of clang's own headers, without `/include`.", True),
+    "loader": Key(bool, "Whether the seed has another C library, so that our loader is added."),
+    "libraries": Key(list, "Where our loader finds libraries, if not in its default directories."),
+    "host": Key(
+        list,
+        "The C and C++ compilers for programs that run during a build (default: clang, clang++).",
+    ),
 }
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import PurePath
 
 from plan import graph, styles, toolchain
 from plan.architecture import Machines
 from plan.errors import BuildError
 from plan.model import SYSROOT_FROM_SEED, Initramfs, Recipe, Step
-from plan.toolchain import Tools
+from plan.toolchain import Compiler, Tools
 
 
 @dataclass(frozen=True)
@@ -28,16 +29,21 @@ class Maker:
     architectures: Collection[str]
     """The names of all architectures. A recipe's file named ARCHITECTURE.… is only for that one."""
     phase: str
-    initramfs: Initramfs | None
+    initramfs: Mapping[str, Initramfs]
+    """The kernel → the initramfs inside it."""
     seed: Tools
-    """The compiler and its place in the build root: the seed's, or our own."""
     tools: Mapping[str, tuple[str, ...]]
     """Package → the tools in its build root, in addition to the seed."""
+
+    @cached_property
+    def own(self) -> Compiler:
+        """Our own compiler."""
+        return toolchain.own_compiler(self.recipes)
 
     def steps(self, names: Sequence[str]) -> dict[str, Step]:
         """The steps of the packages `names` (in build order) and of the tools between them.
 
-        Raises BuildError for a recipe that is not written for the target.
+        Raises BuildError for a recipe that is not written for the target, or has a wrong option.
         """
         if self.phase == SYSROOT_FROM_SEED and self.tools:
             names = graph.order(
@@ -47,9 +53,9 @@ class Maker:
 
     def _step(self, recipe: Recipe) -> Step:
         # The kernel contains the initramfs, so its step depends on all packages of the initramfs.
-        initramfs = self.initramfs if recipe.name == "kernel" else None
+        initramfs = self.initramfs.get(recipe.name)
         packed = initramfs.packages if initramfs else ()
-        compiler = self.seed.compiler
+        compiler = self.seed.compiler or self.own
         environment = toolchain.environment(self.machines, compiler) | dict(recipe.environment)
         return Step(
             name=recipe.name,
@@ -60,9 +66,9 @@ class Maker:
             depends=tuple(graph.order((*recipe.depends, *packed), self.depends)),
             tools=self.tools.get(recipe.name, ()),
             environment=tuple(sorted(environment.items())),
-            commands=styles.commands(recipe, self.machines),
+            commands=styles.commands(recipe, self.machines, environment),
             remove=(*styles.ALWAYS_REMOVED, *recipe.remove),
-            additions=toolchain.additions(self.machines, compiler),
+            additions=toolchain.additions(self.machines, compiler, self.own),
             initramfs=initramfs,
         )
 

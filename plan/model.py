@@ -49,6 +49,10 @@ class Recipe:
     target: str
     """The CMake distribution to build and install, or "" for everything."""
     options: tuple[str, ...]
+    options_at: str
+    """Where the options, or else the variables, are: the file and its line, for messages."""
+    variables: tuple[str, ...]
+    """The variables that the style `make` gives on make's command line."""
     environment: tuple[tuple[str, str], ...]
     before: str
     build: str
@@ -58,6 +62,8 @@ class Recipe:
     """The files under `plan/recipes/<name>/`: relative path and sha256, sorted."""
     patches: tuple[str, ...]
     """The `files` that are applied to the source as patches, in this order."""
+    resources: str = ""
+    """If it is the compiler: its own directory, with its headers in `include`."""
 
 
 @dataclass(frozen=True)

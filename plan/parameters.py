@@ -12,7 +12,7 @@ from plan import checks
 from plan.architecture import architectures
 
 ARCHITECTURES = architectures()
-SETS = ("base", "base-tools", "full")
+SETS = architectures(Path(__file__).with_name("sets.yaml"))
 PLACES = ("namespace", "vm")
 SEEDS = checks.SEEDS
 PROGRESS = ("auto", "live", "plain", "json", "quiet")
@@ -71,8 +71,8 @@ PARAMETERS = (
         "seed",
         _constant("auto"),
         checks.seed,
-        "the first root: " + ", ".join(SEEDS) + ", a path (also a tarball of doit sysroot), or "
-        "auto: alpine if its root can be had, else debian",
+        "the first root: " + ", ".join(SEEDS) + ", a path (also a tarball of sysroot), or auto: "
+        "alpine if its root can be had, else debian",
         placed=checks.placed_seed,
     ),
     Parameter(
@@ -93,7 +93,7 @@ PARAMETERS = (
         "seeds",
         _constant(""),
         checks.some_of(*SEEDS),
-        "the seeds for doit challenge (all available)",
+        "the seeds for challenge (all available)",
         of=("challenge",),
     ),
     Parameter("jobs", _processors, checks.count, "the number of processes at once"),
@@ -103,14 +103,14 @@ PARAMETERS = (
         "bundle",
         _constant(""),
         checks.file,
-        "a file from doit bundle: the only source of files",
+        "a file that bundle wrote: the only source of files",
         placed=checks.placed,
     ),
     Parameter(
         "image",
         _constant(""),
         checks.file,
-        "the image for doit inspect",
+        "the image for inspect",
         of=("inspect",),
         placed=checks.placed,
     ),
@@ -148,21 +148,21 @@ PARAMETERS = (
         "packages",
         _constant(""),
         checks.anything,
-        "packages for doit regenerate, verify or outdated (all)",
+        "packages for regenerate, verify or outdated (all)",
         of=("outdated", "regenerate", "verify"),
     ),
     Parameter(
         "in",
         _constant("namespace"),
         checks.one_of(*PLACES),
-        "where doit regenerate works",
+        "where regenerate works",
         of=("regenerate",),
     ),
     Parameter(
         "variations",
         _constant(""),
         checks.some_of(*VARIATIONS),
-        "what doit verify varies (all except links, serial)",
+        "what verify varies (all except links, serial)",
         of=("verify",),
     ),
     Parameter("overlay", _constant("1"), checks.flag, "compose trees with overlayfs if possible"),
@@ -172,37 +172,42 @@ PARAMETERS = (
         checks.one_of(*PROGRESS),
         "what the console shows: " + ", ".join(PROGRESS),
     ),
-    Parameter("json", _constant("0"), checks.flag, "doit status prints JSON", of=("status",)),
+    Parameter("json", _constant("0"), checks.flag, "status prints JSON", of=("status",)),
     Parameter(
         "diff",
         _constant("0"),
         checks.flag,
-        "doit plan only shows what changed since the last plan",
+        "plan only shows what changed since the last plan",
         of=("plan",),
     ),
     Parameter(
         "suite",
         _constant("trixie"),
         checks.suite,
-        "the Debian suite for doit outdated and doit bump",
+        "the Debian suite for outdated and bump",
         of=("bump", "outdated"),
     ),
-    Parameter("keep", _constant("10"), checks.count, "how many plans doit gc keeps", of=("gc",)),
-    Parameter(
-        "dry", _constant("0"), checks.flag, "doit gc only shows what it would free", of=("gc",)
-    ),
+    Parameter("keep", _constant("10"), checks.count, "how many plans gc keeps", of=("gc",)),
+    Parameter("dry", _constant("0"), checks.flag, "gc only shows what it would free", of=("gc",)),
     Parameter(
         "phase",
         _constant(""),
         checks.phase,
-        "the phase for doit shell (the last) or doit verify (all)",
+        "the phase for shell (the last) or verify (all)",
         of=("patch", "shell", "verify"),
     ),
     Parameter(
         "run",
         _constant(""),
         checks.anything,
-        "a command that doit boot or doit shell runs",
+        "a command that boot or shell runs",
         of=("boot", "shell"),
+    ),
+    Parameter(
+        "network",
+        _constant("0"),
+        checks.flag,
+        "doit shell has the network of this machine",
+        of=("shell",),
     ),
 )

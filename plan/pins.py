@@ -66,7 +66,7 @@ def pin(recipe: Recipe) -> Tarball | None:
     if len(recipe.sources) != 1:
         return None
     (source,) = recipe.sources
-    paths = [place.removeprefix(DEBIAN) for place in source.urls if place.startswith(DEBIAN)]
+    paths = [url.removeprefix(DEBIAN) for url in source.urls if url.startswith(DEBIAN)]
     found = (tarball(path, source.size, source.sha256) for path in paths)
     return next((each for each in found if each), None)
 
@@ -104,9 +104,9 @@ def bumped(text: str, recipe: Recipe, new: Tarball) -> str:
     }
     for path, value in values.items():
         text = set_value(text, path, value, [*SOURCE])
-    for index, place in enumerate(source.urls):
-        debian = place.startswith(DEBIAN)
-        after = f"{DEBIAN}{new.path}" if debian else renamed(place, old, new)
+    for index, url in enumerate(source.urls):
+        debian = url.startswith(DEBIAN)
+        after = f"{DEBIAN}{new.path}" if debian else renamed(url, old, new)
         text = set_value(text, ("sources", 0, "urls", index), after)
     return text
 

@@ -24,7 +24,7 @@ from plan.model import PHASES, SYSROOT_FROM_SEED, Recipe, Step
 from plan.overrides import Overrides, load_overrides
 from plan.plan import Plan
 from plan.sets import Set, load_set
-from plan.toolbox import lacking_tools, load_image_tools, load_tools, unbuildable
+from plan.toolbox import lacking_tools, load_image_tools, load_tools, seed_tools, unbuildable
 
 Phases = Mapping[str, Mapping[str, Step]]
 
@@ -35,7 +35,7 @@ def make_plan(
     set_name: str,
     arch_name: str,
     build_name: str = "",
-    seed: toolchain.Tools = toolchain.DEBIAN_TOOLS,
+    seed: toolchain.Tools | None = None,
     added: Sequence[str] = (),
     overrides: Path | None = None,
 ) -> Plan:
@@ -44,23 +44,25 @@ def make_plan(
     `build_name`: the architecture that the steps run on, if it differs. `added`: packages in
     addition to the set's. `overrides`: the overrides file, if it exists.
 
-    `seed`: the tools of the seed. A seed that this project built needs no first phase: it is the
-    result of that phase. Tools that the seed lacks are built in the first phase, before the
-    packages that need them. Raises BuildError if a file is wrong.
+    `seed`: the tools of the seed; None means a root like the seed debian. A seed that this project
+    built needs no first phase: it is the result of that phase. Tools that the seed lacks are built
+    in the first phase, before the packages that need them. Raises BuildError if a file is wrong.
     """
     toolbox = data / "toolbox.yaml"
+    seed = seed or seed_tools(data / "seeds", "", build_name or arch_name)
     changes = load_overrides(data / "recipes", overrides)
     machines = load_machines(data, build_name or arch_name, arch_name)
     complete = load_set(data / "sets.yaml", set_name, changes.recipes)
     recipes = changes.made(complete.phase, crossed=machines.crossed)
     without = _without(complete, machines.target, toolbox, recipes, seed)
-    chosen = _fitted(complete, added, recipes, without)
     depends = _depends(recipes)
+    chosen = _packed(_fitted(complete, added, recipes, without), added, depends)
     wanted = graph.order(chosen.packages, depends)
     _check(chosen, wanted, machines.target)
     names = architectures(data / "architectures.yaml")
-    product = Maker(recipes, depends, machines, names, chosen.phase, chosen.initramfs, seed, {})
-    if chosen.phase == SYSROOT_FROM_SEED or seed.compiler == toolchain.OWN:
+    packed = {chosen.kernel: chosen.initramfs}
+    product = Maker(recipes, depends, machines, names, chosen.phase, packed, seed, {})
+    if chosen.phase == SYSROOT_FROM_SEED or not seed.compiler:
         phases, imaging = _one(product, wanted, toolbox)
     else:
         phases, imaging = _both(product, chosen, wanted, toolbox, changes)
@@ -117,10 +119,10 @@ def _both(
         depends=depends,
         machines=Machines(machines.build, machines.build),
         phase=SYSROOT_FROM_SEED,
-        initramfs=None,
+        initramfs={},
         tools=lacking_tools(toolbox, seeded, product.seed, built_first),
     )
-    second = replace(product, seed=toolchain.Tools(toolchain.OWN), tools=tools)
+    second = replace(product, seed=toolchain.Tools(None), tools=tools)
     phases = zip(PHASES, (first.steps(built_first), second.steps(wanted)), strict=True)
     return dict(phases), tuple(imaging)
 
@@ -141,6 +143,21 @@ def _fitted(
         packages=(*(name for name in chosen.packages if name not in without), *added),
         initramfs=replace(inside, packages=kept),
     )
+
+
+def _packed(chosen: Set, added: Sequence[str], depends: Mapping[str, Sequence[str]]) -> Set:
+    """The set with the packages `added`, and what only they need, in its initramfs.
+
+    A set with a root partition has them there.
+    """
+    if chosen.root or not added:
+        return chosen
+    before = chosen.packages[: len(chosen.packages) - len(added)]
+    there = graph.order(before, depends)
+    own = [name for name in graph.order(added, depends) if name not in there]
+    inside = chosen.initramfs
+    packages = tuple(dict.fromkeys((*inside.packages, *own)))
+    return replace(chosen, initramfs=replace(inside, packages=packages))
 
 
 def _check(chosen: Set, wanted: Sequence[str], target: Architecture) -> None:

@@ -17,13 +17,14 @@ from plan import layers, licenses
 from plan.errors import BuildError, nearest
 from plan.keys import RECIPE, SOURCE, kinds, required
 from plan.model import Recipe, Source
+from plan.styles import MAKE_VARIABLES
 from plan.yamlfile import Table, load
 
 STYLES = ("cmake", "configure", "make", "script")
 NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*\Z")
 SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 SNAPSHOT = re.compile(r"\d{8}T\d{6}Z\Z")
-PLACE = re.compile(r"(https?://|debian:pool/|wheel:[A-Za-z0-9._-]+==)\S+\Z")
+URL = re.compile(r"(https?://|debian:pool/|wheel:[A-Za-z0-9._-]+==)\S+\Z")
 KEYS, REQUIRED = kinds(RECIPE), required(RECIPE)
 
 
@@ -52,14 +53,27 @@ def make_recipes(
 
     Raises BuildError with file and line for any error in one of them.
     """
+    resources = _resources(tables)
     recipes = {
-        name: _recipe(table, tables, directory / name, patches.get(name, ()))
+        name: _recipe(table, tables, directory / name, patches.get(name, ()), resources)
         for name, table in tables.items()
     }
     for name, table in tables.items():
         _check_names(table, "depends", recipes[name].depends, recipes)
         _check_names(table, "tools", recipes[name].tools, recipes)
     return recipes
+
+
+def _resources(tables: Mapping[str, Table]) -> str:
+    """The key `resources` of the only recipe that has it; "" if none has."""
+    found = [table for table in tables.values() if "resources" in table]
+    for place, table in enumerate(found):
+        where = table.where("resources")
+        if place:
+            raise BuildError(f"{found[0]['name']} has 'resources' too: only one can", where=where)
+        if not table["resources"].startswith("/usr/"):
+            raise BuildError("'resources' must be below /usr", where=where)
+    return found[0]["resources"] if found else ""
 
 
 def _check_names(
@@ -101,6 +115,8 @@ def check_shape(table: Table, stem: str) -> None:
         )
     if "target" in table and table["style"] != "cmake":
         raise BuildError("'target' is only for style cmake", where=table.where("target"))
+    if "variables" in table and table["style"] != "make":
+        raise BuildError("'variables' is only for style make", where=table.where("variables"))
     if "crossed" in table:
         layers.check_entry(table["crossed"])
     directory = table.get("directory", ".")
@@ -109,7 +125,11 @@ def check_shape(table: Table, stem: str) -> None:
 
 
 def _recipe(
-    table: Table, tables: Mapping[str, Table], directory: Path, patches: Sequence[Path]
+    table: Table,
+    tables: Mapping[str, Table],
+    directory: Path,
+    patches: Sequence[Path],
+    resources: str,
 ) -> Recipe:
     environment = table.get("environment", {})
     for key, value in environment.items():
@@ -129,7 +149,9 @@ def _recipe(
         style=table["style"],
         directory=table.get("directory", "."),
         target=table.get("target", ""),
-        options=table.texts("options"),
+        options=tuple(each.replace("$RESOURCES", resources) for each in table.texts("options")),
+        options_at=table.where("options" if "options" in table else "variables"),
+        variables=table.texts("variables") if "variables" in table else MAKE_VARIABLES,
         environment=tuple(environment.items()),
         before=table.get("before", ""),
         build=table.get("build", ""),
@@ -137,6 +159,7 @@ def _recipe(
         remove=table.texts("remove"),
         files=tuple(sorted([*own, *added], key=lambda file: file[0].split("/"))),
         patches=(*applied, *(path for path, _ in added)),
+        resources=table.get("resources", ""),
     )
 
 
@@ -174,10 +197,10 @@ def read_source(entry: Table) -> Source:
         raise BuildError("a sha256 must be 64 hexadecimal digits", where=entry.where("sha256"))
     if "/" in entry["file"] or entry["file"].startswith("."):
         raise BuildError("'file' must be a plain file name", where=entry.where("file"))
-    for place in entry.texts("urls"):
-        if not PLACE.match(place):
+    for url in entry.texts("urls"):
+        if not URL.match(url):
             raise BuildError(
-                f"not a URL: {place!r}",
+                f"not a URL: {url!r}",
                 where=entry.where("urls"),
                 hint="a URL is https://…, debian:pool/… or wheel:NAME==VERSION",
             )

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from plan import styles, toolchain
 from plan.architecture import Machines, load_architecture
-from plan.keys import INITRAMFS, RECIPE, SET, SOURCE, Key, Keys
+from plan.keys import COMPILER, INITRAMFS, RECIPE, SET, SOURCE, Key, Keys
 from plan.layers import ADD, ADDED, ENTRY_KEYS
 from plan.model import Command
 from plan.parameters import PARAMETERS, Parameter
@@ -116,22 +116,25 @@ def _code(names: Iterable[str]) -> str:
 
 def styles_of(recipes: Path) -> Iterator[str]:
     """Each style with its literal commands."""
+    loaded = load_recipes(recipes)
     sample = replace(
-        load_recipes(recipes)["pcre2"],
+        loaded[RECIPE["style"].example],
         directory="DIRECTORY",
         options=("OPTIONS",),
         build="BUILD",
+        variables=("CC", "AR"),
     )
+    variables = toolchain.environment(NATIVE, toolchain.own_compiler(loaded))
     yield STYLES
     yield _code(styles.ALWAYS_REMOVED) + "."
     for style, make in styles.STYLES.items():
         about = (make.__doc__ or "").strip()
         yield from ("", f"### {style}", "", about, "")
-        yield from _commands(make(replace(sample, style=style), TRIPLE))
+        yield from _commands(make(replace(sample, style=style), TRIPLE, variables))
         if style == "cmake":
             yield from ("", "With a `target`, instead of the last two:", "")
             whole = replace(sample, style=style, target="NAME")
-            yield from _commands(make(whole, TRIPLE)[-2:])
+            yield from _commands(make(whole, TRIPLE, variables)[-2:])
 
 
 def _commands(commands: Sequence[Command]) -> Iterator[str]:
@@ -160,14 +163,21 @@ def sets(data: Path) -> Iterator[str]:
     )
 
 
-def environment() -> Iterator[str]:
+def seeds() -> Iterator[str]:
+    """The compiler of a seed."""
+    yield "`plan/seeds/NAME.yaml` describes a seed. `compiler` in it has these keys:"
+    yield from ("", *_keys(COMPILER))
+
+
+def environment(recipes: Path) -> Iterator[str]:
     """The environment of every step, and the files of /toolchain."""
-    values = toolchain.environment(NATIVE, toolchain.OWN)
+    own = toolchain.own_compiler(load_recipes(recipes))
+    values = toolchain.environment(NATIVE, own)
     yield ENVIRONMENT
     yield from table(
         ("variable", "value"), ((f"`{name}`", f"`{value}`") for name, value in values.items())
     )
-    for each in toolchain.additions(NATIVE, toolchain.OWN):
+    for each in toolchain.additions(NATIVE, own, own):
         if not each.link:
             yield from ("", f"`{each.path}`:", "", "```", *each.text.splitlines(), "```")
 

@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable, Mapping
 
 from plan.errors import BuildError
+from plan.keys import COMPILER, kinds, required
+from plan.toolchain import Compiler
 from plan.yamlfile import Table
 
 # Debian policy, 5.6.1.
@@ -31,6 +33,19 @@ def of_architecture(
     own: Table = entries(table, "architectures", dict)[arch]
     own.expect(kinds, required=required)
     return own
+
+
+def compiler(table: Table) -> Compiler:
+    """The seed's compiler, from the key `compiler`."""
+    own = table.get("compiler")
+    if not isinstance(own, Table):
+        raise BuildError("'compiler' must be a mapping", where=table.where("compiler"))
+    own.expect(kinds(COMPILER), required(COMPILER))
+    host = own.texts("host") or Compiler.host
+    if len(host) != 2:
+        raise BuildError("'host' must be a C and a C++ compiler", where=own.where("host"))
+    lists = {"libraries": own.texts("libraries"), "host": (host[0], host[1])}
+    return Compiler(**{**own, **lists})
 
 
 def entries(table: Table, key: str, kind: type) -> Table:

@@ -24,6 +24,8 @@ class Set:
     """Globs of files that are in artifacts but not in the products."""
     root: bool
     """Whether the image has a partition with the packages; if not, it is only an initramfs."""
+    kernel: str
+    """The package that contains the initramfs and that the firmware starts; "" if there is none."""
     initramfs: Initramfs
 
 
@@ -34,8 +36,8 @@ def load_set(path: Path, name: str, recipes: Collection[str]) -> Set:
         raise BuildError(f"unknown set {name!r}", where="plan/sets.yaml", hint=nearest(name, sets))
     table: Table = sets[name]
     table.expect(kinds(SET), required(SET))
-    inside: Table = table["initramfs"]
-    inside.expect(kinds(INITRAMFS), required(INITRAMFS))
+    inside: Table = table.get("initramfs", Table(table.file, table.line))
+    inside.expect(kinds(INITRAMFS), required(INITRAMFS) if inside else ())
     if table["phase"] not in PHASES:
         raise BuildError(
             f"there is no phase {table['phase']!r}",
@@ -44,6 +46,13 @@ def load_set(path: Path, name: str, recipes: Collection[str]) -> Set:
         )
     check_packages(table, "packages", recipes)
     check_packages(inside, "packages", recipes)
+    kernel = inside.get("kernel", "")
+    if kernel and kernel not in table["packages"]:
+        raise BuildError(
+            f"the kernel {kernel!r} is not one of the packages",
+            where=inside.where("kernel"),
+            hint=nearest(kernel, table["packages"]),
+        )
     initramfs = Initramfs(inside.texts("packages"), inside.texts("exclude"))
     return Set(
         name=name,
@@ -51,5 +60,6 @@ def load_set(path: Path, name: str, recipes: Collection[str]) -> Set:
         packages=table.texts("packages"),
         exclude=table.texts("exclude"),
         root=table.get("root", False),
+        kernel=kernel,
         initramfs=initramfs,
     )

@@ -149,6 +149,11 @@ class Settings:
         return self.values["run"]
 
     @property
+    def network(self) -> bool:
+        """Whether a shell has the host's network. No build ever has."""
+        return self.values["network"] == "1"
+
+    @property
     def suite(self) -> str:
         return self.values["suite"]
 

@@ -2,19 +2,24 @@
 
     patches ─▶ before ─▶ the style's own commands ─▶ after ─▶ strip
 
-Every command is literal; `$TARGET` in a recipe's options becomes the triple here. Only the number
-of processes comes from outside (JOBS, MAKEFLAGS, CMAKE_BUILD_PARALLEL_LEVEL): it must not change
-an output.
+Every command is literal; `$NAME` in a recipe's options becomes the value of the step's variable
+here. Only the number of processes comes from outside (JOBS, MAKEFLAGS, CMAKE_BUILD_PARALLEL_LEVEL):
+it must not change an output.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 
 from plan.architecture import Machines
+from plan.errors import BuildError, nearest
 from plan.model import Command, Recipe
 
 SOURCE, BUILD, DEST = "/source", "/build", "/dest"
+
+Variables = Mapping[str, str]
+"""The environment of a step, and BUILD, the triple of the machine."""
 
 BY_NINJA = ("cmake", "--build", BUILD)
 
@@ -28,6 +33,16 @@ ALWAYS_REMOVED = (
     "usr/lib/*.la",
 )
 
+# The variables that `make` gets on its command line: a Makefile's `CC = gcc` wins over the
+# environment. CFLAGS is not one of them: make would ignore the Makefile's `CFLAGS += -Iinclude`.
+MAKE_VARIABLES = (
+    *("CC", "CXX", "HOSTCC", "HOSTCXX", "CC_FOR_BUILD"),
+    *("AR", "RANLIB", "NM", "STRIP", "OBJCOPY"),
+)
+
+# `$$`, `${NAME}` or `$NAME`. `$(NAME)` is make's.
+VARIABLE = re.compile(r"\$(?:\$|\{(\w+)\}|([A-Za-z_]\w*))")
+
 # Objects (*.o) keep their symbols: the linker needs them.
 STRIP = r"""find /dest -type f ! -name '*.o' | while read -r file; do
   if [ "$(head -c 4 "$file" | tr -d '\0')" = "$(printf '\177ELF')" ]; then
@@ -36,20 +51,42 @@ STRIP = r"""find /dest -type f ! -name '*.o' | while read -r file; do
 done"""
 
 
-def commands(recipe: Recipe, machines: Machines) -> tuple[Command, ...]:
-    """All commands that build `recipe`, in order."""
+def commands(
+    recipe: Recipe, machines: Machines, environment: Mapping[str, str]
+) -> tuple[Command, ...]:
+    """All commands that build `recipe`, in order; `environment`: the variables of its step.
+
+    Raises BuildError for an option that names an unknown variable.
+    """
     found = [Command(("patch", "-p1", "-i", f"/recipe/{path}"), SOURCE) for path in recipe.patches]
     if recipe.before:
         found.append(_script(recipe.before, SOURCE))
-    found += STYLES[recipe.style](recipe, machines)
+    variables = {"BUILD": machines.build.triple} | dict(environment)
+    found += STYLES[recipe.style](recipe, machines, variables)
     if recipe.after:
         found.append(_script(recipe.after, DEST))
     found.append(_script(STRIP, DEST))
     return tuple(found)
 
 
-def _options(recipe: Recipe, machines: Machines) -> list[str]:
-    return [option.replace("$TARGET", machines.target.triple) for option in recipe.options]
+def _options(recipe: Recipe, variables: Variables) -> list[str]:
+    """The recipe's options, with the values of the `variables` that they name."""
+
+    def value(match: re.Match[str]) -> str:
+        name = match[1] or match[2]
+        return _value(name, variables, recipe) if name else "$"
+
+    return [VARIABLE.sub(value, option) for option in recipe.options]
+
+
+def _value(name: str, variables: Variables, recipe: Recipe) -> str:
+    if name not in variables:
+        raise BuildError(
+            f"{name} is no variable of the step",
+            where=recipe.options_at,
+            hint=f"{nearest(name, variables)} (in an option, a plain $ is written $$)",
+        )
+    return variables[name]
 
 
 def _script(text: str, cwd: str) -> Command:
@@ -60,19 +97,19 @@ def _source_directory(recipe: Recipe) -> str:
     return SOURCE if recipe.directory == "." else f"{SOURCE}/{recipe.directory}"
 
 
-def _configure(recipe: Recipe, machines: Machines) -> list[Command]:
+def _configure(recipe: Recipe, machines: Machines, variables: Variables) -> list[Command]:
     """Run a configure script outside of the source."""
     script = f"{_source_directory(recipe)}/configure"
     build, host = machines.build.triple, machines.target.triple
     machine = (f"--build={build}", f"--host={host}", "--prefix=/usr")
     return [
-        Command((script, *machine, *_options(recipe, machines)), BUILD),
+        Command((script, *machine, *_options(recipe, variables)), BUILD),
         Command(("make",), BUILD),
         Command(("make", "install", f"DESTDIR={DEST}"), BUILD),
     ]
 
 
-def _cmake(recipe: Recipe, machines: Machines) -> list[Command]:
+def _cmake(recipe: Recipe, machines: Machines, variables: Variables) -> list[Command]:
     """Build a CMake project with Ninja."""
     return [
         Command(
@@ -83,7 +120,7 @@ def _cmake(recipe: Recipe, machines: Machines) -> list[Command]:
                 "-DCMAKE_INSTALL_PREFIX=/usr",
                 "-DCMAKE_INSTALL_LIBDIR=lib",
                 "-DCMAKE_BUILD_TYPE=Release",
-                *_options(recipe, machines),
+                *_options(recipe, variables),
             ),
             BUILD,
         ),
@@ -107,20 +144,23 @@ def resumable(command: Command) -> bool:
     return command.argv[: len(BY_NINJA)] == BY_NINJA
 
 
-def _make(recipe: Recipe, machines: Machines) -> list[Command]:
-    """Run a Makefile that needs no configuration."""
-    directory, options = _source_directory(recipe), _options(recipe, machines)
+def _make(recipe: Recipe, machines: Machines, variables: Variables) -> list[Command]:
+    """Run a Makefile that needs no configuration; `variables` (here two) precede `options`."""
+    del machines
+    directory = _source_directory(recipe)
+    given = [f"{name}={_value(name, variables, recipe)}" for name in recipe.variables]
+    options = [*given, *_options(recipe, variables)]
     install = ("make", "install", "PREFIX=/usr", "prefix=/usr", f"DESTDIR={DEST}", *options)
     return [Command(("make", *options), directory), Command(install, directory)]
 
 
-def _scripted(recipe: Recipe, machines: Machines) -> list[Command]:
+def _scripted(recipe: Recipe, machines: Machines, variables: Variables) -> list[Command]:
     """Only run the recipe's own `build` script."""
-    del machines
+    del machines, variables
     return [_script(recipe.build, SOURCE)]
 
 
-STYLES: dict[str, Callable[[Recipe, Machines], list[Command]]] = {
+STYLES: dict[str, Callable[[Recipe, Machines, Variables], list[Command]]] = {
     "cmake": _cmake,
     "configure": _configure,
     "make": _make,

@@ -17,21 +17,23 @@ from plan.debianseed import load_debian
 from plan.errors import BuildError, nearest
 from plan.model import Recipe
 from plan.recipes import STYLES
-from plan.toolchain import ALPINE, DEBIAN, DEBIAN_TOOLS, OWN, Tools
+from plan.seedtables import compiler
+from plan.toolchain import Tools
 from plan.yamlfile import Table, load
 
 
 def seed_tools(directory: Path, seed: str, arch: str) -> Tools:
     """The tools of the seed `seed` on machines of `arch`, from its file in `directory`."""
     if seed == "self":
-        return Tools(OWN)
+        return Tools(None)
     if seed == "alpine":
         alpine = load_alpine(directory / "alpine.yaml", arch)
-        return Tools(ALPINE, dict(alpine.makes), dict(alpine.missing))
+        return Tools(alpine.compiler, dict(alpine.makes), dict(alpine.missing))
     if seed == "debian":
         debian = load_debian(directory / "debian.yaml", arch)
-        return Tools(DEBIAN, missing=dict(debian.missing))
-    return DEBIAN_TOOLS
+        return Tools(debian.compiler, missing=dict(debian.missing))
+    # A path: a root like the seed debian.
+    return Tools(compiler(load(directory / "debian.yaml")))
 
 
 def load_tools(path: Path, recipes: Mapping[str, Recipe]) -> dict[str, tuple[str, ...]]:

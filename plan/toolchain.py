@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from plan.architecture import Machines
-from plan.model import Addition
+from plan.model import Addition, Recipe
 
 # 1 January 2025, 00:00 UTC: the time stamp of every file and program in an output.
 # Never 0: FAT cannot store it, and some tools read it as "not set".
@@ -47,47 +47,34 @@ CXX_CONFIGURATION = "@target.cfg\n-stdlib=libc++\n-unwindlib=libunwind\n"
 
 @dataclass(frozen=True)
 class Compiler:
-    """The place of clang in a build root: its programs, and its own headers."""
+    """The place of clang in a build root. A seed's is in its file: see `plan.keys.COMPILER`."""
 
     programs: str
-    headers: str
+    resources: str
     loader: bool = False
-    """Whether the root has another C library, so that our loader must be added to it."""
     libraries: tuple[str, ...] = ()
-    """Where our loader finds libraries, if not in its default directories."""
     host: tuple[str, str] = ("clang", "clang++")
-    """The C and C++ compilers for programs that run in the root during a build."""
+    package: str = ""
+    """The recipe that builds it; "" if it is a seed's."""
 
 
-_HEADERS = "lib/clang/19/include"
-DEBIAN = Compiler(
-    programs="/usr/lib/llvm-19/bin",
-    headers=f"/usr/lib/llvm-19/{_HEADERS}",
-    loader=True,
-    libraries=("/sysroot/usr/lib",),
-)
-# Zig's clang, and Zig's C library for build programs. Alpine's loader is musl's, like ours.
-ALPINE = Compiler(
-    programs="/usr/lib/wheels/bin",
-    headers="/usr/lib/wheels/ziglang/lib/include",
-    libraries=("/sysroot/usr/lib", "/lib", "/usr/lib"),
-    host=("cc", "c++"),
-)
-OWN = Compiler("/usr/bin", f"/usr/{_HEADERS}")
+def own_compiler(recipes: Mapping[str, Recipe]) -> Compiler:
+    """The compiler that the recipe with the key `resources` builds."""
+    own = next((recipe for recipe in recipes.values() if recipe.resources), None)
+    place, package = (own.resources, own.name) if own else ("", "")
+    return Compiler("/usr/bin", place, package=package)
 
 
 @dataclass(frozen=True)
 class Tools:
     """The build tools of a seed, and those that it lacks."""
 
-    compiler: Compiler
+    compiler: Compiler | None
+    """None: this project built the seed, so it has our own compiler."""
     makes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Recipe → the tools of it that the seed lacks. It is built with the tools above it."""
     missing: Mapping[str, str] = field(default_factory=dict)
     """Tool that does not exist for this seed → the reason."""
-
-
-DEBIAN_TOOLS = Tools(DEBIAN)
 
 
 def search_path(compiler: Compiler) -> str:
@@ -132,8 +119,8 @@ def environment(machines: Machines, compiler: Compiler) -> dict[str, str]:
     }
 
 
-def additions(machines: Machines, compiler: Compiler) -> tuple[Addition, ...]:
-    """The files and links added to the build root of every step."""
+def additions(machines: Machines, compiler: Compiler, own: Compiler) -> tuple[Addition, ...]:
+    """The files and links added to the build root, which has `compiler`. `own`: our compiler."""
     arch = machines.target
     # Configure scripts run what they compile for the target, except in a cross build.
     loader = Addition(f"/usr/lib/{arch.loader}", "/sysroot/usr/lib/libc.so", link=True)
@@ -144,8 +131,8 @@ def additions(machines: Machines, compiler: Compiler) -> tuple[Addition, ...]:
         Addition("/toolchain/target.cfg", _clang_configuration(arch.triple)),
         Addition("/toolchain/target++.cfg", CXX_CONFIGURATION),
         Addition("/toolchain/target.cmake", _cmake_toolchain(machines)),
-        Addition("/toolchain/resource/include", compiler.headers, link=True),
-        Addition("/toolchain/resource/lib", "/sysroot/usr/lib/clang/19/lib", link=True),
+        Addition("/toolchain/resource/include", f"{compiler.resources}/include", link=True),
+        Addition("/toolchain/resource/lib", f"/sysroot{own.resources}/lib", link=True),
         *([loader] if compiler.loader and native else []),
         *([path] if compiler.libraries and (native or not compiler.loader) else []),
     )

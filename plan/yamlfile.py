@@ -71,7 +71,7 @@ class Table(dict[str, Any]):
         self.elsewhere[key] = where
 
     def expect(self, kinds: Mapping[str, type], required: Iterable[str] = ()) -> None:
-        """Check the keys against `kinds` (key → str, bool, int, list or dict).
+        """Check the keys against `kinds` (key → str, bool, int, float, list or dict).
 
         A scalar is text unless `kinds` says otherwise, so `version: 1.10` stays "1.10".
         Raises BuildError with file, line and the nearest valid key.
@@ -82,7 +82,7 @@ class Table(dict[str, Any]):
                 new = RENAMED.get(key)
                 hint = f"its name is {new} now" if new in kinds else nearest(key, kinds)
                 raise BuildError(f"unknown key {key!r}", where=self.where(key), hint=hint)
-            if kind in (bool, int) and isinstance(value, str):
+            if kind in (bool, int, float) and isinstance(value, str):
                 value = self[key] = self._number_or_truth(key, value, kind)
             if not isinstance(value, kind):
                 raise BuildError(
@@ -93,9 +93,9 @@ class Table(dict[str, Any]):
             if key not in self:
                 raise BuildError(f"the key {key!r} is missing", where=self.where())
 
-    def _number_or_truth(self, key: str, text: str, kind: type) -> bool | int:
+    def _number_or_truth(self, key: str, text: str, kind: type) -> bool | float:
         try:
-            return TRUTH[text.lower()] if kind is bool else int(text)
+            return TRUTH[text.lower()] if kind is bool else kind(text)
         except (KeyError, ValueError):
             raise BuildError(
                 f"{key!r} must be a {kind_name(kind)}, not {text!r}", where=self.where(key)
@@ -123,6 +123,7 @@ def kind_name(kind: type) -> str:
         str: "text",
         bool: "yes or no",
         int: "whole number",
+        float: "number",
         list: "list",
         Table: "mapping",
         dict: "mapping",

@@ -6,40 +6,73 @@ Changes that also apply to a plain `doit` are in tasks/doit_extensions.py.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from doit.cmd_base import DoitCmdBase
 from doit.cmd_clean import Clean
 from doit.cmd_forget import Forget
 from doit.cmd_help import Help
 from doit.cmd_info import Info
 from doit.cmd_list import List
 from doit.cmd_run import Run
+from doit.cmdparse import CmdParseError
 from doit.doit_cmd import DoitMain
 
+from plan.errors import nearest
+from plan.typed import program
 from plan.version import VERSION
-from tasks.console.console import taking, undelivered
+from tasks import help as pages
+from tasks.commands import COMMANDS
+from tasks.console.console import say, taking, undelivered
 
 
 class OurHelp(Help):  # type: ignore[misc]
-    """doit's help, printed like all other output."""
+    """The pages of this project; those of doit for doit's own commands."""
 
     name = "help"
+    doc_usage = "[NAME]"
 
     def execute(self, params: Any, args: list[str]) -> int:
-        """Print the help of the commands in `args`, or the list of commands."""
+        """Print the page of each name in `args`, or that of the project."""
         with taking():
-            status = super().execute(params, args)
-        return 1 if undelivered() else status
+            for line in [] if args else pages.project_page():
+                say(line)
+            for name in args:
+                self._explain(params, name)
+        return 1 if undelivered() else 0
+
+    def _explain(self, params: Any, name: str) -> None:
+        if name in COMMANDS:
+            for line in pages.command_page(name):
+                say(line)
+        elif name in self.cmds:
+            say(self.cmds[name](cmds=self._cmds, **self.init_kwargs).help())
+        else:
+            # One of the plan's tasks; see doit_extensions.py.
+            DoitCmdBase.execute(self, params, [name])
 
 
 class Main(DoitMain):  # type: ignore[misc]
     """doit with the commands of this project."""
 
-    BIN_NAME = "doit"
+    BIN_NAME = program()
     DOIT_CMDS = (Clean, Forget, OurHelp, Info, List, Run)
+
+
+def _plain(error: CmdParseError) -> str:
+    """A wrong option in one line, with the nearest valid one."""
+    message = str(error.args[0])
+    reason = re.search(r": (option (\S+) .*?) \(parsing options: (.*)\)", message, re.DOTALL)
+    if not reason:
+        return message
+    short = re.findall(r"'short':'(\w)'", reason[3])
+    long = re.findall(r"'long':'([\w-]+)'", reason[3])
+    known = [*(f"-{each}" for each in short), *(f"--{each}" for each in long), "--help"]
+    return f"{reason[1]}\n  {nearest(reason[2], known)}"
 
 
 def start(words: Sequence[str], dodo: Path) -> int:
@@ -47,11 +80,13 @@ def start(words: Sequence[str], dodo: Path) -> int:
     if words[:1] == ["--version"]:
         print(f"bootstrap-qcow2 {VERSION}")
         return 0
-    first = ["help" if word in ("-h", "--help") else word for word in words[:1]]
+    if not words or {"-h", "--help"} & {*words}:
+        named = [word for word in words if word[:1] != "-" and "=" not in word and word != "help"]
+        words = ["help", *named[:1]]
     # Ignore a doit configuration in the person's directory.
     config = {"GLOBAL": {"dodoFile": os.fspath(dodo)}}
-    main = Main(config_filenames=(), extra_config=config)
-    return int(main.run([*first, *words[1:]]) or 0)
+    CmdParseError.__str__ = _plain
+    return int(Main(config_filenames=(), extra_config=config).run(list(words)) or 0)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tasks.actions import DoitTask, speaking
+from tasks.beforehand import require_choice, require_emulator
 from tasks.console.console import say
 from tasks.console.interrupt import terminal_taken
 from tasks.engine.products import image
@@ -15,8 +17,18 @@ if TYPE_CHECKING:
 
 
 def task_boot(project: Project) -> DoitTask:
-    """start the image in QEMU; run='COMMAND' runs one command and exits"""
+    """start the image in QEMU; run='COMMAND' runs one command and exits
+
+    boot                      a shell on the serial console; Ctrl-] ends QEMU
+    boot run=about            runs `about`, and ends with its exit status
+    """
     return {"task_dep": ["image"], "actions": [(speaking(_boot), [project])]}
+
+
+def before_boot(project: Project, _words: Sequence[str]) -> None:
+    """Raise BuildError without QEMU, its firmware, or an image to choose."""
+    require_emulator(project)
+    require_choice(project)
 
 
 def _boot(project: Project) -> None:
@@ -25,8 +37,7 @@ def _boot(project: Project) -> None:
     # The machine may run for days: let other runs build meanwhile.
     project.lock.release()
     if project.settings.run:
-        # On a system with a compiler, the command may be a build.
-        seconds = 3600 if project.plan.set.root else 120
+        seconds = project.needs.image["command"]
         result = boot.run(
             image(project).file, project.settings.run, machine(project), timeout_s=seconds
         )
@@ -44,8 +55,7 @@ def machine(project: Project, *, days_ahead: int = 0) -> Machine:
     """The emulated machine for the architecture of this run; its clock is `days_ahead`."""
     from rootfs.vm.qemu import Machine
 
-    # A compiler needs more memory than a shell.
-    memory = 3072 if project.plan.set.root else 512
+    memory = project.needs.image["memory"]
     return Machine(
         project.settings.arch, memory_mib=memory, cache=project.cache, days_ahead=days_ahead
     )

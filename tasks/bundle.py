@@ -36,7 +36,10 @@ with user namespaces, Python 3.11 or newer (with venv) and tar. In the bundle's 
 
 
 def task_bundle(project: Project) -> DoitTask:
-    """write one file with project, sources, seed and wheels, to build offline"""
+    """write one file with project, sources, seed and wheels, to build offline
+
+    bundle set=base           one file; elsewhere: image bundle=FILE
+    """
     return {
         "setup": ["fetch"],
         "uptodate": [up_to_date(bundle(project).is_up_to_date)],

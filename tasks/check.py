@@ -13,12 +13,19 @@ from tasks.engine.project import Project
 
 
 def task_test(project: Project) -> DoitTask:
-    """run the tests, or only those in PATH…: doit test PATH…"""
+    """run the tests, or only those in PATH…
+
+    test                      all tests; they build and boot the base image
+    test tests/plan           these only
+    """
     return {"actions": [(speaking(_test), [project])], "pos_arg": "words"}
 
 
 def task_bench(project: Project) -> DoitTask:
-    """measure what the project promises, and a plain tool for comparison"""
+    """measure what the project promises, and a plain tool for comparison
+
+    bench
+    """
     return {"actions": [(speaking(_bench), [project])], "pos_arg": "words"}
 
 

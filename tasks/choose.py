@@ -7,6 +7,7 @@ doit choose HASH     uses the artifact whose hash begins with HASH; gc frees the
 from __future__ import annotations
 
 from plan.errors import BuildError
+from plan.typed import typed
 from tasks.actions import DoitTask, speaking
 from tasks.console.console import say
 from tasks.engine.contradiction import SHORT, told
@@ -14,7 +15,11 @@ from tasks.engine.project import Project
 
 
 def task_choose(project: Project) -> DoitTask:
-    """choose the right artifact of a contradicted step: choose HASH"""
+    """choose the right artifact of a contradicted step: choose HASH
+
+    choose                    shows all contradictions
+    choose 0123456789ab       uses the artifact whose hash begins like this
+    """
     return {"actions": [(speaking(_choose), [project])], "pos_arg": "targets"}
 
 
@@ -31,7 +36,7 @@ def _choose(project: Project, targets: list[str]) -> None:
         if len(found) != 1 or len(target) < SHORT:
             raise BuildError(
                 f"{target!r} is not the artifact of exactly one contradicted step",
-                hint=f"give at least {SHORT} digits of its hash; doit choose shows them",
+                hint=f"give at least {SHORT} digits of its hash; {typed('choose')} shows them",
             )
         (chosen,) = found.values()
         project.store.choose(chosen)

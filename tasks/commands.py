@@ -59,6 +59,25 @@ COMMANDS: Mapping[str, str] = {
     "why": "tasks.why",
 }
 
+# Purpose → its commands, in the order of `doit list` and of the table in README.md.
+PURPOSES: Mapping[str, Sequence[str]] = {
+    "build": (
+        *("image", "sysroot", "boot", "pkg", "fetch", "seed", "stage", "regenerate", "verify"),
+        "challenge",
+    ),
+    "look": ("doctor", "list", "report", "status", "why", "plan", "log", "settings"),
+    "repair": (*("shell", "overrides", "patch", "forget", "clean", "choose", "fsck", "gc"),),
+    "pin": ("outdated", "bump", "lock"),
+    "share": ("bundle", "sbom", "licenses", "inspect", "sign"),
+    "develop": ("test", "bench", "reference"),
+}
+# What doit's own commands do. For all others, the docstring of task_<command> says it.
+DOIT_DOCS = {
+    "clean": "remove what a task made; pkg:NAME: its stamp and its build directory",
+    "forget": "make the next run compile pkg:NAME again, though the store has it",
+    "list": "show the stages with their states, and all commands; list pkg: the packages",
+}
+
 # They only show something, or must work while a build runs: they take no lock.
 READS = frozenset(
     {
@@ -88,6 +107,9 @@ MAKES = frozenset(
     }
 )
 
+# They look at a product. Without set= or arch= this is the one that was built last.
+OF_A_PRODUCT = frozenset({"boot", "inspect", "licenses", "report", "sbom", "sign"})
+
 # This command accepts all parameters, to show them.
 SHOWS_ALL = "settings"
 
@@ -97,6 +119,12 @@ def only_reads(commands: Iterable[str], given: Callable[[str], bool]) -> bool:
     return all(
         each in READS or (each in READS_WITH and given(READS_WITH[each])) for each in commands
     )
+
+
+def of_a_product(words: Iterable[str]) -> bool:
+    """Whether the command line `words` names only commands that look at a product."""
+    named = {word for word in words if word[:1] != "-" and "=" not in word} - {"run"}
+    return bool(named) and named <= OF_A_PRODUCT
 
 
 def only_makes(commands: Iterable[str]) -> bool:
@@ -110,16 +138,36 @@ def misplaced(commands: Sequence[str], given: Iterable[str]) -> str:
     for name in given:
         if of[name] and not {*of[name], SHOWS_ALL} & {*commands}:
             # `run` is doit's name for what a command line without a command of doit's does.
-            named = [each for each in dict.fromkeys(commands) if each != "run"] or ["image"]
+            named = [each for each in dict.fromkeys(commands) if each != "run"]
             told = f"no command here knows {name}: {', '.join(named)}"
             return f"command line: {told}\n  known to: {', '.join(of[name])}"
     return ""
 
 
-def creators() -> Iterator[tuple[str, Callable[[Project], DoitTask | Iterator[DoitTask]]]]:
+Creator = Callable[["Project"], "DoitTask | Iterator[DoitTask]"]
+
+
+def creator(name: str) -> Creator:
+    """The function that makes the doit tasks of the command `name`. Raises KeyError."""
+    create: Creator = getattr(import_module(COMMANDS[name]), f"task_{name}")
+    return create
+
+
+def summary(create: Creator) -> str:
+    """What a command does: the first line of its docstring."""
+    return (create.__doc__ or "").partition("\n")[0]
+
+
+def examples(create: Creator) -> list[str]:
+    """Command lines of a command, each without the program: the other lines of its docstring."""
+    lines = (create.__doc__ or "").splitlines()[1:]
+    return [line.strip() for line in lines if line.strip()]
+
+
+def creators() -> Iterator[tuple[str, Creator]]:
     """Each command with the function that makes its doit tasks."""
-    for name, module in COMMANDS.items():
-        yield name, getattr(import_module(module), f"task_{name}")
+    for name in COMMANDS:
+        yield name, creator(name)
 
 
 def doit_tasks(project: Project) -> Iterator[DoitTask]:
@@ -127,6 +175,6 @@ def doit_tasks(project: Project) -> Iterator[DoitTask]:
     for name, create in creators():
         made = create(project)
         if isinstance(made, dict):
-            yield {"basename": name, "doc": create.__doc__, **made}
+            yield {"basename": name, "doc": summary(create), **made}
         else:
             yield from made

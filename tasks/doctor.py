@@ -33,13 +33,18 @@ CHECKS: Mapping[str, Callable[[Project], Finding]] = {
 # Fast checks of the usual reasons why a long build fails late.
 QUICK = ("sandbox", "disk", "memory")
 SECONDS = 1.6
+TONES = {FAIL: "bad", WARN: "warn"}
 # This one reads an index of 10 MB. It runs after the others, so that it does not slow them.
 LAST = "pins"
 SECONDS_OF_LAST = 15
 
 
 def task_doctor(project: Project) -> DoitTask:
-    """check this machine: sandbox, disk, memory, network, QEMU"""
+    """check this machine: sandbox, disk, memory, network, QEMU
+
+    doctor                    this machine, as builder
+    doctor arch=aarch64       also what boots an aarch64 image
+    """
     return {"actions": [(speaking(_doctor), [project])]}
 
 
@@ -56,7 +61,7 @@ def _doctor(project: Project) -> None:
     first = [name for name in CHECKS if name != LAST]
     found = _all_found(project, first, SECONDS) | _all_found(project, [LAST], SECONDS_OF_LAST)
     for name, finding in found.items():
-        say(f"{finding.level:<5} {name:<8} {finding.found}")
+        say(f"{finding.level:<5} {name:<8} {finding.found}", TONES.get(finding.level, ""))
         for line in finding.remedy.splitlines():
             say(f"{'':<14} {line.strip()}")
     if any(finding.level == FAIL for finding in found.values()):

@@ -5,6 +5,8 @@ Some methods of the pinned doit version are wrapped:
 - `forget` also makes the next run compile the packages again, although the store has their
   artifacts;
 - an unknown task name gets the nearest name as a hint;
+- without a command nothing is built: this project's page is printed;
+- `help` prints the pages of this project (tasks/help.py);
 - a plain `list` shows the stages of a build and their states;
 - doit's own output is printed like all output (tasks/console/console.py);
 - a parameter is refused if the command does not use it;
@@ -25,6 +27,7 @@ from doit import doit_cmd, get_initial_workdir
 from doit.cmd_base import subtasks_iter, tasks_and_deps_iter
 from doit.cmd_clean import Clean
 from doit.cmd_forget import Forget
+from doit.cmd_help import Help
 from doit.cmd_ignore import Ignore
 from doit.cmd_info import Info
 from doit.cmd_list import List
@@ -36,9 +39,12 @@ from doit.exceptions import InvalidCommand, InvalidDodoFile
 
 from plan.errors import BuildError, nearest
 from plan.outputs import replacing
+from plan.typed import program, typed
 from tasks import commands
-from tasks.console.console import taking, undelivered
+from tasks.console.console import say, taking, undelivered
+from tasks.engine.built import recalled
 from tasks.engine.project import ROOT, Project, open_project
+from tasks.help import command_page, project_page, task_page
 
 
 def project_of_this_run() -> Project:
@@ -50,9 +56,14 @@ def project_of_this_run() -> Project:
         here = Path(get_initial_workdir() or ROOT)
         words = [word for word in sys.argv[1:] if "=" not in word]
         asks = not words or words[0] not in {*commands.OF_DOIT} - {"run"}
-        return open_project(given, os.environ, here=here, asks=asks)
+        last = commands.of_a_product(sys.argv[1:])
+        project = open_project(given, os.environ, here=here, last=last, asks=asks)
     except BuildError as error:
         raise InvalidDodoFile(str(error)) from None
+    if told := recalled(project.settings):
+        # Not in the output: that may be of a program in the image.
+        print(told, file=sys.stderr)
+    return project
 
 
 def install(project: Project) -> None:
@@ -70,6 +81,8 @@ def install(project: Project) -> None:
         command._execute = _said(command._execute)
     for command in (Clean, Forget, Info, List, Run):
         command._execute = _of_its_parameters(project, command._execute)
+    Run._execute = _of_a_command(project, Run._execute)
+    Help._execute = _explained
     for command in (Ignore, ResetDep, Strace):
         command._execute = _unknown
     JsonDB._load = _whatever_is_in_it(JsonDB._load)
@@ -135,7 +148,7 @@ def _of_stages(project: Project, original: Any) -> Any:
             return original(self, pos_args=pos_args, **named)
         phases = {"pkg": None} | {phase: phase for phase in project.plan.phases}
         if not pos_args:
-            lines = listing.stages(project, {task.name: task for task in self.task_list})
+            lines = listing.stages(project)
         elif len(pos_args) == 1 and pos_args[0] in phases:
             lines = listing.packages(project, phases[pos_args[0]])
         else:
@@ -191,6 +204,34 @@ def _of_its_parameters(project: Project, original: Any) -> Any:
         return original(self, **named)
 
     return execute
+
+
+def _of_a_command(project: Project, original: Any) -> Any:
+    @functools.wraps(original)
+    def execute(self: Any, **named: Any) -> Any:
+        if not self.sel_default_tasks:
+            return original(self, **named)
+        if "command line" in project.settings.origin.values():
+            hint = f"{typed('image')} builds the image; {program()} help shows the commands"
+            raise InvalidCommand(f"no command is given\n  {hint}")
+        with taking():
+            for line in project_page():
+                say(line)
+        return 1 if undelivered() else 0
+
+    return execute
+
+
+def _explained(self: Any, pos_args: list[str]) -> bool:
+    """doit's `help` of one task, or of one command of this project."""
+    name = pos_args[0]
+    tasks = {task.name: task for task in self.task_list}
+    if name not in tasks:
+        raise InvalidCommand(not_found=name)
+    page = command_page(name) if name in commands.COMMANDS else task_page(name, tasks[name].doc)
+    for line in page:
+        say(line)
+    return True
 
 
 def _called(command: Any) -> list[str]:

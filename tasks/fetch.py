@@ -30,7 +30,11 @@ from tasks.seed import follow_drift, other_seeds
 
 
 def task_fetch(project: Project) -> Iterator[Task]:
-    """fetch all sources of the set and the packages of the seed"""
+    """fetch all sources of the set and the packages of the seed
+
+    fetch                     afterwards builds need no network
+    fetch:zlib                the sources of one package
+    """
     owners = {step.name: step for step in project.plan.steps if step.sources}
     yield Task(
         "fetch",

@@ -26,7 +26,10 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 
 
 def task_fsck(project: Project) -> DoitTask:
-    """read the whole cache; repair or remove damaged files"""
+    """read the whole cache; repair or remove damaged files
+
+    fsck
+    """
     return {"actions": [(speaking(_fsck), [project])]}
 
 

@@ -36,7 +36,11 @@ _UNPACKED = re.compile(r".+-[0-9a-f]{32}(\.part)?")
 
 
 def task_gc(project: Project) -> DoitTask:
-    """free what none of the last plans uses (keep=10); dry=1 only shows it"""
+    """free what none of the last plans uses (keep=10); dry=1 only shows it
+
+    gc dry=1                  shows what it would free
+    gc keep=1                 keeps only what the last plan uses
+    """
     return {"actions": [(speaking(_show if project.settings.dry else _free), [project])]}
 
 

@@ -11,11 +11,14 @@ doit sign key=FILE                        signs the provenance beside the image 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from plan.errors import BuildError
+from plan.typed import typed
 from tasks.actions import DoitTask, speaking
+from tasks.beforehand import require_choice
 from tasks.console.console import say
 from tasks.engine.products import image
 from tasks.engine.project import Project
@@ -26,13 +29,35 @@ if TYPE_CHECKING:
 
 
 def task_inspect(project: Project) -> DoitTask:
-    """check every file of an image against its own records; image=, key="""
+    """check every file of an image against its own records; image=, key=
+
+    inspect                   the image that was built last here
+    inspect image=FILE key=FILE.pub
+    """
     return {"actions": [(speaking(_inspect), [project])]}
 
 
 def task_sign(project: Project) -> DoitTask:
-    """sign the provenance of the image with an SSH key: key=FILE"""
+    """sign the provenance of the image with an SSH key: key=FILE
+
+    sign key=FILE             FILE is a private key for ssh-keygen
+    """
     return {"task_dep": ["image"], "actions": [(speaking(_sign), [project])]}
+
+
+def before_inspect(project: Project, _words: Sequence[str]) -> None:
+    """Raise BuildError if a signature is to be checked without ssh-keygen."""
+    from rootfs.inspection.signature import ssh_keygen
+
+    if project.settings.key:
+        ssh_keygen()
+
+
+def before_sign(project: Project, words: Sequence[str]) -> None:
+    """Raise BuildError without a key, ssh-keygen, or an image to choose."""
+    require_key(project)
+    before_inspect(project, words)
+    require_choice(project)
 
 
 def _inspect(project: Project) -> None:
@@ -64,7 +89,7 @@ def _opened(path: Path) -> IO[bytes]:
     try:
         return path.open("rb")
     except OSError as error:
-        hint = "doit image makes it; image=FILE names another one"
+        hint = f"{typed('image')} makes it; image=FILE names another one"
         raise BuildError(f"cannot be read: {error.strerror}", where=str(path), hint=hint) from error
 
 
@@ -78,9 +103,15 @@ def _signature(told: Path, key: Path) -> Check:
         return Check("signature", str(error), good=False)
 
 
+def require_key(project: Project) -> Path:
+    """The key to sign with. Raises BuildError if none is given."""
+    if project.settings.key is None:
+        hint = f"{typed('sign key=FILE')}: a private key for ssh-keygen"
+        raise BuildError("no key is given", hint=hint)
+    return project.settings.key
+
+
 def _sign(project: Project) -> None:
     from rootfs.inspection.signature import sign
 
-    if project.settings.key is None:
-        raise BuildError("no key is given", hint="doit sign key=FILE: a private key for ssh-keygen")
-    say(os.fspath(sign(beside(image(project).file, PROVENANCE), project.settings.key)))
+    say(os.fspath(sign(beside(image(project).file, PROVENANCE), require_key(project))))

@@ -33,14 +33,15 @@ RUN = "import sys; sys.path.insert(0, sys.argv[1]); from tasks.launch import {0}
 
 
 def main(words: Sequence[str]) -> NoReturn:
-    """Run doit with `words` in .venv. Make .venv first if it is missing or does not fit.
+    """Run doit in .venv. Make .venv first if it is missing or does not fit.
 
+    words: the whole command line; the first word is ./bq2, as the person typed it.
     Ends the process: with doit's status, or with one message and status 1 if .venv cannot be made.
     """
-    wanted = _wanted(words)
+    wanted = _wanted(words[1:])
     if not _fits(wanted):
         try:
-            _make(wanted, words)
+            _make(wanted, words[1:])
         except OSError as error:
             sys.exit(f"bq2: .venv cannot be made: {error.filename or ROOT}: {error.strerror}")
         except KeyboardInterrupt:
@@ -52,19 +53,19 @@ def main(words: Sequence[str]) -> NoReturn:
 
 
 def run(words: Sequence[str]) -> NoReturn:
-    """Run doit with `words` in this process, which must be .venv's Python."""
-    sys.argv = [os.fspath(ROOT / "bq2"), *words]
+    """Run doit with the command line `words` in this process, which must be .venv's Python."""
+    sys.argv = [*words]
     try:
         Path.cwd()
     except FileNotFoundError:
         sys.exit("bq2: the current directory does not exist any more: cd to another one")
     from tasks.__main__ import start
 
-    sys.exit(start(words, ROOT / "dodo.py"))
+    sys.exit(start(words[1:], ROOT / "dodo.py"))
 
 
 def _execute(function: str, words: Sequence[str]) -> NoReturn:
-    """Continue in .venv's Python, with `function` of this module."""
+    """Continue in .venv's Python, with `function` of this module and the command line `words`."""
     python = os.fspath(VENV / "bin" / "python")
     os.execv(python, [python, "-I", "-c", RUN.format(function), os.fspath(ROOT), *words])
 

@@ -1,6 +1,6 @@
 """The output of `doit list`: the stages of a build in order, and the packages, with states.
 
-    doit list                        the stages, then all other tasks
+    doit list                        the stages, then the commands by purpose
     doit list pkg                    the packages of the last phase; all phases: doit list pkg --all
     doit list sysroot-from-seed      the packages of that phase
 
@@ -9,11 +9,13 @@ If an option of doit's own list is given, doit's list is shown (tasks/doit_exten
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from cache.sources import cached
 from plan.errors import BuildError
+from tasks import commands
+from tasks.console.console import toned
+from tasks.console.table import table
 from tasks.engine.duration import in_words
 from tasks.engine.plan_files import is_written
 from tasks.engine.products import Product, image, sysroot
@@ -22,40 +24,41 @@ from tasks.engine.survey import STATES, Past, survey, tally, tally_in_words
 from tasks.engine.trees import source_trees
 
 
-def stages(project: Project, tasks: Mapping[str, Any]) -> Iterator[str]:
-    """The stages with their states, then the rest of `tasks` (doit's, by name)."""
+def stages(project: Project) -> Iterator[str]:
+    """The stages with their states, then the commands by purpose."""
     plan, found = project.plan, survey(project)
-    yield f"set {plan.set.name}, {plan.arch.name}; the stages in order:"
+    yield toned(f"set {plan.set.name}, {plan.arch.name}; the stages in order:", "name")
     told = {"fetch": _sources(project), "seed": _seed(project)}
     told |= {"stage": _unpacked(project), "plan": _plan(project)}
     told |= {phase: tally_in_words(tally(found.values(), phase)) for phase in plan.phases}
     told |= {"sysroot": _product(sysroot(project)), "image": _product(image(project))}
-    rest = sorted(name for name in tasks if name not in told and ":" not in name)
-    width = max(map(len, [*told, *rest]))
-    for name, state in told.items():
-        yield f"  {name:<{width}}  {state:<25}  {tasks[name].doc}"
-    yield "other tasks:"
-    for name in rest:
-        yield f"  {name:<{width}}  {tasks[name].doc}"
+    yield from table([*told.items()], indent="  ")
+    docs = {name: (create.__doc__ or "").partition("\n")[0] for name, create in commands.creators()}
+    docs |= commands.DOIT_DOCS
+    width = max(map(len, docs))
+    for purpose, names in commands.PURPOSES.items():
+        yield toned(f"{purpose}:", "name")
+        yield from table([(f"{name:<{width}}", docs[name]) for name in names], indent="  ")
 
 
 def packages(project: Project, phase: str | None) -> Iterator[str]:
-    """The packages with version, phase, state, size and time; only of `phase` if it is given."""
-    past = Past(project.store)
-    yield f"{'package':<16} {'version':<10} {'phase':<20} {'state':<13} {'size':>9} {'time':>10}"
-    for each in survey(project).values():
-        step = each.step
-        if phase in (None, step.phase):
-            size = f"{each.size / 1e6:.1f} MB" if each.artifact else ""
-            record = past.of(each)
-            time = in_words(record.seconds) if record else ""
-            yield (
-                f"{step.name:<16} {step.version:<10} {step.phase:<20} {STATES[each.state]:<13} "
-                f"{size:>9} {time:>10}"
-            )
+    """The packages by phase, with version, state, size and time; only of `phase` if it is given."""
+    past, found = Past(project.store), survey(project).values()
+    rows: dict[str, list[list[str]]] = {}
+    for each in found:
+        step, record = each.step, past.of(each)
+        size = f"{each.size / 1e6:.1f} MB" if each.artifact else ""
+        time = in_words(record.seconds) if record else ""
+        row = [step.name, step.version, STATES[each.state], f"{size:>9}", f"{time:>10}"]
+        rows.setdefault(step.phase, []).append(row)
+    for name in [phase] if phase else rows:
+        yield toned(f"{name}:", "name")
+        heads = ["package", "version", "state", f"{'size':>9}", f"{'time':>10}"]
+        yield from table([heads, *rows[name]], indent="  ")
     if project.plan.set.root:
-        for name in project.plan.outside:
-            yield f"{name:<16} not in the set: {project.plan.recipes[name].description}"
+        outside = [(each, project.plan.recipes[each].description) for each in project.plan.outside]
+        yield toned("not in the set:", "name")
+        yield from table(outside, indent="  ")
 
 
 def _sources(project: Project) -> str:

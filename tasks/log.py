@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from plan.errors import BuildError, inert
+from plan.typed import typed
 from tasks.actions import DoitTask, speaking
 from tasks.console import console
 from tasks.engine.builder import Builder
@@ -16,7 +17,11 @@ FOLLOW = 0.3  # seconds between two looks
 
 
 def task_log(project: Project) -> DoitTask:
-    """show the build log of pkg:NAME, if it failed or is running; -f follows"""
+    """show the build log of pkg:NAME, if it failed or is running; -f follows
+
+    log pkg:zlib
+    log -f pkg:zlib           prints new lines until the build ends
+    """
     follow = {
         "name": "follow",
         "short": "f",
@@ -29,15 +34,17 @@ def task_log(project: Project) -> DoitTask:
 
 def _log(project: Project, targets: list[str], follow: bool) -> None:
     if not targets:
-        raise BuildError("no package is given", hint="doit log pkg:NAME")
-    logs = [Builder(project, step).directory / "log" for step in steps_named(project, targets[0])]
+        raise BuildError("no package is given", hint=typed("log pkg:NAME"))
+    builders = [Builder(project, step) for step in steps_named(project, targets[0])]
+    logs = [builder.directory / "log" for builder in builders]
     # If both phases have a log, show the newest.
     kept = sorted((path for path in logs if path.exists()), key=lambda path: path.stat().st_mtime)
     if not kept:
-        raise BuildError(
-            f"no log of {targets[0]}: its last build succeeded, or there was no build here",
-            hint=f"doit forget {targets[0]} && doit {targets[0]} builds it again",
-        )
+        # Nothing is wrong: logs are only kept of builds that have not succeeded.
+        is_here = all(builder.stamp.read() for builder in builders)
+        why = "it was built, or came from the store" if is_here else "it was not built here yet"
+        console.say(f"no log of {targets[0]}: {why}")
+        return
     _print(kept[-1], follow=follow)
 
 

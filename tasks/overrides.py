@@ -18,6 +18,7 @@ from plan.json_diff import differences
 from plan.outputs import write_file
 from plan.overrides import Overrides, load_overrides
 from plan.recipes import KEYS
+from plan.typed import typed
 from plan.writeback import WriteBack, written_back
 from plan.yamlfile import Table
 from plan.yamltext import item_lines
@@ -30,7 +31,11 @@ Lines = tuple[str, ...]
 
 
 def task_overrides(project: Project) -> DoitTask:
-    """show what overrides.yaml changes; `apply` writes it into the recipes"""
+    """show what overrides.yaml changes; `apply` writes it into the recipes
+
+    overrides                 shows the changes, package by package
+    overrides apply           writes them into the recipes
+    """
     return {"actions": [(speaking(_overrides), [project])], "pos_arg": "words"}
 
 
@@ -42,7 +47,7 @@ def _overrides(project: Project, words: list[str]) -> None:
     if not overrides.table:
         say("no overrides")
     elif words:
-        project.lock.take("doit overrides apply")
+        project.lock.take(typed("overrides apply"))
         _apply(project, overrides)
     else:
         _show(project, overrides)
@@ -108,7 +113,8 @@ def _comparable(project: Project, table: Table, patches: list[str]) -> dict[str,
         if isinstance(value, list):
             lines = (line for item in value for line in item_lines(item, 0))
             values[key] = "".join(line.removeprefix("- ") for line in lines).rstrip("\n")
-    known = toolchain.environment(project.plan.machines, toolchain.OWN)
+    plan = project.plan
+    known = toolchain.environment(plan.machines, toolchain.own_compiler(plan.recipes))
     ordered = {key: values.get(key, "") for key in (*KEYS, "patches")}
     return ordered | {"environment": known | table.get("environment", {})}
 

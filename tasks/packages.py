@@ -32,7 +32,11 @@ STAGES = {
 
 
 def task_pkg(project: Project) -> Iterator[DoitTask]:
-    """build the packages of the set, in the order of the plan"""
+    """build the packages of the set, in the order of the plan
+
+    pkg                       all packages of the set
+    pkg:zlib                  one package and its dependencies
+    """
     plan = project.plan
     for phase, inside in plan.phases.items():
         yield {"basename": phase, "name": None, "doc": STAGES[phase]}

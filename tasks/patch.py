@@ -20,6 +20,7 @@ from plan.errors import BuildError, nearest
 from plan.outputs import write_file
 from plan.overrides import Overrides, load_overrides, patch_directory
 from plan.rewrite import set_value
+from plan.typed import typed
 from tasks.actions import DoitTask, speaking
 from tasks.console.console import say
 from tasks.engine.builder import Builder
@@ -34,7 +35,11 @@ BEFORE = "add-before"
 
 
 def task_patch(project: Project) -> DoitTask:
-    """turn edits in `doit shell pkg:NAME` into a patch; NEWFILE… adds files"""
+    """turn edits in the shell of pkg:NAME into a patch; NEWFILE… adds files
+
+    patch pkg:zlib            after edits below /source in: shell pkg:zlib
+    patch pkg:zlib new.c      new.c too
+    """
     return {"actions": [(speaking(_patch), [project])], "pos_arg": "words", "task_dep": ["seed"]}
 
 
@@ -52,7 +57,7 @@ class _Edits:
 
 def _patch(project: Project, words: list[str]) -> None:
     if not words:
-        raise BuildError("no package is named", hint="doit patch pkg:NAME [NEWFILE…]")
+        raise BuildError("no package is named", hint=typed("patch pkg:NAME [NEWFILE…]"))
     target, builder = words[0], named_build(project, words[0])
     edits = _edits(project, builder, [word.removeprefix("/source/") for word in words[1:]])
     for line in edits.left:
@@ -60,11 +65,11 @@ def _patch(project: Project, words: list[str]) -> None:
     if edits.new:
         say("new files, not in the patch unless you name them: " + " ".join(edits.new))
     if not edits.differences and not edits.removed:
-        say(f"no source file of {builder.step.name} was edited: doit shell {target}")
+        say(f"no source file of {builder.step.name} was edited: {typed(f'shell {target}')}")
         project.exit_status = 1
         return
     _keep(project, builder, target, edits)
-    say(f"continue with: doit {target}")
+    say(f"continue with: {typed(target)}")
 
 
 def _edits(project: Project, builder: Builder, wanted: list[str]) -> _Edits:
@@ -74,7 +79,7 @@ def _edits(project: Project, builder: Builder, wanted: list[str]) -> _Edits:
 
     name = builder.step.name
     if not (builder.directory / "sandbox.json").exists():
-        hint = f"doit shell pkg:{name}"
+        hint = typed(f"shell pkg:{name}")
         raise BuildError(f"there is no build of {name} in this work directory yet", hint=hint)
     if not builder.step.sources:
         raise BuildError(f"{name} has no source", hint="edit the files of its recipe")
@@ -138,13 +143,13 @@ def _patched(project: Project, builder: Builder, place: Sandbox) -> list[Path]:
         raise BuildError(
             f"the build of {step.name} has another source than its recipe now",
             where=os.fspath(builder.directory),
-            hint=f"doit forget pkg:{step.name}, build it, then edit it again",
+            hint=f"{typed(f'forget pkg:{step.name}')}, build it, then edit it again",
         )
     patching = [command for command in step.commands if command.argv[0] == "patch"]
     if not patching:
         return [pristine]
     if builder.step_id() is None:
-        hint = f"doit {step.task}"
+        hint = typed(step.task)
         raise BuildError(f"the dependencies of {step.name} are not built", hint=hint)
     directory = project.workdir / "patch"
     made = prepare(step, builder.places(), directory, overlay=project.overlay, jobs=project.jobs)

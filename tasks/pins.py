@@ -18,6 +18,7 @@ from plan.model import Recipe, Source
 from plan.outputs import write_file
 from plan.pins import DEBIAN, Tarball, bumped, by_hand, owners, pin, why_unpinned
 from plan.recipes import load_recipes
+from plan.typed import typed
 from plan.versions import order
 from tasks.actions import DoitTask, speaking
 from tasks.console.console import say
@@ -32,12 +33,18 @@ NEWER = "newer"
 
 
 def task_outdated(project: Project) -> DoitTask:
-    """compare the recipes' versions with Debian's; suite=, packages=a,b"""
+    """compare the recipes' versions with Debian's; suite=, packages=a,b
+
+    outdated packages=zlib,musl
+    """
     return {"actions": [(speaking(_outdated), [project])]}
 
 
 def task_bump(project: Project) -> DoitTask:
-    """update the recipe of pkg:NAME to the newer source in Debian"""
+    """update the recipe of pkg:NAME to the newer source in Debian
+
+    bump pkg:zlib             then build it: pkg:zlib
+    """
     return {"actions": [(speaking(_bump), [project])], "pos_arg": "words"}
 
 
@@ -107,12 +114,12 @@ def _warn_of_seed(project: Project) -> None:
             f"WARNING  {len(departed)} of {len(packages.debs)} packages of the seed are no longer "
             f"in Debian's index: {', '.join(departed)}"
         )
-        say("         snapshot.debian.org keeps them; `doit lock` pins the current ones")
+        say(f"         snapshot.debian.org keeps them; {typed('lock')} pins the current ones")
 
 
 def _bump(project: Project, words: list[str]) -> None:
     if len(words) != 1:
-        raise BuildError("doit bump takes exactly one package", hint="doit bump pkg:NAME")
+        raise BuildError("bump takes exactly one package", hint=typed("bump pkg:NAME"))
     asked = _recipe(project, words[0].removeprefix("pkg:")).name
     owner = owners(_directory(project))
     recipe = _recipe(project, owner[asked])
@@ -153,7 +160,7 @@ def _take(project: Project, recipe: Recipe, new: Tarball, names: Sequence[str]) 
     for place in recipe.sources[0].urls:
         if not place.startswith(DEBIAN):
             say(f"  {place} contains the version and was changed too, but not tested")
-    say(f"  build it: doit pkg:{recipe.name}")
+    say(f"  build it: {typed(f'pkg:{recipe.name}')}")
 
 
 def _index(project: Project, task: str, wanted: Iterable[str], suite: str = "") -> SourceIndex:
@@ -164,7 +171,7 @@ def _index(project: Project, task: str, wanted: Iterable[str], suite: str = "") 
     settings = project.settings
     if settings.offline:
         raise BuildError(
-            "offline=1, but the versions are only in the archive", hint=f"doit {task} offline=no"
+            "offline=1, but the versions are only in the archive", hint=typed(f"{task} offline=no")
         )
     archives = known_archives(settings.mirror or "")
     return fetch_source_index(archives, {*wanted}, suite=suite or settings.suite)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from plan.errors import BuildError
 from plan.model import Step
+from plan.typed import typed
 from tasks.actions import DoitTask, speaking, up_to_date
 from tasks.engine import proof
 from tasks.engine.builder import ensure
@@ -16,24 +17,32 @@ from tasks.engine.stamps import Stamp
 
 
 def task_sysroot(project: Project) -> DoitTask:
-    """write the system as a reproducible tarball, with sources and plan"""
+    """write the system as a reproducible tarball, with sources and plan
+
+    sysroot
+    sysroot sources=no
+    """
     return _task(project, sysroot(project), "tarball", list(project.plan.product))
 
 
 def task_image(project: Project) -> DoitTask:
-    """write the QCOW2 image, which boots as an EFI executable"""
+    """write the QCOW2 image, which boots as an EFI executable
+
+    image set=base            minutes: musl, busybox and a kernel in one file
+    image                     hours: the system that builds itself
+    """
     plan = project.plan
-    if "kernel" not in plan.product:
+    if plan.set.kernel not in plan.product:
         return {"actions": [(speaking(_no_kernel), [project])]}
     if not plan.set.root:
-        return _task(project, image(project), "image", ["kernel"])
+        return _task(project, image(project), "image", [plan.set.kernel])
     return _task(project, image(project), "image", list(plan.product), plan.image_tools)
 
 
 def _no_kernel(project: Project) -> None:
     raise BuildError(
         f"the set {project.plan.set.name} has no kernel, so it has no image",
-        hint="doit sysroot makes its tarball; doit image set=base makes an image",
+        hint=f"{typed('sysroot')} makes its tarball; {typed('image set=base')} makes an image",
     )
 
 

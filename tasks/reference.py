@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from plan.outputs import write_file
 from tasks.actions import DoitTask, speaking
-from tasks.commands import creators
+from tasks.commands import creators, summary
 from tasks.console.console import say
 from tasks.engine import events
 from tasks.engine.project import Project
@@ -20,11 +20,14 @@ FILE = "docs/reference.md"
 INTRODUCTION = """\
 # Reference
 
-`doit reference` writes this file from the code and the recipes. Edit those, then run it again."""
+`./bq2 reference` writes this file from the code and the recipes. Edit those, then run it again."""
 
 
 def task_reference(project: Project) -> DoitTask:
-    """write docs/reference.md: recipes, styles, parameters, tasks, events"""
+    """write docs/reference.md: recipes, styles, parameters, tasks, events
+
+    reference
+    """
     return {"actions": [(speaking(_reference), [project])]}
 
 
@@ -42,9 +45,10 @@ def reference(project: Project) -> str:
         "Recipes": parts.recipe_keys(recipes),
         "Overrides": parts.overrides(),
         "Styles": parts.styles_of(recipes),
-        "The environment of a step": parts.environment(),
+        "The environment of a step": parts.environment(recipes),
         "Paths in a step": parts.paths(),
         "Sets": parts.sets(project.data),
+        "Seeds": parts.seeds(),
         "Parameters": parts.parameters(),
         "Tasks": parts.table(("task", "what it does"), _tasks()),
         "Events": (events.__doc__ or "").strip().splitlines(),
@@ -57,6 +61,6 @@ def reference(project: Project) -> str:
 
 def _tasks() -> Iterator[tuple[str, str]]:
     """Each task with its docstring's line, as `doit list` shows it."""
-    found = STAGES | {name: create.__doc__ or "" for name, create in creators()}
+    found = STAGES | {name: summary(create) for name, create in creators()}
     for name in sorted(found):
         yield f"`{name}`", found[name]

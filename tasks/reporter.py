@@ -14,17 +14,23 @@ from doit.exceptions import BaseFail, InvalidCommand, UnmetDependency
 from doit.reporter import ConsoleReporter
 
 from plan.errors import BuildError
-from tasks import commands
+from plan.typed import program
+from tasks import commands, forecast
+from tasks.beforehand import check
 from tasks.console import interrupt, views
 from tasks.console.console import say, undelivered
 from tasks.engine import failures, survey
 from tasks.engine.builder import Builder
+from tasks.engine.built import remember
 from tasks.engine.choose_seed import keep_choice
+from tasks.engine.outcome import signal_name
 from tasks.engine.project import Project
 from tasks.engine.sources import say_what_is_used
 
 # From this duration on, a run checks the machine first.
 LONG = 120
+# doit's exit status for an error of its own.
+ERROR = 3
 
 
 def reporter_of(project: Project) -> type[Reporter]:
@@ -48,10 +54,11 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         self.project.asked, self.project.only_asks = frozenset(selected), True
         self.failed: list[dict[str, Any]] = []
         interrupt.install()
+        self._check_beforehand(tasks)
         if not self.is_run:
             return
         try:
-            self.project.lock.take(" ".join(["doit", *sys.argv[1:]]))
+            self.project.lock.take(" ".join([program(), *sys.argv[1:]]))
             self.project.only_asks, self.project.is_building = False, True
             if self.project.choice:
                 keep_choice(self.project.settings, self.project.choice)
@@ -62,6 +69,13 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         except BuildError as error:
             raise InvalidCommand(str(error)) from None
         self._begin(_steps_of(tasks, selected))
+
+    def _check_beforehand(self, tasks: Mapping[str, Any]) -> None:
+        try:
+            for name in self.selected:
+                check(self.project, name, tasks[name].pos_arg_val or [])
+        except BuildError as error:
+            raise InvalidCommand(str(error)) from None
 
     def _begin(self, wanted: set[str]) -> None:
         settings = self.project.settings
@@ -81,6 +95,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             self.project.events.emit("note", text=f"no forecast: {error}")
             return
         self.expected = set(ahead["costs"])
+        if told := forecast.warning(self.project, ahead, wanted):
+            self.project.events.emit("note", text=told)
         if self.expected:
             self.project.events.emit("forecast", **ahead)
             for name, why in self.project.plan.without.items():
@@ -96,6 +112,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         if self.is_run and task.name in self.steps:
             # Until now doit could still find that a file differs.
             Builder(self.project, self.steps[task.name]).keep()
+        self._remember(task)
         if task.name in self.expected:
             self.project.events.emit("same", step=task.name)
         if task.name in self.selected:
@@ -103,8 +120,13 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
 
     def add_success(self, task: Any) -> None:
         """Print a line for a requested group: it has no action of its own."""
+        self._remember(task)
         if not task.actions and task.name in self.selected:
             say(f"{task.name} is up to date")
+
+    def _remember(self, task: Any) -> None:
+        if self.is_run and task.name in ("image", "sysroot"):
+            remember(self.project.settings)
 
     def add_failure(self, task: Any, fail: BaseFail) -> None:
         """Report a failure at once, but not a task that only waited for a failed one."""
@@ -124,8 +146,12 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         self.project.watch.stop()
         if self.failed and not self.project.exit_status:
             self.project.exit_status = 1
-        seconds = round(time.monotonic() - self.project.events.started, 3)
-        self.project.events.emit("over", status=self.project.exit_status, seconds=seconds)
+        self.project.events.emit(
+            "over",
+            status=self._status(sys.exc_info()[1]),
+            seconds=round(time.monotonic() - self.project.events.started, 3),
+            signal=signal_name(interrupt.received),
+        )
         if len(self.failed) > 1:
             say(f"{len(self.failed)} tasks failed:")
             for facts in self.failed:
@@ -135,6 +161,14 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         lost = not commands.only_makes(self.selected) and undelivered()
         if self.project.exit_status or lost:
             raise SystemExit(self.project.exit_status or 1)
+
+    def _status(self, error: BaseException | None) -> int:
+        """The exit status of this process; `error`: what ends it, if it does not end by itself."""
+        if isinstance(error, SystemExit) and isinstance(error.code, int):
+            return error.code
+        if error or self.runtime_errors:
+            return self.project.exit_status or ERROR
+        return self.project.exit_status
 
 
 def _warn_of_what_lacks(project: Project) -> None:

@@ -15,12 +15,18 @@ from tasks.engine.survey import survey
 
 
 def task_sbom(project: Project) -> DoitTask:
-    """write the bill of materials (CycloneDX); it is complete after the build"""
+    """write the bill of materials (CycloneDX); it is complete after the build
+
+    sbom
+    """
     return {"actions": [(speaking(_sbom), [project])]}
 
 
 def task_licenses(project: Project) -> DoitTask:
-    """show the licenses of the product's packages"""
+    """show the licenses of the product's packages
+
+    licenses
+    """
     return {"actions": [(speaking(_licenses), [project])]}
 
 

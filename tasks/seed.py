@@ -27,15 +27,26 @@ SECONDS = 3  # for a server's answer
 
 
 def task_seed(project: Project) -> DoitTask:
-    """fetch and unpack the seed, the first root with a shell and a compiler"""
+    """fetch and unpack the seed, the first root with a shell and a compiler
+
+    seed
+    """
     return {
         "file_dep": seed_files(project),
         "targets": [project.shown(_made_file(project))],
         "setup": ["fetch"],
         "uptodate": [up_to_date(lambda: _is_made(project))],
         "actions": [(speaking(_make), [project])],
-        "clean": True,
+        "clean": [(_clean, [project])],
     }
+
+
+def _clean(project: Project, dryrun: bool) -> None:
+    made = _made_file(project)
+    if made.exists():
+        print(f"removing {project.shown(made)}; the cache keeps the unpacked seed")
+        if not dryrun:
+            made.unlink()
 
 
 def _made_file(project: Project) -> Path:
@@ -51,7 +62,10 @@ def _is_made(project: Project) -> bool:
 
 
 def task_lock(project: Project) -> DoitTask:
-    """pin the packages of the seed debian to Debian's signed index; build="""
+    """pin the packages of the seed debian to Debian's signed index; build=
+
+    lock build=x86_64
+    """
     return {"actions": [(speaking(_lock), [project])]}
 
 

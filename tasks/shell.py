@@ -7,12 +7,17 @@ doit shell pkg:NAME   the build of one package: the failed build, or a new one t
                       start; in the last phase, or phase=sysroot-from-seed, or
                       doit shell sysroot-from-seed:NAME
 
+`network=yes` gives the shell the network of this machine, and says so in its prompt. No build has
+one: what is kept of a build for its next run does not name the network.
+
 Edits below /source are kept apart from the files that the build wrote there; `doit patch` turns
 them into a patch.
 """
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +25,7 @@ from typing import TYPE_CHECKING
 from plan import toolchain
 from plan.errors import BuildError, nearest
 from plan.model import Command
+from plan.typed import typed
 from tasks.actions import DoitTask, speaking
 from tasks.console.console import say
 from tasks.console.interrupt import terminal_taken
@@ -31,8 +37,20 @@ if TYPE_CHECKING:
     from rootfs.sandbox.enter import Sandbox
 
 
+OFFLINE = "exec sh -i"
+# A prompt of POSIX: the shell replaces the variable each time.
+ONLINE = "PS1='network:$PWD # '; export PS1; exec sh -i"
+
+
 def task_shell(project: Project) -> DoitTask:
-    """open a shell in the seed, sysroot, rootfs or pkg:NAME; run='COMMAND'"""
+    """open a shell in the seed, sysroot, rootfs or pkg:NAME; run='COMMAND', network=yes
+
+    shell                     the seed
+    shell rootfs              the product of the second phase
+    shell pkg:zlib            its failed build, or a new one that is ready to start
+    shell pkg:zlib run='make test'
+    shell network=yes         with the machine's network, which no build has
+    """
     return {
         "actions": [(speaking(_shell), [project])],
         "pos_arg": "targets",
@@ -42,17 +60,21 @@ def task_shell(project: Project) -> DoitTask:
 
 def _shell(project: Project, targets: list[str]) -> None:
     from rootfs.sandbox.enter import enter
+    from rootfs.sandbox.online import root_online
 
     target = (targets or ["seed"])[0]
     place = _place(project, target)
     run = project.settings.run
-    commands = [Command(("sh", "-c", run) if run else ("sh", "-i"), "/")]
+    online = root_online(place, overlay=project.overlay) if project.settings.network else None
+    commands = [Command(("sh", "-c", run or (ONLINE if online else OFFLINE)), "/")]
     if not run:
         kept = "only /source, /build and /dest keep" if ":" in target else "nothing keeps"
         say(f"{target}: leave with `exit`; {kept} what is written")
+        if online:
+            say("this shell has the network of this machine; no build has one")
     terminal_taken.set()
     try:
-        results = enter(place, commands, log=None, interactive=not run)
+        results = enter(place, commands, log=None, interactive=not run, online=online)
         project.exit_status = results[-1].status if run else 0
     finally:
         terminal_taken.clear()
@@ -90,18 +112,32 @@ def _composed(project: Project, name: str, phase: str, directory: Path) -> Sandb
     if machines.crossed and phase == project.plan.set.phase:
         raise BuildError(
             f"the {name} is for {machines.target.name}, and this machine is {machines.build.name}",
-            hint="doit boot run=COMMAND runs it in QEMU",
+            hint=f"{typed('boot run=COMMAND')} runs it in QEMU",
         )
     steps = project.plan.phases[phase].values()
     if len(artifacts(project, steps)) < len(steps):
-        raise BuildError(f"the {name} is not built yet", hint=f"doit {phase}")
-    return _plain(project, [tree_of(project, step) for step in steps], directory, toolchain.OWN)
+        raise BuildError(f"the {name} is not built yet", hint=typed(phase))
+    return _plain(project, [tree_of(project, step) for step in steps], directory, None)
+
+
+def before_shell(project: Project, words: Sequence[str]) -> None:
+    """Raise BuildError if the target does not exist, or nothing can give commands to the shell."""
+    trees = ["seed", *(phase.split("-")[0] for phase in project.plan.phases)]
+    if words and words[0] not in trees:
+        named_build(project, words[0], trees)
+    # A pipe or a file may hold commands; /dev/null and the like hold none.
+    if not project.settings.run and not os.isatty(0) and stat.S_ISCHR(os.fstat(0).st_mode):
+        hint = "run='COMMAND' runs one command in it"
+        raise BuildError("there is no terminal for a shell", hint=hint)
 
 
 def _plain(
-    project: Project, layers: list[Path], directory: Path, compiler: toolchain.Compiler
+    project: Project, layers: list[Path], directory: Path, compiler: toolchain.Compiler | None
 ) -> Sandbox:
-    """The composed `layers` as a root, with only scratch directories added."""
+    """The composed `layers` as a root, with only scratch directories added.
+
+    compiler: None if it is our own.
+    """
     from rootfs.archives.files import fresh_directory
     from rootfs.sandbox.compose import Composer, scratch
     from rootfs.sandbox.enter import Sandbox
@@ -111,7 +147,7 @@ def _plain(
     for name in ("proc", "dev", "tmp", "root"):
         (points / name).mkdir(parents=True)
     root = composer.readonly("/", [*layers, points])
-    path = toolchain.search_path(compiler)
+    path = toolchain.search_path(compiler or toolchain.own_compiler(project.plan.recipes))
     environment = {"PATH": path, "HOME": "/root", "TERM": "linux"}
     return Sandbox(directory, root, [scratch("/tmp"), scratch("/root")], environment)
 
@@ -128,6 +164,6 @@ def _build_of(project: Project, builder: Builder) -> Sandbox:
     if builder.step_id() is None:
         raise BuildError(
             f"the dependencies of {builder.step.name} are not built yet",
-            hint=f"doit {builder.step.task}",
+            hint=typed(builder.step.task),
         )
     return for_a_person(builder.prepare())

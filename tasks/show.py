@@ -7,8 +7,10 @@ from collections.abc import Iterator
 
 from plan.errors import BuildError
 from plan.parameters import PARAMETERS
+from plan.typed import typed
 from tasks.actions import DoitTask, speaking, up_to_date
 from tasks.console.console import say
+from tasks.console.table import table
 from tasks.engine.plan_files import authored, digest_file, is_written, step_file, write_plan
 from tasks.engine.project import Project
 from tasks.engine.survey import ahead, survey
@@ -16,12 +18,19 @@ from tasks.status import told_next
 
 
 def task_settings(project: Project) -> DoitTask:
-    """show each parameter, its value, and where the value comes from"""
+    """show each parameter, its value, and where the value comes from
+
+    settings
+    """
     return {"actions": [(speaking(_settings), [project])]}
 
 
 def task_plan(project: Project) -> DoitTask:
-    """write plan.json: every step with its commands, environment and inputs"""
+    """write plan.json: every step with its commands, environment and inputs
+
+    plan                      writes work/plan.json
+    plan diff=1               shows what changed since the last build
+    """
     if project.settings.diff:
         return {"actions": [(speaking(_show_changes), [project])]}
     steps = [step_file(project, step) for step in project.plan.steps]
@@ -38,9 +47,12 @@ def task_plan(project: Project) -> DoitTask:
 
 def _settings(project: Project) -> None:
     settings = project.settings
-    for parameter in PARAMETERS:
-        value, origin = settings.values[parameter.name], settings.origin[parameter.name]
-        say(f"{parameter.name:<9} {value or '-':<12} {origin:<13} {parameter.help}")
+    rows = [
+        (each.name, settings.values[each.name] or "-", settings.origin[each.name], each.help)
+        for each in PARAMETERS
+    ]
+    for line in table(rows):
+        say(line)
 
 
 def _plan(project: Project) -> None:
@@ -70,7 +82,7 @@ def _changes(project: Project) -> Iterator[str]:
         raise BuildError(
             "there is no earlier plan to compare with",
             where=str(project.plan_file),
-            hint="`doit plan` writes one, as every build does",
+            hint=f"{typed('plan')} writes one, as every build does",
         ) from None
     new = {step.task: json.loads(canonical(literal(step))) for step in project.plan.steps}
     for task in dict.fromkeys([*old, *new]):

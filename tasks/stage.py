@@ -10,19 +10,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-
-from doit.task import clean_targets
+from pathlib import Path
 
 from plan.model import Step
+from rootfs.archives.files import remove_tree
 from tasks.actions import DoitTask, speaking, up_to_date
+from tasks.commands import summary
 from tasks.engine.project import Project
 from tasks.engine.sources import fetched_file
 from tasks.engine.trees import is_intact, listing_file, source_trees, unpacked
 
 
 def task_stage(project: Project) -> Iterator[DoitTask]:
-    """unpack the sources of the packages of the set"""
-    yield {"basename": "stage", "name": None, "doc": task_stage.__doc__}
+    """unpack the sources of the packages of the set
+
+    stage:zlib                unpacks one source below work/sources
+    """
+    yield {"basename": "stage", "name": None, "doc": summary(task_stage)}
     for tree, step in source_trees(project).items():
         source = step.sources[0]
         yield {
@@ -33,8 +37,16 @@ def task_stage(project: Project) -> Iterator[DoitTask]:
             "targets": [project.shown(listing_file(tree))],
             "uptodate": [up_to_date(partial(is_intact, project, source))],
             "actions": [(speaking(_unpack), [project, step])],
-            "clean": [clean_targets],
+            "clean": [(_clean, [project, tree])],
         }
+
+
+def _clean(project: Project, tree: Path, dryrun: bool) -> None:
+    for path in (listing_file(tree), tree):
+        if path.exists():
+            print(f"removing {project.shown(path)}")
+            if not dryrun:
+                remove_tree(path)
 
 
 def _unpack(project: Project, step: Step) -> None:

@@ -13,11 +13,12 @@ import contextlib
 import json
 import shutil
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from plan.typed import program, typed
 from rootfs.sandbox.host import existing
 from tasks.actions import DoitTask, speaking
 from tasks.console.console import say
@@ -25,14 +26,23 @@ from tasks.engine import failures
 from tasks.engine.contradiction import SHORT
 from tasks.engine.duration import in_words
 from tasks.engine.events import Event, read, runs
+from tasks.engine.outcome import RUNNING, is_holder, outcome
 from tasks.engine.project import Project
 from tasks.engine.survey import StepState, ahead, survey, tally, tally_in_words
 from tasks.engine.verdicts import DIFFERS, Verified
 
 
 def task_status(project: Project) -> DoitTask:
-    """show what is up to date, running, failed and to be built; json=1"""
+    """show what is up to date, running, failed and to be built; json=1
+
+    status                    also while a build runs
+    status json=1             for programs
+    """
     return {"actions": [(speaking(_status), [project])]}
+
+
+RUNS = 3  # runs in `doit status`
+ALARMS = ("failed:", "CONTRADICTED:", "DIFFERS:")
 
 
 @dataclass(frozen=True)
@@ -44,7 +54,8 @@ class Status:
     phases: Mapping[str, Mapping[str, int]]
     """How many steps of each phase are in each state."""
     running: Mapping[str, Any] | None
-    last_run: Mapping[str, Any] | None
+    runs: list[Mapping[str, Any]]
+    """The last runs, newest first."""
     failed: list[Mapping[str, Any]]
     contradicted: Mapping[str, list[str]]
     """The artifacts of each contradicted step, the used one first."""
@@ -61,21 +72,21 @@ def _status(project: Project) -> None:
         say(json.dumps(vars(status), indent=1))
     else:
         for line in lines(project, status):
-            say(line)
+            say(line, "bad" if line.startswith(ALARMS) else "")
 
 
 def gather(project: Project) -> Status:
     """The status of this work directory; missing files are fine."""
     found = survey(project)
     events, broken = read(project.events.path)
-    last = list(runs(events))[-1:]
+    last = list(runs(events))[-RUNS:][::-1]
     holder = project.lock.holder()
     return Status(
         set=project.settings.set,
         arch=project.settings.arch,
         phases={phase: tally(found.values(), phase) for phase in project.plan.phases},
-        running=_running(holder, last[0] if last else []),
-        last_run=_ended(last[0]) if last else None,
+        running=_running(holder, next((run for run in last if is_holder(run, holder)), [])),
+        runs=[_told_of(run, holder) for run in last],
         failed=_failed(project, found),
         contradicted=_contradicted(project, found),
         differs=_differs(project, found),
@@ -100,16 +111,11 @@ def _running(holder: str | None, run: list[Event]) -> dict[str, Any] | None:
     return {"by": holder, "since": run[0]["time"] if run else None, "steps": steps}
 
 
-def _ended(run: list[Event]) -> dict[str, Any]:
-    over = [event for event in run if event["event"] == "over"]
+def _told_of(run: list[Event], holder: str | None) -> dict[str, Any]:
     built = [event["step"] for event in run if event["event"] == "end"]
-    return {
-        "command": run[0].get("command", []),
-        "time": run[0]["time"],
-        "status": over[0]["status"] if over else None,
-        "seconds": over[0]["seconds"] if over else None,
-        "built": built,
-    }
+    facts = {"command": run[0].get("command", []), "time": run[0]["time"], "built": built}
+    went = outcome(run, holder)
+    return facts | asdict(went) | {"words": went.words}
 
 
 def _failed(project: Project, found: Mapping[str, StepState]) -> list[Mapping[str, Any]]:
@@ -164,13 +170,13 @@ def lines(project: Project, status: Status) -> list[str]:
     told += _told_run(status)
     for report in status.failed:
         told.append(f"failed: {failures.headline(report)}")
-        told.append(f"  {report.get('log', '')}; doit shell {report['step']}")
+        told.append(f"  {report.get('log', '')}; {typed('shell ' + report['step'])}")
     for task, artifacts in status.contradicted.items():
-        choices = " or ".join(f"doit choose {each[:SHORT]}" for each in artifacts)
+        choices = " or ".join(typed(f"choose {each[:SHORT]}") for each in artifacts)
         told.append(f"CONTRADICTED: {task}: its builds gave different bytes")
-        told.append(f"  {choices}; doit why {task}")
+        told.append(f"  {choices}; {typed(f'why {task}')}")
     for task in status.differs:
-        told.append(f"DIFFERS: {task}: doit verify made other bytes of it")
+        told.append(f"DIFFERS: {task}: verify made other bytes of it")
     told.append(f"next: {told_next(status.next)}")
     disk = {name: f"{size / 1e9:.1f} GB" for name, size in status.disk.items()}
     told.append(
@@ -182,28 +188,33 @@ def lines(project: Project, status: Status) -> list[str]:
 
 
 def _told_run(status: Status) -> list[str]:
-    now, running = time.time(), status.running
+    now, running, told = time.time(), status.running, []
     if running:
         since = f", for {in_words(now - running['since'])}" if running["since"] else ""
-        told = [f"running: {running['by']}{since}"]
+        told.append(f"running: {running['by']}{since}")
         for step, each in running["steps"].items():
             count = f" [{each['done']}/{each['all']}]" if "done" in each else ""
             told.append(f"  {step}{count}, for {in_words(now - each['since'])}")
-        return told
-    last = status.last_run
-    if last is None:
-        return ["no run yet"]
-    how = "was killed" if last["status"] is None else f"ended with {last['status']}"
-    ago = in_words(max(now - last["time"], 0))
-    return [f"last run: doit {' '.join(last['command'])}, {ago} ago, {how}"]
+    ended = [run for run in status.runs if run["how"] != RUNNING]
+    for label, run in zip(("last run:", *["before:"] * RUNS), ended, strict=False):
+        ago = in_words(max(now - run["time"], 0))
+        told.append(f"{label:<9} {program()} {' '.join(run['command'])}, {ago} ago, {run['words']}")
+    return told if running or ended else ["no run yet"]
 
 
 def told_next(next_run: Mapping[str, Any]) -> str:
     """What the next build will do at most, in one line. `next_run`: the result of survey.ahead."""
-    if not next_run["build"] and not next_run["store"]:
-        return "nothing to build"
     names = [task.partition(":")[2] for task in next_run["build"]]
     shown = ", ".join(names[:6]) + (", …" if len(names) > 6 else "")
     stored = f"{len(next_run['store'])} from the store" if next_run["store"] else ""
     built = f"{len(names)} to build at most ({shown}), about {in_words(next_run['seconds'])}"
-    return ", ".join(each for each in (built if names else "", stored) if each)
+    parts = [built if names else "", stored, *_blocked(next_run)]
+    return ", ".join(filter(None, parts)) or "nothing to build"
+
+
+def _blocked(next_run: Mapping[str, Any]) -> Iterator[str]:
+    contradicted, waiting = next_run["contradicted"], len(next_run["waiting"])
+    if contradicted:
+        names = ", ".join(task.partition(":")[2] for task in contradicted)
+        waits = f", {waiting} waiting for it" if waiting else ""
+        yield f"{len(contradicted)} contradicted ({names}){waits}: doit choose"

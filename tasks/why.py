@@ -16,15 +16,22 @@ from plan.errors import BuildError, nearest
 from plan.json_diff import Difference, differences
 from plan.model import Step
 from plan.plan import canonical, literal
+from plan.typed import typed
 from tasks.actions import DoitTask, speaking
 from tasks.console.console import say
 from tasks.engine.builder import Builder
 from tasks.engine.contradiction import told as told_records
 from tasks.engine.project import Project
-from tasks.engine.survey import BUILD, STORED, UP_TO_DATE, StepState, survey
+from tasks.engine.survey import BUILD, CONTRADICTED, STORED, UP_TO_DATE, WAITING, StepState, survey
 
 SHORT = 12  # digits of a hash
 HASH = re.compile(r"\b[0-9a-f]{64}\b")
+OUTCOMES = {
+    BUILD: "would be built again",
+    STORED: "would be taken from the store",
+    CONTRADICTED: "is contradicted",
+    WAITING: "waits for a contradicted step",
+}
 WORDS = {
     "step.": "",
     "depends.": "the bytes of ",
@@ -34,7 +41,10 @@ WORDS = {
 
 
 def task_why(project: Project) -> DoitTask:
-    """show whether pkg:NAME would be built again, and why"""
+    """show whether pkg:NAME would be built again, and why
+
+    why pkg:zlib
+    """
     return {"actions": [(speaking(_why), [project])], "pos_arg": "targets"}
 
 
@@ -51,7 +61,7 @@ def steps_named(project: Project, target: str) -> list[Step]:
 
 def _why(project: Project, targets: list[str]) -> None:
     if not targets:
-        raise BuildError("no package is given", hint="doit why pkg:NAME")
+        raise BuildError("no package is given", hint=typed("why pkg:NAME"))
     found = survey(project)
     for target in targets:
         for step in steps_named(project, target):
@@ -65,8 +75,7 @@ def explained(project: Project, found: Mapping[str, StepState], step: Step) -> I
     if state == UP_TO_DATE:
         yield f"{step.task} is up to date: none of its inputs changed"
         return
-    outcome = {BUILD: "would be built again", STORED: "would be taken from the store"}[state]
-    yield f"{step.task} {outcome}"
+    yield f"{step.task} {OUTCOMES[state]}"
     yield from (f"  {line}" for line in _reasons(project, found, step, set()))
 
 
@@ -77,10 +86,10 @@ def _reasons(
     told.add(step.task)
     builder = Builder(project, step)
     if builder.stamp.forgotten.exists():
-        yield "it was forgotten (doit forget)"
+        yield f"it was forgotten ({typed('forget')})"
         return
     if records := project.store.contradicting(found[step.task].id or ""):
-        yield "its builds gave different bytes: doit choose HASH says which is right"
+        yield f"its builds gave different bytes: {typed('choose HASH')} says which is right"
         yield from told_records(project.store, records)
         return
     before = builder.stamp.read_inputs()
@@ -89,9 +98,9 @@ def _reasons(
     else:
         yield from _own_reasons(found, builder, before)
     for each in project.plan.before(step):
-        roots = all(found[one.task].state != BUILD for one in project.plan.before(each))
-        if found[each.task].state == BUILD and roots and each.task not in told:
-            yield f"{each.task} comes first and would be built again"
+        roots = all(found[one.task].is_here for one in project.plan.before(each))
+        if not found[each.task].is_here and roots and each.task not in told:
+            yield f"{each.task} comes first and {OUTCOMES[found[each.task].state]}"
             yield from (f"  {line}" for line in _reasons(project, found, each, told))
 
 

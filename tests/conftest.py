@@ -1,10 +1,37 @@
-"""For all tests: slow tests run only on request, and the longest tests run first."""
+"""For all tests: slow tests run only on request, the longest tests run first, and none leaves
+anything in /tmp.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+from tests import scratch
+
+_directory = pytest.StashKey[Path]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the run its directory; the processes of pytest-xdist inherit it."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        config.stash[_directory] = scratch.begin()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove the directory of the run."""
+    if directory := config.stash.get(_directory, None):
+        scratch.end(directory)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _removable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let pytest remove its directories: overlayfs leaves some that nobody may enter."""
+    yield
+    scratch.open_all(tmp_path_factory.getbasetemp())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from plan.model import PHASES
 from plan.parameters import PARAMETERS
-from tasks.commands import COMMANDS, OF_DOIT, misplaced
+from tasks.commands import COMMANDS, DOIT_DOCS, OF_DOIT, PURPOSES, creators, misplaced
 from tasks.completion import GROUPS, packages
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -65,8 +65,24 @@ def test_files_that_are_named_exist(path: Path) -> None:
         assert (ROOT / file).exists() or "NAME" in file, file
 
 
-def test_every_task_has_a_row() -> None:
-    """Of doit's own commands only the useful ones have a row."""
-    rows = re.findall(r"^\| `doit ([\w]+)", TEXTS[0].read_text(), re.MULTILINE)
-    assert {*rows} == {*COMMANDS, "clean", "forget", "list"}
-    assert len(rows) == len({*rows})
+def test_the_table_says_what_doit_list_says() -> None:
+    """The same purposes and commands in the same order, and the same words; it may say more."""
+    row = r"^\| (\*\*|`\./bq2 )(\w+)[^|]*\| ?(.*)\|$"
+    rows = re.findall(row, TEXTS[0].read_text().partition("## Commands")[2], re.MULTILINE)
+    found: dict[str, dict[str, str]] = {}
+    for start, name, text in rows:
+        if start == "**":
+            found[name] = {}
+        else:
+            [*found.values()][-1][name] = text
+    assert {purpose: (*names,) for purpose, names in found.items()} == PURPOSES
+    docs = {name: (create.__doc__ or "").partition("\n")[0] for name, create in creators()}
+    for names in found.values():
+        for name, text in names.items():
+            assert text.startswith((docs | DOIT_DOCS)[name]), name
+
+
+def test_every_command_has_one_purpose() -> None:
+    """Of doit's own commands only the useful ones are there."""
+    named = [name for names in PURPOSES.values() for name in names]
+    assert {*named} == {*COMMANDS, *DOIT_DOCS} and len(named) == len({*named})

@@ -98,7 +98,7 @@ TRIED_IN = {
     "tasks/check.py": "tasks/test_commands.py",
     "tasks/choose.py": "tasks/engine/test_contradiction.py",
     "tasks/console/console.py": "tasks/test_output.py",
-    "tasks/console/panel.py": "tasks/console/test_views.py",
+    "tasks/console/echo.py": "tasks/console/test_panel.py",
     "tasks/doit_extensions.py": "tasks/test_commands.py",
     "tasks/engine/debian_packages.py": "tasks/engine/test_seed_roots.py",
     "tasks/engine/duration.py": "tasks/console/test_views.py",

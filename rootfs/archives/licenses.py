@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from plan.errors import BuildError
+from plan.typed import typed
 from rootfs.archives.decompress import Damaged
 from rootfs.archives.tar_stream import BLOCK, Stream, members
 from rootfs.archives.unpack import LIMIT
@@ -49,7 +50,7 @@ def license_texts(path: Path, file: str) -> list[tuple[str, bytes]]:
         raise BuildError(
             f"its licenses cannot be read: {error}",
             where=file,
-            hint="delete the file, then run doit fetch",
+            hint=f"delete the file, then {typed('fetch')} downloads it",
         ) from error
     proper = {name for name in found if not _README.fullmatch(name)}
     chosen = sorted(proper or found)

@@ -29,7 +29,7 @@ from rootfs.archives.wheel import unpack_wheel
 
 # The sandbox mounts these directories.
 _MOUNTED = ("dev", "proc", "sys")
-_NEEDED_FOLDERS = (*_MOUNTED, "etc", "root", "run", "tmp", "usr/bin", "var/tmp")
+_NEEDED_DIRECTORIES = (*_MOUNTED, "etc", "root", "run", "tmp", "usr/bin", "var/tmp")
 _FOR_ALL = ("tmp", "var/tmp")
 # The directories of an Alpine seed for wheels and Debian packages.
 WHEELS = "usr/lib/wheels"
@@ -46,7 +46,7 @@ def make_seed(debs: Sequence[Path], into: Path, *, seed: DebianSeed) -> None:
     """
     _claim(into)
     _debian(debs, into, seed.exclude)
-    for directory in (*_NEEDED_FOLDERS, *seed.directories):
+    for directory in (*_NEEDED_DIRECTORIES, *seed.directories):
         _directory(into, directory)
     for name, text in seed.files:
         _write(into, name, text, 0o644)
@@ -177,7 +177,7 @@ def _claim(into: Path) -> None:
 
 
 def _finish(into: Path, *, where: str) -> None:
-    for directory in _NEEDED_FOLDERS:
+    for directory in _NEEDED_DIRECTORIES:
         if inside(into, directory) is None:
             _directory(into, directory)
     _check(into, where=where)

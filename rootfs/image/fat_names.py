@@ -41,12 +41,13 @@ def short_names(names: Iterable[str]) -> dict[str, bytes]:
     Raises BuildError for a name that no image of ours has, though FAT may allow it.
     """
     # Names that fit come first, so that no generated name equals the name of another file.
-    result = dict[str, bytes]()
+    result, taken = dict[str, bytes](), set[bytes]()
     for name in sorted(names, key=lambda name: not _is_short(name)):
         if not _NAME.fullmatch(name):
             hint = "up to 64 of A to Z, 0 to 9 and some signs; then perhaps a dot and up to 3"
             raise BuildError("is not a name for FAT", where=repr(name), hint=hint)
-        result[name] = _padded(name) if _is_short(name) else _generated(name, result.values())
+        result[name] = _padded(name) if _is_short(name) else _generated(name, taken)
+        taken.add(result[name])
     return result
 
 

@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from plan.errors import BuildError
 from rootfs.image.gpt import EFI_SYSTEM, LINUX_FILESYSTEM
-from rootfs.image.workspace import ABOUT, PROVENANCE
+from rootfs.image.workspace import ABOUT, KERNEL, PROVENANCE
 from rootfs.inspection import gpt_reader
 from rootfs.inspection.fat_reader import Fat
 from rootfs.inspection.kernel_reader import initramfs
@@ -30,7 +30,6 @@ LARGEST_KERNEL = 256 << 20
 # The exceptions for JSON of an unexpected form: they become a failed check.
 MALFORMED = (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError)
 BOOT_DIRECTORY = "EFI/BOOT/"
-KERNEL_IN_ROOT = "boot/kernel.efi"
 
 
 @dataclass(frozen=True)
@@ -119,13 +118,13 @@ class Inspection:
     def _same_kernel(self) -> str:
         """Check that the kernel in the ESP is that of the package and belongs to this root."""
         assert self._root is not None
-        if self._root.content(KERNEL_IN_ROOT) != self._kernel:
+        if self._root.content(KERNEL) != self._kernel:
             raise BuildError("differs from the kernel of the package", where=self._path)
         packed = artifacts_of(self._image, f"{ABOUT} of the initramfs")
         own = self._root.image_artifacts()
         if differing := [name for name in packed if own.get(name) != packed[name]]:
             raise BuildError(f"its initramfs has other packages: {', '.join(differing)}")
-        return f"identical to /{KERNEL_IN_ROOT}; its initramfs has the same packages"
+        return f"identical to /{KERNEL}; its initramfs has the same packages"
 
     def _told(self) -> str:
         assert self._beside is not None

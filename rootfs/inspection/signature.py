@@ -16,6 +16,7 @@ from pathlib import Path
 
 from plan.errors import BuildError
 from plan.outputs import write_file
+from plan.typed import typed
 
 NAMESPACE = "bootstrap-qcow2"
 _SECONDS = 60
@@ -40,7 +41,7 @@ def verify(file: Path, key: Path) -> str:
     """
     made = file.with_name(f"{file.name}.sig")
     if not file.exists() or not made.exists():
-        raise BuildError("is not there", where=str(made), hint="doit sign key=FILE makes it")
+        raise BuildError("is not there", where=str(made), hint=f"{typed('sign key=FILE')} makes it")
     try:
         public = key.read_text(encoding="ascii").strip()
     except (OSError, ValueError) as error:
@@ -54,12 +55,17 @@ def verify(file: Path, key: Path) -> str:
         return _run("verify", words, made, hint, stdin=file).strip()
 
 
-def _run(what: str, words: list[str], where: Path, hint: str, stdin: Path | None = None) -> str:
+def ssh_keygen() -> str:
+    """The path of ssh-keygen. Raises BuildError if it is not installed."""
     program = shutil.which("ssh-keygen")
     if program is None:
         remedy = "install OpenSSH's client (Debian: openssh-client)"
         raise BuildError("ssh-keygen is missing", hint=remedy)
-    command = [program, "-Y", what, "-n", NAMESPACE, *words]
+    return program
+
+
+def _run(what: str, words: list[str], where: Path, hint: str, stdin: Path | None = None) -> str:
+    command = [ssh_keygen(), "-Y", what, "-n", NAMESPACE, *words]
     # Without a terminal and a window ssh-keygen fails instead of waiting for a passphrase.
     environment = {**os.environ, "SSH_ASKPASS_REQUIRE": "never", "LC_ALL": "C"}
     with (stdin or Path(os.devnull)).open("rb") as given:

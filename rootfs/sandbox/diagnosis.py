@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from plan.model import Command
+from plan.typed import typed
 
 # Only the end of a long log is read: the error that stopped the build is there.
 READ = 4 << 20  # characters
@@ -69,7 +70,8 @@ CAUSES = (
     _cause(
         r"Hunk #\d+ FAILED|malformed patch|can't find file to patch|No file to patch",
         "a patch does not apply",
-        "make it again for this version: doit shell, edit, doit patch",
+        f"make it again for this version: {typed('shell pkg:NAME')}, edit, "
+        f"{typed('patch pkg:NAME')}",
     ),
     _cause(
         r"(?:unknown argument|[Uu]nrecognized (?:command-line )?option|[Uu]nsupported option"

@@ -94,11 +94,17 @@ def enter(
     log: Path | None,
     interactive: bool = False,
     seconds: float | None = None,
+    online: Mapping[str, Any] | None = None,
 ) -> list[Result]:
     """Run `commands` in turn in `place` and return one Result for each command that ran.
 
     The first command that fails is the last in the list. Output goes to the file `log`, or to the
-    terminal if `interactive`. Raises BuildError if the sandbox cannot be made, if all commands
+    terminal if `interactive`.
+
+    online: a root that replaces the one of `place`, with the host's network: for a person's shell
+    (rootfs/sandbox/online.py). `place` has no such part, so what is kept of it never has a network.
+
+    Raises BuildError if the sandbox cannot be made, if all commands
     together take longer than `seconds`, or if they print more than LOG_LIMIT.
     """
     base = place.directory / BASE
@@ -107,6 +113,7 @@ def enter(
     spec = {
         "base": os.fspath(base),
         "root": place.root,
+        "online": online,
         "mounts": place.mounts,
         "environment": place.environment,
         "hostname": HOST_NAME,

@@ -7,18 +7,18 @@ Runs as its own process, with the standard library only:
     unshare ─▶ uid map ─▶ fork ─▶ [pid 1] mounts ─▶ pivot_root ─▶ drop privilege ─▶ commands
        └── waits, dies with its parent ──┘
 
-A command sees only the mounts of the specification, an empty network, its own processes, a fixed
-host name and the given environment. It has no capability and cannot gain one. It has no terminal
-unless the specification is interactive. No process that it starts outlives it. If the kernel
-refuses a part, that is an error, never a weaker sandbox.
+A command sees only the mounts of the specification, an empty network (unless it is online), its own
+processes, a fixed host name and the given environment. It has no capability and cannot gain one. It
+has no terminal unless the specification is interactive. No process that it starts outlives it. If
+the kernel refuses a part, that is an error, never a weaker sandbox.
 
 The specification: {"base": directory to mount on, "root": mount, "mounts": [mount...],
-"environment": {}, "hostname": str, "commands": [{"argv": [], "cwd": str}...],
-"log": path or null, "interactive": bool, "nested": whether sandboxes are made inside, "devices":
-[names in /dev], "links": {name in /dev: target}, "covered": [names in /proc to make read-only],
-"refused": [arguments of refuse_calls], "limited": [kinds of namespaces that are forbidden inside],
-"sigaction": number of the call, "process": {name in /proc/self: text},
-"limits": [[name, number, soft, hard]...]}.
+"environment": {}, "hostname": str, "commands": [{"argv": [], "cwd": str}...], "log": path or null,
+"interactive": bool, "online": null, or the mount of a root that replaces "root" and has the
+caller's network, "nested": whether sandboxes are made inside, "devices": [names in /dev], "links":
+{name in /dev: target}, "covered": [names in /proc to make read-only], "refused": [arguments of
+refuse_calls], "limited": [kinds of namespaces that are forbidden inside], "sigaction": number of
+the call, "process": {name in /proc/self: text}, "limits": [[name, number, soft, hard]...]}.
 A mount: {"at": path, "overlay": [lower directories, top first], "upper": path, "work": path} or
 {"at": path, "bind": path, "writable": bool} or {"at": path, "tmpfs": options}.
 
@@ -225,7 +225,7 @@ def make_root(spec: dict[str, Any]) -> None:
     new_root, links = f"{base}/root", f"{base}/links"
     os.mkdir(new_root)
     os.mkdir(links)
-    mount_one(new_root, links, spec["root"])
+    mount_one(new_root, links, spec["online"] or spec["root"])
     make_devices(f"{new_root}/dev", spec["devices"], spec["links"])
     make_proc(new_root, spec)
     for entry in spec["mounts"]:
@@ -318,7 +318,7 @@ def enter(spec: dict[str, Any], report: Report, parent: int) -> int:
     """Make the namespaces, start process 1 in them and wait for it. Returns its exit status."""
     disinherit(spec)  # first: inside the namespaces no limit can be raised
     uid, gid = os.geteuid(), os.getegid()
-    unshare(NAMESPACES)
+    unshare(NAMESPACES & ~CLONE_NEWNET if spec["online"] else NAMESPACES)
     # A call of its own: in a nested sandbox only this one does nothing (rootfs/sandbox/seccomp.py).
     unshare(CLONE_NEWCGROUP)
     forbid(spec["limited"])

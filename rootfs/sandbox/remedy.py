@@ -10,6 +10,8 @@ import os
 import re
 from pathlib import Path
 
+from plan.typed import typed
+
 SYSCTL = "as root: sysctl -w {name}={value} (to keep it: put {name}={value} into /etc/sysctl.d/)"
 OPTIONS = (
     "start it with --security-opt seccomp=unconfined --security-opt apparmor=unconfined "
@@ -40,7 +42,7 @@ def remedy(stage: str, number: int, *, proc: Path = Path("/proc"), root: Path = 
     if stage == "setrlimit":
         return "start it without that limit (ulimit -H -a shows it); only root can raise it"
     if number == errno.ENOENT:
-        return "a directory that the build uses is gone: `doit forget` the package and build it"
+        return f"a directory that the build uses is gone: {typed('forget pkg:NAME')}, and build it"
     if stage == "unshare" and number == errno.EUSERS:
         return "namespaces are nested too deeply here: build in an outer container or sandbox"
     if limit := _limit(number, proc):

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import IO
 
 from plan.errors import BuildError
+from plan.typed import typed
 from rootfs.vm.guest_console import End, Program, joined, listen, write_all
 from rootfs.vm.qemu import Emulator, Machine, distrust_kvm, find_emulator
 from rootfs.vm.transcript import Transcript, last_lines, parse, plain
@@ -172,7 +173,7 @@ def time_to_prompt(
 
 def _emulator(image: Path, machine: Machine) -> Emulator:
     if not image.is_file():
-        raise BuildError("no such image", where=os.fspath(image), hint="`doit image` makes it")
+        raise BuildError("no such image", where=os.fspath(image), hint=f"{typed('image')} makes it")
     return find_emulator(machine)
 
 
@@ -205,7 +206,7 @@ def _qemu_failed(
     said = _section("QEMU said", bytes(program.complaints)) + _console(transcript)
     if _NO_FW_CFG in program.complaints:
         said.insert(0, "this QEMU cannot pass a command to such a machine; install a newer one")
-        said.insert(1, "`doit boot` without run= starts a shell in it")
+        said.insert(1, f"{typed('boot')} without run= starts a shell in it")
     if status:
         how = f"by signal {-status}" if status < 0 else f"with status {status}"
         return BuildError(f"QEMU ended {how}", where=os.fspath(image), hint="\n  ".join(said))

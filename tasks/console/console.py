@@ -34,25 +34,50 @@ _open_what_is_closed()
 _lock = threading.RLock()
 # While a task runs, doit replaces sys.stdout.
 _stdout = sys.stdout
-_printer: Callable[[str], None] | None = None
+_printer: Callable[[str, str], None] | None = None
+# Tone of a text → its rendition (ECMA-48: SGR). All are readable on light and on dark terminals.
+TONES = {"bad": "1;31", "good": "32", "warn": "35", "name": "1", "faint": "2"}
 _lost: OSError | None = None
 
 
-def say(text: str) -> None:
-    """Print `text` as whole lines, from any thread."""
+def say(text: str, tone: str = "") -> None:
+    """Print `text` as whole lines, from any thread; the first line has the `tone`."""
     with _lock:
-        (_printer or write)(text)
+        (_printer or write)(text, tone)
 
 
-def write_with(printer: Callable[[str], None] | None) -> None:
+def write_with(printer: Callable[[str, str], None] | None) -> None:
     """Make `say` call `printer`; None: print directly again."""
     global _printer
     _printer = printer
 
 
-def write(text: str) -> None:
+def write(text: str, tone: str = "") -> None:
     """Print `text` as whole lines in every view; terminal control characters are escaped."""
-    raw(inert(text) + "\n")
+    raw(shown(text, tone))
+
+
+def shown(text: str, tone: str) -> str:
+    """The characters that print `text`; its first line that is not empty has the `tone`."""
+    first, newline, rest = inert(text).lstrip("\n").partition("\n")
+    empty = "\n" * (len(text) - len(text.lstrip("\n")))
+    return f"{empty}{toned(first, tone)}{newline}{rest}\n"
+
+
+def toned(text: str, tone: str) -> str:
+    """`text` in a tone of TONES, if the console shows colours and NO_COLOR is not set."""
+    return f"\x1b[{TONES[tone]}m{text}\x1b[0m" if text and tone and has_colours() else text
+
+
+def has_colours() -> bool:
+    """Whether standard output is a terminal with colours, and the person wants them."""
+    wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
+    return wanted and _stdout.isatty()
+
+
+def descriptor() -> int:
+    """The file descriptor of standard output."""
+    return _stdout.fileno()
 
 
 def raw(text: str) -> None:
@@ -97,6 +122,18 @@ def undelivered() -> bool:
     with contextlib.suppress(OSError):
         sys.stderr.write(f"ERROR: standard output cannot be written: {_lost.strerror}\n")
     return True
+
+
+def size() -> tuple[int, int]:
+    """The columns and rows of the terminal now; 80 and 24 if standard output is none.
+
+    COLUMNS and LINES are not read: they do not change when the terminal is resized.
+    """
+    try:
+        columns, rows = os.get_terminal_size(_stdout.fileno())
+    except (OSError, ValueError):
+        columns, rows = 0, 0
+    return columns or 80, rows or 24
 
 
 def is_screen() -> bool:

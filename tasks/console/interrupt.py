@@ -23,6 +23,9 @@ from tasks.console.console import say
 # While a shell or a guest uses the terminal, Ctrl-C is for it.
 terminal_taken = threading.Event()
 
+received: int | None = None
+"""The signal that ends this process."""
+
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -47,11 +50,13 @@ def _wake_main_thread(arrived: int) -> None:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
+    global received
     del frame
     if number == signal.SIGINT and terminal_taken.is_set():
         return
     for each in _ENDING:
         signal.signal(each, signal.SIG_IGN)
+    received = number
     enter.stop_all()
     say("\ninterrupted: finished builds are kept, the next run continues from there")
     raise SystemExit(128 + number)

@@ -1,11 +1,13 @@
 """The live panel below the output of a run on a terminal: the running steps and the remaining time.
 
     pkg:zlib            built in 3 s …          ◀─ finished steps scroll above
-    llvm                [1234/2971] 17 min left   12:40
-    openssl                                       0:31
-    31 of 62, about 48 min to go · 12:51 · memory 20.1 of 23.5 GB free · disk 58 GB free
+    llvm                12:40  [1234/2971] 17 min left
+    openssl              0:31
+    31 of 62 | about 48 min to go | 12:51 | memory 20.1 of 23.5 GB free | disk 58 GB free
 
-It is drawn once a second and whenever something is printed, never wider than the terminal.
+It is drawn once a second and whenever something is printed, never wider or higher than the
+terminal. In between, the cursor is at its beginning: so it can be erased from there, whatever a
+resize did to its lines.
 """
 
 from __future__ import annotations
@@ -14,12 +16,16 @@ import os
 import shutil
 import threading
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.console import console
+from tasks.console.console import toned
+from tasks.console.countdown import LATE, Countdown
+from tasks.console.echo import Echo
 from tasks.engine.duration import in_words
-from tasks.engine.watch import Pace, Running
+from tasks.engine.watch import Running
 
 if TYPE_CHECKING:
     from tasks.console.views import Plain
@@ -27,6 +33,15 @@ if TYPE_CHECKING:
     from tasks.engine.project import Project
 
 GB = 1e9
+NAME = 19  # columns of a name, as in the lines above the panel
+WIDE = 60  # columns of a terminal that has room for this
+# To the end of the screen, to the end of the line (ECMA-48: ED, EL).
+ERASE, ERASE_LINE = "\x1b[J", "\x1b[K"
+SLOW = 0.1  # seconds; if drawing takes longer, the line is slow
+REST = 10  # times the drawing's duration: the pause on a slow line
+
+Span = tuple[str, str]
+"""A text and its tone (tasks/console/console.py)."""
 
 
 class Panel:
@@ -35,85 +50,116 @@ class Panel:
     def __init__(self, plain: Plain, project: Project) -> None:
         self.plain, self.project = plain, project
         self.started = time.monotonic()
-        self.paces: dict[str, Pace] = {}
-        self.left: dict[str, float] = {}
-        """Step that has not ended → the seconds that it is expected to take."""
-        self.all = 0
-        self.drawn = 0
+        plan, jobs = project.plan, project.settings.jobs
+        before = {step.task: [each.task for each in plan.before(step)] for step in plan.steps}
+        self.countdown = Countdown(before, jobs)
+        self.failed = 0
+        self.is_drawn = False
+        self.rest_until = 0.0
         self.lock = threading.RLock()
+        self.echo = Echo(console.descriptor())
         console.write_with(self.above)
 
     def show(self, event: Event) -> None:
         """Print what `event` says, and count it."""
         if event["event"] == "forecast":
-            self.all, self.left = len(event["build"]), dict(event["costs"])
+            self.countdown.expect(event)
         elif event["event"] in ("end", "hit", "same"):
-            self.left.pop(event["step"], None)
+            self.countdown.ended(event["step"])
+        self.failed += event["event"] == "failure"
         if event["event"] != "progress":
             self.plain.show(event)
         if event["event"] == "over":
-            self._erase()
-            console.write_with(None)
+            with self.lock:
+                self._show([])
+                console.write_with(None)
 
-    def above(self, text: str) -> None:
+    def above(self, text: str, tone: str) -> None:
         """Print `text` above the panel."""
         with self.lock:
-            self._erase()
-            console.write(text)
-            self._draw()
+            self._show(self._lines(), console.shown(text, tone))
 
     def refresh(self) -> None:
-        """Draw the panel with the current state."""
+        """Draw the panel with the current state; on a slow line, less often."""
         with self.lock:
-            self._erase()
-            self._draw()
+            before = time.monotonic()
+            if before < self.rest_until:
+                return
+            self._show(self._lines())
+            took = time.monotonic() - before
+            self.rest_until = before + took * REST if took > SLOW else 0.0
 
-    def _erase(self) -> None:
-        if self.drawn:
-            # Cursor to the panel's first line; erase from there to the end of the screen (ECMA-48).
-            console.raw(f"\x1b[{self.drawn}F\x1b[J")
-            self.drawn = 0
+    def _show(self, lines: Sequence[str], text: str = "") -> None:
+        """Print `text` in place of the panel, and `lines` as the new panel below it, at once."""
+        over = f"\r{ERASE}{text}" if self.is_drawn and (text or not lines) else text
+        if lines:
+            self.echo.off()
+            # Overwritten and not erased first: it does not flicker.
+            up = f"\x1b[{len(lines) - 1}F" if len(lines) > 1 else "\r"
+            over += f"{ERASE_LINE}\n".join(lines) + ERASE + up
+        if over:
+            console.raw(over)
+        self.is_drawn = bool(lines)
+        if not lines:
+            self.echo.on()
 
-    def _draw(self) -> None:
-        running = self.project.watch.running
+    def _lines(self) -> list[str]:
+        running = dict(self.project.watch.running)
         if not running:
-            return
-        width = shutil.get_terminal_size().columns - 1
-        lines = [self._of_step(task, each) for task, each in list(running.items())]
-        lines.append(self._summary())
-        console.raw("".join(f"{line[:width]}\n" for line in lines))
-        self.drawn = len(lines)
-
-    def _of_step(self, task: str, running: Running) -> str:
+            return []
+        columns, rows = console.size()
         now = time.monotonic()
-        how_far = ""
+        names = max(len(task.partition(":")[2]) for task in running)
+        width = NAME if columns >= WIDE else min(names, NAME)
+        lines = [self._of_step(task, running, width, now) for task in running]
+        lines = [*lines[: max(rows - 2, 0)], self._summary(running, columns, now)]
+        return [_cut(spans, columns - 1) for spans in lines]
+
+    def _of_step(
+        self, task: str, beside: Mapping[str, Running], width: int, now: float
+    ) -> list[Span]:
+        running, how_far = beside[task], ("", "")
         if running.steps:
             done, all_steps = running.steps
-            left = self.paces.setdefault(task, Pace()).left(done, all_steps, now)
-            how_far = f"[{done}/{all_steps}]" + (f" {in_words(left)} left" if left else "")
+            left = self.countdown.pace(task, running, now)
+            how_far = (f"[{done}/{all_steps}]" + (f" {in_words(left)} left" if left else ""), "")
+        elif self.countdown.is_late(task, beside, now):
+            how_far = (LATE, "warn")
         name = task.partition(":")[2]
-        return f"{name:<19} {how_far:<28} {_clock(now - running.since)}"
+        clock = f" {_clock(now - running.since):>{7 if width == NAME else 5}}"
+        return [(f"{name:<{width}}", "name"), (clock, ""), ("  ", ""), how_far]
 
-    def _summary(self) -> str:
-        left = self._seconds_left() / self.project.settings.jobs
+    def _summary(self, running: dict[str, Running], columns: int, now: float) -> list[Span]:
+        """The parts that fit into `columns`; the most important are first."""
+        spans: list[Span] = []
+        room = columns - 1
+        for text, tone in self._parts(running, now):
+            separator = " | " if spans else ""
+            room -= len(separator) + len(text)
+            if room < 0:
+                break
+            spans += [(separator, "faint"), (text, tone)]
+        return spans
+
+    def _parts(self, running: dict[str, Running], now: float) -> Iterator[Span]:
+        left = self.countdown
+        yield f"{left.all - len(left.costs)} of {left.all}", ""
+        if self.failed:
+            yield f"{self.failed} failed", "bad"
+        yield left.words(running, now), ""
+        yield _clock(now - self.started), "faint"
         total, free = _memory()
-        disk = shutil.disk_usage(self.project.workdir).free
-        parts = [
-            f"{self.all - len(self.left)} of {self.all}, about {in_words(left)} to go",
-            _clock(time.monotonic() - self.started),
-            f"memory {free / GB:.1f} of {total / GB:.1f} GB free",
-            f"disk {disk / GB:.0f} GB free",
-        ]
-        return " | ".join(parts)
+        yield f"memory {free / GB:.1f} of {total / GB:.1f} GB free", "faint"
+        yield f"disk {shutil.disk_usage(self.project.workdir).free / GB:.0f} GB free", "faint"
 
-    def _seconds_left(self) -> float:
-        """The processor time of the steps that have not ended, without their finished parts."""
-        seconds = 0.0
-        for task, cost in self.left.items():
-            running = self.project.watch.running.get(task)
-            done, all_steps = (running and running.steps) or (0, 1)
-            seconds += cost * (1 - done / all_steps)
-        return seconds
+
+def _cut(spans: Sequence[Span], width: int) -> str:
+    """`spans` as one line of at most `width` columns."""
+    line, room = "", width
+    for text, tone in spans:
+        line += toned(text[:room], tone)
+        room -= min(len(text), room)
+    return line.rstrip()
 
 
 def _clock(seconds: float) -> str:

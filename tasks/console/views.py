@@ -41,7 +41,7 @@ def attach(project: Project) -> None:
         project.events.listeners.append(panel.show)
         project.watch.listeners.append(panel.refresh)
     elif wanted == "json":
-        console.write_with(lambda text: project.events.emit("note", text=text))
+        console.write_with(lambda text, tone: project.events.emit("note", text=text))
         project.events.listeners.append(lambda event: console.write(json.dumps(event)))
     else:
         project.events.listeners.append(Quiet().show if wanted == "quiet" else plain.show)
@@ -53,7 +53,7 @@ class Quiet:
     def show(self, event: Event) -> None:
         """Print `event` if this view shows its kind."""
         if event["event"] in ("failure", "product"):
-            say(TEXTS[event["event"]](event))
+            say(TEXTS[event["event"]](event), TONES.get(event["event"], ""))
 
 
 class Plain:
@@ -67,7 +67,7 @@ class Plain:
         """Print the text of `event`."""
         text = self.text(event)
         if text:
-            say(text)
+            say(text, TONES.get(event["event"], ""))
 
     def text(self, event: Event) -> str:
         """The line for `event`, or "" if it has none."""
@@ -135,3 +135,4 @@ TEXTS: Mapping[str, Any] = {
     "note": lambda event: event["text"],
     "product": _product,
 }
+TONES = {"failure": "bad", "product": "good"}

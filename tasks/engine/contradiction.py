@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from cache.store import Record, Store
 from plan.errors import BuildError
+from plan.typed import typed
 
 SHORT = 12  # digits of a hash
 
@@ -30,8 +31,8 @@ def require_one(store: Store, step: str) -> None:
         ),
         where=f"pkg:{first.name} ({first.phase})",
         hint="no step uses it until you choose one: "
-        + " or ".join(f"doit choose {each.artifact[:SHORT]}" for each in records)
-        + f"; doit forget pkg:{first.name} builds it again",
+        + " or ".join(typed(f"choose {each.artifact[:SHORT]}") for each in records)
+        + f"; {typed(f'forget pkg:{first.name}')} builds it again",
     )
 
 

@@ -20,6 +20,7 @@ from plan import debianseed
 from plan.errors import BuildError, nearest
 from plan.outputs import write_file
 from plan.plan import sha256_of
+from plan.typed import typed
 
 if TYPE_CHECKING:
     from cache.seedlock import Drift
@@ -41,7 +42,7 @@ class Packages:
             raise BuildError(
                 f"the seed debian is not pinned for {arch} yet",
                 where=f"plan/seeds/{lock_file.name}",
-                hint=f"doit lock set=base build={arch}",
+                hint=typed(f"lock set=base build={arch}"),
             )
         self.lock = debianseed.load_lock(lock_file)
         digest = sha256_of([deb.sha256 for deb in self.lock.debs])

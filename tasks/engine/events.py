@@ -6,7 +6,8 @@
 Every event has `event` (its kind), `time` (seconds since 1970) and `run` (the same in one run):
 
     run       process, command, set, arch, seed, jobs      the first of a run
-    forecast  build, store (steps), costs, seconds         the most that the run will do
+    forecast  build, store, contradicted, waiting (steps), the most that the run will do
+              costs, took (of each step), seconds
     hit       step, id, artifact, size, origin             it is known: from the store, …
     same      step                                         in the forecast, but up to date
     start     step, id, version, log, resumed
@@ -16,7 +17,7 @@ Every event has `event` (its kind), `time` (seconds since 1970) and `run` (the s
     fetched   file, size, place
     note      text                                         a message for people
     product   file, size, seconds
-    over      status, seconds                              the last, unless the run was killed
+    over      status, seconds, signal (null: none)         the last, unless the run was killed
 
 Sizes are in bytes, durations in seconds. If a line cannot be written, it is dropped without an
 error: the build itself reports a full disk. A line that cannot be read is counted and skipped.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from plan.errors import BuildError
 from plan.outputs import write_file
+from plan.typed import typed
 from rootfs.archives.files import last_bytes
 
 if TYPE_CHECKING:
@@ -106,13 +107,22 @@ def card(event: Event, *, tail: bool = True) -> str:
         ("command", f"{_short(event['command'])}, status {event['status']}"),
         ("log", event["log"]),
         ("report", event.get("report", "")),
-        ("next", f"doit log pkg:{name}     the whole log"),
-        ("", f"doit shell pkg:{name}   a shell in the failed build"),
-        ("", f"doit why pkg:{name}     the changes since the last successful build"),
+        *zip(("next", "", ""), _next(name), strict=True),
     ]
     lines = [f"  {label:<8} {text}" for label, text in rows if text]
     end = [f"    | {line}" for line in event["tail"][-SHOWN:]] if tail else []
     return "\n".join([f"pkg:{name} FAILED ({phase})", *end, *lines])
+
+
+def _next(name: str) -> list[str]:
+    """The commands to use after a failure of the package `name`, as aligned lines."""
+    purposes = {
+        typed(f"log pkg:{name}"): "the whole log",
+        typed(f"shell pkg:{name}"): "a shell in the failed build",
+        typed(f"why pkg:{name}"): "the changes since the last successful build",
+    }
+    width = max(map(len, purposes))
+    return [f"{command:<{width}}   {purpose}" for command, purpose in purposes.items()]
 
 
 def headline(report: Mapping[str, Any]) -> str:

@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cache.sources import cached
-from plan import needs
 from plan.errors import BuildError
 from plan.model import Source, Step
-from plan.needs import GB
+from plan.needs import GB, MB
 from plan.room import no_room
 from plan.toolchain import SOURCE_DATE_EPOCH
+from plan.typed import typed
 from rootfs.sandbox import host
 from tasks.engine.project import Project
 from tasks.engine.survey import BUILD, of_state, survey
@@ -62,7 +62,8 @@ def disk(project: Project) -> Finding:
         if free < _SPARE * need:
             short.append(f"free {_gb(_SPARE * need - free)} there, or name another disk: {ways}")
             enough = enough and free >= need
-        if inodes is not None and inodes < (_FILES if _to_build(project) else 0) + _FEWEST:
+        files = project.needs.whole["files"] if _to_build(project) else 0
+        if inodes is not None and inodes < files + _FEWEST:
             told.append(f"{inodes} inodes left (df -i)")
             short.append(f"remove many small files there, or name another disk: {ways}")
             enough = enough and inodes >= _FEWEST
@@ -72,8 +73,7 @@ def disk(project: Project) -> Finding:
 
 # Other versions may need more than the measured sizes.
 _SPARE = 1.2
-# The inodes of the largest source, the kernel's; and the fewest for any build.
-_FILES, _FEWEST = 100_000, 1000
+_FEWEST = 1000  # inodes for any build
 _ELSEWHERE = {"cache": "BQ2_CACHE=PATH", "work directory": "workdir=PATH"}
 
 
@@ -107,7 +107,7 @@ def _to_build(project: Project) -> list[Step]:
 
 def _space(project: Project) -> tuple[int, int]:
     """The bytes that the rest of the build needs in the cache, and in the work directory."""
-    plan = project.plan
+    plan, needs = project.plan, project.needs
     steps = _to_build(project)
     lacking = [source for source in plan.sources if cached(source, project.cache) is None]
     cache = sum(source.size for source in lacking) + needs.in_cache(steps)
@@ -115,28 +115,29 @@ def _space(project: Project) -> tuple[int, int]:
         seed = project.seed
         if seed.sources and not seed.tree.exists():
             lacking = [each for each in seed.sources if cached(each, project.cache) is None]
-            cache += sum(source.size for source in lacking) + needs.SEED_TREE
+            cache += sum(source.size for source in lacking) + MB * needs.whole["seed"]
     except BuildError:
         pass  # another check reports the seed
-    product = needs.PRODUCT_WITH_ROOT if plan.set.root else needs.PRODUCT_WITHOUT
+    product = MB * needs.image["disk"]
     return cache, needs.in_work(steps) + product
 
 
 def memory(project: Project) -> Finding:
     """Free memory, compared with the largest process and the number of processes."""
     jobs = project.settings.jobs
+    of_jobs = jobs * MB * project.needs.whole["job"]
     free, swap = host.memory()
     found = f"{_gb(free)} free and {_gb(swap)} of swap"
-    largest = needs.memory(_to_build(project))
+    largest = project.needs.memory(_to_build(project))
     if not largest:
         return Finding(OK, f"{found}; nothing to compile")
     found += f"; the largest process needs {_gb(largest)}, "
-    found += f"{jobs} jobs up to {_gb(jobs * needs.MEMORY_OF_A_JOB)}"
+    found += f"{jobs} jobs up to {_gb(of_jobs)}"
     if free + swap < largest:
         lack = largest - free - swap
         return Finding(FAIL, found, f"close other programs, or add {_gb(lack)} of memory or swap")
-    if free + swap < jobs * needs.MEMORY_OF_A_JOB:
-        fewer = max(1, (free + swap) // needs.MEMORY_OF_A_JOB)
+    if free + swap < of_jobs:
+        fewer = max(1, jobs * (free + swap) // of_jobs)
         return Finding(WARN, found, f"jobs={fewer}, or more memory or swap")
     if free < largest:
         return Finding(WARN, found, "add memory: the build works, but it swaps and is slow")
@@ -164,6 +165,7 @@ def work_directory(project: Project) -> Finding:
 
 def _directory(directory: Path, elsewhere: str) -> Finding:
     place = host.existing(directory)
+    # In a chroot, the mount that the directory is on may not be visible.
     kind = host.file_system(place.resolve())
     remedy = f"name another directory: {elsewhere}"
     try:
@@ -172,10 +174,11 @@ def _directory(directory: Path, elsewhere: str) -> Finding:
         lack = f"cannot be written: {error.strerror}"
         remedy = no_room(error, place) or remedy
     if lack:
-        return Finding(FAIL, f"{place} ({kind}) {lack}", remedy)
+        return Finding(FAIL, f"{place}{f' ({kind})' if kind else ''} {lack}", remedy)
     if kind in host.NETWORK:
         return Finding(WARN, f"{directory}, on {kind}: slow", f"use a local disk: {elsewhere}")
-    return Finding(OK, f"{directory}, on {kind}, is writable and supports programs and links")
+    on = f", on {kind}," if kind else ""
+    return Finding(OK, f"{directory}{on} is writable and supports programs and links")
 
 
 def seed(project: Project) -> Finding:
@@ -202,7 +205,9 @@ def pins(project: Project) -> Finding:
     if not departed:
         return Finding(OK, f"Debian's index lists all {count}")
     told = f"{len(departed)} of {count} have left Debian's index"
-    return Finding(WARN, told, "snapshot.debian.org keeps them; doit lock pins the current ones")
+    return Finding(
+        WARN, told, f"snapshot.debian.org keeps them; {typed('lock')} pins the current ones"
+    )
 
 
 def sources(project: Project) -> Finding:
@@ -217,7 +222,9 @@ def sources(project: Project) -> Finding:
     have = f"{len(wanted) - len(missing)} of {len(wanted)} sources are in the cache"
     if settings.offline:
         if missing:
-            return Finding(FAIL, f"{have}, and offline=1", "once, with a network: doit fetch")
+            return Finding(
+                FAIL, f"{have}, and offline=1", f"once, with a network: {typed('fetch')}"
+            )
         return Finding(OK, f"{have}; no server is asked (offline=1)")
     archives = [f"{archive.url}/" for archive in known_archives(settings.mirror or "")]
     try:

@@ -21,7 +21,7 @@ from plan.outputs import target, write_file
 from plan.plan import sha256_of
 from rootfs.archives.files import file_sha256, remove_tree, remove_unfinished
 from rootfs.image.gpt import LINUX_FILESYSTEM
-from rootfs.image.workspace import PROVENANCE, Workspace
+from rootfs.image.workspace import KERNEL, PROVENANCE, Workspace
 from tasks.engine import proof
 from tasks.engine.builder import tree_of
 from tasks.engine.image_facts import describe_image, image_identity, root_uuid
@@ -124,25 +124,27 @@ def own_hash(project: Project) -> str:
 
 
 def _image_inputs(project: Project) -> Mapping[str, Any]:
-    kernel = {"kernel": product_artifacts(project)["kernel"], "arch": project.settings.arch}
-    if not project.plan.set.root:
+    plan = project.plan
+    kernel = {"kernel": product_artifacts(project)[plan.set.kernel], "arch": plan.arch.name}
+    if not plan.set.root:
         return kernel
-    tools = artifacts(project, project.plan.image_tools)
+    tools = artifacts(project, plan.image_tools)
     return kernel | {"root": _system_inputs(project), "tools": tools}
 
 
 def _write_image(project: Project, out: Path) -> dict[str, str]:
     from rootfs.image.assemble import RawPartition, write_image
 
-    root = [RawPartition(_root(project), LINUX_FILESYSTEM, "root")] if project.plan.set.root else []
-    kernel = tree_of(project, project.plan.product["kernel"]) / "boot" / "kernel.efi"
-    parts = {f"EFI/BOOT/{project.plan.arch.efi}": _sha256(kernel.read_bytes())}
+    plan = project.plan
+    root = [RawPartition(_root(project), LINUX_FILESYSTEM, "root")] if plan.set.root else []
+    kernel = tree_of(project, plan.product[plan.set.kernel]) / KERNEL
+    parts = {f"EFI/BOOT/{plan.arch.efi}": _sha256(kernel.read_bytes())}
     if root:
         parts |= _provenance(project.workdir / "root" / "workspace")
     write_image(
         out,
         efi_executable=kernel,
-        efi_name=project.plan.arch.efi,
+        efi_name=plan.arch.efi,
         identity=image_identity(project),
         partitions=root,
     )

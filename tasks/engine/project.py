@@ -26,6 +26,7 @@ from plan.settings import Settings, resolve
 from plan.toolbox import seed_tools
 from plan.toolchain import Tools
 from rootfs.sandbox.jobserver import JobServer
+from tasks.engine.built import recall
 from tasks.engine.choose_seed import Choice, settled
 from tasks.engine.events import Events
 from tasks.engine.system import System, described, require_builder
@@ -33,6 +34,7 @@ from tasks.engine.watch import Watch
 
 if TYPE_CHECKING:
     from cache.bundle import Bundle
+    from plan.needs import Needs
     from tasks.engine.seed_roots import Seed
 
 # Two threads may ask first for the same thing.
@@ -103,6 +105,13 @@ class Project:
             added=settings.added,
             overrides=overrides,
         )
+
+    @cached_property
+    def needs(self) -> Needs:
+        """The measured figures about packages and the image."""
+        from plan.needs import load_needs
+
+        return load_needs(self.data / "costs.yaml", root=self.plan.set.root)
 
     @cached_property
     def tools(self) -> Tools:
@@ -206,16 +215,20 @@ def open_project(
     environ: Mapping[str, str],
     root: Path = ROOT,
     here: Path | None = None,
+    *,
+    last: bool = False,
     asks: bool = True,
 ) -> Project:
     """The project of the checkout at `root`; `given`: the name=value words of a command line,
-    `here`: the person's directory, if it is another one. asks: whether seed=auto may ask a server.
+    `here`: the person's directory, if it is another one. last: what is not given is as in the last
+    build here. asks: whether seed=auto may ask a server.
 
     It writes nothing. Raises BuildError if a parameter or an authored file is
     wrong.
     """
     cache = paths.root(environ)
-    settings, choice = settled(resolve(root, given, environ, here), cache, asks=asks)
+    asked = resolve(root, given, environ, here)
+    settings, choice = settled(recall(asked) if last else asked, cache, asks=asks)
     project = Project(settings, cache=cache, choice=choice)
     project.plan  # noqa: B018  report errors in authored files now, before any task
     return project

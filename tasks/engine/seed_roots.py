@@ -19,6 +19,7 @@ from plan.debianseed import DebianSeed
 from plan.errors import BuildError
 from plan.model import Source
 from plan.plan import sha256_of
+from plan.typed import typed
 from rootfs.archives.files import being_made, file_sha256
 from rootfs.image.workspace import WORKSPACE
 from tasks.engine.debian_packages import Packages
@@ -105,7 +106,8 @@ class DebianRoot(Seed):
     @property
     def identity(self) -> str:
         # The lock has the wanted packages; the other fields shape the tree.
-        shape = _shape(self.packages.authored, without=("wanted", "exclude_packages", "missing"))
+        without = ("compiler", "wanted", "exclude_packages", "missing")
+        shape = _shape(self.packages.authored, without=without)
         return sha256_of([FORMAT, shape, [deb.sha256 for deb in self.packages.debs]])
 
     def unpack(self, fetched: Mapping[str, Path], into: Path) -> None:
@@ -146,8 +148,8 @@ class AlpineRoot(Seed):
 
     @property
     def identity(self) -> str:
-        without = ("version", "source", "wheels", "debian", "makes", "missing")
-        # URLs, and the list of tools, do not change the tree.
+        # URLs, and what is said of the tools, do not change the tree.
+        without = ("version", "source", "wheels", "debian", "compiler", "makes", "missing")
         shape = _shape(self.authored, without=without)
         wheels = [[wheel.sha256, wheel.exclude] for wheel in self.authored.wheels]
         root = self.tarball[1] if self.tarball else self.authored.source.sha256
@@ -254,6 +256,6 @@ def _strictly(project: Project, seed: Seed) -> Seed:
         replaced = ", ".join(each["name"] for each in seed.drift)
         raise BuildError(
             f"strict=1, and the seed drifted from its lock file: {replaced}",
-            hint="run `doit lock` to pin what Debian serves now, or build without strict=1",
+            hint=f"{typed('lock')} pins what Debian serves now; or build without strict=1",
         )
     return seed

@@ -85,7 +85,7 @@ class _Kept:
         self.begin, self.add, self.note, self.end = shown.begin, shown.add, shown.note, shown.end
         self.shown = shown
 
-    def done(self, file: str, size: int, place: str) -> None:
+    def done(self, file: str, size: int, origin: str) -> None:
         """The file is verified and in the cache."""
-        self.shown.done(file, size, place)
-        self.events.emit("fetched", file=file, size=size, place=place)
+        self.shown.done(file, size, origin)
+        self.events.emit("fetched", file=file, size=size, place=origin)

@@ -18,14 +18,23 @@ from plan.identity import step_id
 from plan.model import Step
 from tasks.engine.builder import Builder
 from tasks.engine.project import Project
+from tasks.engine.schedule import duration
 
 UP_TO_DATE, STORED, BUILD = "up_to_date", "stored", "build"
-STATES = {UP_TO_DATE: "up to date", STORED: "in the store", BUILD: "to build"}
+# Builds of a step gave different bytes (tasks/engine/contradiction.py); other steps depend on it.
+CONTRADICTED, WAITING = "contradicted", "waiting"
+STATES = {
+    UP_TO_DATE: "up to date",
+    STORED: "in the store",
+    BUILD: "to build",
+    CONTRADICTED: "contradicted",
+    WAITING: "waiting for a choice",
+}
 
 
 @dataclass(frozen=True)
 class StepState:
-    """The state of one step. `artifact` is known unless the state is "build"."""
+    """The state of one step. `artifact` is known if the step is here."""
 
     step: Step
     id: str | None
@@ -35,31 +44,44 @@ class StepState:
     size: int
     """The size of the artifact, in bytes."""
 
+    @property
+    def is_here(self) -> bool:
+        """Whether the artifact is here, or in the store."""
+        return self.state in (UP_TO_DATE, STORED)
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether a person must choose an artifact before the step can be built."""
+        return self.state in (CONTRADICTED, WAITING)
+
 
 def survey(project: Project) -> dict[str, StepState]:
     """The state of each step of the plan, by the names of their tasks, in build order."""
     found: dict[str, StepState] = {}
     made: dict[str, str] = {}
     for step in project.plan.steps:
-        state = _state_of(Builder(project, step), made)
+        blocked = any(found[each.task].is_blocked for each in project.plan.before(step))
+        state = _state_of(Builder(project, step), made, blocked)
         if state.artifact:
             made[step.task] = state.artifact
         found[step.task] = state
     return found
 
 
-def _state_of(builder: Builder, made: Mapping[str, str]) -> StepState:
+def _state_of(builder: Builder, made: Mapping[str, str], blocked: bool) -> StepState:
     step = builder.step
+    if blocked:
+        return StepState(step, None, WAITING, None, 0)
     inputs = None if builder.stamp.forgotten.exists() else builder.inputs(made)
     if inputs is None:
         return StepState(step, None, BUILD, None, 0)
     wanted = step_id(inputs)
     store = builder.project.store
     if store.contradicting(wanted):
-        return StepState(step, wanted, BUILD, None, 0)
+        return StepState(step, wanted, CONTRADICTED, None, 0)
     record = store.find(wanted)
-    if stands := builder.stamp.read_of(wanted, record):
-        return StepState(step, wanted, UP_TO_DATE, stands.artifact, stands.size)
+    if current := builder.stamp.read_of(wanted, record):
+        return StepState(step, wanted, UP_TO_DATE, current.artifact, current.size)
     if record:
         return StepState(step, wanted, STORED, record.artifact, record.size)
     return StepState(step, wanted, BUILD, None, 0)
@@ -82,53 +104,58 @@ class Past:
 class Costs:
     """The costs of steps, from the store's records or from the shipped table.
 
-    The table (plan/costs.yaml) has the processor time of each package in units of musl's time. So
-    one measurement of musl on this machine is enough to use it.
+    The table (plan/costs.yaml) has the processor time of each package in units of the time of
+    one of them. So one measurement of that package on this machine is enough to use it.
     """
 
     def __init__(self, project: Project) -> None:
-        from plan.yamlfile import load
-
         self.past = Past(project.store)
-        table = load(project.data / "costs.yaml", shown_as="plan/costs.yaml")
-        self.seconds_of_musl = self._musl(float(table["seconds-of-musl"]))
-        self.relative = {name: float(value) for name, value in table["packages"].items()}
-
-    def _musl(self, shipped: float) -> float:
-        measured = [r.cpu for (_, name), r in self.past.latest.items() if name == "musl"]
-        return max(measured, default=shipped)
+        self.needs = needs = project.needs
+        measured = [r.cpu for (_, name), r in self.past.latest.items() if name == needs.unit]
+        self.seconds_of_unit = max(measured, default=needs.whole["seconds"])
 
     def of(self, state: StepState) -> float:
         """The processor time (seconds) that a step will take, as far as it is known."""
         step, record = state.step, self.past.of(state)
         if record:
             return record.cpu
-        return self.relative.get(step.name, 1.0) * self.seconds_of_musl
+        return self.needs.of(step.name, "cpu") * self.seconds_of_unit
 
 
 def ahead(project: Project, states: Collection[StepState]) -> dict[str, Any]:
-    """What a run of these steps will build at most: the data of the event "forecast"."""
+    """What a run of these steps will build at most: the data of the event "forecast".
+
+    Contradicted steps, and those that wait for them, are not built.
+    """
     build = of_state(states, BUILD)
     costs = Costs(project) if build else None
-    seconds = {each.step.task: round(costs.of(each), 1) for each in build} if costs else {}
+    cpu = {each.step.task: round(costs.of(each), 1) for each in build} if costs else {}
+    past = {each.step.task: costs.past.of(each) for each in build} if costs else {}
+    took = {task: record.seconds for task, record in past.items() if record}
+    walls = {task: took.get(task, cost / project.settings.jobs) for task, cost in cpu.items()}
+    before = {each.step.task: [b.task for b in project.plan.before(each.step)] for each in build}
     return {
         "build": [each.step.task for each in build],
         "store": [each.step.task for each in of_state(states, STORED)],
-        "costs": seconds,
-        "seconds": round(sum(seconds.values()) / project.settings.jobs, 1),
+        "contradicted": [each.step.task for each in of_state(states, CONTRADICTED)],
+        "waiting": [each.step.task for each in of_state(states, WAITING)],
+        "costs": cpu,
+        "took": took,
+        "seconds": round(duration(walls, cpu, before, project.settings.jobs), 1),
     }
 
 
 def tally(states: Iterable[StepState], phase: str) -> dict[str, int]:
     """The number of steps of `phase` in each state."""
     found = [each.state for each in states if each.step.phase == phase]
-    return {state: found.count(state) for state in (UP_TO_DATE, STORED, BUILD)}
+    return {state: found.count(state) for state in STATES}
 
 
 def tally_in_words(counts: Mapping[str, int]) -> str:
     """The counts for people: "38 of 41 up to date, 3 to build"."""
-    rest = [f"{counts[state]} {STATES[state]}" for state in (STORED, BUILD) if counts[state]]
-    return ", ".join([f"{counts[UP_TO_DATE]} of {sum(counts.values())} up to date", *rest])
+    here = f"{counts[UP_TO_DATE]} of {sum(counts.values())} up to date"
+    rest = {state: number for state, number in counts.items() if number and state != UP_TO_DATE}
+    return ", ".join([here, *(f"{number} {STATES[state]}" for state, number in rest.items())])
 
 
 def of_state(states: Iterable[StepState], state: str) -> list[StepState]:

@@ -26,6 +26,7 @@ from plan.errors import BuildError
 from plan.model import Step
 from plan.outputs import unfinished
 from plan.plan import deed
+from plan.typed import typed
 from rootfs.archives.files import remove_tree
 from rootfs.image.workspace import ABOUT, FILES, NAME, REPLACED, WORKSPACE
 
@@ -97,7 +98,7 @@ class System:
             raise BuildError(
                 "seed=self needs a system that this project built, and this is not one",
                 where=os.fspath(path),
-                hint="use seed=debian, or work inside the image: doit boot",
+                hint=f"use seed=debian, or work inside the image: {typed('boot')}",
             ) from error
 
     @cached_property

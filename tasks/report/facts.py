@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from plan.model import Source
+from tasks.engine.outcome import Outcome
 
-BUILT, FAILED, INTERRUPTED = "built", "failed", "interrupted"
+BUILT, FAILED, CUT, RUNNING = "built", "failed", "not finished", "is running"
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Bar:
     start: float
     end: float
     how: str
-    """BUILT, FAILED or INTERRUPTED."""
+    """BUILT, FAILED, CUT (the run ended first) or RUNNING."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,8 @@ class Run:
     time: float
     command: str
     seconds: float
-    """Until its end, or until its last event."""
-    status: int | None
-    """None if it was killed, or is still running."""
+    """Until its end, its last event, or now if it is running."""
+    outcome: Outcome
     bars: tuple[Bar, ...]
     hits: tuple[tuple[str, float], ...]
     """The steps from the store, and their times."""
@@ -122,6 +122,8 @@ class Facts:
     """The reports of tasks/engine/failures.py."""
     warnings: tuple[str, ...]
     comparison: Comparison | None
+    next: str
+    """What the next build will do, for people."""
 
     @property
     def product(self) -> list[StepFacts]:

@@ -21,11 +21,12 @@ from tasks.engine import failures
 from tasks.engine.builder import Builder
 from tasks.engine.events import read
 from tasks.engine.project import Project
-from tasks.engine.survey import BUILD, UP_TO_DATE, StepState, survey
+from tasks.engine.survey import UP_TO_DATE, StepState, ahead, survey
 from tasks.report import snapshots
 from tasks.report.facts import Facts, ProductFacts, StepFacts
 from tasks.report.figures import count
 from tasks.report.history import built_something, history
+from tasks.status import told_next
 
 RUNS = 3  # timelines in a report
 
@@ -39,7 +40,7 @@ def gather(project: Project) -> Facts:
     steps = tuple(_steps(project, found))
     products = tuple(_products(project, steps))
     events, broken = read(project.events.path)
-    runs = history(events, project.settings.set, project.settings.arch)
+    runs = history(events, project.settings.set, project.settings.arch, project.lock.holder())
     reports = [failures.report(project, each.step) for each in found.values()]
     now, directory = time.time(), project.workdir / "reports"
     name, plan = f"{project.settings.set}-{project.settings.arch}", project.plan
@@ -61,6 +62,7 @@ def gather(project: Project) -> Facts:
         failures=tuple(report for report in reports if report),
         warnings=tuple(_warnings(project, steps, broken)),
         comparison=snapshots.comparison(directory, name),
+        next=told_next(ahead(project, found.values())),
     )
 
 
@@ -74,7 +76,7 @@ def _steps(project: Project, found: Mapping[str, StepState]) -> Iterator[StepFac
 
 def _step(project: Project, found_state: StepState, step_id: str | None) -> StepFacts:
     step, recipe = found_state.step, project.plan.recipes[found_state.step.name]
-    there = found_state.state != BUILD
+    there = found_state.is_here
     failed = not there and failures.report(project, step) is not None
     record = project.store.find(step_id) if step_id and there else None
     return StepFacts(

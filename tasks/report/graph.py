@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from tasks.engine.survey import STATES as SURVEYED
 from tasks.report import figures
 from tasks.report.facts import Facts, StepFacts
 from tasks.report.html import Html, tag
@@ -19,12 +20,7 @@ ROW, NODE = 26, 20  # px: distance between nodes, and height of a node
 GAPS = (40, 110)  # px between columns, for the turns of edges: minimum and maximum
 WIDTH = 1136  # px: the gaps are chosen to fill it
 PAD = 16  # px: the space beside a name, left and right together
-STATES = {
-    "up_to_date": "up to date",
-    "stored": "in the store",
-    "build": "to build",
-    "failed": "failed",
-}
+STATES = SURVEYED | {"failed": "failed"}
 
 
 def graph(facts: Facts) -> Html:

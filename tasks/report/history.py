@@ -10,17 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from tasks.engine import outcome
 from tasks.engine.events import Event, runs
-from tasks.report.facts import BUILT, FAILED, INTERRUPTED, Bar, Run
+from tasks.report.facts import BUILT, CUT, FAILED, RUNNING, Bar, Run
 
 ENDS = {"end": BUILT, "failure": FAILED}
 
 
-def history(events: Iterable[Event], set_name: str, arch: str) -> list[Run]:
-    """The runs of the set for the architecture, the newest first."""
+def history(
+    events: Iterable[Event], set_name: str, arch: str, holder: str | None = None
+) -> list[Run]:
+    """The runs of the set for the architecture, the newest first. `holder`: of the lock."""
     sound = [event for event in events if isinstance(event["time"], int | float)]
     own = [run for run in runs(sound) if _is_of(run[0], set_name, arch)]
-    return [_run(run) for run in reversed(own)]
+    return [_run(run, holder) for run in reversed(own)]
 
 
 def built_something(run: Run) -> bool:
@@ -32,17 +35,17 @@ def _is_of(first: Event, set_name: str, arch: str) -> bool:
     return first["event"] == "run" and (first.get("set"), first.get("arch")) == (set_name, arch)
 
 
-def _run(events: list[Event]) -> Run:
-    first, last = events[0], events[-1]
+def _run(events: list[Event], holder: str | None) -> Run:
+    first, went = events[0], outcome.outcome(events, holder)
     begin = float(first["time"])
-    over = last if last["event"] == "over" else None
-    length = max(float(event["time"]) - begin for event in events)
+    length = max(went.seconds, *(float(event["time"]) - begin for event in events))
+    unfinished = RUNNING if went.how == outcome.RUNNING else CUT
     return Run(
         time=begin,
         command=" ".join(str(word) for word in first.get("command", [])),
         seconds=length,
-        status=over.get("status") if over else None,
-        bars=tuple(_bars(events, begin, length)),
+        outcome=went,
+        bars=tuple(_bars(events, begin, length, unfinished)),
         hits=tuple(
             (str(event["step"]), event["time"] - begin)
             for event in events
@@ -51,7 +54,7 @@ def _run(events: list[Event]) -> Run:
     )
 
 
-def _bars(events: Iterable[Event], begin: float, length: float) -> Iterator[Bar]:
+def _bars(events: Iterable[Event], begin: float, length: float, unfinished: str) -> Iterator[Bar]:
     started: dict[str, float] = {}
     for event in events:
         step: Any = event.get("step")
@@ -61,4 +64,4 @@ def _bars(events: Iterable[Event], begin: float, length: float) -> Iterator[Bar]
             start = started.pop(step)
             yield Bar(step, start, event["time"] - begin, ENDS[event["event"]])
     for step, start in started.items():
-        yield Bar(step, start, length, INTERRUPTED)
+        yield Bar(step, start, length, unfinished)

@@ -1,6 +1,6 @@
 """The whole page: one HTML file that loads nothing and is readable without scripts.
 
-    head ─ what is wrong ─ changes ─ timeline ─ dependencies ─ sizes ─ packages ─ licenses
+    head ─ what is wrong ─ changes ─ timeline ─ dependencies ─ sizes ─ packages ─ licenses ─ hashes
 
 The content security policy forbids the page to load anything, or to run any script except its own,
 which has its hash there. So a script in a name or a log is shown, but not run.
@@ -45,7 +45,10 @@ def _body(facts: Facts, script: str) -> Html:
         ("sizes", "Sizes", sizes.sizes(facts)),
         ("packages", "Packages", tables.packages(facts)),
         ("licenses", "Licenses", tables.licenses(facts)),
+        ("identities", "Files and hashes", head.identities(facts)),
     ]
+    # Nothing wrong needs no section.
+    sections = [each for each in sections if each[0] != "wrong" or facts.failures or facts.warnings]
     links = [tag("a", title, href=f"#{name}") for name, title, _ in sections]
     return tag(
         "body",

@@ -16,7 +16,10 @@ from tasks.engine.project import Project
 
 
 def task_report(project: Project) -> DoitTask:
-    """write an HTML page: state, graph, times, sizes, licenses, changes"""
+    """write an HTML page: state, graph, times, sizes, licenses, changes
+
+    report                    any browser shows the file
+    """
     return {"actions": [(speaking(_report), [project])]}
 
 

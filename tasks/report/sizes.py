@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 
 from tasks.report import figures
 from tasks.report.facts import Facts, StepFacts
@@ -12,6 +13,7 @@ from tasks.report.squares import Box, squarified
 WIDE, NARROW = Box(0, 0, 1140, 440), Box(0, 0, 328, 480)  # px
 LEAST = 1100  # px²: artifacts with smaller tiles share one tile
 LINE = 15  # px
+COLOURS = 8  # of tiles, in page.css
 SMALL = 0.8  # of the usual font size
 
 
@@ -22,49 +24,81 @@ def sizes(facts: Facts) -> Html:
         return tag("p", "No artifact has a known size yet.", class_="none")
     known.sort(key=lambda step: (-(step.size or 0), step.name))
     total = sum(step.size or 0 for step in known)
-    colour = f"p{facts.phases.index(facts.product_phase)}"
-    told = (
-        f"{figures.count(len(known), 'artifact')} of {facts.product_phase}, {figures.size(total)}"
-    )
+    count = f"{figures.count(len(known), 'artifact')} of {facts.product_phase}"
+    told = f"{count}, {figures.size(total)}: unpacked tar, before compression."
+    tiles = [Tile(step, f"t{n % COLOURS}") for n, step in enumerate(known)]
     return join(
-        tag("p", f"{told}: unpacked tar, before compression.", class_="note"),
-        _map(known, total, WIDE, f"map wide {colour}"),
-        _map(known, total, NARROW, f"map narrow {colour}"),
+        tag("p", told, class_="note"),
+        _map(tiles, total, WIDE, "wide"),
+        _map(tiles, total, NARROW, "narrow"),
     )
 
 
-def _map(known: Sequence[StepFacts], total: int, area: Box, class_: str) -> Html:
-    tiles = [(step.name, step.size or 0, _title(step)) for step in known]
+@dataclass(frozen=True)
+class Tile:
+    """A package and the class of its colour."""
+
+    step: StepFacts
+    colour: str
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return self.step.size or 0
+
+
+def _map(tiles: Sequence[Tile], total: int, area: Box, class_: str) -> Html:
+    """The map, and the names of the packages whose tiles have no room for them."""
     least = LEAST * total / (area.width * area.height)
-    large = [tile for tile in tiles if tile[1] >= least]
-    small = tiles[len(large) :]
-    if len(small) > 1:
-        names = ", ".join(f"{name} {figures.size(size)}" for name, size, _ in small)
-        tile = (f"{len(small)} others", sum(size for _, size, _ in small), names)
-        large = sorted([*large, tile], key=lambda each: -each[1])
-    else:
-        large = tiles
-    boxes = squarified([size for _, size, _ in large], area)
-    drawn = [_tile(*tile, box) for tile, box in zip(large, boxes, strict=True)]
-    return tag(
+    large = [tile for tile in tiles if tile.size >= least]
+    rest = tiles[len(large) :]
+    sizes = [(tile.size, n) for n, tile in enumerate(large)]
+    if rest:
+        sizes = sorted([*sizes, (sum(tile.size for tile in rest), -1)], reverse=True)
+    boxes = squarified([size for size, _ in sizes], area)
+    drawn, small = [], [*rest]
+    for (size, n), box in zip(sizes, boxes, strict=True):
+        name = large[n].step.name if n >= 0 else f"{len(rest)} small"
+        label = [*_label(name, size, box)]
+        title = _title(large[n].step) if n >= 0 else f"{name} packages: {figures.size(size)}"
+        drawn.append(_tile(label, title, large[n].colour if n >= 0 else "rest", box))
+        if n >= 0 and not label:
+            small.append(large[n])
+    svg = tag(
         "svg",
         drawn,
-        class_=class_,
         width=area.width,
         height=area.height,
         viewBox=f"0 0 {area.width:.0f} {area.height:.0f}",
         role="img",
         aria_label="the artifacts by size; the table below has the figures",
     )
+    return tag("div", svg, _legend(small, {*rest}), class_=f"map {class_}")
+
+
+def _legend(small: Sequence[Tile], rest: Collection[Tile]) -> Html:
+    """The small packages with their sizes, largest first."""
+    if not small:
+        return join()
+    rows = [
+        tag(
+            "li",
+            tag("i", class_="rest" if tile in rest else tile.colour),
+            f"{tile.step.name} ",
+            tag("small", figures.size(tile.size)),
+        )
+        for tile in sorted(small, key=lambda tile: (-tile.size, tile.step.name))
+    ]
+    return join(tag("p", "Too small for a name in the map:", class_="note"), tag("ul", rows))
 
 
 def _title(step: StepFacts) -> str:
     return f"{step.name} {step.version}: {figures.size(step.size)}"
 
 
-def _tile(name: str, size: int, title: str, box: Box) -> Html:
+def _tile(label: Sequence[Html], title: str, colour: str, box: Box) -> Html:
     rect = tag("rect", x=box.x, y=box.y, width=box.width, height=box.height)
-    return tag("g", tag("title", title), rect, *_label(name, size, box))
+    return tag("g", tag("title", title), rect, label, class_=colour)
 
 
 def _label(name: str, size: int, box: Box) -> Iterator[Html]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tasks.report import figures
-from tasks.report.facts import FAILED, INTERRUPTED, Bar, Facts, Run
+from tasks.report.facts import BUILT, CUT, FAILED, RUNNING, Bar, Facts, Run
 from tasks.report.html import Html, join, tag
 from tasks.report.lanes import label, packed, ticks
 
@@ -14,7 +14,8 @@ SIDE = 10  # px left and right, for bars at the edges
 LEAST = 2  # px: the minimum width of a bar
 AXIS = 22  # px
 TICKS = 10
-MARKS = {FAILED: "✕ ", INTERRUPTED: "… "}
+MARKS = {FAILED: "✕ ", CUT: "… ", RUNNING: "▸ "}
+CLASSES = {BUILT: "built", FAILED: "failed", CUT: "cut", RUNNING: "running"}
 
 
 def timelines(facts: Facts) -> Html:
@@ -34,15 +35,13 @@ def _timeline(run: Run, phases: Sequence[str]) -> Html:
 
 def _caption(run: Run) -> str:
     built = sum(1 for bar in run.bars if bar.how not in MARKS)
-    failed, cut = _named(run, FAILED), _named(run, INTERRUPTED)
-    ended = "was cut off" if run.status is None else f"ended with {run.status}"
+    named = {how: _named(run, how) for how in MARKS}
     parts = [
-        f"doit {run.command}",
+        run.command,
         f"{built} built" if built else "",
         f"{len(run.hits)} from the store" if run.hits else "",
-        f"failed: {failed}" if failed else "",
-        f"not finished: {cut}" if cut else "",
-        f"{ended} after {figures.seconds(run.seconds)}",
+        *(f"{how}: {names}" for how, names in named.items() if names),
+        run.outcome.words,
     ]
     return " · ".join(part for part in parts if part)
 
@@ -96,7 +95,7 @@ def _bar(bar: Bar, x: float, y: float, scale: float, room: float, phases: Sequen
     shown = inside or needed <= room - width
     at = x + 5 if inside else x + width + 3
     title = f"{name} ({phase}): {bar.how}, {figures.seconds(bar.end - bar.start)}"
-    class_ = f"bar {_colour(phase, phases)} {bar.how}"
+    class_ = f"bar {_colour(phase, phases)} {CLASSES[bar.how]}"
     return tag(
         "g",
         tag("title", title),

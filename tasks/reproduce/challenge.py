@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from plan.errors import BuildError
+from plan.typed import typed
 from rootfs.archives.files import file_sha256
 from rootfs.compare.compare import Difference, trees
 from rootfs.sandbox.enter import started
@@ -49,8 +50,17 @@ class Challenger:
 
 
 def task_challenge(project: Project) -> DoitTask:
-    """build the product from other seeds and compare; seeds=debian,alpine"""
+    """build the product from other seeds and compare; seeds=debian,alpine
+
+    challenge                 every seed: hours
+    challenge set=base-tools  packages that no compiler touches: minutes
+    """
     return {"actions": [(speaking(_challenge), [project])], "task_dep": _goals(project)}
+
+
+def before_challenge(project: Project, _words: Sequence[str]) -> None:
+    """Raise BuildError if there is no other seed."""
+    _seeds(project)
 
 
 def _goals(project: Project) -> list[str]:
@@ -73,14 +83,14 @@ def _seeds(project: Project) -> list[str]:
     if project.system:
         raise BuildError(
             "this system is its own seed, and no other seed is available",
-            hint="run doit challenge on a machine that can fetch the seeds; here, doit regenerate",
+            hint=f"on a machine that can fetch the seeds: challenge; here: {typed('regenerate')}",
         )
     wanted = project.settings.seeds or ["debian", "alpine", *([SELF] if plan.set.root else [])]
     if SELF in wanted and not plan.set.root:
         raise BuildError(
             f"the set {plan.set.name} has no compiler, so it cannot be a seed",
             where="seeds=self",
-            hint="doit challenge set=full",
+            hint=typed("challenge set=full"),
         )
     others = [name for name in wanted if name != own]
     if not others:

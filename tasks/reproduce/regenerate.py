@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from plan.errors import BuildError, nearest
 from plan.model import Command, Step
+from plan.typed import typed
 from rootfs.archives.files import fresh_directory
 from rootfs.image.workspace import CACHE, PROJECT
 from tasks.actions import DoitTask, speaking
+from tasks.beforehand import require_emulator
 from tasks.boot import machine
 from tasks.console.console import say
 from tasks.engine.builder import Builder, tree_of
@@ -32,13 +35,16 @@ if TYPE_CHECKING:
 
 # The directories of the cache that are written inside.
 WRITABLE = ("artifacts", "steps", "trees")
-VM_SECONDS = 4 * 3600
 # Another date shows outputs that depend on it; a namespace has no clock of its own.
 YEAR = 365  # days
 
 
 def task_regenerate(project: Project) -> DoitTask:
-    """build the system again inside itself and compare; in=vm, packages=a,b"""
+    """build the system again inside itself and compare; in=vm, packages=a,b
+
+    regenerate packages=zlib
+    regenerate in=vm          in the booted image, a year later
+    """
     inside = project.system is not None
     needs = ["image"] if project.settings.place == "vm" else list(project.plan.phases)
     return {
@@ -47,13 +53,20 @@ def task_regenerate(project: Project) -> DoitTask:
     }
 
 
-def _outside(project: Project) -> None:
-    if not project.plan.set.root:
+def before_regenerate(project: Project, _words: Sequence[str]) -> None:
+    """Raise BuildError if the set cannot build itself, or without a package or QEMU it needs."""
+    if not project.plan.set.root and not project.system:
         raise BuildError(
             f"the set {project.plan.set.name} has no compiler, so it cannot build itself",
-            hint="doit regenerate set=full",
+            hint=typed("regenerate set=full"),
         )
-    names = chosen(project)  # report a misspelt package before the machine boots
+    chosen(project)
+    if project.settings.place == "vm":
+        require_emulator(project)
+
+
+def _outside(project: Project) -> None:
+    names = chosen(project)
     if project.settings.place == "vm":
         project.exit_status = _in_vm(project, names)
         return
@@ -74,7 +87,8 @@ def _in_vm(project: Project, names: list[str]) -> int:
     log = project.workdir / "regenerate.console"
     say(f"in the image, with a clock one year ahead; this takes long; its output: {log}")
     later = machine(project, days_ahead=YEAR)
-    result = boot.run(image(project).file, _command(2, names), later, timeout_s=VM_SECONDS, log=log)
+    seconds = project.needs.image["regenerate"]
+    result = boot.run(image(project).file, _command(2, names), later, timeout_s=seconds, log=log)
     say(result.output.rstrip("\n"))
     return result.status
 

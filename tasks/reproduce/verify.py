@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -36,7 +37,11 @@ PRODUCTS = {"sysroot": sysroot, "image": image}
 
 
 def task_verify(project: Project) -> DoitTask:
-    """build each step again under other conditions, and compare the bytes"""
+    """build each step again under other conditions, and compare the bytes
+
+    verify packages=musl,image
+    verify variations=jobs,umask
+    """
     needs = [*project.plan.phases, *PRODUCTS]
     if _some(project):
         needs = [*(step.task for step in _chosen(project)), *_chosen_products(project)]
@@ -45,6 +50,11 @@ def task_verify(project: Project) -> DoitTask:
         "setup": ["fetch", "seed"],
         "actions": [(speaking(_verify), [project])],
     }
+
+
+def before_verify(project: Project, _words: Sequence[str]) -> None:
+    """Raise BuildError if a package is misspelt, or no step is chosen."""
+    _steps(project)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ class Signer:
 
     def __init__(self) -> None:
         # Not below pytest's directory: the agent's socket may have 107 characters only.
-        self._home = Path(tempfile.mkdtemp(prefix="bq2-gpg-"))
+        self._home = Path(tempfile.mkdtemp(prefix="gpg-"))
         self._gpg("--quick-generate-key", "Nobody <nobody@example.org>", "ed25519", "sign", "never")
         self.keyring = self._home / "public.gpg"
         self.keyring.write_bytes(self._gpg("--export"))

@@ -10,7 +10,7 @@ import pytest
 
 from cache.download import Stopped, download
 from cache.partial import Partial, locked
-from cache.places import PlaceFailed
+from cache.places import UrlFailed
 from cache.web import Patience, Web
 from tests.cache.loopback import DATA, HALF, HTML, NONSENSE, Site, source
 
@@ -131,7 +131,7 @@ FAILURES = {
 def test_places_that_do_not(site: Site, tmp_path: Path, name: str) -> None:
     reason, stays = FAILURES[name]
     path = tmp_path / "x"
-    with pytest.raises(PlaceFailed) as caught, opened(path) as partial:
+    with pytest.raises(UrlFailed) as caught, opened(path) as partial:
         download(web_for(name), site.url(name), partial)
     assert reason in caught.value.reason
     assert not (tmp_path / "kept").exists()
@@ -151,7 +151,7 @@ def test_headers_that_make_no_sense(
     site: Site, tmp_path: Path, name: str, size: int, there: bytes
 ) -> None:
     (tmp_path / "x").write_bytes(there)
-    with pytest.raises(PlaceFailed) as caught, opened(tmp_path / "x", size=size) as partial:
+    with pytest.raises(UrlFailed) as caught, opened(tmp_path / "x", size=size) as partial:
         download(Web(CALM), site.url(f"nonsense/{name}"), partial)
     assert caught.value.reason.isprintable() and len(caught.value.reason) < 400
 
@@ -164,14 +164,14 @@ def test_a_wrong_place_does_not_cost_what_another_gave(
     site: Site, tmp_path: Path, name: str
 ) -> None:
     (tmp_path / "x").write_bytes(DATA[:HALF])
-    with pytest.raises(PlaceFailed), opened(tmp_path / "x") as partial:
+    with pytest.raises(UrlFailed), opened(tmp_path / "x") as partial:
         download(web_for(name), site.url(name), partial)
     assert (tmp_path / "x").read_bytes() == DATA[:HALF]
 
 
 @pytest.mark.fault("a mirror with another file", "asked once")
 def test_a_wrong_file_is_not_asked_for_twice(site: Site, tmp_path: Path) -> None:
-    with pytest.raises(PlaceFailed), opened(tmp_path / "x") as partial:
+    with pytest.raises(UrlFailed), opened(tmp_path / "x") as partial:
         download(Web(CALM), site.url("wrong"), partial)
     assert site.asked["wrong"] == 1
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cache.places import PlaceFailed
+from cache.places import UrlFailed
 from cache.reach import unreachable
 from cache.sources import FetchFailed, fetch
 from cache.web import Patience, Web
@@ -58,8 +58,8 @@ def web() -> Web:
     return Web(Patience(connect=5, read=5))
 
 
-def failed(web: Web, url: str) -> PlaceFailed:
-    with pytest.raises(PlaceFailed) as caught:
+def failed(web: Web, url: str) -> UrlFailed:
+    with pytest.raises(UrlFailed) as caught:
         web.get(url)
     return caught.value
 

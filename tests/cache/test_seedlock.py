@@ -20,6 +20,7 @@ from tests.cache.archive import Mirror, Signer, stanza
 HASTY = Patience(connect=2, read=2, pause=0.01)
 SEED = """\
 archive: {suite: trixie, component: main}
+compiler: {programs: /usr/bin, resources: /usr}
 architectures: {x86_64: {archive: amd64}}
 wanted:
   top: because

@@ -49,8 +49,8 @@ class Told(Silent):
     def add(self, size: int) -> None:
         self.size += size
 
-    def done(self, file: str, size: int, place: str) -> None:
-        self.urls[file] = place
+    def done(self, file: str, size: int, origin: str) -> None:
+        self.urls[file] = origin
 
     def note(self, text: str) -> None:
         self.notes.append(text)

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from cache.places import PlaceFailed
+from cache.places import UrlFailed
 from cache.web import Patience, Web
 from tests.cache.loopback import DATA, Site
 
@@ -18,8 +18,8 @@ def web() -> Web:
     return Web(Patience(connect=10, read=10))
 
 
-def refused(web: Web, url: str) -> PlaceFailed:
-    with pytest.raises(PlaceFailed) as caught:
+def refused(web: Web, url: str) -> UrlFailed:
+    with pytest.raises(UrlFailed) as caught:
         web.get(url)
     return caught.value
 

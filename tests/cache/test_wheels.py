@@ -11,7 +11,7 @@ import pytest
 
 from cache.download import Stopped
 from cache.partial import locked
-from cache.places import PlaceFailed
+from cache.places import UrlFailed
 from cache.wheels import download, tags
 
 FILE = "bq2_nothing-1.5-cp313-cp313-musllinux_1_2_aarch64.whl"
@@ -43,7 +43,7 @@ def test_the_name_of_a_wheel_chooses_it(file: str, expected: list[str]) -> None:
 
 @pytest.mark.parametrize("file", ["doit-0.37.0.tar.gz", "doit.whl", "a-b-c-d-e-f-g.whl", ""])
 def test_other_names_are_no_wheels(file: str) -> None:
-    with pytest.raises(PlaceFailed, match="is not the name of a wheel"):
+    with pytest.raises(UrlFailed, match="is not the name of a wheel"):
         tags(file)
 
 
@@ -99,14 +99,14 @@ def test_pip_says_why_not(
     tmp_path: Path, wheel: bytes, requirement: str, sha256: str | None, reason: str
 ) -> None:
     wanted = sha256 or hashlib.sha256(wheel).hexdigest()
-    with pytest.raises(PlaceFailed) as caught:
+    with pytest.raises(UrlFailed) as caught:
         fetch(tmp_path / "x", wanted, len(wheel), requirement)
     assert caught.value.reason.startswith(reason)
     assert [entry.name for entry in tmp_path.iterdir()] == ["shelf"]
 
 
 def test_a_wrong_size_is_a_wrong_wheel(tmp_path: Path, wheel: bytes) -> None:
-    with pytest.raises(PlaceFailed, match="another file"):
+    with pytest.raises(UrlFailed, match="another file"):
         fetch(tmp_path / "x", hashlib.sha256(wheel).hexdigest(), 10, "bq2-nothing==1.5")
     assert not (tmp_path / "x").exists()
 

@@ -27,12 +27,9 @@ def data(tmp_path: Path) -> Path:
     """A plan directory with the real architectures, and a set `base` with the recipe `top`."""
     (tmp_path / "recipes").mkdir()
     shutil.copy(PLAN / "architectures.yaml", tmp_path)
+    shutil.copytree(PLAN / "seeds", tmp_path / "seeds")
     (tmp_path / "sets.yaml").write_text(
-        "base:\n"
-        "  phase: sysroot-from-seed\n"
-        "  packages: [top]\n"
-        "  exclude: []\n"
-        "  initramfs: {packages: [top]}\n"
+        "base:\n  phase: sysroot-from-seed\n  packages: [top]\n  exclude: []\n"
     )
     return tmp_path
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from plan import toolchain
 from plan.alpineseed import load_alpine
 from plan.debianseed import load_lock
 from plan.errors import BuildError
@@ -29,6 +28,7 @@ architectures:
     programs: {{usr/bin/b: "x86"}}
     wheels:
       ninja: {{sha256: {SHA}, size: 1, file: ninja-1.13.2-py3-none-any.whl}}
+compiler: {{programs: /usr/bin, resources: /usr}}
 """
 
 
@@ -56,9 +56,9 @@ def test_what_is_shared_and_what_is_the_architectures_come_together(tmp_path: Pa
 
 def test_the_real_seed_lacks_what_is_made_first() -> None:
     tools = seed_tools(SEEDS, "alpine", "x86_64")
-    assert tools.compiler == toolchain.ALPINE
+    assert tools.compiler and tools.compiler.host == ("cc", "c++")
     assert tools.makes["seed-make"] == ("make",) and tools.makes["seed-m4"] == ("m4",)
-    assert seed_tools(SEEDS, "debian", "x86_64") == toolchain.DEBIAN_TOOLS
+    assert seed_tools(SEEDS, "debian", "x86_64") == seed_tools(SEEDS, "/any/path", "x86_64")
     lock = load_lock(SEEDS / "debian-x86_64.lock.yaml")
     wanted = load_alpine(SEEDS / "alpine.yaml", "x86_64").debian
     assert set(wanted) <= {deb.name for deb in lock.debs}

@@ -15,7 +15,9 @@ from plan.model import Step
 from plan.overrides import load_overrides
 from plan.plan import Plan
 from plan.planner import make_plan
-from plan.toolchain import DEBIAN, OWN, additions, environment
+from plan.recipes import load_recipes
+from plan.toolbox import seed_tools
+from plan.toolchain import additions, environment, own_compiler
 from tests.plan.conftest import PLAN
 
 CONFIGURE = (
@@ -83,7 +85,6 @@ full:
   phase: rootfs-from-sysroot
   packages: [cc, top]
   exclude: []
-  initramfs: {packages: [top]}
 """
 
 
@@ -112,10 +113,11 @@ def test_the_tools_are_of_the_machine_and_the_product_of_the_target(two_phases: 
 def test_what_runs_in_a_build_is_compiled_without_a_word_of_the_target() -> None:
     """HOSTCC compiles for the root that it runs in: the seed's C library, or that of the tools."""
     machines = load_machines(PLAN, "x86_64", "aarch64")
-    for compiler in (DEBIAN, OWN):
+    own = own_compiler(load_recipes(PLAN / "recipes"))
+    for compiler in (seed_tools(PLAN / "seeds", "debian", "x86_64").compiler or own, own):
         assert environment(machines, compiler)["HOSTCC"] == "clang"
         assert environment(machines, compiler)["PATH"].startswith(compiler.programs)
-        assert not any("ld-musl" in each.path for each in additions(machines, compiler))
+        assert not any("ld-musl" in each.path for each in additions(machines, compiler, own))
 
 
 def test_files_for_one_architecture_are_part_of_its_steps_alone(
@@ -195,12 +197,13 @@ def test_what_an_architecture_cannot_have_is_left_out(
     recipe("more")
     recipe("needs", "more")
     sets = data / "sets.yaml"
-    sets.write_text(sets.read_text().replace("[top]", "[top, more]"))
+    initramfs = "  initramfs: {kernel: top, packages: [more]}\n"
+    sets.write_text(sets.read_text().replace("[top]", "[top, more]") + initramfs)
     file = data / "architectures.yaml"
     without = "aarch64:\n  without: {more: nobody wrote it}\n"
     file.write_text(file.read_text().replace("aarch64:\n", without, 1))
     plan = native(data, "aarch64")
-    assert (list(plan.product), plan.set.initramfs.packages) == (["top"], ("top",))
+    assert (list(plan.product), plan.set.initramfs.packages) == (["top"], ())
     assert list(native(data, "x86_64").product) == ["top", "more"]
     for added in ("more", "needs"):
         with pytest.raises(BuildError, match="more does not exist for aarch64: nobody wrote it"):

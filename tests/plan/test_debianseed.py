@@ -25,6 +25,7 @@ files:
   etc/passwd: "root"
 links:
   busybox: [sh, awk]
+compiler: {programs: /usr/bin, resources: /usr}
 """
 LOCK = """\
 suite: trixie

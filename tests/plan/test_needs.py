@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from plan import needs
-from plan.needs import GB
+from plan.errors import BuildError
+from plan.needs import GB, load_needs
 from plan.plan import Plan
 from plan.planner import make_plan
 
 DATA = Path(__file__).resolve().parents[2] / "plan"
+
+
+needs = load_needs(DATA / "costs.yaml", root=True)
 
 
 def the_plan(name: str) -> Plan:
@@ -19,7 +22,7 @@ def the_plan(name: str) -> Plan:
 
 
 def test_the_figures_name_packages() -> None:
-    assert {*needs.MEMORY, *needs.ARTIFACT, *needs.BUILD} <= the_plan("full").recipes.keys()
+    assert needs.packages.keys() <= the_plan("full").recipes.keys()
 
 
 @pytest.mark.parametrize(
@@ -42,3 +45,24 @@ def test_the_sums(
 
 def test_nothing_needs_nothing() -> None:
     assert needs.in_cache([]) == needs.in_work([]) == needs.memory([]) == 0
+
+
+@pytest.mark.fault("a wrong figure in the table of costs", "refused, with the line and the key")
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("{cpu: 0.29}", "{cpu: much}", "'cpu' must be a number, not 'much'"),
+        ("{cpu: 0.29}", "{memry: 1}", "did you mean memory?"),
+        ("job: 1000", "jobs: 1000", "did you mean job?"),
+        ("disk: 100", "disk: 1.5", "'disk' must be a whole number, not '1.5'"),
+    ],
+)
+def test_a_wrong_figure_is_told(old: str, new: str, message: str, tmp_path: Path) -> None:
+    text = (DATA / "costs.yaml").read_text()
+    assert text.count(old) == 1
+    path = tmp_path / "costs.yaml"
+    path.write_text(text.replace(old, new))
+    with pytest.raises(BuildError) as caught:
+        load_needs(path, root=False)
+    line = text[: text.index(old)].count("\n") + 1
+    assert message in str(caught.value) and caught.value.where == f"plan/costs.yaml:{line}"

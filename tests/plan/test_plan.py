@@ -72,12 +72,46 @@ def test_an_initramfs_of_what_the_set_has_not_names_the_set(
     recipe("below")
     recipe("aside")
     sets = data / "sets.yaml"
-    sets.write_text(sets.read_text().replace("{packages: [top]}", "{packages: [below]}"))
+    initramfs = "  initramfs: {kernel: top, packages: [below]}\n"
+    sets.write_text(sets.read_text() + initramfs)
     assert list(planned(data).product) == ["below", "top"]
     sets.write_text(sets.read_text().replace("[below]", "[aside]"))
     with pytest.raises(BuildError, match="the initramfs of the set base contains aside") as caught:
         planned(data)
     assert "add aside to the set's packages" in str(caught.value)
+
+
+@pytest.mark.fault("a set whose kernel is not one of its packages", "refused; the nearest is named")
+def test_the_kernel_is_one_of_the_packages(recipe: Callable[..., Path], data: Path) -> None:
+    recipe("top")
+    with (data / "sets.yaml").open("a") as file:
+        file.write("  initramfs: {kernel: topp, packages: []}\n")
+    with pytest.raises(BuildError, match="the kernel 'topp' is not one of the packages") as caught:
+        planned(data)
+    assert caught.value.hint == "did you mean top?"
+    assert caught.value.where == "plan/sets.yaml:5"
+
+
+@pytest.mark.fault(
+    "with=NAME in a set whose image is only an initramfs",
+    "the package, and what only it needs, are in the initramfs",
+)
+def test_an_added_package_is_in_the_image(recipe: Callable[..., Path], data: Path) -> None:
+    recipe("top", "below")
+    recipe("below")
+    recipe("kernel")
+    recipe("mine", "library", "below")
+    recipe("library")
+    sets = data / "sets.yaml"
+    text = sets.read_text().replace("packages: [top]\n", "packages: [top, kernel]\n")
+    sets.write_text(text + "  initramfs: {kernel: kernel, packages: [top]}\n")
+    names = {"set_name": "base", "arch_name": "x86_64"}
+    step = make_plan(data, **names, added=["mine"]).product["kernel"]  # type: ignore[arg-type]
+    assert step.initramfs and step.initramfs.packages == ("top", "library", "mine")
+    assert planned(data).product["kernel"].initramfs.packages == ("top",)  # type: ignore[union-attr]
+    sets.write_text(sets.read_text() + "  root: yes\n")
+    step = make_plan(data, **names, added=["mine"]).product["kernel"]  # type: ignore[arg-type]
+    assert step.initramfs and step.initramfs.packages == ("top",)
 
 
 def test_step_ids_change_with_all_that_the_output_depends_on(

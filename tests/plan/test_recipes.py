@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -7,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from plan.errors import BuildError
+from plan.model import Command
 from plan.planner import make_plan
 from plan.recipes import load_recipes
+from plan.toolchain import own_compiler
 from tests.plan.conftest import PLAN, RECIPE
 
 SOURCE = """\
@@ -37,6 +41,7 @@ GOOD = {"sha256": "a" * 64, "file": "x.tar.gz", "place": "https://example.org/x.
         (("depends: []", "depends: []\nfrom: tpo"), 6, "did you mean top?"),
         (("style: script", "style: make"), 6, "'build' and style script need each other"),
         (("depends: []", "depends: []\nenvironment: {A: [1]}"), 6, "must be text"),
+        (("depends: []", "depends: []\nvariables: [CC]"), 6, "only for style make"),
     ],
 )
 def test_mistakes_are_told_with_file_and_line(
@@ -77,6 +82,29 @@ def test_a_recipe_can_share_the_sources_of_another(recipe: Callable[..., Path], 
     assert recipes["top"].sources == recipes["owner"].sources != ()
 
 
+def test_the_compiler_tells_all_recipes_its_directory(
+    recipe: Callable[..., Path], data: Path
+) -> None:
+    recipe("cc", extra="resources: /usr/lib/cc/1\n")
+    recipe("top", extra="options: [--lib=/sysroot$RESOURCES/lib]\n")
+    recipes = load_recipes(data / "recipes")
+    assert recipes["top"].options == ("--lib=/sysroot/usr/lib/cc/1/lib",)
+    own = own_compiler(recipes)
+    assert (own.package, own.resources) == ("cc", "/usr/lib/cc/1")
+
+
+@pytest.mark.fault("two recipes that are the compiler", "refused; both are named")
+def test_only_one_recipe_is_the_compiler(recipe: Callable[..., Path], data: Path) -> None:
+    recipe("top", extra="resources: lib/cc\n")
+    with pytest.raises(BuildError, match="'resources' must be below /usr"):
+        load_recipes(data / "recipes")
+    recipe("top", extra="resources: /usr/lib/cc\n")
+    recipe("other", extra="resources: /usr/lib/cc\n")
+    with pytest.raises(BuildError, match="other has 'resources' too") as caught:
+        load_recipes(data / "recipes")
+    assert caught.value.where and "recipes/top.yaml:" in caught.value.where
+
+
 def test_its_files_come_with_their_hashes(recipe: Callable[..., Path], data: Path) -> None:
     recipe("top")
     (data / "recipes" / "top" / "patches").mkdir(parents=True)
@@ -85,6 +113,90 @@ def test_its_files_come_with_their_hashes(recipe: Callable[..., Path], data: Pat
     files = load_recipes(data / "recipes")["top"].files
     assert [path for path, _ in files] == ["a.config", "patches/b.patch"]
     assert files[0][1].startswith("ca978112ca1bbdca")  # sha256("a")
+
+
+# --- options and variables ---------------------------------------------------------------------
+
+MAKE = """\
+name: top
+version: "1"
+license: MIT
+description: a test needs it
+depends: []
+style: make
+"""
+MAKEFILE = """\
+CC = gcc
+CFLAGS += -Iinclude
+all:
+\t@echo "$(CC)|$(AR)|$(CFLAGS)|$(MORE)"
+install: all
+"""
+
+
+def commands_of(data: Path, more: str, **named: str) -> tuple[Command, ...]:
+    (data / "recipes" / "top.yaml").write_text(MAKE + more)
+    names = {"set_name": "base", "arch_name": "x86_64"} | named
+    return make_plan(data, **names).product["top"].commands  # type: ignore[arg-type]
+
+
+@pytest.mark.fault(
+    "a Makefile that says CC = gcc",
+    "the style `make` gives the compiler and its tools on make's command line; a recipe's options "
+    "win, and the Makefile's own CFLAGS stay",
+)
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("", "clang --config=/toolchain/target.cfg|llvm-ar|-O2 -Iinclude|"),
+        ("environment: {CC: cc1}", "cc1|llvm-ar|-O2 -Iinclude|"),
+        ("options: [CC=mine, MORE=$CC]", "mine|llvm-ar|-O2 -Iinclude|clang --config"),
+        ("options: ['MORE=${AR} $(AR) $$$$']", "clang --config=/toolchain/target.cfg|llvm-ar|"),
+        ("variables: [CFLAGS]", "gcc|llvm-ar|-O2|"),
+        ("variables: []", "gcc|llvm-ar|-O2 -Iinclude|"),
+    ],
+)
+def test_make_uses_our_compiler(data: Path, tmp_path: Path, more: str, said: str) -> None:
+    (tmp_path / "Makefile").write_text(MAKEFILE)
+    build, install, _ = commands_of(data, more)
+    for command in (build, install):
+        told = {"PATH": os.environ["PATH"], "AR": "llvm-ar", "CFLAGS": "-O2"}
+        made = subprocess.check_output(command.argv, cwd=tmp_path, env=told, text=True)
+        assert made.startswith(said)
+    if "${AR}" in more:
+        assert made.endswith("|llvm-ar llvm-ar $\n")
+
+
+def test_options_name_the_variables_of_the_step(data: Path) -> None:
+    more = "options: [--a=$ARCH, '--b=${TARGET}s', --c=$BUILD, --d=$OWN, $$CC, $(CC), $@]\n"
+    build, *_ = commands_of(data, f"{more}environment: {{OWN: x}}\nvariables: []\n")
+    assert build.argv[1:] == (
+        *("--a=x86_64", "--b=x86_64-bq2-linux-musls", "--c=x86_64-bq2-linux-musl", "--d=x"),
+        *("$CC", "$(CC)", "$@"),
+    )
+    build, *_ = commands_of(data, more.replace("--d=$OWN, ", ""), arch_name="aarch64")
+    assert "--a=aarch64" in build.argv
+
+
+@pytest.mark.fault(
+    "an option of a recipe names a variable that its step does not have",
+    "one error with the file, its line and the nearest name",
+)
+@pytest.mark.parametrize(
+    ("more", "line", "words"),
+    [
+        ("options: [--target=$TARGTE]", 7, "did you mean TARGET?"),
+        ("options: ['${NOTHING}']", 7, "NOTHING is no variable of the step"),
+        ("options: [-Wl,-rpath,$ORIGIN]", 7, "a plain $ is written $$"),
+        ("variables: [RANLB]", 7, "did you mean RANLIB?"),
+        ("environment: {A: b}\noptions: [$B]", 8, "B is no variable of the step"),
+    ],
+)
+def test_an_unknown_variable_is_refused(data: Path, more: str, line: int, words: str) -> None:
+    with pytest.raises(BuildError) as caught:
+        commands_of(data, more)
+    assert str(caught.value.where).endswith(f"recipes/top.yaml:{line}")
+    assert words in str(caught.value)
 
 
 def test_the_real_recipes_load_quickly() -> None:

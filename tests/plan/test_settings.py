@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,6 +10,7 @@ import pytest
 from plan.errors import BuildError
 from plan.parameters import PARAMETERS
 from plan.settings import resolve
+from tests.plan.conftest import PLAN
 
 
 def test_command_line_wins_over_environment_over_file_over_default(tmp_path: Path) -> None:
@@ -53,6 +57,22 @@ def test_the_environment_and_the_file_are_checked_alike(tmp_path: Path) -> None:
     with pytest.raises(BuildError) as caught:
         resolve(tmp_path, {}, {})
     assert caught.value.where == "local.yaml:1"
+
+
+@pytest.mark.fault(
+    "a set of one's own in plan/sets.yaml", "it can be chosen; a misspelt one gets its name"
+)
+def test_any_set_of_the_file_can_be_chosen(tmp_path: Path) -> None:
+    """In a copy: the names are those of the checkout that the code is in."""
+    shutil.copytree(PLAN, tmp_path / "plan")
+    with (tmp_path / "plan" / "sets.yaml").open("a") as sets:
+        sets.write("my-router.2: {}\n")
+    code = "import sys; from plan.parameters import PARAMETERS as p; p[0].check(sys.argv[1])"
+    for name, status, words in (("my-router.2", 0, ""), ("my-ruter.2", 1, "mean my-router.2?")):
+        done = subprocess.run(
+            [sys.executable, "-c", code, name], cwd=tmp_path, capture_output=True, text=True
+        )
+        assert done.returncode == status and words in done.stderr
 
 
 def test_variables_of_the_tests_and_the_cache_are_no_parameters(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from plan.errors import BuildError
 from plan.model import SYSROOT_FROM_SEED
 from plan.plan import Plan
 from plan.planner import make_plan
+from plan.recipes import load_recipes
 from plan.toolbox import seed_tools
 from tests.checkout import ROOT
 
@@ -99,11 +100,13 @@ def test_what_a_seed_cannot_build_is_left_out_of_the_first_phase(
 
 def test_a_loader_is_laid_in_only_where_the_seed_has_another_c_library() -> None:
     arch = load_architecture("x86_64")
+    own = toolchain.own_compiler(load_recipes(DATA / "recipes"))
 
-    def paths(compiler: toolchain.Compiler) -> set[str]:
-        return {each.path for each in toolchain.additions(Machines(arch, arch), compiler)}
+    def paths(seed: str) -> set[str]:
+        compiler = seed_tools(DATA / "seeds", seed, "x86_64").compiler or own
+        return {each.path for each in toolchain.additions(Machines(arch, arch), compiler, own)}
 
     loader, searched = "/usr/lib/ld-musl-x86_64.so.1", "/etc/ld-musl-x86_64.path"
-    assert {loader, searched} <= paths(toolchain.DEBIAN)
-    assert searched in paths(toolchain.ALPINE) and loader not in paths(toolchain.ALPINE)
-    assert not {loader, searched} & paths(toolchain.OWN)
+    assert {loader, searched} <= paths("debian")
+    assert searched in paths("alpine") and loader not in paths("alpine")
+    assert not {loader, searched} & paths("self")

@@ -11,12 +11,11 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.nobody import AS_NOBODY, python_of_nobody
+from tests.nobody import AS_ORDINARY, open_directory, ordinary_python
 
 ROOT = Path(__file__).resolve().parents[2]
 SURROUNDINGS = {
@@ -195,26 +194,27 @@ def inside(
     *,
     nested: bool = False,
     before: str = "",
-) -> tuple[dict[str, Any], Path]:
-    """The values of `expressions` inside, by name, and the directory outside.
-
-    The caller removes the directory.
+) -> dict[str, Any]:
+    """The values of `expressions` inside, by name.
 
     facts: what the expressions may name, besides the functions of SCRIPT.
     nested: whether sandboxes may be made inside.
     before: what the driver does first, with `os` and all of `resource` and `signal`.
-    user: "root", or "nobody" for an ordinary user; without being root, whoever this is.
+    user: "this user", or "nobody" for an ordinary user; without being root, whoever this is.
     """
-    directory = Path(tempfile.mkdtemp(prefix="bq2-inside-", dir="/tmp"))
-    directory.chmod(0o777)
+    with open_directory() as directory:
+        given = f"EXPRESSIONS = {dict(expressions)!r}\nglobals().update({dict(facts)!r})\n"
+        (directory / "script.py").write_text(given + SCRIPT)
+        return _answers(directory, user, before, "nested" if nested else "single")
+
+
+def _answers(directory: Path, user: str, before: str, kind: str) -> dict[str, Any]:
     for package in ("plan", "rootfs"):
         shutil.copytree(ROOT / package, directory / package)
-    given = f"EXPRESSIONS = {dict(expressions)!r}\nglobals().update({dict(facts)!r})\n"
-    (directory / "script.py").write_text(given + SCRIPT)
-    python = [*AS_NOBODY, python_of_nobody()] if user == "nobody" else [sys.executable]
+    python = [*AS_ORDINARY, ordinary_python()] if user == "nobody" else [sys.executable]
     command = [
         *(*python, "-I", "-c", BEFORE + before + DRIVER, os.fspath(directory)),
-        *(json.dumps(ENVIRONMENT), "nested" if nested else "single"),
+        *(json.dumps(ENVIRONMENT), kind),
     ]
     # The umask of `nobody` is 077 too.
     done = subprocess.run(
@@ -228,4 +228,4 @@ def inside(
     answers = directory / "build" / "answers"
     log = (directory / "log").read_text() if (directory / "log").exists() else ""
     assert done.returncode == 0 and answers.exists(), f"{done.stderr}\n{log}"
-    return json.loads(answers.read_text()), directory
+    return dict(json.loads(answers.read_text()))

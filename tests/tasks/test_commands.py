@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import pytest
@@ -108,8 +109,6 @@ def test_settings_say_where_each_value_came_from(toy: Checkout) -> None:
     (toy.root / "local.yaml").write_text("jobs: 5\noffline: yes\nstrict: yes\n")
     done = toy.doit("settings", "strict=no", "jobs=7", BQ2_JOBS="6", BQ2_OFFLINE="no")
     assert done.status == 0
-    rows = {line.split()[0]: line.split(None, 2)[1:] for line in done.said.splitlines()}
-    shown = {name: (value, rest) for name, (value, rest) in rows.items()}
     expected = {
         "jobs": ("7", "command line "),
         "strict": ("0", "command line "),
@@ -119,9 +118,11 @@ def test_settings_say_where_each_value_came_from(toy: Checkout) -> None:
         "output": ("-", "default "),
     }
     for name, (value, origin) in expected.items():
-        assert shown[name][0] == value and shown[name][1].startswith(origin), name
+        assert re.search(rf"^{name} +{re.escape(value)}\s+{origin}", done.said, re.M), name
     local = toy.doit("settings").said
-    assert "jobs      5            local.yaml " in local
+    assert re.search(r"^jobs +5 +local.yaml ", local, re.M)
+    # A value that is a path may be longer than a terminal is wide; nothing else is.
+    assert all(len(line) <= 80 or str(toy.root) in line for line in local.splitlines())
 
 
 def test_the_plan_is_literal_and_the_same_twice(toy: Checkout) -> None:

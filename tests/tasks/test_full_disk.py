@@ -17,7 +17,7 @@ import pytest
 
 from tests.cache.loopback import Site
 from tests.tasks.test_fetch import PLAIN, with_sources
-from tests.tasks.test_limits import as_master
+from tests.tasks.test_limits import RESIZE, as_master
 from tests.tasks.toy import SCRIPTS, Checkout, Done, doit
 
 pytestmark = pytest.mark.namespace
@@ -63,7 +63,7 @@ def test_a_full_disk(toy: Checkout, site: Site, stage: str) -> None:
         {run} && exit 1 || echo "=== status $?"
         find {toy.root.parent} -name '.[0-9]*'
         echo "=== now there is space"
-        mount -o remount,size=200m {place}
+        {RESIZE}200m {place}
         {run}""",
     )
     assert done.status == 0 and "Traceback" not in done.said, done.said

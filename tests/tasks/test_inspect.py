@@ -34,8 +34,7 @@ full:
   packages: [base, mke2fs, first, last, kernel]
   exclude: []
   root: yes
-  initramfs:
-    packages: [base]
+  initramfs: {kernel: kernel, packages: [base]}
 """
 FIRST = """\
 echo the first > $share/first

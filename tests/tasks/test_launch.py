@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from tests.tasks.test_limits import RESIZE
 from tests.tasks.toy import ROOT, SECONDS, until
 
 # In the place of tasks/__main__.py: says what it was started with.
@@ -362,7 +363,7 @@ def test_full_disk(clone: Clone) -> None:
     root = shlex.quote(os.fspath(clone.root))
     copied = f"cp -r {root} {root}.kept; mount -t tmpfs -o size=8m none {root}"
     script = f"{copied}; cp -r {root}.kept/. {root}; cd {root}; ./bq2 || ls -A"
-    script += f"; mount -o remount,size=80m {root}; exec ./bq2 again"
+    script += f"; {RESIZE}80m {root}; exec ./bq2 again"
     done = clone.ends(clone.start("unshare", "-rm", "sh", "-euc", script))
     assert done.status == RAN and '"words": ["again"]' in done.out, done
     assert "No space left on device" in done.err and done.err.count(MAKES) == 2

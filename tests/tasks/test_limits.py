@@ -12,6 +12,11 @@ from tests.tasks.toy import SCRIPTS, Checkout, Done, doit, make_checkout
 pytestmark = pytest.mark.namespace
 
 
+# mount repeats the options that /proc has, and there the owner of a tmpfs is a user that a user
+# namespace does not know: so no options but these.
+RESIZE = "mount --options-mode ignore -o remount,size="
+
+
 def as_master(toy: Checkout, script: str) -> Done:
     """Run a shell script in user and mount namespaces in which it may mount and set limits."""
     namespaces = ("unshare", "--user", "--map-root-user", "--mount")

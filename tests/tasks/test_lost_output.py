@@ -41,7 +41,7 @@ def test_what_exists_for_its_output(built: Checkout) -> None:
 @pytest.mark.parametrize("words", ["settings", "list", "--help"])
 def test_the_launcher_ends_with_the_same_status(toy: Checkout, words: str) -> None:
     code = "import sys; sys.path.insert(0, '.'); from tasks.launch import run; run(sys.argv[1:])"
-    command = shlex.join([sys.executable, "-I", "-c", code, words])
+    command = shlex.join([sys.executable, "-I", "-c", code, "./bq2", words])
     done = toy.run(["sh", "-c", f"{command} > /dev/full"])
     assert (done.status, done.said) == (1, LOST)
 
@@ -87,7 +87,8 @@ def test_commands_of_doit_that_make_no_sense(toy: Checkout) -> None:
         done = toy.doit(name, "image")
         assert done.status != 0 and f"there is no task '{name}'" in done.said, done
     assert not (toy.root / "work" / "stamps").exists()
-    assert all(f"doit {name} " in told for name in OF_DOIT), told
+    for name in OF_DOIT:
+        assert toy.run([*OURS, "help", name]).status == 0, name
 
 
 @pytest.mark.fault(
@@ -98,7 +99,7 @@ def test_commands_of_doit_that_make_no_sense(toy: Checkout) -> None:
     ("words", "message"),
     [
         ("image dry=1", "no command here knows dry: image\n  known to: gc"),
-        ("dry=1", "no command here knows dry: image"),
+        ("dry=1", "no command is given"),
         ("pkg:bottom gc json=1", "no command here knows json: pkg, gc\n  known to: status"),
         ("shell sysroot output=x", "no command here knows output: shell"),
         ("list run=x", "known to: boot, shell"),

@@ -23,8 +23,7 @@ full:
   phase: rootfs-from-sysroot
   packages: [base, tool, first, nosy, kernel]
   exclude: []
-  initramfs:
-    packages: [base]
+  initramfs: {kernel: kernel, packages: [base]}
 """
 LINKS = " ".join(PROGRAMS)
 RECIPES = {

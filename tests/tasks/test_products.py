@@ -9,14 +9,13 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from tests.nobody import AS_NOBODY, NOBODY, python_of_nobody
+from tests.nobody import AS_ORDINARY, NOBODY, USERS, open_directory, ordinary_python
 from tests.rootfs.tools import tool
 from tests.tasks.toy import SCRIPTS, Checkout, make_checkout, make_seed, make_template
 
@@ -170,13 +169,9 @@ def test_what_the_products_are_made_of_reaches_them(built: Checkout) -> None:
 
 
 @pytest.fixture
-def open_directory() -> Iterator[Path]:
-    """A directory that every user of the machine may look into, which pytest's are not."""
-    directory = Path(tempfile.mkdtemp(prefix="bq2-toy-"))
-    directory.chmod(0o755)
-    yield directory
-    subprocess.run(["chmod", "-R", "u+rwX", directory], check=True)
-    shutil.rmtree(directory)
+def open_place() -> Iterator[Path]:
+    with open_directory() as directory:
+        yield directory
 
 
 def as_nobody(directory: Path, command: list[str]) -> list[str]:
@@ -188,7 +183,7 @@ def as_nobody(directory: Path, command: list[str]) -> list[str]:
         assert spec and spec.origin
         shutil.copytree(Path(spec.origin).parent, libraries / name)
     subprocess.run(["chown", "-R", f"{NOBODY}:{NOBODY}", directory], check=True)
-    return [*AS_NOBODY, *command]
+    return [*AS_ORDINARY, *command]
 
 
 # All that a build could see of whoever runs it: modes and owners, its environment, its machine.
@@ -221,14 +216,12 @@ def nosy(checkout: Checkout) -> Checkout:
     "another user, directory, umask, locale, time zone, number of processes",
     "artifacts, tarball and image have the same bytes",
 )
-@pytest.mark.parametrize("user", ["this user", "nobody"])
-def test_two_checkouts_give_the_same_bytes(open_directory: Path, user: str) -> None:
+@pytest.mark.parametrize("user", USERS)
+def test_two_checkouts_give_the_same_bytes(open_place: Path, user: str) -> None:
     """Other directories, umask, user, jobs, time zone and locale; the same artifacts and files."""
-    if user == "nobody" and os.geteuid() != 0:
-        pytest.skip("another user can only be tried by root")
-    seed, template = make_seed(open_directory / "seed"), make_template(open_directory / "template")
-    one = make_checkout(template, open_directory / "one", cache=open_directory / "cache", seed=seed)
-    inside = open_directory / "other" / "much" / "deeper"
+    seed, template = make_seed(open_place / "seed"), make_template(open_place / "template")
+    one = make_checkout(template, open_place / "one", cache=open_place / "cache", seed=seed)
+    inside = open_place / "other" / "much" / "deeper"
     other = make_checkout(template, inside / "two", cache=inside / "cache", seed=seed)
     nosy(one)
     nosy(other)
@@ -236,7 +229,7 @@ def test_two_checkouts_give_the_same_bytes(open_directory: Path, user: str) -> N
     words = ("-m", "doit", "run", "image", "sysroot")
     first = [sys.executable, *words, "jobs=2"]
     if user == "nobody":
-        second = as_nobody(inside, [python_of_nobody(), *words, "jobs=1"])
+        second = as_nobody(inside, [ordinary_python(), *words, "jobs=1"])
     else:
         second = ["sh", "-c", 'umask 077; exec "$@"', "sh", sys.executable, *words, "jobs=1"]
     different = {"TZ": "Asia/Tokyo", "LANG": "tr_TR.UTF-8", "LC_ALL": "", "HOME": str(inside)}

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.cache.loopback import Site
 from tests.rootfs.terminal import Terminal
 from tests.tasks.toy import DEPENDS, SECONDS, Checkout, doit, processes, until
 
@@ -89,13 +92,17 @@ os.execv(sys.argv[2], sys.argv[2:])
 """
 
 
+def on_terminal(toy: Checkout, monkeypatch: pytest.MonkeyPatch, *words: str) -> Terminal:
+    """`doit shell` with `words` on a terminal of its own."""
+    for name, value in toy.environment.items():
+        monkeypatch.setenv(name, value)
+    return Terminal(ON_TERMINAL, str(toy.root), *doit("shell", *words))
+
+
 def test_a_shell_on_a_terminal(toy: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
     """Interactive: a prompt; Ctrl-C is for what runs in it, and not the end of doit."""
-    monkeypatch.setenv("BQ2_CACHE", str(toy.cache))
-    monkeypatch.setenv("BQ2_SEED", str(toy.seed))
-    monkeypatch.setenv("BQ2_SET", "base")
     marker = f"{1000 + os.getpid()}"
-    with Terminal(ON_TERMINAL, str(toy.root), *doit("shell")) as terminal:
+    with on_terminal(toy, monkeypatch) as terminal:
         terminal.expect(b"leave with `exit`")
         terminal.expect(b"/ # ")
         terminal.type(f"sleep {marker}\n".encode())
@@ -126,3 +133,71 @@ def test_what_is_for_another_machine_is_built_here_and_not_entered(toy: Checkout
     # A build runs here, whatever it is for.
     said = entered(toy, f"pkg:bottom arch={other}", "echo $TARGET")
     assert said[-1] == f"{other}-bq2-linux-musl"
+
+
+# --- with the network of this machine ------------------------------------------------------------
+
+NAMES = "cat /etc/resolv.conf /etc/hosts"
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    made = Site()
+    yield made
+    made.close()
+
+
+def reached(site: Site) -> str:
+    """A command that prints `reached` if the server on this machine answers, else `alone`."""
+    return f"busybox wget -q -O /dev/null {site.url('good')} && echo reached || echo alone"
+
+
+@pytest.mark.fault("`doit shell network=yes`", "the shell alone has a network and names: no build")
+@pytest.mark.parametrize("overlay", ["yes", "no"])
+@pytest.mark.parametrize("target", ["seed", "sysroot", "pkg:left"])
+def test_a_shell_with_a_network(built: Checkout, site: Site, target: str, overlay: str) -> None:
+    if target == "sysroot":
+        install = (
+            "mkdir /dest/usr/bin; cp /bin/busybox /dest/usr/bin; ln -s busybox /dest/usr/bin/sh"
+        )
+        built.recipe("bottom", f"{install}; ln -s busybox /dest/usr/bin/cat\necho > $share/bottom")
+        assert built.doit("pkg").status == 0
+    words = f"{target} overlay={overlay}"
+    names = "".join(Path("/etc", name).read_text() for name in ("resolv.conf", "hosts"))
+    assert "alone" in entered(built, words, reached(site))
+    said = entered(built, f"{words} network=yes", f"{reached(site)}; {NAMES}")
+    assert "reached" in said and names.splitlines() == said[said.index("reached") + 1 :]
+    # Once more without it, in what was kept of the build, too.
+    again = entered(built, words, f"{reached(site)}; {NAMES} || true")
+    assert "alone" in again and not {*filter(None, names.splitlines())} & {*again}
+
+
+def test_no_build_has_the_network_of_its_shell(toy: Checkout, site: Site) -> None:
+    """A failed build that a shell with a network entered runs once more: without."""
+    script = f"{reached(site)} > $share/left; {NAMES} && echo names >> $share/left"
+    toy.recipe("left", f"{script}; exit 1", *DEPENDS["left"])
+    assert toy.doit("pkg:left").status != 0
+    assert "reached" in entered(toy, "pkg:left network=yes", reached(site))
+    toy.recipe("left", f"{script}; true", *DEPENDS["left"])
+    assert toy.doit("pkg:left", BQ2_NETWORK="yes").status == 0
+    assert toy.tree("left", "usr/share/left").read_text() == "alone\n"
+
+
+def test_the_prompt_says_that_there_is_a_network(
+    toy: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with on_terminal(toy, monkeypatch, "network=yes") as terminal:
+        terminal.expect(b"no build has one")
+        terminal.expect(b"network:/ # ")
+        terminal.type(b"cd /usr\n")
+        terminal.expect(b"network:/usr # ")
+        terminal.type(b"exit\n")
+        assert terminal.process.wait(SECONDS) == 0
+
+
+@pytest.mark.fault("`network=` for a command that is no shell", "refused, with where it belongs")
+@pytest.mark.parametrize("command", ["pkg", "image", "regenerate", "verify", "patch"])
+def test_a_network_for_no_other_command(toy: Checkout, command: str) -> None:
+    done = toy.doit(command, "network=yes")
+    assert done.status != 0 and done.built == [], done
+    assert f"no command here knows network: {command}\n  known to: shell" in done.said, done

@@ -9,6 +9,14 @@ from tests.tasks.toy import Checkout
 
 
 @pytest.mark.namespace
+def test_clean_says_that_the_cache_keeps_the_seed(toy: Checkout) -> None:
+    assert toy.doit("seed").status == 0
+    done = toy.doit("clean", "seed")
+    assert "removing work/seed-made; the cache keeps the unpacked seed" in done.said, done
+    assert not (toy.root / "work" / "seed-made").exists()
+
+
+@pytest.mark.namespace
 def test_a_source_is_unpacked_and_stays(toy: Checkout) -> None:
     toy.recipe("bottom", "echo bottom > $share/bottom", sources=put_source(toy))
     done = toy.doit("stage:bottom")
@@ -18,4 +26,12 @@ def test_a_source_is_unpacked_and_stays(toy: Checkout) -> None:
     before = text.stat()
     assert toy.doit("stage:bottom").status == 0 and text.stat() == before
     text.write_text("changed\n")
+    assert toy.doit("stage:bottom").status == 0 and text.read_bytes() == b"MIT\n"
+    kept = {*text.parents[1].parent.iterdir()}
+    dry = toy.doit("clean", "-n", "stage:bottom").said
+    assert all(f"removing work/sources/{path.name}\n" in dry for path in kept), dry
+    assert {*text.parents[1].parent.iterdir()} == kept
+    assert toy.doit("clean", "stage:bottom").said == dry
+    assert not [*text.parents[1].parent.iterdir()], "the tree goes with its listing"
+    assert "removing" not in toy.doit("clean", "stage:bottom").said
     assert toy.doit("stage:bottom").status == 0 and text.read_bytes() == b"MIT\n"

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from tasks.commands import PURPOSES
 from tests.tasks.toy import SCRIPTS, Checkout, doit, until
 
 pytestmark = pytest.mark.namespace
 PHASE = "sysroot-from-seed"
+NONE = dict.fromkeys(("up_to_date", "stored", "build", "contradicted", "waiting"), 0)
 
 
 def status(toy: Checkout) -> dict[str, Any]:
@@ -32,23 +35,23 @@ def said(toy: Checkout, *words: str) -> str:
 
 def test_nothing_is_there_yet(toy: Checkout) -> None:
     counts = status(toy)["phases"][PHASE]
-    assert counts == {"up_to_date": 0, "stored": 0, "build": 5}
+    assert counts == NONE | {"build": 5}
     words = said(toy, "status")
     assert "no run yet" in words and "5 to build" in words
     assert "next: 5 to build at most (bottom, left, right, top, kernel), about " in words
 
 
 def test_all_stands_and_the_last_run_is_told(built: Checkout) -> None:
-    assert status(built)["phases"][PHASE] == {"up_to_date": 5, "stored": 0, "build": 0}
+    assert status(built)["phases"][PHASE] == NONE | {"up_to_date": 5}
     words = said(built, "status")
     assert "5 of 5 up to date" in words and "next: nothing to build" in words
-    assert "last run: doit pkg, " in words and "ago, ended with 0" in words
+    assert "last run: doit pkg, " in words and "ago, succeeded after" in words
 
 
 def test_another_work_directory_finds_it_in_the_store(built: Checkout) -> None:
     assert status(built)["phases"][PHASE]["up_to_date"] == 5
     shutil.rmtree(built.root / "work")
-    assert status(built)["phases"][PHASE] == {"up_to_date": 0, "stored": 5, "build": 0}
+    assert status(built)["phases"][PHASE] == NONE | {"stored": 5}
     assert "next: 5 from the store" in said(built, "status")
 
 
@@ -173,9 +176,15 @@ def test_the_difference_to_the_last_plan(built: Checkout) -> None:
     assert "next: 4 to build at most (left, top, extra, kernel)" in words
 
 
+def test_a_build_from_the_store_alone_leaves_a_plan_to_compare_with(built: Checkout) -> None:
+    shutil.rmtree(built.root / "work")
+    assert not built.builds().built
+    assert said(built, "plan", "diff=1") == "next: nothing to build\n"
+
+
 def test_without_a_plan_of_before(toy: Checkout) -> None:
     done = toy.doit("plan", "diff=1")
-    assert done.status != 0 and "`doit plan` writes one" in done.said
+    assert done.status != 0 and "doit plan writes one" in done.said
 
 
 # --- list --------------------------------------------------------------------------------------
@@ -183,10 +192,17 @@ def test_without_a_plan_of_before(toy: Checkout) -> None:
 
 def test_the_stages_and_the_packages_as_they_stand(built: Checkout) -> None:
     built.edit("plan/recipes/left.yaml", "echo left", "echo other")
-    rows = {line.split()[0]: line for line in said(built, "list").splitlines()}
+    lines = said(built, "list").partition("\nbuild:")[0].splitlines()
+    rows = {line.split()[0]: line for line in lines}
     assert "2 of 5 up to date, 3 to build" in rows[PHASE]
     assert "not made" in rows["image"] and "unpacked" in rows["seed"]
-    assert [*rows].index("seed") < [*rows].index(PHASE) < [*rows].index("image")
+    words = said(built, "list")
+    assert all(len(line) <= 80 for line in words.splitlines()), words
+    stages, *purposes = re.split(r"^(?=\w+:$)", words, flags=re.MULTILINE)
+    assert stages.index("  seed ") < stages.index(PHASE) < stages.index("  image ")
+    assert [each.partition(":")[0] for each in purposes] == [*PURPOSES]
+    for each, names in zip(purposes, PURPOSES.values(), strict=True):
+        assert tuple(re.findall(r"^  (\w+) ", each, re.MULTILINE)) == tuple(names)
     packages = {line.split()[0]: line for line in said(built, "list", "pkg").splitlines()}
     assert "to build" in packages["left"] and "MB" not in packages["left"]
     assert "up to date" in packages["right"] and "0.0 MB" in packages["right"]
@@ -210,7 +226,14 @@ def test_the_time_is_that_of_the_step_itself(built: Checkout) -> None:
 
 def test_a_log_is_there_after_a_failure_only(built: Checkout) -> None:
     none = built.doit("log", "pkg:left")
-    assert none.status != 0 and "no log of" in none.said
+    assert none.status == 0 and "no log of pkg:left: it was built, or came from" in none.said
+    shutil.rmtree(built.root / "work")
+    assert built.doit("pkg").from_store
+    for words in (("log", "pkg:left"), ("log", "-f", "pkg:left")):
+        hit = built.doit(*words)
+        assert hit.status == 0 and hit.said == none.said, "nothing is wrong after a store hit"
+    shutil.rmtree(built.root / "work")
+    assert "no log of pkg:left: it was not built here yet\n" in said(built, "log", "pkg:left")
     built.recipe("left", "echo 'what I say'; exit 1", "bottom")
     assert built.doit("pkg").status != 0
     assert "what I say\n" in said(built, "log", "pkg:left")

@@ -42,9 +42,11 @@ base:
   packages: [top, kernel]
   exclude: [usr/src]
   initramfs:
+    kernel: kernel
     packages: [bottom, left, right, top]
     exclude: [usr/include]
 """
+COMPILER = "compiler: {programs: /usr/bin, resources: /usr}"
 DEPENDS = {"bottom": (), "left": ("bottom",), "right": ("bottom",), "top": ("left", "right")}
 SCRIPTS = {
     "bottom": "echo bottom > $share/bottom",
@@ -134,7 +136,9 @@ class Checkout:
         root = f"{{sha256: {sha256}, size: {size}, file: seed.tar, urls: ['{place}']}}"
         seeds = self.root / "plan" / "seeds"
         seeds.mkdir(exist_ok=True)
-        text = f"version: '1'\narchitectures: {{x86_64: {{releases: {{'1': {root}}}}}}}\n"
+        text = (
+            f"version: '1'\n{COMPILER}\narchitectures: {{x86_64: {{releases: {{'1': {root}}}}}}}\n"
+        )
         (seeds / "alpine.yaml").write_text(text)
 
     def project(self, **given: str) -> Project:
@@ -176,6 +180,12 @@ class Checkout:
         done = self.doit("plan")
         assert done.status == 0, done
         return dict(json.loads((self.root / "work" / "plan.json").read_text()))
+
+
+def two_sets(toy: Checkout) -> None:
+    """The set `full` beside `base`, with the same packages."""
+    file = toy.root / "plan" / "sets.yaml"
+    file.write_text(file.read_text() + file.read_text().replace("base:", "full:"))
 
 
 def doit(*words: str) -> list[str]:
@@ -234,6 +244,8 @@ def make_template(directory: Path) -> Path:
     data = [ROOT / "plan" / name for name in ("architectures.yaml", "costs.yaml", "wheels.yaml")]
     for path in (*(ROOT / "plan").glob("*.py"), *data):
         shutil.copy2(path, directory / "plan")
+    (directory / "plan" / "seeds").mkdir()
+    shutil.copy2(ROOT / "plan" / "seeds" / "debian.yaml", directory / "plan" / "seeds")
     (directory / "plan" / "sets.yaml").write_text(SETS)
     compile_all = [sys.executable, "-m", "compileall", "-q", os.fspath(directory)]
     subprocess.run(compile_all, check=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,14 @@ import pytest
 from rootfs.archives.files import fresh_directory, remove_tree
 from rootfs.archives.intact import sha256_of_tree
 from rootfs.archives.pack import tidy
+from tests.nobody import NOBODY, open_directory
 from tests.rootfs.tools import make_tree
+
+
+@pytest.fixture
+def open_place() -> Iterator[Path]:
+    with open_directory() as directory:
+        yield directory
 
 
 def as_other_user(action: object) -> int:
@@ -23,8 +31,8 @@ def as_other_user(action: object) -> int:
         try:
             if os.geteuid() == 0:
                 os.setgroups([])
-                os.setresgid(65534, 65534, 65534)
-                os.setresuid(65534, 65534, 65534)
+                os.setresgid(NOBODY, NOBODY, NOBODY)
+                os.setresuid(NOBODY, NOBODY, NOBODY)
             action()
             status = 0
         finally:
@@ -32,8 +40,8 @@ def as_other_user(action: object) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def test_remove_tree_also_enters_what_nobody_may_enter() -> None:
-    directory = Path(f"/tmp/bq2-test-files-{os.getpid()}")
+def test_remove_tree_also_enters_what_nobody_may_enter(open_place: Path) -> None:
+    directory = open_place / "files"
 
     def make_and_remove() -> None:
         tree = make_tree(directory, {"a/b/c/file": b"", "a/plain": b"", "read-only/file": b""})
@@ -52,10 +60,9 @@ def test_remove_tree_also_enters_what_nobody_may_enter() -> None:
     "an ordinary user builds a package with directories that nobody may enter",
     "its artifact is the one that root would get",
 )
-def test_tidy_also_enters_what_nobody_may_enter() -> None:
-    directory = Path(f"/tmp/bq2-test-tidy-{os.getpid()}")
-    digests = directory.with_name(f"{directory.name}-digests")
-    digests.mkdir(mode=0o777)
+def test_tidy_also_enters_what_nobody_may_enter(open_place: Path) -> None:
+    directory, digests = open_place / "tidy", open_place / "digests"
+    digests.mkdir()
     digests.chmod(0o777)
 
     def make_and_pack() -> None:
@@ -71,7 +78,6 @@ def test_tidy_also_enters_what_nobody_may_enter() -> None:
     assert as_other_user(make_and_pack) == 0
     make_and_pack()
     assert len({path.read_text() for path in digests.iterdir()}) == 1
-    remove_tree(digests)
 
 
 def test_remove_tree_follows_no_link(tmp_path: Path) -> None:

@@ -14,14 +14,17 @@ from plan.alpineseed import AlpineSeed
 from plan.debianseed import DebianSeed
 from plan.errors import BuildError
 from plan.model import Source
-from plan.toolchain import SOURCE_DATE_EPOCH
+from plan.toolchain import SOURCE_DATE_EPOCH, Compiler
 from rootfs.archives.seed import inside, make_alpine, make_from_path, make_seed
 from tests.rootfs.debs import WHEN, deb_of, tar_of
 from tests.rootfs.wheels import wheel_of
 
+COMPILER = Compiler("/usr/bin", "/usr")
+
 
 def seed_with(**fields: Any) -> DebianSeed:
     given = {
+        "compiler": COMPILER,
         "architecture": "x86_64",
         "suite": "stable",
         "component": "main",
@@ -133,7 +136,7 @@ def alpine_with(**fields: Any) -> AlpineSeed:
     empty = dict.fromkeys(
         ("wheels", "debian", "exclude", "programs", "links", "makes", "missing"), ()
     )
-    return AlpineSeed("x86_64", "3.23.2", source, **{**empty, **fields})
+    return AlpineSeed("x86_64", "3.23.2", source, COMPILER, **{**empty, **fields})
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from plan.errors import BuildError
 from plan.model import Command
 from rootfs.sandbox.compose import Composer, bound, scratch
 from rootfs.sandbox.enter import Result, Sandbox, enter, overlay_works
-from tests.nobody import AS_NOBODY, python_of_nobody
+from tests.nobody import AS_ORDINARY, open_directory, ordinary_python
 
 pytestmark = pytest.mark.namespace
 
@@ -219,17 +219,24 @@ def test_many_layers_fit(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault("an ordinary user builds", "the same sandbox as root's")
-@pytest.mark.skipif(os.geteuid() != 0, reason="another user can only be tried by root")
-def test_an_ordinary_user_gets_the_same_sandbox(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The same set-up as user 65534: its own files, its own namespaces, root inside."""
-    directory = Path("/tmp") / f"bq2-test-{os.getpid()}"
-    directory.mkdir(mode=0o777)
-    directory.chmod(0o777)
+def test_an_ordinary_user_gets_the_same_sandbox() -> None:
+    """Its own files, its own namespaces, root inside."""
+    with open_directory() as directory:
+        command = [*AS_ORDINARY, ordinary_python(), "-I", "-c", own_sandbox(directory)]
+        done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        overlay, status, log = json.loads(done.stdout)
+        assert overlay and status == 0
+        assert log.splitlines()[-3:] == ["0", "new", "-rw-r--r--"]
+
+
+def own_sandbox(directory: Path) -> str:
+    """Code that makes a sandbox in `directory`; it prints whether with an overlay, and the log."""
     here = Path(__file__).resolve()
     # The checkout may lie where that user may not look: take along what is needed.
     for package in ("plan", "rootfs"):
         subprocess.run(["cp", "-r", here.parents[3] / package, directory], check=True)
-    code = (
+    return (
         "import os, sys, json\n"
         f"sys.path.insert(0, {str(directory)!r})\n"
         "from pathlib import Path\n"
@@ -251,12 +258,3 @@ def test_an_ordinary_user_gets_the_same_sandbox(tmp_path_factory: pytest.TempPat
         "results = enter(place, [Command(('sh', '-c', script), '/')], log=directory / 'log')\n"
         "print(json.dumps([overlay, results[0].status, (directory / 'log').read_text()]))\n"
     )
-    try:
-        command = [*AS_NOBODY, python_of_nobody(), "-I", "-c", code]
-        done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        overlay, status, log = json.loads(done.stdout)
-        assert overlay and status == 0
-        assert log.splitlines()[-3:] == ["0", "new", "-rw-r--r--"]
-    finally:
-        subprocess.run(["rm", "-rf", directory], check=True)

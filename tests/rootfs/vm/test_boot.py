@@ -119,7 +119,7 @@ def test_a_guest_that_answers_but_stays_on(fake: Path, image: Path) -> None:
         (
             "echo 'fw_cfg device not available' >&2; exit 1",
             "QEMU ended with status 1",
-            "`doit boot` without run= starts a shell in it",
+            "doit boot without run= starts a shell in it",
         ),
         ("echo Booting; kill -SEGV $$", "QEMU ended by signal 11", "Booting"),
         (

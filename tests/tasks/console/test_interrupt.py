@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -15,6 +17,12 @@ from tests.tasks.toy import DEPENDS, SCRIPTS, SECONDS, Checkout, doit, processes
 pytestmark = pytest.mark.namespace
 
 KEPT = ["bottom", "right"]
+SAID = {
+    signal.SIGINT: "was interrupted by Ctrl-C",
+    signal.SIGTERM: "was interrupted by a termination signal",
+    signal.SIGHUP: "was interrupted by a hang-up of its terminal",
+    signal.SIGKILL: "was killed",
+}
 REST = sorted(set(SCRIPTS) - set(KEPT))
 
 
@@ -58,6 +66,37 @@ def test_an_ended_run_leaves_no_process_and_loses_no_package(
     assert not list(toy.root.rglob("*.part")), "half-written files"
     toy.recipe("left", SCRIPTS["left"], *DEPENDS["left"])
     toy.builds(*REST)
+
+
+@pytest.mark.fault(
+    "`status` or `report` is asked for a run that was ended by Ctrl-C, SIGTERM, SIGHUP or kill -9",
+    "both say what ended the run; while a run is running, both say that, and for how long",
+)
+@pytest.mark.parametrize("number", SAID)
+def test_how_a_run_ended_is_told(
+    toy: Checkout, sleeping: subprocess.Popen[str], number: signal.Signals
+) -> None:
+    page = toy.root / "output" / "bootstrap-qcow2-base-x86_64.report.html"
+    assert f"running: process {sleeping.pid} (doit pkg), for " in toy.doit("status").said
+    assert toy.doit("report").status == 0
+    text = page.read_text()
+    assert "is running, for " in text and "is running: left" in text
+    assert not [how for how in ("killed", "not finished", "interrupted") if how in text]
+    sleeping.send_signal(number)
+    sleeping.communicate(timeout=SECONDS)
+    (last,) = json.loads(toy.doit("status", "json=1").said)["runs"]
+    assert last["status"] == (None if number == signal.SIGKILL else 128 + number)
+    told = toy.doit("status").said
+    assert re.search(f"last run: doit pkg, .* ago, {SAID[number]}", told), told
+    assert toy.doit("report").status == 0
+    text = page.read_text()
+    assert SAID[number] in text and "not finished: left" in text and "is running" not in text
+    # The next run is told before it.
+    toy.recipe("left", "exit 3", *DEPENDS["left"])
+    assert toy.doit("pkg").status != 0
+    told = toy.doit("status").said
+    assert re.search("last run: doit pkg, .* ago, failed with status 1 after", told), told
+    assert re.search(f"before: +doit pkg, .* ago, {SAID[number]}", told), told
 
 
 @pytest.mark.fault(

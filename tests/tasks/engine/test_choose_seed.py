@@ -8,7 +8,7 @@ import json
 import pytest
 
 from tests.cache.loopback import DATA, Site
-from tests.tasks.toy import Checkout
+from tests.tasks.toy import COMPILER, Checkout
 
 SHA256 = hashlib.sha256(DATA).hexdigest()
 
@@ -18,7 +18,7 @@ def with_seeds(toy: Checkout, place: str) -> Checkout:
     toy.alpine(SHA256, len(DATA), place)
     seeds = toy.root / "plan" / "seeds"
     (seeds / "debian-x86_64.lock.yaml").touch()
-    lines = ["archive: {suite: trixie, component: main}", "wanted: {}"]
+    lines = ["archive: {suite: trixie, component: main}", "wanted: {}", COMPILER]
     lines += ["architectures: {x86_64: {archive: amd64}}", ""]
     (seeds / "debian.yaml").write_text("\n".join(lines))
     toy.variables["BQ2_SEED"] = "auto"

@@ -57,6 +57,10 @@ def test_other_bytes_are_an_alarm(chancy: Checkout) -> None:
     assert again.built == []
     alarm(chancy.doit("image"), first, later)
     status = chancy.doit("status").said
+    assert "0 of 5 up to date, 1 contradicted, 4 waiting for a choice" in status, status
+    assert "next: 1 contradicted (bottom), 4 waiting for it: doit choose" in status
+    assert "to build" not in status + again.said
+    assert "bottom comes first and is contradicted" in chancy.doit("why", "top").said
     assert "CONTRADICTED: sysroot-from-seed:bottom" in status and f"choose {later[:12]}" in status
     told = json.loads(chancy.doit("status", "json=1").said)
     assert told["contradicted"] == {"sysroot-from-seed:bottom": [first, later]}

@@ -22,7 +22,7 @@ from tasks.engine.sources import (
     write_fetched,
 )
 from tests.cache.loopback import DATA, Site
-from tests.tasks.toy import Checkout, snapshot
+from tests.tasks.toy import COMPILER, Checkout, snapshot
 
 SHA256 = hashlib.sha256(DATA).hexdigest()
 SOURCE = Source(SHA256, len(DATA), "a.tar", ())
@@ -118,8 +118,7 @@ def test_what_a_run_uses_is_said_in_its_cache(
 
 def test_a_seed_that_cannot_be_had_is_for_its_own_task_to_tell(toy: Checkout) -> None:
     seeds = toy.root / "plan" / "seeds"
-    seeds.mkdir()
-    authored = ["archive: {suite: trixie, component: main}", "wanted: {}"]
+    authored = ["archive: {suite: trixie, component: main}", "wanted: {}", COMPILER]
     authored += ["architectures: {x86_64: {archive: amd64}}", ""]
     (seeds / "debian.yaml").write_text("\n".join(authored))
     project = toy.project(seed="debian")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tasks.engine.events import Event
-from tasks.report.facts import BUILT, FAILED, INTERRUPTED, Bar
+from tasks.report.facts import BUILT, CUT, FAILED, Bar
 from tasks.report.history import built_something, history
 
 A, B = "sysroot-from-seed:a", "sysroot-from-seed:b"
@@ -28,7 +28,7 @@ def test_a_run_as_it_went() -> None:
         (10, "over", {"status": 1, "seconds": 10.0}),
     )
     (found,) = history(events, "base", "x86_64")
-    assert (found.command, found.seconds, found.status) == ("pkg jobs=2", 10, 1)
+    assert (found.command, found.seconds, found.outcome.status) == ("pkg jobs=2", 10, 1)
     assert set(found.bars) == {Bar(A, 2, 9, BUILT), Bar(B, 3, 5, FAILED)}
     assert found.hits == ((A, 1),) and built_something(found)
 
@@ -36,8 +36,8 @@ def test_a_run_as_it_went() -> None:
 def test_a_killed_run_ends_where_it_was_seen_last() -> None:
     events = run((2, "start", {"step": A}), (7, "progress", {"step": A, "done": 1, "all": 2}))
     (found,) = history(events, "base", "x86_64")
-    assert found.bars == (Bar(A, 2, 7, INTERRUPTED),)
-    assert found.status is None and found.seconds == 7
+    assert found.bars == (Bar(A, 2, 7, CUT),)
+    assert found.outcome.how == "killed" and found.seconds == 7
 
 
 def test_the_newest_is_first_and_others_are_left_out() -> None:

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from plan.model import Source
+from tasks.engine.outcome import Outcome
 from tasks.report.facts import (
     BUILT,
+    CUT,
     FAILED,
-    INTERRUPTED,
     Bar,
     Change,
     Comparison,
@@ -83,9 +84,11 @@ def facts(**more: object) -> Facts:
     bars = (
         Bar(f"{FIRST}:zlib", 0, 30, BUILT),
         Bar(f"{SECOND}:zlib", 31, 3000, FAILED),
-        Bar(f"{SECOND}:musl", 2900, 3100, INTERRUPTED),
+        Bar(f"{SECOND}:musl", 2900, 3100, CUT),
     )
-    run = Run(1.7e9, "image jobs=2", 3100.0, 1, bars, ((f"{FIRST}:zlib", 1.0),))
+    run = Run(
+        1.7e9, "image jobs=2", 3100.0, Outcome("failed", 3100.0, 1), bars, ((f"{FIRST}:zlib", 1.0),)
+    )
     old, new = {"version": "1", "size": 100, "cpu": 0.0}, {"version": "2", "size": 110, "cpu": 9}
     plain = Facts(
         title="bootstrap-qcow2-full-x86_64",
@@ -106,6 +109,7 @@ def facts(**more: object) -> Facts:
         ),
         warnings=("one thing",),
         comparison=Comparison(1.6e9, 1.7e9, (Change("zlib", "other version", old, new),)),
+        next="nothing to build",
     )
     return replace(plain, **more)  # type: ignore[arg-type]
 
@@ -117,7 +121,14 @@ def hostile() -> Facts:
         **dict.fromkeys(("version", "license", "description", "artifact", "step_id"), EVIL),
         sources=(Source(EVIL, 1, EVIL, ("javascript:parent.evil=1", f"https://x/{EVIL}", EVIL)),),
     )
-    run = Run(1.7e9, EVIL, 9.0, 0, (Bar(f"{SECOND}:{EVIL}", 0, 9, FAILED),), ((EVIL, 1.0),))
+    run = Run(
+        1.7e9,
+        EVIL,
+        9.0,
+        Outcome("interrupted", 9, 1, EVIL),
+        (Bar(f"{SECOND}:{EVIL}", 0, 9, FAILED),),
+        ((EVIL, 1.0),),
+    )
     report = dict.fromkeys(("step", "message", "error", "cause", "remedy", "log"), EVIL)
     change = Change(EVIL, EVIL, {"version": EVIL}, {"artifact": EVIL})
     plain = facts()
@@ -132,6 +143,7 @@ def hostile() -> Facts:
         products=(ProductFacts("", EVIL, 1, EVIL),),
         comparison=Comparison(1, 2, (change,)),
         title=EVIL,
+        next=EVIL,
     )
 
 
@@ -152,6 +164,28 @@ def test_every_package_is_drawn_and_every_edge() -> None:
     assert {"e1 e2", "e1 e3"} <= {*read.classes}
 
 
+def test_the_first_questions_are_answered_first() -> None:
+    text = Checked(page(facts())).text
+    answers = ["Failed: 1 step; 3 of 4 steps built.", "failed with status 1 after 52 min"]
+    answers += ["1 change since the build before: zlib", "nothing to build", "packages"]
+    at = [text.index(answer) for answer in answers]
+    assert at == sorted(at) and at[-1] < text.index("Timeline") < text.index("11" * 32)
+
+
+def test_the_size_map_tells_packages_apart_and_names_the_small_ones() -> None:
+    names = [f"package-{n}" for n in range(30)]
+    steps = tuple(
+        step(SECOND, name, size=10 ** (8 - n // 4), tools=()) for n, name in enumerate(names)
+    )
+    read = Checked(page(facts(steps=steps)))
+    tiles = [each for each in read.classes if re.fullmatch(r"t\d", each)]
+    assert {*tiles} == {f"t{n}" for n in range(8)}
+    shown = read.text.partition("before compression")[2].partition("In build order")[0]
+    for part in shown.split("Too small")[1:]:
+        assert "package-29" in part
+    assert all(name in shown for name in names) and "Too small for a name" in shown
+
+
 def test_nothing_in_a_name_becomes_markup() -> None:
     text = page(hostile())
     read = Checked(text)
@@ -167,8 +201,7 @@ def test_a_page_of_nothing_says_so() -> None:
     read = Checked(page(nothing))
     for text in (
         "No image or tarball was made here yet.",
-        "No run in this work directory yet.",
-        "No failures, no warnings.",
+        "none in this work directory",
         "There is no earlier, different build",
         "No run in this work directory had anything to build.",
         "No artifact has a known size yet.",

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.tasks.page.checker import Checked
+from tests.tasks.test_bundle import with_toy_wheel
 from tests.tasks.toy import SCRIPTS, Checkout, doit, until
 
 pytestmark = pytest.mark.namespace
@@ -26,8 +27,8 @@ def report(toy: Checkout, *words: str) -> Checked:
 
 def test_before_anything_is_built(toy: Checkout) -> None:
     read = report(toy)
-    assert "0 of 5" in read.text and read.texts.count("to build") == 5
-    assert "No run in this work directory yet." in read.text
+    assert "Not complete: 0 of 5 steps built." in read.text and read.texts.count("to build") == 5
+    assert "none in this work directory" in read.text
     assert not (toy.root / "work" / "events.jsonl").exists(), "a report is no run"
 
 
@@ -37,11 +38,12 @@ def test_after_a_build(built: Checkout) -> None:
     image = built.root / "output" / f"{NAME}.qcow2"
     assert str(image) in read.text
     assert hashlib.sha256(image.read_bytes()).hexdigest() in read.text
-    assert "5 of 5" in read.text and read.texts.count("up to date") == 5
+    assert "Complete: 5 of 5 steps built, and the image made of them." in read.text
+    assert read.texts.count("up to date") == 5
     for name in SCRIPTS:
         stamp = built.stamp(name)
         assert stamp["artifact"] in read.text and stamp["step"] in read.text
-    assert "No failures, no warnings." in read.text
+    assert "doit image: it succeeded after" in read.text and "wrong" not in read.ids
     assert sum(1 for each in read.classes if each.startswith("bar ")) == 5
     # Transitively reduced: two edges from bottom, two to top, one to the kernel.
     assert sum(1 for each in read.classes if each.startswith("e") and " e" in each) == 5
@@ -64,7 +66,8 @@ def test_after_a_failure_with_hits_and_broken_lines(built: Checkout) -> None:
     assert "1 broken line ignored in" in read.text and "failed: left" in read.text
     assert read.texts.count("failed") == 1 and read.texts.count("to build") == 2
     assert sum(1 for each in read.classes if each.startswith("hit ")) == 2
-    assert "2 of 5" in read.text and "3 changes" in read.text
+    assert "Failed: 1 step; 2 of 5 steps built" in read.text
+    assert "3 changes since the build before: left, top, kernel" in read.text
 
 
 def test_what_changed_since_the_build_before(built: Checkout) -> None:
@@ -82,13 +85,13 @@ def test_what_changed_since_the_build_before(built: Checkout) -> None:
 
 def test_a_product_of_before_is_told_as_such(built: Checkout) -> None:
     assert built.doit("image").status == 0
-    assert "older file" not in report(built).texts
+    assert "old file" not in report(built).texts
     image = str(built.root / "output" / f"{NAME}.qcow2")
     built.edit("plan/recipes/left.yaml", "echo left >>", "echo other >>")
     read = report(built)
-    assert "older file" in read.texts and image in read.text and "to be made" in read.texts
+    assert "old file" in read.texts and image in read.text and "to be made" in read.texts
     assert built.doit("image").status == 0
-    assert "older file" not in report(built).texts
+    assert "old file" not in report(built).texts
     Path(image).write_text("something else")
     assert "No image or tarball was made here yet." in report(built).text
 
@@ -98,7 +101,9 @@ def test_it_can_be_asked_for_while_a_build_runs(toy: Checkout) -> None:
     process = toy.start(doit("pkg:bottom"))
     log = toy.root / "work" / "build" / "sysroot-from-seed" / "bottom" / "log"
     until(log.exists, "the step")
-    until(lambda: "not finished: bottom" in report(toy).text, "the bar")
+    until(lambda: "is running: bottom" in report(toy).text, "the bar")
+    assert "A run is building: 0 of 5 steps built." in report(toy).text
+    assert "doit pkg:bottom: it is running, for " in report(toy).text
     process.terminate()
     process.communicate()
 
@@ -119,7 +124,7 @@ def test_a_directory_that_may_not_be_written_to_is_one_error(toy: Checkout, tmp_
 
 
 def test_overrides_and_the_bundle_are_told(built: Checkout) -> None:
-    assert built.doit("bundle").status == 0
+    assert with_toy_wheel(built).doit("bundle").status == 0
     (built.root / "work" / "overrides.yaml").write_text("left: {version: '7'}\n")
     read = report(built)
     assert "overrides.yaml changes the recipes of left." in read.text

@@ -11,14 +11,13 @@ from typing import Any
 import pytest
 
 from tests.rootfs.tools import tool
-from tests.tasks.toy import DEPENDS, SCRIPTS, Checkout
+from tests.tasks.toy import COMPILER, DEPENDS, SCRIPTS, Checkout
 
 SETS = """\
 base:
   phase: sysroot-from-seed
   packages: [top]
   exclude: []
-  initramfs: {packages: [], exclude: []}
 """
 
 pytestmark = pytest.mark.namespace
@@ -115,6 +114,7 @@ def test_a_seed_that_cannot_be_had_names_one_that_can(other: bool, challenged: C
     (seeds / "debian-x86_64.lock.yaml").write_text("\n".join(lock).replace("HASH", "0" * 64))
     authored = [
         "archive: {suite: trixie, component: main}",
+        COMPILER,
         "architectures: {x86_64: {archive: amd64}}",
         "wanted: {gone: a toy}",
     ]

@@ -27,8 +27,7 @@ full:
   packages: [base, python, first, last, kernel]
   exclude: []
   root: yes
-  initramfs:
-    packages: [base]
+  initramfs: {kernel: kernel, packages: [base]}
 """
 MODULES = (
     *("doit", "yaml", "_yaml", "tqdm", "requests", "urllib3", "idna", "certifi"),
@@ -50,7 +49,8 @@ def put_python(directory: Path) -> None:
     for name in MODULES:
         spec = find_spec(name)
         assert spec and spec.origin, name
-        target = library / "site-packages" / name
+        # Beside the standard library: Debian's Python has no site-packages.
+        target = library / name
         shutil.copytree(Path(spec.origin).parent, target, ignore=ignored)
     (directory / "usr" / "bin").mkdir(parents=True)
     shutil.copy(Path(sys.executable).resolve(), directory / "usr" / "bin" / "python3")

@@ -1,0 +1,39 @@
+"""What a command needs at its end is looked for before it begins: a build may take hours.
+
+    reporter ──before the first task──▶ before_<command> in the command's module ──▶ BuildError
+
+It is beside task_<command>, and only commands that need something have it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+
+from plan.errors import BuildError
+from tasks import forecast
+from tasks.commands import COMMANDS
+from tasks.engine.products import image
+from tasks.engine.project import Project
+
+
+def check(project: Project, command: str, words: Sequence[str]) -> None:
+    """Raise BuildError if `command`, with the arguments `words`, could not do its work."""
+    if command in COMMANDS:
+        before = getattr(import_module(COMMANDS[command]), f"before_{command}", None)
+        if before:
+            before(project, words)
+
+
+def require_emulator(project: Project) -> None:
+    """Raise BuildError if QEMU or the firmware for the target architecture is not installed."""
+    from rootfs.vm.firmware import find_firmware, find_qemu
+
+    arch = project.settings.arch
+    find_firmware(arch, find_qemu(arch))
+
+
+def require_choice(project: Project) -> None:
+    """Raise BuildError if there is no image, and the person did not say which one to build."""
+    if project.settings.origin["set"] == "default" and not image(project).file.exists():
+        raise BuildError("no image was built here yet", hint=forecast.choices(project))

@@ -1,0 +1,64 @@
+"""The pages of `help`: of this project, and of one command.
+
+    COMMANDS ──docstrings of task_<command>──▶ what it does, examples ─┐
+    PARAMETERS ──of=───────────────────────────▶ its parameters ───────┴─▶ help NAME
+
+They need no plan, so that a broken recipe or parameter hides no help.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from plan.parameters import PARAMETERS
+from plan.typed import program, typed
+from plan.version import VERSION
+from tasks.commands import creator, examples, summary
+
+FIRST = {
+    "doctor": "checks this machine, and says what it lacks",
+    "image set=base": "builds the small system: minutes",
+    "boot run=about": "runs a command in the system that was built last",
+    "status": "says what is built, running or failed",
+    "list": "shows the stages of a build, and all commands",
+}
+
+
+def project_page() -> Iterator[str]:
+    """What this project is, the first commands, and where to read on."""
+    yield f"bootstrap-qcow2 {VERSION} builds a small Linux system from upstream source:"
+    yield "a reproducible tarball, and a QCOW2 image that boots."
+    yield ""
+    width = max(len(f"{program()} {words}") for words in FIRST)
+    for words, purpose in FIRST.items():
+        yield f"  {f'{program()} {words}':<{width}}   {purpose}"
+    yield ""
+    yield f"{program()} image, without set=base, builds the full system: hours."
+    yield "Ctrl-C ends a build at any time. The next run continues: finished work is kept."
+    yield ""
+    yield f"{program()} help NAME explains a command. README.md explains the project, and"
+    yield "docs/tutorial.md walks through a build, a failure and a repair."
+
+
+def command_page(name: str) -> Iterator[str]:
+    """What the command `name` does, its own parameters, and examples. Raises KeyError."""
+    create = creator(name)
+    yield f"{program()} {name}: {summary(create)}"
+    own = [each for each in PARAMETERS if name in each.of]
+    if own:
+        yield ""
+        yield "parameters (name=value):"
+        for each in own:
+            yield f"  {each.name:<12} {each.help}"
+    yield ""
+    yield "examples:"
+    for example in examples(create):
+        yield f"  {program()} {example}"
+    yield ""
+    yield f"{program()} settings shows the parameters of all commands."
+
+
+def task_page(name: str, about: str) -> Iterator[str]:
+    """The page of one task, for example pkg:zlib. about: its description."""
+    yield f"{typed(name)}: {about}"
+    yield f"{program()} help {name.partition(':')[0]} shows what can be done with it"

@@ -1,0 +1,126 @@
+"""The panel on a real terminal: narrow, wide, resized, typed on, light or dark, slow."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import select
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.rootfs.terminal import Terminal
+from tests.tasks.console.test_views import RUN, SLOW, go_on, resize
+from tests.tasks.console.tmux import Tmux
+from tests.tasks.toy import SECONDS, Checkout, doit, until
+
+pytestmark = pytest.mark.namespace
+
+
+@contextmanager
+def panel(
+    toy: Checkout, columns: int, *words: str, shows: str = "[3/7]", **variables: str
+) -> Iterator[Tmux]:
+    """The screen of a run, once the panel is on it, with the text `shows`."""
+    if shutil.which("tmux") is None:
+        pytest.skip("needs tmux")
+    command = ["sh", "-c", '"$@"; stty -a > modes', "sh", *doit("pkg", *words)]
+    environment = toy.environment | variables
+    with Tmux(command, where=toy.root, environment=environment, columns=columns) as terminal:
+        until(lambda: shows in terminal.screen(), "the panel")
+        yield terminal
+
+
+def rows(screen: str) -> list[str]:
+    """The rows from the panel's first on."""
+    lines = screen.rstrip("\n").splitlines()
+    return lines[next(n for n, line in enumerate(lines) if "[3/7]" in line) :]
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_what_matters_most_is_on_a_terminal_of_any_width(toy: Checkout, columns: int) -> None:
+    toy.recipe("bottom", SLOW)
+    with panel(toy, columns) as terminal:
+        step, summary = rows(terminal.screen())
+        assert re.match(r"bottom +0:\d\d  \[3/7\]", step)
+        assert re.match(r"0 of 5 \| (about \d+ s to go|longer than expected) \| 0:\d\d", summary)
+        assert ("memory" in summary) == (columns >= 80)
+        assert ("disk" in summary) == (columns == 200)
+
+
+@pytest.mark.fault(
+    "a terminal is resized, or typed on, while a panel is on it",
+    "no row of an older panel stays on the screen",
+)
+def test_nothing_stale_stays_on_a_screen_that_is_resized_and_typed_on(toy: Checkout) -> None:
+    toy.recipe("bottom", SLOW)
+    with panel(toy, 100) as terminal:
+        for columns in (30, 90, 40, 200, 25):
+            terminal.resize(columns)
+            terminal.type("typed")
+            terminal.enter()
+            terminal.enter()
+            time.sleep(1.5)
+            screen = terminal.screen()
+            assert len(rows(screen)) == 2 and screen.count(" of 5") == 1, screen
+            assert "typed" not in screen, screen
+        go_on(toy)
+        until(lambda: "Pane is dead" in terminal.screen(), "the end")
+        assert " of 5" not in terminal.screen()
+    assert " echo " in (toy.root / "modes").read_text()
+
+
+def test_colours_are_for_terminals_that_want_them(toy: Checkout) -> None:
+    toy.recipe("bottom", SLOW)
+    toy.recipe("left", "exit 3", "bottom")
+    for variables in ({}, {"NO_COLOR": "1"}):
+        with panel(toy, 80, **variables) as terminal:
+            drawn = terminal.screen(colours=True)
+            go_on(toy)
+            until(lambda: "pkg:left FAILED" in terminal.screen(), "the failure")
+            ended = terminal.screen(colours=True)
+        coloured = re.search(r"\x1b\[1mbottom", drawn), re.search(r"31mpkg:left FAILED", ended)
+        assert [bool(each) for each in coloured] == [not variables] * 2
+        assert ("\x1b[" in drawn) == (not variables), drawn
+        assert "\x1b" not in toy.doit("pkg").said
+        assert toy.doit("forget", "pkg:bottom").status == 0
+
+
+def test_the_remaining_time_counts_down_and_a_late_step_is_told(toy: Checkout) -> None:
+    costs = "seconds-of-musl: 1\npackages: {bottom: 40, left: 0, right: 0, top: 0, kernel: 0}\n"
+    (toy.root / "plan" / "costs.yaml").write_text(costs)
+    wait = "while [ ! -e /build/go ]; do sleep 0.1; done; echo > $share/bottom"
+    toy.recipe("bottom", wait)
+    with panel(toy, 80, "jobs=1", shows="0 of 5 | about ") as terminal:
+        left = []
+        for _ in range(4):
+            found = re.search(r"0 of 5 \| about (\d+) s to go", terminal.screen())
+            left.append(int(found[1]) if found else 0)
+            time.sleep(1.5)
+        assert left[0] > left[1] > left[2] > left[3] > 0, left
+        go_on(toy)
+        until(lambda: "Pane is dead" in terminal.screen(), "the end")
+    # Built once in some seconds, it is late after as many and a few more.
+    toy.recipe("bottom", f"{wait}; true")
+    with panel(toy, 80, "jobs=1", shows="  longer than last time\n") as terminal:
+        assert re.search(r"0 of \d \| (at least 0 s|longer than last)", terminal.screen())
+
+
+def test_a_slow_line_does_not_slow_the_build(toy: Checkout) -> None:
+    """The panel is drawn less often where a terminal takes a hundred bytes a second."""
+    toy.recipe("bottom", "echo '[3/7] cc'; sleep 12; echo > $share/bottom")
+    environment = toy.environment | {"TERM": "xterm"}
+    environment.pop("CI", None)
+    with Terminal(RUN, str(toy.root), json.dumps(environment), "pkg") as terminal:
+        resize(terminal, 200)
+        begin, read = time.monotonic(), b""
+        while terminal.process.poll() is None:
+            assert time.monotonic() < begin + SECONDS
+            if select.select([terminal.master], [], [], 0.1)[0]:
+                read += os.read(terminal.master, 30)
+            time.sleep(0.1)
+    assert toy.stamp("kernel")

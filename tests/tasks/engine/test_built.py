@@ -1,0 +1,43 @@
+"""The last build is meant by commands that look at a product."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.tasks.toy import Checkout, doit, two_sets
+
+
+@pytest.mark.namespace
+def test_the_last_build_is_meant(toy: Checkout) -> None:
+    two_sets(toy)
+    seed = f"seed={toy.seed}"
+
+    def ask(*words: str) -> str:
+        return toy.run(["env", "-u", "BQ2_SET", "-u", "BQ2_SEED", *doit(*words)]).said
+
+    assert "as built here last" not in ask("licenses", seed)
+    assert toy.doit("image", seed, "set=base", "with=").status == 0
+    told = f"set=base arch=x86_64 {seed}, as built here last\n"
+    assert ask("licenses").startswith(told)
+    # What is given wins, and another build is meant only if it agrees.
+    assert "as built here last" not in ask("licenses", seed, "set=full")
+    assert ask("licenses", "arch=x86_64").startswith(told)
+    # Commands that build mean what they say.
+    assert "as built here last" not in ask("plan", seed)
+    assert toy.doit("image", seed, "set=full").status == 0
+    assert ask("licenses").startswith("set=full ")
+    assert toy.doit("image", seed, "set=base").status == 0
+    assert ask("licenses").startswith(told)
+    records = json.loads((toy.root / "work" / "built.json").read_text())
+    assert [each["set"] for each in records] == ["base", "full"]
+
+
+@pytest.mark.fault("the record of the last build is damaged", "it counts as none")
+@pytest.mark.parametrize("content", ["{", "[1]", '[{"set": "base"}]', "null", "\x00"])
+def test_a_damaged_record(toy: Checkout, content: str) -> None:
+    (toy.root / "work").mkdir()
+    (toy.root / "work" / "built.json").write_text(content)
+    done = toy.doit("licenses")
+    assert done.status == 0 and "as built here last" not in done.said, done

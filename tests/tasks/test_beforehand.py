@@ -1,0 +1,86 @@
+"""What a command needs at its end is looked for before it begins."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.tasks.toy import Checkout, doit, two_sets
+
+
+def without_programs(directory: Path) -> str:
+    """A PATH with hardly anything in it."""
+    for name in ("sh", "true"):
+        (directory / name).symlink_to(str(shutil.which(name)))
+    return os.fspath(directory)
+
+
+def refused(toy: Checkout, *words: str, **variables: str) -> str:
+    done = toy.doit(*words, **variables)
+    assert done.status != 0 and done.said.count("ERROR: ") == 1, done
+    assert done.built == [] and not (toy.root / "work" / "stamps").exists(), done
+    return done.said
+
+
+@pytest.mark.fault(
+    "`./bq2 boot` on a machine without QEMU", "it says what to install before it builds anything"
+)
+@pytest.mark.parametrize("words", ["boot", "boot run=about"])
+def test_no_qemu(toy: Checkout, tmp_path: Path, words: str) -> None:
+    said = refused(toy, *words.split(), PATH=without_programs(tmp_path))
+    assert "qemu-system-x86_64 is not installed" in said and "qemu-system-x86 ovmf" in said
+
+
+def test_no_firmware(toy: Checkout) -> None:
+    assert "no such file: /none" in refused(toy, "boot", BQ2_FIRMWARE="/none")
+
+
+@pytest.mark.fault(
+    "`./bq2 sign` without a key, or without ssh-keygen", "it says so before it builds the image"
+)
+def test_sign(toy: Checkout, tmp_path: Path) -> None:
+    assert "no key is given" in refused(toy, "sign")
+    key = tmp_path / "key"
+    key.write_text("")
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for command in ("sign", "inspect"):
+        said = refused(toy, command, f"key={key}", PATH=without_programs(tools))
+        assert "openssh-client" in said
+        shutil.rmtree(tools)
+        tools.mkdir()
+
+
+@pytest.mark.fault(
+    "a command that builds for long names what does not exist: a package, a tree, a seed, a set "
+    "without a compiler; or a shell has no terminal",
+    "the error comes before the first step",
+)
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("verify packages=bottom,tpo", "did you mean top?"),
+        ("regenerate", "has no compiler"),
+        ("challenge seeds=self", "it cannot be a seed"),
+        ("shell pkg:tpo", "did you mean pkg:top?"),
+        ("shell seeed", "did you mean seed?"),
+        ("shell", "there is no terminal for a shell"),
+    ],
+)
+def test_what_is_not_there(toy: Checkout, words: str, message: str) -> None:
+    assert message in refused(toy, *words.split())
+
+
+@pytest.mark.fault(
+    "`./bq2 boot` before anything was built", "it says what to build, and how long that takes"
+)
+def test_nothing_is_built(toy: Checkout) -> None:
+    command = ["env", "-u", "BQ2_SET", *doit("boot")]
+    two_sets(toy)
+    done = toy.run(command)
+    assert done.status != 0 and "no image was built here yet" in done.said, done
+    assert "doit image set=base takes about" in done.said and not done.built
+    assert not (toy.root / "work" / "stamps").exists()
