@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,12 +44,12 @@ def _constant(text: str) -> Callable[[], str]:
 
 def _this_machine() -> str:
     """the architecture of this machine"""
-    return platform.machine()
+    return os.uname().machine
 
 
 def _seed() -> str:
     """debian, or alpine if debian is not pinned for this machine"""
-    lock = Path(__file__).parent / "seeds" / f"debian-{platform.machine()}.lock.yaml"
+    lock = Path(__file__).parent / "seeds" / f"debian-{os.uname().machine}.lock.yaml"
     return "debian" if lock.exists() else "alpine"
 
 

@@ -19,7 +19,7 @@ from tasks.commands import COMMANDS
 from tasks.console.console import say, taking, undelivered
 from tasks.late import standing_in
 
-with standing_in("importlib.metadata", "multiprocessing", "pdb"):
+with standing_in("configparser", "importlib.metadata", "multiprocessing", "pdb"):
     from doit import plugin
     from doit.cmd_base import DoitCmdBase
     from doit.cmd_clean import Clean

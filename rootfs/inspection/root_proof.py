@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 from plan.errors import BuildError
 from plan.plan import deed, deeds_digest
 from plan.provenance import PREDICATE, STATEMENT
-from rootfs.image.workspace import ABOUT, BILL, FILES, PROVENANCE, REPLACED, SOURCES, WORKSPACE
+from rootfs.image.names import ABOUT, BILL, FILES, PROVENANCE, REPLACED, SOURCES, WORKSPACE
 from rootfs.inspection.ext4_reader import Ext4, Inode
 from rootfs.inspection.repack import artifact_digest, file_digest
 from rootfs.inspection.window import View

@@ -13,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from cache.partial import disk_error
-from plan.alpineseed import load_alpine
 from plan.outputs import write_file
 from plan.settings import Settings
 
@@ -65,6 +64,7 @@ def _kept(settings: Settings) -> str | None:
 def _alpine(settings: Settings, cache: Path) -> bool:
     from cache.reach import unreachable
     from cache.sources import cached
+    from plan.alpineseed import load_alpine
 
     machine, seeds = settings.build, settings.root / "plan" / "seeds"
     if not (seeds / f"debian-{machine}.lock.yaml").exists() or settings.seed_tarball:

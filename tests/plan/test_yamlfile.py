@@ -38,6 +38,7 @@ def test_every_key_knows_its_line(tmp_path: Path) -> None:
         ("a: !!python/object:os.system x\n", 1, "tag"),
         ("a: &x 1\nb: *x\n", 2, "aliases"),
         ("a: {<<: {b: 1}}\n", 1, "plain text"),
+        ("a: =\n", 1, "tag"),
         ("? [a]\n: 1\n", 1, "plain text"),
         ("- a\n- b\n", 1, "must contain a mapping"),
         ("a: 1\n\tb: 2\n", 2, "broken YAML"),
