@@ -19,9 +19,9 @@ from tasks.commands import COMMANDS
 from tasks.console.console import say, taking, undelivered
 from tasks.late import standing_in
 
-with standing_in("configparser", "importlib.metadata", "multiprocessing", "pdb"):
+with standing_in("configparser", "importlib.metadata", "multiprocessing", "pdb", "string"):
     from doit import plugin
-    from doit.cmd_base import DoitCmdBase
+    from doit.cmd_base import DodoTaskLoader, DoitCmdBase
     from doit.cmd_clean import Clean
     from doit.cmd_forget import Forget
     from doit.cmd_help import Help
@@ -30,6 +30,7 @@ with standing_in("configparser", "importlib.metadata", "multiprocessing", "pdb")
     from doit.cmd_run import Run
     from doit.cmdparse import CmdParseError
     from doit.doit_cmd import DoitMain
+    from doit.loader import generate_tasks
 
 
 class OurHelp(Help):  # type: ignore[misc]
@@ -60,6 +61,15 @@ class OurHelp(Help):  # type: ignore[misc]
         else:
             # One of the plan's tasks; see doit_extensions.py.
             DoitCmdBase.execute(self, params, [name])
+
+
+class Loader(DodoTaskLoader):  # type: ignore[misc]
+    """Takes the tasks of the only creator; doit's own would parse dodo.py to sort the creators."""
+
+    def load_tasks(self, cmd: Any, pos_args: list[str]) -> list[Any]:
+        """The tasks of dodo.py."""
+        del cmd, pos_args
+        return list(generate_tasks("commands", self.namespace["task_commands"]()))
 
 
 class Main(DoitMain):  # type: ignore[misc]
@@ -94,7 +104,8 @@ def start(words: Sequence[str], dodo: Path) -> int:
     CmdParseError.__str__ = _plain
     # There are no plug-ins: without this, doit reads the metadata of all installed packages.
     plugin.entry_points_impl = lambda: lambda group: ()
-    return int(Main(config_filenames=(), extra_config=config).run(list(words)) or 0)
+    main = Main(Loader(), config_filenames=(), extra_config=config)
+    return int(main.run(list(words)) or 0)
 
 
 if __name__ == "__main__":
