@@ -21,8 +21,8 @@ doit_extensions.install(project)
 
 
 def task_commands() -> Iterator[Any]:
-    """All tasks, as tasks/commands.py defines them."""
-    yield from commands.doit_tasks(project)
+    """The tasks of this command line, as tasks/commands.py defines them."""
+    yield from commands.doit_tasks(project, sys.argv[1:])
 
 
 DOIT_CONFIG = {

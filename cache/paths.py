@@ -53,7 +53,8 @@ def directory(name: str, cache: Path | None = None) -> Path:
     path = (cache or root()) / name
     try:
         # Not mkdir(parents=True): the umask would set the mode of the parents.
-        for missing in reversed([p for p in (path, *path.parents) if not p.exists()]):
+        above = () if path.exists() else (path, *path.parents)
+        for missing in reversed([p for p in above if not p.exists()]):
             missing.mkdir(mode=0o700, exist_ok=True)
         writable = os.access(path, os.W_OK | os.X_OK)
     except OSError as error:

@@ -16,7 +16,6 @@ import fcntl
 import hashlib
 import json
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -197,6 +196,8 @@ class Store:
 
 
 def _remove(path: Path) -> None:
+    import shutil
+
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:

@@ -6,7 +6,6 @@ The error names the expected form or the nearest valid value. Paths are absolute
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -55,7 +54,7 @@ def architecture(known: Sequence[str]) -> Callable[[str], str]:
 
     def check(text: str) -> str:
         if text not in known:
-            cause = f"; {_PERSONALITY}" if text == platform.machine() else ""
+            cause = f"; {_PERSONALITY}" if text == os.uname().machine else ""
             raise ValueError(f"{nearest(text, known)} (plan/architectures.yaml can add one){cause}")
         return text
 

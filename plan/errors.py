@@ -6,7 +6,6 @@ wrong, `where` says where (a file and line, a URL, a step), `hint` says what to 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -43,6 +42,8 @@ def nearest(word: str, known: Iterable[str], *, listed: Iterable[str] = ()) -> s
 
     `listed`: the words to list instead, if `known` is too long.
     """
+    import difflib
+
     candidates = sorted(known)
     close = difflib.get_close_matches(word, candidates, n=1)
     if close:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +44,7 @@ def _constant(text: str) -> Callable[[], str]:
 
 def _this_machine() -> str:
     """the architecture of this machine"""
-    return platform.machine()
+    return os.uname().machine
 
 
 def _processors() -> str:

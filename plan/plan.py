@@ -100,7 +100,7 @@ class Plan:
     @cached_property
     def product_digest(self) -> str:
         """sha256 of what the product's steps do; the seed and the tools do not change it."""
-        return sha256_of([json.loads(deed(step)) for step in self.product.values()])
+        return deeds_digest(self.product.values())
 
     def product_json(self) -> str:
         """The text of the product's own plan: its steps, without the steps of the first phase."""
@@ -125,8 +125,15 @@ def _sources(steps: Iterable[Step]) -> list[Source]:
 
 def literal(step: Step | Mapping[str, Any]) -> dict[str, Any]:
     """All of `step`, or of a step of plan.json, that can change its output: all but URLs."""
-    given = asdict(step) if isinstance(step, Step) else dict(step)
-    return given | {"sources": [[each["sha256"], each["exclude"]] for each in given["sources"]]}
+    if isinstance(step, Step):
+        return vars(step) | {
+            "sources": [[each.sha256, each.exclude] for each in step.sources],
+            # Their own fields are plain.
+            "commands": [vars(each) for each in step.commands],
+            "additions": [vars(each) for each in step.additions],
+            "initramfs": vars(step.initramfs) if step.initramfs else None,
+        }
+    return {**step, "sources": [[each["sha256"], each["exclude"]] for each in step["sources"]]}
 
 
 def deed(step: Step | Mapping[str, Any]) -> bytes:
@@ -134,7 +141,16 @@ def deed(step: Step | Mapping[str, Any]) -> bytes:
 
     It compares the step of a system that builds itself with the step that built the system.
     """
-    return canonical(literal(step) | {"phase": "", "tools": []})
+    return canonical(_deed(step))
+
+
+def _deed(step: Step | Mapping[str, Any]) -> dict[str, Any]:
+    return literal(step) | {"phase": "", "tools": []}
+
+
+def deeds_digest(steps: Iterable[Step | Mapping[str, Any]]) -> str:
+    """sha256 of what all of `steps` do: the digest of a product's plan."""
+    return sha256_of([_deed(step) for step in steps])
 
 
 def canonical(value: Any) -> bytes:

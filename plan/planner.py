@@ -157,7 +157,9 @@ def _packed(chosen: Set, added: Sequence[str], depends: Mapping[str, Sequence[st
     own = [name for name in graph.order(added, depends) if name not in there]
     inside = chosen.initramfs
     packages = tuple(dict.fromkeys((*inside.packages, *own)))
-    return replace(chosen, initramfs=replace(inside, packages=packages))
+    # The kernel contains the initramfs, so it comes last.
+    ordered = tuple(sorted(chosen.packages, key=lambda name: name == chosen.kernel))
+    return replace(chosen, packages=ordered, initramfs=replace(inside, packages=packages))
 
 
 def _check(chosen: Set, wanted: Sequence[str], target: Architecture) -> None:

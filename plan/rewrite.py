@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from plan.errors import BuildError
+from plan.yamllib import library
 from plan.yamltext import STEP, block_lines, inline, item_lines, key_lines
 
 Path = tuple[str | int, ...]
@@ -182,7 +183,7 @@ def _replace_by_block(text: str, spot: _Spot, value: str) -> str:
 
 
 def _find(text: str, path: Path) -> _Spot | None:
-    import yaml
+    yaml = library()
 
     # Use the Python scanner: its marks count characters.
     node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -230,7 +231,7 @@ def _dotted(path: Path) -> str:
 
 
 def _checked(before: str, after: str, path: Path, value: Any) -> str:
-    import yaml
+    yaml = library()
 
     wanted = _data(yaml.compose(before, Loader=yaml.SafeLoader))
     try:

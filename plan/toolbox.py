@@ -12,7 +12,6 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from plan import graph
-from plan.alpineseed import load_alpine
 from plan.debianseed import load_debian
 from plan.errors import BuildError, nearest
 from plan.model import Recipe
@@ -27,6 +26,8 @@ def seed_tools(directory: Path, seed: str, arch: str) -> Tools:
     if seed == "self":
         return Tools(None)
     if seed == "alpine":
+        from plan.alpineseed import load_alpine
+
         alpine = load_alpine(directory / "alpine.yaml", arch)
         return Tools(alpine.compiler, dict(alpine.makes), dict(alpine.missing))
     if seed == "debian":

@@ -1,6 +1,6 @@
 """Strict YAML: plain data only, no duplicate keys, and every value knows its line.
 
-    file ──compose──▶ nodes with marks ──check──▶ Table (a dict that can say "file:line" of a key)
+    file ──parse──▶ events with marks ──check──▶ Table (a dict that can say "file:line" of a key)
 
 Aliases, tags and merge keys are refused: people read the recipes, and must see all of their
 meaning. That also prevents "anchor bombs". Very large and very deep files are refused too: libyaml
@@ -9,16 +9,19 @@ would crash the process at a depth of about ten thousand.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from plan.errors import BuildError, nearest
+from plan.yamllib import library
 
 _LARGEST = 1 << 20  # bytes
 _DEEPEST = 20  # lists and mappings inside each other
+_TEXT = "tag:yaml.org,2002:str"
+_SPECIAL = {"<<": "tag:yaml.org,2002:merge", "=": "tag:yaml.org,2002:value"}
 PLAIN_TAGS = {
-    "tag:yaml.org,2002:str",
+    _TEXT,
     "tag:yaml.org,2002:int",
     "tag:yaml.org,2002:bool",
     "tag:yaml.org,2002:null",
@@ -137,8 +140,7 @@ def load(path: Path, *, shown_as: str | None = None) -> Table:
     `shown_as` names the file in messages (default: the path itself).
     Raises BuildError with file and line for anything but a plain mapping.
     """
-    import yaml
-
+    yaml = library()
     file = shown_as or str(path)
     try:
         if path.stat().st_size > _LARGEST:
@@ -148,54 +150,80 @@ def load(path: Path, *, shown_as: str | None = None) -> Table:
         raise BuildError(f"cannot be read: {error.strerror}", where=file) from error
     except UnicodeDecodeError as error:
         raise BuildError(f"is not UTF-8: {error.reason}", where=file) from error
-    # libyaml's scanner is ten times as fast as the Python one; both give the same nodes.
+    # libyaml's scanner is ten times as fast as the Python one; both give the same events.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        _check_events(yaml, loader, text, file)
-        node = yaml.compose(text, Loader=loader)
+        value = _Document(yaml, loader(text), file).value()
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{file}:{mark.line + 1}" if mark else file
         raise BuildError(
             f"broken YAML: {getattr(error, 'problem', None) or error}", where=place
         ) from error
-    value = _plain(node, file) if node is not None else Table(file, 1)
     if not isinstance(value, Table):
         raise BuildError("must contain a mapping (key: value)", where=f"{file}:1")
     return value
 
 
-def _check_events(yaml: Any, loader: Any, text: str, file: str) -> None:
-    """Refuse aliases and deep nesting before the text is composed."""
-    depth = 0
-    for event in yaml.parse(text, Loader=loader):
-        where = f"{file}:{event.start_mark.line + 1}"
-        if isinstance(event, yaml.AliasEvent):
-            raise BuildError("aliases (*) are not allowed", where=where)
-        depth += isinstance(event, yaml.CollectionStartEvent)
-        depth -= isinstance(event, yaml.CollectionEndEvent)
+class _Document:
+    """Makes plain values of the events that libyaml finds in a text, and refuses all others."""
+
+    def __init__(self, yaml: Any, loader: Any, file: str) -> None:
+        self.file, self.next = file, loader.get_event
+        self.scalar, self.alias = yaml.ScalarEvent, yaml.AliasEvent
+        self.sequence, self.mapping = yaml.SequenceStartEvent, yaml.MappingStartEvent
+        self.ends = (yaml.SequenceEndEvent, yaml.MappingEndEvent)
+        self.stream_end = yaml.StreamEndEvent
+
+    def value(self) -> Any:
+        """The only document; an empty table if there is none. Raises BuildError, YAMLError."""
+        self.next()
+        if isinstance(self.next(), self.stream_end):
+            return Table(self.file, 1)
+        value = self._value(self.next(), 1)
+        self.next()
+        if not isinstance(end := self.next(), self.stream_end):
+            raise self._error("broken YAML: but found another document", end)
+        return value
+
+    def _error(self, message: str, event: Any) -> BuildError:
+        return BuildError(message, where=f"{self.file}:{event.start_mark.line + 1}")
+
+    def _value(self, event: Any, depth: int) -> Any:
+        if isinstance(event, self.scalar):
+            if (tag := _tag(event)) not in PLAIN_TAGS:
+                raise self._error(f"the tag {tag!r} is not allowed", event)
+            return event.value
+        if isinstance(event, self.alias):
+            raise self._error("aliases (*) are not allowed", event)
         if depth > _DEEPEST:
-            raise BuildError(f"lists and mappings nest more than {_DEEPEST} deep", where=where)
+            raise self._error(f"lists and mappings nest more than {_DEEPEST} deep", event)
+        if isinstance(event, self.sequence):
+            return [self._value(each, depth + 1) for each in self._inside()]
+        table = Table(self.file, event.start_mark.line + 1)
+        for key in self._inside():
+            self._check_key(key, table)
+            table.lines[key.value] = key.start_mark.line + 1
+            table[key.value] = self._value(self.next(), depth + 1)
+        return table
+
+    def _inside(self) -> Iterator[Any]:
+        """The events up to the end of the current list or mapping, as far as nobody took them."""
+        while not isinstance(event := self.next(), self.ends):
+            yield event
+
+    def _check_key(self, key: Any, table: Table) -> None:
+        if isinstance(key, self.alias):
+            raise self._error("aliases (*) are not allowed", key)
+        if not isinstance(key, self.scalar) or _tag(key) == "tag:yaml.org,2002:merge":
+            raise self._error("a key must be plain text", key)
+        if key.value in table:
+            first = table.lines[key.value]
+            raise self._error(f"duplicate key {key.value!r} (first in line {first})", key)
 
 
-def _plain(node: Any, file: str) -> Any:
-    line = node.start_mark.line + 1
-    if node.id == "scalar":
-        if node.tag not in PLAIN_TAGS:
-            raise BuildError(f"the tag {node.tag!r} is not allowed", where=f"{file}:{line}")
-        return node.value
-    if node.id == "sequence":
-        return [_plain(item, file) for item in node.value]
-    table = Table(file, line)
-    for key_node, value_node in node.value:
-        key, key_line = key_node.value, key_node.start_mark.line + 1
-        if key_node.id != "scalar" or key_node.tag == "tag:yaml.org,2002:merge":
-            raise BuildError("a key must be plain text", where=f"{file}:{key_line}")
-        if key in table:
-            raise BuildError(
-                f"duplicate key {key!r} (first in line {table.lines[key]})",
-                where=f"{file}:{key_line}",
-            )
-        table.lines[key] = key_line
-        table[key] = _plain(value_node, file)
-    return table
+def _tag(event: Any) -> str:
+    """The tag of a scalar. Without one, only plain `<<` and `=` are no plain data."""
+    if event.tag is not None and event.tag != "!":
+        return str(event.tag)
+    return _SPECIAL.get(event.value, _TEXT) if event.implicit[0] else _TEXT

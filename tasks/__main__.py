@@ -12,22 +12,25 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from doit.cmd_base import DoitCmdBase
-from doit.cmd_clean import Clean
-from doit.cmd_forget import Forget
-from doit.cmd_help import Help
-from doit.cmd_info import Info
-from doit.cmd_list import List
-from doit.cmd_run import Run
-from doit.cmdparse import CmdParseError
-from doit.doit_cmd import DoitMain
-
 from plan.errors import nearest
 from plan.typed import program
 from plan.version import VERSION
-from tasks import help as pages
 from tasks.commands import COMMANDS
 from tasks.console.console import say, taking, undelivered
+from tasks.late import standing_in
+
+with standing_in("configparser", "importlib.metadata", "multiprocessing", "pdb", "string"):
+    from doit import plugin
+    from doit.cmd_base import DodoTaskLoader, DoitCmdBase
+    from doit.cmd_clean import Clean
+    from doit.cmd_forget import Forget
+    from doit.cmd_help import Help
+    from doit.cmd_info import Info
+    from doit.cmd_list import List
+    from doit.cmd_run import Run
+    from doit.cmdparse import CmdParseError
+    from doit.doit_cmd import DoitMain
+    from doit.loader import generate_tasks
 
 
 class OurHelp(Help):  # type: ignore[misc]
@@ -38,6 +41,8 @@ class OurHelp(Help):  # type: ignore[misc]
 
     def execute(self, params: Any, args: list[str]) -> int:
         """Print the page of each name in `args`, or that of the project."""
+        from tasks import help as pages
+
         with taking():
             for line in [] if args else pages.project_page():
                 say(line)
@@ -46,14 +51,25 @@ class OurHelp(Help):  # type: ignore[misc]
         return 1 if undelivered() else 0
 
     def _explain(self, params: Any, name: str) -> None:
+        from tasks.help import command_page
+
         if name in COMMANDS:
-            for line in pages.command_page(name):
+            for line in command_page(name):
                 say(line)
         elif name in self.cmds:
             say(self.cmds[name](cmds=self._cmds, **self.init_kwargs).help())
         else:
             # One of the plan's tasks; see doit_extensions.py.
             DoitCmdBase.execute(self, params, [name])
+
+
+class Loader(DodoTaskLoader):  # type: ignore[misc]
+    """Takes the tasks of the only creator; doit's own would parse dodo.py to sort the creators."""
+
+    def load_tasks(self, cmd: Any, pos_args: list[str]) -> list[Any]:
+        """The tasks of dodo.py."""
+        del cmd, pos_args
+        return list(generate_tasks("commands", self.namespace["task_commands"]()))
 
 
 class Main(DoitMain):  # type: ignore[misc]
@@ -86,7 +102,10 @@ def start(words: Sequence[str], dodo: Path) -> int:
     # Ignore a doit configuration in the person's directory.
     config = {"GLOBAL": {"dodoFile": os.fspath(dodo)}}
     CmdParseError.__str__ = _plain
-    return int(Main(config_filenames=(), extra_config=config).run(list(words)) or 0)
+    # There are no plug-ins: without this, doit reads the metadata of all installed packages.
+    plugin.entry_points_impl = lambda: lambda group: ()
+    main = Main(Loader(), config_filenames=(), extra_config=config)
+    return int(main.run(list(words)) or 0)
 
 
 if __name__ == "__main__":

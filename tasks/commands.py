@@ -107,6 +107,9 @@ MAKES = frozenset(
     }
 )
 
+# The tasks of every build, which other tasks depend on.
+OF_A_BUILD = ("fetch", "image", "pkg", "plan", "seed", "sysroot")
+
 # They look at a product. Without set= or arch= this is the one that was built last.
 OF_A_PRODUCT = frozenset({"boot", "inspect", "licenses", "report", "sbom", "sign"})
 
@@ -123,8 +126,13 @@ def only_reads(commands: Iterable[str], given: Callable[[str], bool]) -> bool:
 
 def of_a_product(words: Iterable[str]) -> bool:
     """Whether the command line `words` names only commands that look at a product."""
-    named = {word for word in words if word[:1] != "-" and "=" not in word} - {"run"}
+    named = _names(words)
     return bool(named) and named <= OF_A_PRODUCT
+
+
+def _names(words: Iterable[str]) -> set[str]:
+    """The names on the command line `words`: of commands and tasks, or a command's arguments."""
+    return {word for word in words if word[:1] != "-" and "=" not in word} - {"run"}
 
 
 def only_makes(commands: Iterable[str]) -> bool:
@@ -164,15 +172,26 @@ def examples(create: Creator) -> list[str]:
     return [line.strip() for line in lines if line.strip()]
 
 
-def creators() -> Iterator[tuple[str, Creator]]:
-    """Each command with the function that makes its doit tasks."""
-    for name in COMMANDS:
+def creators(names: Iterable[str] = COMMANDS) -> Iterator[tuple[str, Creator]]:
+    """Each command of `names` with the function that makes its doit tasks."""
+    for name in names:
         yield name, creator(name)
 
 
-def doit_tasks(project: Project) -> Iterator[DoitTask]:
-    """The doit tasks of all commands; each function gets `project`."""
-    for name, create in creators():
+def needed(words: Iterable[str]) -> Iterable[str]:
+    """The commands whose tasks the command line `words` needs: each is a module to import.
+
+    All of them, unless `words` names only commands, with or without a task of theirs.
+    """
+    named = {word.partition(":")[0] for word in _names(words)}
+    if not named or not named <= {*COMMANDS, *PHASES}:
+        return COMMANDS
+    return [name for name in COMMANDS if name in named or name in OF_A_BUILD]
+
+
+def doit_tasks(project: Project, words: Iterable[str]) -> Iterator[DoitTask]:
+    """The doit tasks that the command line `words` needs; each function gets `project`."""
+    for name, create in creators(needed(words)):
         made = create(project)
         if isinstance(made, dict):
             yield {"basename": name, "doc": summary(create), **made}

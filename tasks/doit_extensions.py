@@ -44,7 +44,6 @@ from tasks import commands
 from tasks.console.console import say, taking, undelivered
 from tasks.engine.built import recalled
 from tasks.engine.project import ROOT, Project, open_project
-from tasks.help import command_page, project_page, task_page
 
 
 def project_of_this_run() -> Project:
@@ -211,6 +210,8 @@ def _of_a_command(project: Project, original: Any) -> Any:
     def execute(self: Any, **named: Any) -> Any:
         if not self.sel_default_tasks:
             return original(self, **named)
+        from tasks.help import project_page
+
         if "command line" in project.settings.origin.values():
             hint = f"{typed('image')} builds the image; {program()} help shows the commands"
             raise InvalidCommand(f"no command is given\n  {hint}")
@@ -224,6 +225,8 @@ def _of_a_command(project: Project, original: Any) -> Any:
 
 def _explained(self: Any, pos_args: list[str]) -> bool:
     """doit's `help` of one task, or of one command of this project."""
+    from tasks.help import command_page, task_page
+
     name = pos_args[0]
     tasks = {task.name: task for task in self.task_list}
     if name not in tasks:

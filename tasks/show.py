@@ -13,8 +13,6 @@ from tasks.console.console import say
 from tasks.console.table import table
 from tasks.engine.plan_files import authored, digest_file, is_written, step_file, write_plan
 from tasks.engine.project import Project
-from tasks.engine.survey import ahead, survey
-from tasks.status import told_next
 
 
 def task_settings(project: Project) -> DoitTask:
@@ -74,6 +72,8 @@ def _changes(project: Project) -> Iterator[str]:
     """The differences between the plan that was run or written last and the current plan."""
     from plan.json_diff import differences
     from plan.plan import canonical, literal
+    from tasks.engine.survey import ahead, survey
+    from tasks.status import told_next
 
     try:
         before = json.loads(project.plan_file.read_text())

@@ -6,7 +6,6 @@ import errno
 import glob
 import hashlib
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +22,8 @@ def remove_tree(path: Path) -> None:
     if path.is_symlink() or not path.is_dir():
         path.unlink(missing_ok=True)
         return
+    import shutil
+
     try:
         shutil.rmtree(path)
     except PermissionError:
@@ -80,6 +81,8 @@ def as_fetched(path: Path, copy: Path) -> Path:
     A sandbox may see a file that belongs to this user, has the mode of a download, and is not older
     than SOURCE_DATE_EPOCH (packing replaces every later time with that one).
     """
+    import shutil
+
     status = path.stat()
     late = status.st_mtime >= SOURCE_DATE_EPOCH
     if late and is_own(status) and stat.S_IMODE(status.st_mode) == _FETCHED:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from plan.outputs import replacing
 from rootfs.archives import pack
-from rootfs.image.workspace import SOURCES, Workspace
+from rootfs.image.names import SOURCES
+from rootfs.image.workspace import Workspace
 
 
 def write_sysroot(

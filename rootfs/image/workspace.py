@@ -29,20 +29,16 @@ from plan.provenance import resource, text_of
 from rootfs.archives.files import as_fetched, fresh_directory
 from rootfs.archives.pack import stamp_times
 from rootfs.archives.tree import Entry, merge
+from rootfs.image.names import (
+    ABOUT,
+    FILES,
+    PROJECT,
+    PROVENANCE,
+    REPLACED,
+    SOURCES,
+    WORKSPACE,
+)
 from rootfs.sandbox.compose import bound
-
-NAME = "bootstrap-qcow2"
-WORKSPACE = "workspace"
-ABOUT = "etc/bq2/image.json"
-FILES = "etc/bq2/files"
-REPLACED = "etc/bq2/replaced"
-KERNEL = "boot/kernel.efi"
-PROVENANCE = "etc/bq2/provenance.json"
-BILL = "etc/bq2/sbom.cdx.json"
-LICENSES = "etc/bq2/licenses"
-PROJECT = f"{WORKSPACE}/{NAME}"
-CACHE = f"{WORKSPACE}/cache"
-SOURCES = f"{CACHE}/sources"
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from plan.errors import BuildError
 from rootfs.image.gpt import EFI_SYSTEM, LINUX_FILESYSTEM
-from rootfs.image.workspace import ABOUT, KERNEL, PROVENANCE
+from rootfs.image.names import ABOUT, KERNEL, PROVENANCE
 from rootfs.inspection import gpt_reader
 from rootfs.inspection.fat_reader import Fat
 from rootfs.inspection.kernel_reader import initramfs

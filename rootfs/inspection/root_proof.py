@@ -21,9 +21,9 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from plan.errors import BuildError
-from plan.plan import deed, sha256_of
+from plan.plan import deed, deeds_digest
 from plan.provenance import PREDICATE, STATEMENT
-from rootfs.image.workspace import ABOUT, BILL, FILES, PROVENANCE, REPLACED, SOURCES, WORKSPACE
+from rootfs.image.names import ABOUT, BILL, FILES, PROVENANCE, REPLACED, SOURCES, WORKSPACE
 from rootfs.inspection.ext4_reader import Ext4, Inode
 from rootfs.inspection.repack import artifact_digest, file_digest
 from rootfs.inspection.window import View
@@ -106,7 +106,7 @@ class Root:
         def derived() -> list[Any]:
             steps = {step["name"]: hashlib.sha256(deed(step)).hexdigest() for step in plan["steps"]}
             sources = {each["sha256"]: each["file"] for s in plan["steps"] for each in s["sources"]}
-            digest = sha256_of([json.loads(deed(step)) for step in plan["steps"]])
+            digest = deeds_digest(plan["steps"])
             return [plan["set"], plan["arch"], digest, image["plan"], steps, sources]
 
         def said() -> list[Any]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from subprocess import DEVNULL, STDOUT
 
 from rootfs.sandbox.apply_conditions import REFUSED
-from rootfs.sandbox.enter import started
+from rootfs.sandbox.started import started
 
 TOP = Path(__file__).resolve().parents[2]
 

@@ -2,8 +2,8 @@
 
     Sandbox ──json──▶ rootfs/sandbox/namespaces.py ──report──▶ list of Result, or BuildError
 
-`stop_all` ends every process that is started here when the run is interrupted. If this process is
-killed, they die with it. A run that takes too long or prints too much is ended.
+The sandbox ends when the run is interrupted (rootfs/sandbox/started.py). If this process is killed,
+it dies with it. A run that takes too long or prints too much is ended.
 """
 
 from __future__ import annotations
@@ -14,10 +14,8 @@ import os
 import select
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +27,7 @@ from rootfs.archives.files import remove_tree
 from rootfs.sandbox import inherited, namespaces
 from rootfs.sandbox.remedy import LIMITS, remedy
 from rootfs.sandbox.seccomp import refused
+from rootfs.sandbox.started import started
 
 HOST_NAME = "bq2"
 BASE = "mount"  # in the directory of a sandbox
@@ -74,17 +73,6 @@ class Sandbox:
     environment: Mapping[str, str]
     nested: bool = False
     """Whether sandboxes are made inside: then only the calls that this needs are allowed too."""
-
-
-_running: set[subprocess.Popen[bytes]] = set()
-_lock = threading.Lock()
-
-
-def stop_all() -> None:
-    """Kill every sandbox and every other process started here. Namespaces end with them."""
-    with _lock:
-        for process in _running:
-            process.kill()
 
 
 def enter(
@@ -201,25 +189,6 @@ def _run(
             return process.wait(), lines
     finally:
         bounds.cut()
-
-
-@contextmanager
-def started(command: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a process that `stop_all` can end; it is killed if it still runs after the block.
-
-    `options` are those of subprocess.Popen.
-    """
-    with _lock:
-        process = subprocess.Popen(command, **options)
-        _running.add(process)
-    try:
-        yield process
-    finally:
-        with _lock:
-            _running.discard(process)
-        if process.poll() is None:
-            process.kill()
-            process.wait()
 
 
 def _reported(pipe: int, check: Callable[[], None]) -> list[dict[str, Any]]:

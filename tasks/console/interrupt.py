@@ -17,7 +17,7 @@ import signal
 import threading
 from types import FrameType
 
-from rootfs.sandbox import enter
+from rootfs.sandbox.started import stop_all
 from tasks.console.console import say
 
 # While a shell or a guest uses the terminal, Ctrl-C is for it.
@@ -57,6 +57,6 @@ def _stop(number: int, frame: FrameType | None) -> None:
     for each in _ENDING:
         signal.signal(each, signal.SIG_IGN)
     received = number
-    enter.stop_all()
+    stop_all()
     say("\ninterrupted: finished builds are kept, the next run continues from there")
     raise SystemExit(128 + number)

@@ -82,7 +82,7 @@ class Builder:
             return None
         # Another checkout may have built the step to other bytes since.
         agreed = not store.contradicting(made.step)
-        return self.stamp.read_of(made.step, store.find(made.step)) if agreed else None
+        return made if agreed and made.agrees(store.find(made.step)) else None
 
     def take_over(self) -> bool:
         """Whether the artifact is known. If so, record its use, and write a missing stamp."""

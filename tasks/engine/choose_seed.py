@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cache.partial import disk_error
-from plan.alpineseed import load_alpine
 from plan.model import Source
 from plan.outputs import write_file
 from plan.settings import Settings
@@ -83,6 +82,8 @@ def _kept(settings: Settings) -> str | None:
 
 
 def _chosen(settings: Settings, cache: Path, asks: bool) -> Choice:
+    from plan.alpineseed import load_alpine
+
     seeds = settings.root / "plan" / "seeds"
     if not (seeds / f"debian-{settings.build}.lock.yaml").exists():
         return Choice("alpine", f"Debian's packages are not pinned for {settings.build}")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
-from uuid import UUID
+from typing import TYPE_CHECKING, Any
 
 from plan.model import SYSROOT_FROM_SEED
 from plan.version import VERSION
-from rootfs.image.gpt import guid
-from rootfs.image.workspace import NAME
+from rootfs.image.names import NAME
 from tasks.engine.project import Project
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 
 def image_identity(project: Project) -> str:
@@ -20,6 +21,8 @@ def image_identity(project: Project) -> str:
 
 def root_uuid(project: Project) -> UUID:
     """The UUID of the image's root file system; the initramfs finds it by this UUID."""
+    from rootfs.image.gpt import guid
+
     return guid(image_identity(project), "root file system")
 
 

@@ -11,6 +11,7 @@ other bytes.
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +59,11 @@ def _digest(project: Project) -> str:
 
 def authored(project: Project) -> list[Path]:
     """The files from which the plan is made: all data of the project, and the overrides."""
-    data = [path for path in project.data.rglob("*") if path.is_file() and path.suffix != ".py"]
-    return sorted([*data, *project.plan.override_files])
+    found = [*project.plan.override_files]
+    for directory, _, names in os.walk(project.data):
+        if not directory.endswith("__pycache__"):
+            found += [Path(directory, name) for name in names if not name.endswith(".py")]
+    return sorted(path for path in found if path.is_file())
 
 
 def _authored(project: Project, step: Step) -> dict[str, Any]:

@@ -15,18 +15,20 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from plan.outputs import target, write_file
 from plan.plan import sha256_of
 from rootfs.archives.files import file_sha256, remove_tree, remove_unfinished
-from rootfs.image.gpt import LINUX_FILESYSTEM
-from rootfs.image.workspace import KERNEL, PROVENANCE, Workspace
+from rootfs.image.names import KERNEL, PROVENANCE
 from tasks.engine import proof
 from tasks.engine.builder import tree_of
 from tasks.engine.image_facts import describe_image, image_identity, root_uuid
 from tasks.engine.project import Project
 from tasks.engine.stamps import artifacts, product_artifacts
+
+if TYPE_CHECKING:
+    from rootfs.image.workspace import Workspace
 
 # Raise it when the same inputs give a different file.
 FORMAT = 2
@@ -134,6 +136,7 @@ def _image_inputs(project: Project) -> Mapping[str, Any]:
 
 def _write_image(project: Project, out: Path) -> dict[str, str]:
     from rootfs.image.assemble import RawPartition, write_image
+    from rootfs.image.gpt import LINUX_FILESYSTEM
 
     plan = project.plan
     root = [RawPartition(_root(project), LINUX_FILESYSTEM, "root")] if plan.set.root else []
@@ -215,6 +218,8 @@ def trees(project: Project) -> dict[str, Path]:
 
 def workspace(project: Project) -> Workspace:
     """The system's files outside of packages."""
+    from rootfs.image.workspace import Workspace
+
     sources = project.plan.product_sources if project.settings.sources else []
     return Workspace(
         own=[

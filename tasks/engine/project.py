@@ -25,7 +25,6 @@ from plan.planner import make_plan
 from plan.settings import Settings, resolve
 from plan.toolbox import seed_tools
 from plan.toolchain import Tools
-from rootfs.sandbox.jobserver import JobServer
 from tasks.engine.built import recall
 from tasks.engine.choose_seed import Choice, settled
 from tasks.engine.events import Events
@@ -35,6 +34,7 @@ from tasks.engine.watch import Watch
 if TYPE_CHECKING:
     from cache.bundle import Bundle
     from plan.needs import Needs
+    from rootfs.sandbox.jobserver import JobServer
     from tasks.engine.seed_roots import Seed
 
 # Two threads may ask first for the same thing.
@@ -146,8 +146,7 @@ class Project:
 
         So a checkout that is moved keeps what doit knows of its files.
         """
-        inside = path.is_relative_to(self.root)
-        return os.fspath(path.relative_to(self.root) if inside else path)
+        return os.fspath(path).removeprefix(f"{self.root}{os.sep}")
 
     @property
     def plan_file(self) -> Path:
@@ -194,6 +193,8 @@ class Project:
 
     @cached_property
     def _jobs(self) -> JobServer:
+        from rootfs.sandbox.jobserver import JobServer
+
         return JobServer(self.workdir / "jobserver", self.settings.jobs)
 
     @cached_property

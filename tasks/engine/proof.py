@@ -25,8 +25,7 @@ from plan import provenance
 from plan.model import Source, Step
 from plan.outputs import write_file
 from plan.plan import canonical
-from plan.sbom import sbom
-from rootfs.image.workspace import BILL, LICENSES
+from rootfs.image.names import BILL, LICENSES
 from tasks.engine.project import Project
 from tasks.engine.stamps import Stamp, product_artifacts
 from tasks.engine.verdicts import CHALLENGED, DIRECTORY
@@ -43,6 +42,8 @@ def statement(project: Project) -> dict[str, Any]:
 
 def texts(project: Project) -> dict[str, bytes]:
     """The bill of materials, and the licenses of all packages with sources, by path."""
+    from plan.sbom import sbom
+
     found = {BILL: sbom(project.plan, product_artifacts(project)).encode()}
     for name, step in project.plan.product.items():
         lines = ""
@@ -98,38 +99,38 @@ class Attestation:
         self.verdicts = [row for directory in directories for row in _verdicts(directory)]
 
     def is_up_to_date(self) -> bool:
-        """Whether both files have the current content."""
+        """Whether both files have the current content. Raises ValueError if one is no JSON."""
         try:
             rows = beside(self.file, ARTIFACTS).read_bytes()
             told = beside(self.file, PROVENANCE).read_text()
         except OSError:
             return False
-        return told == self._text(rows)
+        # Not the texts: the indented one takes long to make.
+        return canonical(json.loads(told)) == canonical(self._statement(rows))
 
     def write(self) -> None:
         """Write both files."""
         rows = b"".join(self._rows())
-        for suffix, content in ((ARTIFACTS, rows), (PROVENANCE, self._text(rows).encode())):
+        told = provenance.text_of(self._statement(rows)).encode()
+        for suffix, content in ((ARTIFACTS, rows), (PROVENANCE, told)):
             write_file(beside(self.file, suffix), content)
 
-    def _text(self, rows: bytes) -> str:
+    def _statement(self, rows: bytes) -> dict[str, Any]:
         project, seed = self.project, self.project.seed
         made = {step.task: self._made(step) for step in self.steps}
         artifacts = beside(self.file, ARTIFACTS).name
         subject = [provenance.resource(name, sha256) for name, sha256 in self.parts.items()]
         subject[0] |= {"annotations": found} if (found := self._verified(subject[0])) else {}
-        return provenance.text_of(
-            provenance.of_product(
-                project.plan,
-                self.kind,
-                subject,
-                seed=seed.describe(),
-                packages=seed.sources,
-                added=project.settings.added,
-                made=made,
-                project=self.own,
-                byproducts=[provenance.resource(artifacts, hashlib.sha256(rows).hexdigest())],
-            )
+        return provenance.of_product(
+            project.plan,
+            self.kind,
+            subject,
+            seed=seed.describe(),
+            packages=seed.sources,
+            added=project.settings.added,
+            made=made,
+            project=self.own,
+            byproducts=[provenance.resource(artifacts, hashlib.sha256(rows).hexdigest())],
         )
 
     def _rows(self) -> Iterable[bytes]:

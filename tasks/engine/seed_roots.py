@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,7 @@ from plan.model import Source
 from plan.plan import sha256_of
 from plan.typed import typed
 from rootfs.archives.files import being_made, file_sha256
-from rootfs.image.workspace import WORKSPACE
+from rootfs.image.names import WORKSPACE
 from tasks.engine.debian_packages import Packages
 from tasks.engine.system import System, described
 
@@ -226,8 +225,8 @@ class PathRoot(Seed):
 
 
 def _shape(authored: DebianSeed | AlpineSeed, *, without: Collection[str]) -> dict[str, Any]:
-    """The fields of `authored` that shape the tree: all except `without`."""
-    fields = asdict(authored).items()
+    """The fields of `authored` that shape the tree: all except `without`. All are plain."""
+    fields = vars(authored).items()
     return {_FIRST_NAMES.get(name, name): value for name, value in fields if name not in without}
 
 

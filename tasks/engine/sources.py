@@ -6,7 +6,6 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cache.sources import cached
 from plan.errors import BuildError
 from plan.model import Source
 from plan.outputs import write_file
@@ -51,6 +50,8 @@ def say_what_is_used(project: Project) -> None:
 
 def have(project: Project, sources: Sequence[Source]) -> bool:
     """Whether the cache has all of `sources`."""
+    from cache.sources import cached
+
     return all(cached(source, project.cache) for source in sources)
 
 

@@ -28,17 +28,35 @@ class Made:
     size: int
     step: str
 
+    def agrees(self, record: Record | None) -> bool:
+        """Whether the store's `record` of the step, if it has one, names the same artifact."""
+        return record is None or record.artifact == self.artifact
+
 
 class Stamp:
     """The state of one step in this work directory."""
 
     def __init__(self, project: Project, step: Step) -> None:
-        directory = project.workdir / "stamps" / step.phase
         self.store = project.store
-        self.target = directory / step.name
-        self.file = directory / f"{step.name}.json"
-        self.inputs = directory / f"{step.name}.inputs"
-        self.forgotten = directory / f"{step.name}.forgotten"
+        self.target = project.workdir / "stamps" / step.phase / step.name
+
+    @property
+    def file(self) -> Path:
+        """The stamp: the last file that a build writes."""
+        return self._beside("json")
+
+    @property
+    def inputs(self) -> Path:
+        """The inputs of the last build."""
+        return self._beside("inputs")
+
+    @property
+    def forgotten(self) -> Path:
+        """If it exists, the step must run again."""
+        return self._beside("forgotten")
+
+    def _beside(self, suffix: str) -> Path:
+        return self.target.with_name(f"{self.target.name}.{suffix}")
 
     def read(self) -> Made | None:
         """The stamp, or None if there is no readable one or its artifact is damaged."""
@@ -52,9 +70,7 @@ class Stamp:
     def read_of(self, step: str, record: Record | None) -> Made | None:
         """The stamp, if it has the step id `step` and matches the store's `record`."""
         made = self.read()
-        if made is None or made.step != step:
-            return None
-        return made if record is None or record.artifact == made.artifact else None
+        return made if made and made.step == step and made.agrees(record) else None
 
     def require(self) -> Made:
         """The stamp. Raises Vanished if there is none, or its artifact is gone."""

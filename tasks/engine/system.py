@@ -28,7 +28,7 @@ from plan.outputs import unfinished
 from plan.plan import deed
 from plan.typed import typed
 from rootfs.archives.files import remove_tree
-from rootfs.image.workspace import ABOUT, FILES, NAME, REPLACED, WORKSPACE
+from rootfs.image.names import ABOUT, FILES, NAME, REPLACED, WORKSPACE
 
 LARGEST = 1 << 20  # bytes of a description
 

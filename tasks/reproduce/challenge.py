@@ -23,7 +23,7 @@ from plan.errors import BuildError
 from plan.typed import typed
 from rootfs.archives.files import file_sha256
 from rootfs.compare.compare import Difference, trees
-from rootfs.sandbox.enter import started
+from rootfs.sandbox.started import started
 from tasks.actions import DoitTask, speaking
 from tasks.console.console import say
 from tasks.engine.builder import tree_of

@@ -17,7 +17,7 @@ from plan.errors import BuildError, nearest
 from plan.model import Command, Step
 from plan.typed import typed
 from rootfs.archives.files import fresh_directory
-from rootfs.image.workspace import CACHE, PROJECT
+from rootfs.image.names import CACHE, PROJECT
 from tasks.actions import DoitTask, speaking
 from tasks.beforehand import require_emulator
 from tasks.boot import machine

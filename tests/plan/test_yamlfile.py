@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from plan.errors import BuildError
 from plan.yamlfile import load
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def written(directory: Path, text: str) -> Path:
@@ -38,6 +42,7 @@ def test_every_key_knows_its_line(tmp_path: Path) -> None:
         ("a: !!python/object:os.system x\n", 1, "tag"),
         ("a: &x 1\nb: *x\n", 2, "aliases"),
         ("a: {<<: {b: 1}}\n", 1, "plain text"),
+        ("a: =\n", 1, "tag"),
         ("? [a]\n: 1\n", 1, "plain text"),
         ("- a\n- b\n", 1, "must contain a mapping"),
         ("a: 1\n\tb: 2\n", 2, "broken YAML"),
@@ -50,6 +55,17 @@ def test_what_is_not_plain_is_refused_with_its_line(
         load(written(tmp_path, text), shown_as="x.yaml")
     assert caught.value.where == f"x.yaml:{line}"
     assert words in caught.value.message
+
+
+def test_the_python_reader_works_with_patterns_that_are_compiled_late() -> None:
+    script = (
+        "from plan.yamllib import library\n"
+        "yaml = library()\n"
+        "print(yaml.safe_load('a: [2026-11-28, 1, yes, x]'))\n"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    assert done.stdout == "{'a': [datetime.date(2026, 11, 28), 1, True, 'x']}\n"
 
 
 @pytest.mark.fault("YAML: a bomb of anchors", "refused before it grows")

@@ -1,0 +1,38 @@
+"""The processes that this process starts: `stop_all` ends them when the run is interrupted."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+_running: set[subprocess.Popen[bytes]] = set()
+_lock = threading.Lock()
+
+
+def stop_all() -> None:
+    """Kill every sandbox and every other process started here. Namespaces end with them."""
+    with _lock:
+        for process in _running:
+            process.kill()
+
+
+@contextmanager
+def started(command: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a process that `stop_all` can end; it is killed if it still runs after the block.
+
+    `options` are those of subprocess.Popen.
+    """
+    with _lock:
+        process = subprocess.Popen(command, **options)
+        _running.add(process)
+    try:
+        yield process
+    finally:
+        with _lock:
+            _running.discard(process)
+        if process.poll() is None:
+            process.kill()
+            process.wait()
