@@ -16,6 +16,8 @@ from plan.plan import literal, sha256_of
 
 # Raise it when a change in how steps run or are packed can change their output.
 FORMAT = 1
+# Raise it when the same trees and description give another initramfs.
+INITRAMFS_FORMAT = 2
 
 
 def step_inputs(
@@ -35,7 +37,7 @@ def step_inputs(
         "step": literal(step),
         "build_root": build_root,
         "depends": [[name, artifacts[name]] for name in step.depends],
-        "image": image,
+        "image": {"format": INITRAMFS_FORMAT, **image} if image else None,
     }
 
 

@@ -142,6 +142,19 @@ def test_a_command_in_the_guest_gives_its_output_and_status(image: Path, doit: R
     assert done.stdout.splitlines()[-3:] == [os.uname().machine, "/dev/console", "/proc/1/exe"]
 
 
+@pytest.mark.fault(
+    "a user of the booted image without rights writes to /", "only root may write there"
+)
+def test_only_root_writes_to_the_top(image: Path, doit: Run) -> None:
+    write = 'su -s /bin/sh nobody -c "touch /left" 2>&1'
+    done = doit("boot", f"run=stat -c %a /; {write}; busybox --help | head -1", status=0)
+    assert done.stdout.splitlines()[-3:] == [
+        "755",
+        "touch: /left: Permission denied",
+        "BusyBox v1.37.0 multi-call binary.",
+    ]
+
+
 def test_a_second_run_has_nothing_to_do(image: Path, doit: Run) -> None:
     assert doit("image", "set=base").stdout == "image is up to date\n"
 
@@ -219,7 +232,7 @@ def test_the_composed_sysroot_runs(image: Path, doit: Run) -> None:
     loader = f"/lib/ld-musl-{os.uname().machine}.so.1"
     run = f"run=busybox | head -1; {loader} --list /usr/bin/about; exit 3"
     said = doit("shell", "sysroot", run, status=3).stdout
-    assert said.startswith("BusyBox v1.37.0")
+    assert said.startswith("BusyBox v1.37.0 multi-call binary.")
     assert "libgc.so" in said and "not found" not in said
 
 

@@ -28,6 +28,7 @@ FIELDS = (  # each as eight hexadecimal digits, in this order
     *("devmajor", "devminor", "rdevmajor", "rdevminor", "namesize", "check"),
 )
 TRAILER = "TRAILER!!!"
+TOP = "."  # the path of a node for the top itself; as in the archives of `find . | cpio -o`
 FIELD_MAXIMUM = 0xFFFFFFFF
 BLOCK = 512  # the whole archive is padded to this, as cpio(1) does
 PIECE = 1 << 20  # bytes of a file to hold in memory at a time
@@ -104,7 +105,8 @@ def _members(entries: Sequence[Entry], extra: Sequence[Node]) -> list[_Member]:
     """All members, sorted; an extra node replaces an entry of the same path."""
     members = {entry.path: _of_entry(entry) for entry in entries}
     for node in extra:
-        if any(part in ("", ".", "..") for part in node.path.split("/")):
+        is_top = node.path == TOP and stat.S_ISDIR(node.mode)
+        if {*node.path.split("/")} & {"", ".", ".."} and not is_top:
             raise BuildError("a node's path must be relative, without . or ..", where=node.path)
         old = members.get(node.path)
         if old is not None and stat.S_ISDIR(old.mode) != stat.S_ISDIR(node.mode):

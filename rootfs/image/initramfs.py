@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from plan.toolchain import SOURCE_DATE_EPOCH
-from rootfs.archives.cpio import Node, character_device, directory, write_cpio
+from rootfs.archives.cpio import TOP, Node, character_device, directory, write_cpio
 
 # The kernel opens /dev/console for init before it mounts anything. Major and minor numbers:
 # the kernel's Documentation/admin-guide/devices.txt.
+# Without an entry for its own top, "/" keeps the mode of a new tmpfs: everyone may write there.
 NODES = (
+    directory(TOP),
     directory("dev"),
     character_device("dev/console", 5, 1, 0o600),
     character_device("dev/null", 1, 3, 0o666),

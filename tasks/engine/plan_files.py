@@ -54,7 +54,8 @@ def write_plan(project: Project) -> None:
 
 def _digest(project: Project) -> str:
     images = [_image(project, step) for step in project.plan.steps if step.initramfs]
-    return sha256_of([identity.FORMAT, project.plan.digest, project.seed.describe(), images])
+    formats = [identity.FORMAT, identity.INITRAMFS_FORMAT]
+    return sha256_of([formats, project.plan.digest, project.seed.describe(), images])
 
 
 def authored(project: Project) -> list[Path]:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plan.errors import BuildError
-from rootfs.archives.cpio import FIELDS, Node, character_device, directory, write_cpio
+from rootfs.archives.cpio import FIELDS, TOP, Node, character_device, directory, write_cpio
 from tests.rootfs.tools import contents, make_tree, quick, snapshot, tool
 
 TIME = 1735689600
@@ -165,6 +165,13 @@ def test_nodes_need_no_root(tmp_path: Path) -> None:
     assert archive(top, extra=nodes[::-1]) == data
 
 
+def test_the_top_has_the_mode_of_its_node(tmp_path: Path) -> None:
+    top = make_tree(tmp_path / "tree", {"a": b""})
+    data = archive(top, extra=(directory(TOP, 0o711),))
+    assert next((name, values["mode"]) for name, values, _ in parse(data)) == (b".", 0o40711)
+    assert set(unpack(data, tmp_path / "back")) >= {"a"}
+
+
 def test_layers_and_leave(tmp_path: Path) -> None:
     lower = make_tree(tmp_path / "lower", {"a": b"lower", "lib/x.a": b"", "lib/x.so": b""})
     upper = make_tree(tmp_path / "upper", {"a": b"upper", "share/man/m": b""})
@@ -200,6 +207,8 @@ def test_an_empty_archive(tmp_path: Path) -> None:
         (directory("../dev"), "../dev"),
         (directory(""), ""),
         (directory("a//b"), "a//b"),
+        (directory("./a"), "./a"),
+        (Node(".", stat.S_IFREG | 0o644), "."),
         (directory("file"), "file"),
         (Node("directory", stat.S_IFREG | 0o644), "directory"),
         (Node("device", stat.S_IFCHR, (-1, 0)), "device"),

@@ -26,6 +26,7 @@ def test_nodes_files_and_what_it_is(tmp_path: Path) -> None:
     data = archive(frame, other)
     rows = [line.split() for line in tool("cpio", "-tvn", stdin=data).splitlines()]
     found = {row[-1]: (row[0], " ".join(row[2:6])) for row in rows}
+    assert found["."][0] == "drwxr-xr-x"
     assert found["dev/console"] == ("crw-------", "0 0 5, 1")
     assert found["dev/null"] == ("crw-rw-rw-", "0 0 1, 3")
     assert found["init"][0] == "-rwxr-xr-x"

@@ -109,6 +109,16 @@ def test_another_format_of_the_inputs_changes_all(
     assert all(before[name] != after[name] for name in SCRIPTS)
 
 
+def test_another_format_of_the_initramfs_changes_what_has_one(
+    toy: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = files(toy)
+    monkeypatch.setattr("plan.identity.INITRAMFS_FORMAT", -1)
+    assert not is_written(toy.project())
+    after = files(toy)
+    assert {name for name in SCRIPTS if before[name] != after[name]} == {"kernel"}
+
+
 def test_the_plan_is_written_whole_and_again_the_same(toy: Checkout) -> None:
     project = toy.project()
     assert not is_written(project)
