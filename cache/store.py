@@ -3,7 +3,7 @@
     steps/<step id>.json ──names──▶ artifacts/<sha256>.tar ──unpacked once──▶ trees/<sha256>/
     contradicted/<step id>.json     all records of a step whose builds gave different artifacts
 
-The store alone decides which steps are up to date. Each entry is written, synced and renamed, the
+The store says which artifact a step id has. Each entry is written, synced and renamed, the
 artifact before its record: after a crash each entry is complete or absent. An artifact's name is
 its hash, so two builds can only write the same content. A step's first record stays; a record with
 another artifact is kept beside it.

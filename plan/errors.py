@@ -1,7 +1,7 @@
 """The one exception that library code raises.
 
-Only `tasks/` catches it, and prints it unchanged: the message says what is
-wrong, `where` says where (a file and line, a URL, a step), `hint` says what to do.
+Library code may catch it to try another way. What reaches `tasks/` is printed unchanged: the message
+says what is wrong, `where` says where (a file and line, a URL, a step), `hint` says what to do.
 """
 
 from __future__ import annotations

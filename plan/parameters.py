@@ -132,7 +132,7 @@ PARAMETERS = (
         "output",
         _constant(""),
         checks.output,
-        "the file to write (default: output/…)",
+        "the file of the product (default: output/…)",
         placed=checks.placed,
         of=(*PRODUCTS, "bundle", "report", "sbom"),
     ),
@@ -140,14 +140,14 @@ PARAMETERS = (
         "sources",
         _constant("1"),
         checks.flag,
-        "put the sources into the products",
+        "whether the product holds the sources",
         of=(*PRODUCTS, "report"),
     ),
     Parameter(
         "packages",
         _constant(""),
         checks.anything,
-        "packages for regenerate, verify or outdated (all)",
+        "the packages to look at (default: all)",
         of=("outdated", "regenerate", "verify"),
     ),
     Parameter(
@@ -192,7 +192,7 @@ PARAMETERS = (
         "phase",
         _constant(""),
         checks.phase,
-        "the phase for shell (the last) or verify (all)",
+        "the phase (default: shell the last, verify all)",
         of=("patch", "shell", "verify"),
     ),
     Parameter(
@@ -206,7 +206,7 @@ PARAMETERS = (
         "network",
         _constant("0"),
         checks.flag,
-        "doit shell has the network of this machine",
+        "the shell has the network of this machine",
         of=("shell",),
     ),
 )

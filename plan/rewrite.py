@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from plan.errors import BuildError
-from plan.yamllib import library
 from plan.yamltext import STEP, block_lines, inline, item_lines, key_lines
 
 Path = tuple[str | int, ...]
@@ -183,7 +182,7 @@ def _replace_by_block(text: str, spot: _Spot, value: str) -> str:
 
 
 def _find(text: str, path: Path) -> _Spot | None:
-    yaml = library()
+    import yaml
 
     # Use the Python scanner: its marks count characters.
     node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -231,7 +230,7 @@ def _dotted(path: Path) -> str:
 
 
 def _checked(before: str, after: str, path: Path, value: Any) -> str:
-    yaml = library()
+    import yaml
 
     wanted = _data(yaml.compose(before, Loader=yaml.SafeLoader))
     try:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from plan.errors import BuildError, nearest
-from plan.yamllib import library
 
 _LARGEST = 1 << 20  # bytes
 _DEEPEST = 20  # lists and mappings inside each other
@@ -140,7 +139,8 @@ def load(path: Path, *, shown_as: str | None = None) -> Table:
     `shown_as` names the file in messages (default: the path itself).
     Raises BuildError with file and line for anything but a plain mapping.
     """
-    yaml = library()
+    import yaml
+
     file = shown_as or str(path)
     try:
         if path.stat().st_size > _LARGEST:

@@ -11,8 +11,6 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from plan.yamllib import library
-
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]*\Z")
 WIDTH = 100
 STEP = 2
@@ -79,7 +77,7 @@ def inline(value: Any, quote: str | None = None) -> str:
 
 def _plain(text: str) -> bool:
     """Whether `text` means itself without quotes, in brackets and outside."""
-    yaml = library()
+    import yaml
 
     for around in (f"[{text}]", f"- {text}", f"[{{{text}: x}}]"):
         try:

@@ -15,7 +15,7 @@ from typing import Any
 from plan.errors import nearest
 from plan.typed import program
 from plan.version import VERSION
-from tasks.commands import COMMANDS
+from tasks.commands import COMMANDS, DOIT_DOCS
 from tasks.console.console import say, taking, undelivered
 from tasks.late import standing_in
 
@@ -53,7 +53,7 @@ class OurHelp(Help):  # type: ignore[misc]
     def _explain(self, params: Any, name: str) -> None:
         from tasks.help import command_page
 
-        if name in COMMANDS:
+        if name in COMMANDS or name in DOIT_DOCS:
             for line in command_page(name):
                 say(line)
         elif name in self.cmds:

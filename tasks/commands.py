@@ -1,6 +1,7 @@
 """All commands as data: their modules, which of them need the lock, and which only print.
 
-A command is registered only here: with its module, and in READS or MAKES if it belongs there.
+A command is registered only here: with its module (COMMANDS), its purpose (PURPOSES), and in READS,
+MAKES or OF_A_PRODUCT if it belongs there.
 Completion also reads this module, so it imports the other modules late.
 """
 
@@ -76,6 +77,18 @@ DOIT_DOCS = {
     "clean": "remove what a task made; pkg:NAME: its stamp and its build directory",
     "forget": "make the next run compile pkg:NAME again, though the store has it",
     "list": "show the stages with their states, and all commands; list pkg: the packages",
+}
+DOIT_EXAMPLES: Mapping[str, Sequence[str]] = {
+    "clean": (
+        "clean image               removes the image",
+        "clean pkg:zlib            removes its stamp and its build directory",
+    ),
+    "forget": ("forget pkg:zlib           the next run compiles it again",),
+    "list": (
+        "list                      the stages of the build, and all commands",
+        "list pkg                  the packages, by phase",
+        "list sysroot-from-seed    the packages of that phase",
+    ),
 }
 
 # They only show something, or must work while a build runs: they take no lock.

@@ -198,7 +198,8 @@ def _of_its_parameters(project: Project, original: Any) -> Any:
     def execute(self: Any, **named: Any) -> Any:
         origin = project.settings.origin
         given = [name for name in origin if origin[name] == "command line"]
-        if wrong := commands.misplaced([self.get_name(), *_called(self)], given):
+        called = [] if self.sel_default_tasks else _called(self)
+        if wrong := commands.misplaced([self.get_name(), *called], given):
             raise InvalidCommand(wrong)
         return original(self, **named)
 

@@ -8,13 +8,15 @@ They need no plan, so that a broken recipe or parameter hides no help.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 
 from plan.parameters import PARAMETERS
 from plan.typed import program, typed
 from plan.version import VERSION
-from tasks.commands import creator, examples, summary
+from tasks.commands import COMMANDS, DOIT_DOCS, DOIT_EXAMPLES, creator, examples, summary
 
+OF_ALL = [each.name for each in PARAMETERS if not each.of]
 FIRST = {
     "doctor": "checks this machine, and says what it lacks",
     "image set=base": "builds the small system: minutes",
@@ -42,8 +44,11 @@ def project_page() -> Iterator[str]:
 
 def command_page(name: str) -> Iterator[str]:
     """What the command `name` does, its own parameters, and examples. Raises KeyError."""
-    create = creator(name)
-    yield f"{program()} {name}: {summary(create)}"
+    about, lines = DOIT_DOCS.get(name), DOIT_EXAMPLES.get(name)
+    if not about or not lines:
+        create = creator(name)
+        about, lines = summary(create), examples(create)
+    yield f"{program()} {name}: {about}"
     own = [each for each in PARAMETERS if name in each.of]
     if own:
         yield ""
@@ -52,13 +57,18 @@ def command_page(name: str) -> Iterator[str]:
             yield f"  {each.name:<12} {each.help}"
     yield ""
     yield "examples:"
-    for example in examples(create):
+    for example in lines:
         yield f"  {program()} {example}"
     yield ""
-    yield f"{program()} settings shows the parameters of all commands."
+    others = f"{program()} settings explains the other parameters: {', '.join(OF_ALL)}."
+    yield from textwrap.wrap(others, 79)
 
 
 def task_page(name: str, about: str) -> Iterator[str]:
     """The page of one task, for example pkg:zlib. about: its description."""
-    yield f"{typed(name)}: {about}"
-    yield f"{program()} help {name.partition(':')[0]} shows what can be done with it"
+    yield f"{typed(name)}: {' '.join(about.split())}"
+    group = name.partition(":")[0]
+    if group in COMMANDS:
+        yield f"{program()} help {group} shows what can be done with it"
+    else:
+        yield f"{program()} list {group} shows its packages"

@@ -1,7 +1,7 @@
 """The output of `doit list`: the stages of a build in order, and the packages, with states.
 
     doit list                        the stages, then the commands by purpose
-    doit list pkg                    the packages of the last phase; all phases: doit list pkg --all
+    doit list pkg                    the packages, by phase
     doit list sysroot-from-seed      the packages of that phase
 
 If an option of doit's own list is given, doit's list is shown (tasks/doit_extensions.py).

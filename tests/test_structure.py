@@ -66,7 +66,6 @@ TRIED_IN = {
     "plan/toolchain.py": "plan/test_crossing.py",
     "plan/version.py": "tasks/test_commands.py",
     "plan/writeback.py": "tasks/test_overrides.py",
-    "plan/yamllib.py": "plan/test_yamlfile.py",
     "plan/yamltext.py": "plan/test_rewrite.py",
     "rootfs/archives/decompress.py": "rootfs/archives/test_unpack.py",
     "rootfs/archives/intact.py": "tasks/engine/test_trees.py",
