@@ -1,7 +1,8 @@
 """The one exception that library code raises.
 
-Library code may catch it to try another way. What reaches `tasks/` is printed unchanged: the message
-says what is wrong, `where` says where (a file and line, a URL, a step), `hint` says what to do.
+Library code may catch it to try another way. What reaches `tasks/` is printed unchanged: the
+message says what is wrong, `where` says where (a file and line, a URL, a step), and `hint` says
+what to do.
 """
 
 from __future__ import annotations

@@ -217,4 +217,4 @@ def _blocked(next_run: Mapping[str, Any]) -> Iterator[str]:
     if contradicted:
         names = ", ".join(task.partition(":")[2] for task in contradicted)
         waits = f", {waiting} waiting for it" if waiting else ""
-        yield f"{len(contradicted)} contradicted ({names}){waits}: doit choose"
+        yield f"{len(contradicted)} contradicted ({names}){waits}: {typed('choose')}"

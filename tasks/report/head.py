@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from plan.typed import typed
 from tasks.engine.outcome import RUNNING
 from tasks.report import figures
 from tasks.report.facts import Facts
@@ -46,9 +47,10 @@ def _commands(facts: Facts) -> Iterator[str]:
     """What a person can do with this state."""
     for report in facts.failures[:1]:
         name = str(report["step"]).partition(":")[2]
-        yield f"doit log pkg:{name} shows the whole log, doit shell pkg:{name} enters the build"
+        log, shell = typed(f"log pkg:{name}"), typed(f"shell pkg:{name}")
+        yield f"{log} shows the whole log, {shell} enters the build"
     if not facts.failures and any(product.kind == "image" for product in facts.products):
-        yield "doit boot starts the image"
+        yield f"{typed('boot')} starts the image"
 
 
 def _result(facts: Facts) -> tuple[str, str]:
@@ -122,7 +124,7 @@ def _small(text: str) -> Html:
 # Kind of a product → its name, and what is to be known of it.
 KINDS = {
     "image": ("image", ""),
-    "sysroot": ("tarball", "the system as files (doit sysroot)"),
+    "sysroot": ("tarball", "the system as files"),
     "bundle": ("bundle", "all that a build without a network needs"),
     "": ("old file", "made here, but not from the current recipes and settings"),
 }

@@ -28,7 +28,7 @@ QUESTIONS = [
     "gc dry=1",
 ]
 # These have nothing to tell where nothing was done yet.
-OF_THE_PAST = {"log pkg:left", "plan diff=1"}
+OF_THE_PAST = {"plan diff=1"}
 
 
 def ask(toy: Checkout, question: str, *, status: int = 0) -> None:

@@ -15,7 +15,7 @@ from cache.debian import Index
 from cache.seedlock import dump
 from plan.debianseed import Lock
 from tests.cache.archive import Mirror, Signer, source_stanza, stanza
-from tests.tasks.toy import Checkout, Done
+from tests.tasks.toy import COMPILER, Checkout, Done
 
 OLD, NEW = b"the old tarball", b"the new tarball, a little longer"
 OLD_FILE, NEW_FILE = "left_1.2.orig.tar.gz", "left_1.10+dfsg.orig.tar.xz"
@@ -125,11 +125,14 @@ def test_what_is_outdated(archive: Archive) -> None:
     assert len(list((archive.toy.cache / "sources").glob("[0-9a-f]*"))) == 3
 
 
-SEED = """\
+SEED = (
+    """\
 archive: {suite: trixie, component: main}
 architectures: {x86_64: {archive: amd64}}
 wanted: {top: why, low: why}
 """
+    + COMPILER
+)
 
 
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="the toy's seed is for x86_64")
