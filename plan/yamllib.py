@@ -31,7 +31,7 @@ class _Late:
 def library() -> Any:
     """The module `yaml`."""
     if "yaml" not in sys.modules:
-        re.compile = _Late  # type: ignore[assignment,misc]
+        re.compile = _Late  # type: ignore[assignment]
         try:
             import yaml  # noqa: F401
         finally:
