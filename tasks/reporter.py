@@ -23,7 +23,6 @@ from tasks.engine import failures, survey
 from tasks.engine.builder import Builder
 from tasks.engine.built import remember
 from tasks.engine.choose_seed import keep_choice
-from tasks.engine.outcome import signal_name
 from tasks.engine.project import Project
 from tasks.engine.sources import say_what_is_used
 
@@ -150,7 +149,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             "over",
             status=self._status(sys.exc_info()[1]),
             seconds=round(time.monotonic() - self.project.events.started, 3),
-            signal=signal_name(interrupt.received),
+            signal=interrupt.name(),
         )
         if len(self.failed) > 1:
             say(f"{len(self.failed)} tasks failed:")

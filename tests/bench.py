@@ -50,6 +50,12 @@ def best(action: Callable[[], Any], runs: int = RUNS) -> float:
     return min(times)
 
 
+def cpu() -> float:
+    """The processor time of all finished child processes, in seconds."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def run(*command: str | Path, **more: Any) -> subprocess.CompletedProcess[str]:
     words = [os.fspath(word) for word in command]
     return subprocess.run(words, check=True, capture_output=True, text=True, **more)
@@ -79,15 +85,18 @@ def plan_40(directory: Path) -> None:
 
 
 def up_to_date(directory: Path) -> None:
-    doit = [sys.executable, "-m", "doit"]
-    run(*doit, "image", "set=base", "seed=debian", cwd=ROOT)
-    ours = best(lambda: run(*doit, "image", "set=base", "seed=debian", cwd=ROOT))
-    theirs = best(lambda: run(*doit, "--version", cwd=directory))
+    """What a person types: with the launcher, in a new process."""
+    command = (ROOT / "bq2", "image", "set=base", "seed=debian")
+    run(*command)
+    before = cpu()
+    ours = best(lambda: run(*command))
+    worked = (cpu() - before) / RUNS
+    theirs = best(lambda: run(sys.executable, "-m", "doit", "--version", cwd=directory))
     report(
-        "doit image set=base, up to date",
+        "./bq2 image set=base, up to date",
         f"{ours:.3f} s",
-        "<= 0.5 s",
-        versus(ours, theirs, "doit --version"),
+        "<= 0.25 s",
+        f"{worked:.3f} s of processor time; {versus(ours, theirs, 'doit --version')}",
     )
 
 
@@ -188,14 +197,12 @@ def cold_build(directory: Path) -> None:
     cache = directory / "cache"
     cache.mkdir()
     shutil.copytree(own_cache() / "sources", cache / "sources", copy_function=os.link)
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    start = time.monotonic()
+    before, start = cpu(), time.monotonic()
     command = [sys.executable, "-m", "doit", "image", "set=base", "seed=debian", "offline=1"]
     environment = os.environ | {"BQ2_CACHE": str(cache)}
     peak = highest_memory(subprocess.Popen(command, cwd=checkout, env=environment))
     wall = time.monotonic() - start
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    used = cpu() - before
     records = [json.loads(path.read_text()) for path in (cache / "steps").glob("*.json")]
     packages = sum(record["cpu"] for record in records)
     kernel = sum(record["cpu"] for record in records if record["name"] == "linux")

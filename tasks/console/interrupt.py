@@ -29,6 +29,11 @@ received: int | None = None
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
+def name() -> str | None:
+    """The name of the signal that ends this process: "SIGINT"."""
+    return signal.Signals(received).name if received else None
+
+
 def install() -> None:
     """Handle SIGINT, SIGTERM and SIGHUP from now on, but keep SIGHUP ignored under nohup(1)."""
     for number in _ENDING:

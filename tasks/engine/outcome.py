@@ -7,7 +7,6 @@ holder of the lock ┴─ no "over" ────────▶ running (the hol
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -66,8 +65,3 @@ def outcome(run: Sequence[Event], holder: str | None) -> Outcome:
 def is_holder(run: Sequence[Event], holder: str | None) -> bool:
     """Whether the process of `run` holds the lock of the work directory."""
     return holder is not None and holder.startswith(f"process {run[0].get('process')} ")
-
-
-def signal_name(number: int | None) -> str | None:
-    """The name of the signal `number`: "SIGINT"."""
-    return signal.Signals(number).name if number else None

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from cache.store import Store
 from plan import debianseed
-from plan.alpineseed import AlpineSeed, load_alpine
-from plan.debianseed import DebianSeed
 from plan.errors import BuildError
 from plan.model import Source
 from plan.plan import sha256_of
@@ -25,6 +23,8 @@ from tasks.engine.debian_packages import Packages
 from tasks.engine.system import System, described
 
 if TYPE_CHECKING:
+    from plan.alpineseed import AlpineSeed
+    from plan.debianseed import DebianSeed
     from tasks.engine.project import Project
 
 # Raise it when the same inputs are unpacked to a different tree.
@@ -130,6 +130,8 @@ class AlpineRoot(Seed):
         tarball: tuple[Path, str] | None = None,
         release: str = "",
     ) -> None:
+        from plan.alpineseed import load_alpine
+
         super().__init__(f"alpine-{arch}", store)
         self.authored = load_alpine(data / "alpine.yaml", arch, release)
         self.tarball = tarball
