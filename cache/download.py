@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from cache.partial import Partial
-from cache.places import UrlFailed
+from cache.places import AnotherFile, UrlFailed
 from cache.watchdog import Watchdog
 from cache.web import Web
 
@@ -40,7 +40,12 @@ class Stopped(Exception):
 
 
 class _Wrong(Exception):
-    """The URL serves another file; none of its data is kept."""
+    """The URL serves another file; none of its data is kept. `failure`: what to tell of it."""
+
+    def __init__(self, reason: str, *, html: bool = False) -> None:
+        super().__init__(reason)
+        # An HTML page may be the login page of a network.
+        self.failure = UrlFailed(reason) if html else AnotherFile(reason)
 
 
 def download(web: Web, url: str, partial: Partial) -> None:
@@ -59,7 +64,7 @@ def download(web: Web, url: str, partial: Partial) -> None:
                 partial.empty()
                 # The earlier part, perhaps from another URL, may be the wrong one: try once more.
                 if not resumed:
-                    raise UrlFailed(str(error)) from error
+                    raise error.failure from error
 
 
 def _open(web: Web, url: str, partial: Partial) -> requests.Response:
@@ -111,8 +116,10 @@ def _check_length(response: requests.Response, expected: int) -> None:
     length = response.headers.get("Content-Length", str(expected))
     if length != str(expected):
         response.close()
-        what = "an HTML page" if _says_html(response) else f"{length} bytes"
-        raise UrlFailed(f"{what} instead of {expected} bytes{_encoding(response)}")
+        html = _says_html(response)
+        what = "an HTML page" if html else f"{length} bytes"
+        reason = f"{what} instead of {expected} bytes{_encoding(response)}"
+        raise _Wrong(reason, html=html).failure
 
 
 def _receive(web: Web, response: requests.Response, partial: Partial) -> None:
@@ -123,7 +130,8 @@ def _receive(web: Web, response: requests.Response, partial: Partial) -> None:
             html = html or (partial.length == 0 and _HTML.match(chunk) is not None)
             if partial.length + len(chunk) > partial.size:
                 what = "an HTML page" if html else "more"
-                raise _Wrong(f"{what} instead of {partial.size} bytes{_encoding(response)}")
+                reason = f"{what} instead of {partial.size} bytes{_encoding(response)}"
+                raise _Wrong(reason, html=html)
             partial.append(chunk)
     except UrlFailed:
         if html:
@@ -132,7 +140,7 @@ def _receive(web: Web, response: requests.Response, partial: Partial) -> None:
     if partial.complete():
         return
     if html:
-        raise _Wrong("an HTML page instead of the file")
+        raise _Wrong("an HTML page instead of the file", html=True)
     if partial.length == partial.size:
         raise _Wrong(f"another file: its sha256 is {partial.found()}{_encoding(response)}")
     # Without a length or chunks, the end of the connection is the end; it may also be a cut.

@@ -43,6 +43,10 @@ class UrlFailed(Exception):
         self.remedy = remedy
 
 
+class AnotherFile(UrlFailed):
+    """The URL has a file, but not with the size or sha256 that is wanted: the network works."""
+
+
 @dataclass(frozen=True)
 class Candidate:
     """One address to try.

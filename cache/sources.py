@@ -20,7 +20,7 @@ from pathlib import Path
 
 from cache import download, paths, wheels
 from cache.partial import Partial, disk_error, locked
-from cache.places import Candidate, UrlFailed, known_archives, resolve
+from cache.places import AnotherFile, Candidate, UrlFailed, known_archives, resolve
 from cache.progress import Progress, Silent
 from cache.web import Web
 from plan.errors import BuildError
@@ -36,23 +36,25 @@ _NETWORK = "check the network, or name a Debian archive with mirror=URL; receive
 
 
 class FetchFailed(BuildError):
-    """Some sources could not be fetched. `reasons`: sha256 → URL → why that URL failed."""
+    """Some sources could not be fetched. `reasons`: sha256 → URL → why that URL failed.
+
+    others: sha256 → URL → what it has, for the URLs that have another file.
+    """
 
     def __init__(
         self,
         sources: Sequence[Source],
         reasons: Mapping[str, Mapping[str, str]],
         remedies: Iterable[str] = (),
+        others: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         lines = [f"{len(sources)} of the sources could not be fetched"]
         for source in sources:
             lines.append(f"  {title(source)}")
             lines += [f"    {url}: {why}" for url, why in reasons[source.sha256].items()]
-        super().__init__(
-            "\n".join(lines),
-            hint="\n  ".join([*remedies, _NETWORK]),
-        )
-        self.reasons = reasons
+        self.reasons, self.others = reasons, others or {}
+        network = [] if reasons.keys() <= self.others.keys() else [_NETWORK]
+        super().__init__("\n".join(lines), hint="\n  ".join([*remedies, *network]))
 
 
 def cached(source: Source, cache: Path | None = None) -> Path | None:
@@ -102,10 +104,11 @@ def fetch(
             for source in missing
         ]
         web = web or Web()
-        reasons = _Run(web, progress or Silent(), cache).all(resolved, jobs)
+        run = _Run(web, progress or Silent(), cache)
+        reasons = run.all(resolved, jobs)
         if reasons:
             failed = [source for source in missing if source.sha256 in reasons]
-            raise FetchFailed(failed, reasons, web.remedies)
+            raise FetchFailed(failed, reasons, web.remedies, run.others)
     return {sha256: paths.source(sha256, cache) for sha256 in wanted}
 
 
@@ -148,6 +151,7 @@ class _Run:
         self._partials = paths.directory("sources/partial", cache)
         self._lock = threading.Lock()
         self._received = 0
+        self.others: dict[str, Mapping[str, str]] = {}
         self._news: queue.SimpleQueue[tuple[Source, str | Exception]] = queue.SimpleQueue()
 
     def all(
@@ -197,6 +201,8 @@ class _Run:
                 self._progress.done(source.file, source.size, outcome)
             elif isinstance(outcome, _AllFailed):
                 reasons[source.sha256] = outcome.reasons
+                if outcome.others:
+                    self.others[source.sha256] = outcome.others
             elif not isinstance(outcome, download.Stopped):
                 raise outcome
         return reasons
@@ -253,6 +259,7 @@ class _Run:
     def _ask(self, source: Source, candidates: Sequence[Candidate], partial: Partial) -> Candidate:
         """Try the candidates in turn, and some again, until one gives the file."""
         reasons = {str(candidate): "was not tried" for candidate in candidates}
+        others: dict[str, str] = {}
         for round_ in range(1, _ROUNDS + 1):
             again: list[Candidate] = []
             for candidate in candidates:
@@ -261,6 +268,8 @@ class _Run:
                     return candidate
                 except UrlFailed as error:
                     reasons[str(candidate)] = error.reason
+                    if isinstance(error, AnotherFile):
+                        others[str(candidate)] = error.reason
                     if error.again:
                         again.append(candidate)
             if not again or round_ == _ROUNDS:
@@ -268,7 +277,7 @@ class _Run:
             if self._web.stop.wait(self._web.patience.pause * round_):
                 raise download.Stopped
             candidates = again
-        raise _AllFailed(reasons)
+        raise _AllFailed(reasons, others)
 
     def _ask_one(self, source: Source, candidate: Candidate, partial: Partial) -> None:
         if candidate.kind == "url":
@@ -280,6 +289,6 @@ class _Run:
 
 
 class _AllFailed(Exception):
-    def __init__(self, reasons: Mapping[str, str]) -> None:
+    def __init__(self, reasons: Mapping[str, str], others: Mapping[str, str]) -> None:
         super().__init__()
-        self.reasons = reasons
+        self.reasons, self.others = reasons, others

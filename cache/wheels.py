@@ -19,7 +19,7 @@ from pathlib import Path
 
 from cache.download import Stopped
 from cache.partial import Partial
-from cache.places import UrlFailed
+from cache.places import AnotherFile, UrlFailed
 from plan.errors import BuildError
 
 _CHUNK = 1 << 20
@@ -88,6 +88,8 @@ def _pip(arguments: list[str], directory: Path, stop: threading.Event) -> None:
             process.kill()
             raise
     if process.returncode != 0:
+        if other := _GOT.search(said):
+            raise AnotherFile(f"pip: another file: its sha256 is {other[1]}")
         raise UrlFailed(_reason(said))
 
 
@@ -102,9 +104,7 @@ def _wait(process: subprocess.Popen[str], stop: threading.Event) -> str:
 
 
 def _reason(said: str) -> str:
-    """The reason in pip's output: the hash of a wrong file, or the last error."""
-    if other := _GOT.search(said):
-        return f"pip: another file: its sha256 is {other[1]}"
+    """The reason in pip's output: its last error."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
     if not errors or errors[-1] == "Exception:":
@@ -123,4 +123,4 @@ def _take(directory: Path, partial: Partial) -> None:
     if not partial.complete():
         found = partial.found()
         partial.empty()
-        raise UrlFailed(f"pip: another file: its sha256 is {found}")
+        raise AnotherFile(f"pip: another file: its sha256 is {found}")

@@ -59,6 +59,10 @@ def make_plan(
     chosen = _packed(_fitted(complete, added, recipes, without), added, depends)
     wanted = graph.order(chosen.packages, depends)
     _check(chosen, wanted, machines.target)
+    if chosen.root:
+        _check_root(
+            chosen, wanted, machines, graph.order(load_image_tools(toolbox, recipes), depends)
+        )
     names = architectures(data / "architectures.yaml")
     packed = {chosen.kernel: chosen.initramfs}
     product = Maker(recipes, depends, machines, names, chosen.phase, packed, seed, {})
@@ -155,6 +159,14 @@ def _packed(chosen: Set, added: Sequence[str], depends: Mapping[str, Sequence[st
     before = chosen.packages[: len(chosen.packages) - len(added)]
     there = graph.order(before, depends)
     own = [name for name in graph.order(added, depends) if name not in there]
+    for name in own:
+        if chosen.kernel in graph.order([name], depends):
+            raise BuildError(
+                f"{name} depends on {chosen.kernel}, which would have to contain it",
+                where="with=",
+                hint=f"remove {chosen.kernel} from its dependencies: the packages of with= are in "
+                "its initramfs, and so are built before it",
+            )
     inside = chosen.initramfs
     packages = tuple(dict.fromkeys((*inside.packages, *own)))
     # The kernel contains the initramfs, so it comes last.
@@ -178,6 +190,27 @@ def _check(chosen: Set, wanted: Sequence[str], target: Architecture) -> None:
                 where="plan/sets.yaml",
                 hint=f"add {name} to the set's packages",
             )
+
+
+def _check_root(
+    chosen: Set, wanted: Collection[str], machines: Machines, tools: Sequence[str]
+) -> None:
+    """Raise BuildError if nothing can write the root partition: the packages `tools` do it."""
+    if machines.crossed:
+        if chosen.phase == SYSROOT_FROM_SEED:
+            raise BuildError(
+                f"the set {chosen.name} has a root partition, which no program of the build "
+                "machine could write for another architecture",
+                where=chosen.root_at,
+                hint=f"remove `root`, or give the set the phase {PHASES[-1]}",
+            )
+    elif lacking := [name for name in tools if name not in wanted]:
+        raise BuildError(
+            f"the set {chosen.name} has a root partition, but lacks {', '.join(lacking)}",
+            where=chosen.root_at,
+            hint="add them to its packages: they write the partition (`image` in "
+            "plan/toolbox.yaml); or remove `root`",
+        )
 
 
 def _tools(

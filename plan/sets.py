@@ -24,6 +24,8 @@ class Set:
     """Globs of files that are in artifacts but not in the products."""
     root: bool
     """Whether the image has a partition with the packages; if not, it is only an initramfs."""
+    root_at: str
+    """The "file:line" that says so."""
     kernel: str
     """The package that contains the initramfs and that the firmware starts; "" if there is none."""
     initramfs: Initramfs
@@ -60,6 +62,7 @@ def load_set(path: Path, name: str, recipes: Collection[str]) -> Set:
         packages=table.texts("packages"),
         exclude=table.texts("exclude"),
         root=table.get("root", False),
+        root_at=table.where("root"),
         kernel=kernel,
         initramfs=initramfs,
     )

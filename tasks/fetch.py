@@ -24,6 +24,7 @@ from tasks.engine.sources import (
     have,
     say_what_is_used,
     seed_files,
+    wanted_sources,
     write_fetched,
 )
 from tasks.seed import follow_drift, other_seeds
@@ -76,9 +77,12 @@ def _fetch_missing(project: Project, task: str, sources: Sequence[Source]) -> No
 def _fetch_all(project: Project) -> None:
     from cache.sources import FetchFailed
 
+    sources = wanted_sources(project)
+    if sources and "fetch" not in project.asked:
+        project.overlay  # noqa: B018  what cannot be built here needs no download
     try:
-        _fetch_missing(project, "fetch", all_sources(project))
-        write_fetched(project, "all", all_sources(project))
+        _fetch_missing(project, "fetch", sources)
+        _write_all(project)
     except FetchFailed as error:
         hints = [error.hint]
         try:
@@ -93,6 +97,15 @@ def _fetch_all(project: Project) -> None:
             error.hint = "\n  ".join(hint for hint in hints if hint)
             raise
         say_what_is_used(project)
-        fetch_now(project, all_sources(project))
-        write_fetched(project, "all", all_sources(project))
+        fetch_now(project, wanted_sources(project))
+        _write_all(project)
         write_plan(project)  # it contains the seed as it is used
+
+
+def _write_all(project: Project) -> None:
+    """Record that all sources are in the cache, if they are."""
+    sources = all_sources(project)
+    if have(project, sources):
+        write_fetched(project, "all", sources)
+    else:
+        (project.root / fetched_file(project, "all")).unlink(missing_ok=True)

@@ -94,6 +94,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             self.project.events.emit("note", text=f"no forecast: {error}")
             return
         self.expected = set(ahead["costs"])
+        self.project.expected = frozenset(self.expected)
         if told := forecast.warning(self.project, ahead, wanted):
             self.project.events.emit("note", text=told)
         if self.expected:

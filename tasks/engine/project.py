@@ -72,6 +72,8 @@ class Project:
         """The failed tasks of this run."""
         self.asked: frozenset[str] = frozenset()
         """The tasks on the command line."""
+        self.expected: frozenset[str] | None = None
+        """The tasks of the steps that this run builds at most; None if that is not known."""
         self.is_building = False
         """Whether this run holds the work directory's lock, so that it may write."""
         self.only_asks = False

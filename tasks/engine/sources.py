@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from plan.errors import BuildError
-from plan.model import Source
+from plan.model import PHASES, Source
 from plan.outputs import write_file
 from plan.parameters import SEEDS
 from tasks.engine.project import Project
@@ -19,6 +19,19 @@ if TYPE_CHECKING:
 def all_sources(project: Project) -> list[Source]:
     """The sources of all steps of the plan, and the packages of the seed."""
     return [*project.plan.sources, *project.seed.sources]
+
+
+def wanted_sources(project: Project) -> list[Source]:
+    """The sources that this run needs: those of the steps that it builds, and those of a seed that
+    is not unpacked. All sources, if it is asked for more than steps.
+    """
+    plan = project.plan
+    steps = {"pkg", *PHASES, *(() if plan.set.root else ("image", "boot"))}
+    if project.expected is None or not {name.partition(":")[0] for name in project.asked} <= steps:
+        return all_sources(project)
+    built = [step for step in plan.steps if step.task in project.expected]
+    seed = () if not built or project.seed.tree.exists() else project.seed.sources
+    return [*(source for step in built for source in step.sources), *seed]
 
 
 def seed_files(project: Project) -> list[str]:
@@ -61,7 +74,7 @@ def fetch_now(project: Project, sources: Sequence[Source], *, verify: bool = Fal
     verify: also read the cached files, and fetch damaged ones again.
     """
     from cache.progress import Silent, choose
-    from cache.sources import fetch, present
+    from cache.sources import FetchFailed, fetch, present
 
     settings = project.settings
     shown = Silent() if settings.progress in ("json", "quiet") else choose(sys.stderr)
@@ -69,13 +82,20 @@ def fetch_now(project: Project, sources: Sequence[Source], *, verify: bool = Fal
         present(source, project.cache, verify=True)
     if project.bundle:
         project.bundle.take(sources, _Kept(project, shown))
-    fetch(
-        sources,
-        offline=settings.offline,
-        mirror=settings.mirror or "",
-        progress=_Kept(project, shown),
-        cache=project.cache,
-    )
+    try:
+        fetch(
+            sources,
+            offline=settings.offline,
+            mirror=settings.mirror or "",
+            progress=_Kept(project, shown),
+            cache=project.cache,
+        )
+    except FetchFailed as error:
+        from tasks.engine.wrong_pins import remedies
+
+        hints = [*remedies(project, error.others), error.hint]
+        error.hint = "\n  ".join(hint for hint in hints if hint)
+        raise
 
 
 class _Kept:

@@ -155,12 +155,34 @@ def test_the_error_names_every_source_and_place(site: Site, cache_root: Path) ->
         f"{site.url('to_file')}: redirects to file:///etc/hostname, which is not http or https",
     ):
         assert expected in lines
-    assert "mirror=URL" in lines[-1]
     assert "secret" not in text
     assert caught.value.reasons[bad[0].sha256][site.url("missing")] == "HTTP 404 Not Found"
     assert sorted(entry.name for entry in (cache_root / "sources").iterdir()) == sorted(
         [good.sha256, "partial"]
     )
+
+
+@pytest.mark.fault(
+    "a source that no URL has", "the network is named as the cause only if no URL has another file"
+)
+@pytest.mark.parametrize(
+    ("name", "data", "is_network"),
+    [
+        ("missing", DATA, True),
+        ("html", DATA, True),
+        ("wrong_cut", DATA, True),
+        ("wrong", DATA, False),
+        ("good", DATA + b"more", False),
+    ],
+)
+def test_the_network_is_blamed_where_it_can_be_the_cause(
+    site: Site, name: str, data: bytes, is_network: bool
+) -> None:
+    wanted = source(site.url(name), data=data)
+    with pytest.raises(FetchFailed) as caught:
+        get(wanted)
+    assert ("check the network" in str(caught.value)) == is_network
+    assert bool(caught.value.others) != is_network
 
 
 def test_a_failure_does_not_stop_a_shared_web(site: Site) -> None:

@@ -109,9 +109,49 @@ def test_an_added_package_is_in_the_image(recipe: Callable[..., Path], data: Pat
     step = make_plan(data, **names, added=["mine"]).product["kernel"]  # type: ignore[arg-type]
     assert step.initramfs and step.initramfs.packages == ("top", "library", "mine")
     assert planned(data).product["kernel"].initramfs.packages == ("top",)  # type: ignore[union-attr]
+    (data / "toolbox.yaml").write_text("every: [top]\n")
     sets.write_text(sets.read_text() + "  root: yes\n")
     step = make_plan(data, **names, added=["mine"]).product["kernel"]  # type: ignore[arg-type]
     assert step.initramfs and step.initramfs.packages == ("top",)
+
+
+@pytest.mark.fault(
+    "with=NAME of a package that depends on the kernel with the initramfs", "refused by both names"
+)
+def test_an_added_package_cannot_depend_on_what_contains_it(
+    recipe: Callable[..., Path], data: Path
+) -> None:
+    recipe("top")
+    recipe("kernel")
+    recipe("mine", "kernel")
+    sets = data / "sets.yaml"
+    text = sets.read_text().replace("packages: [top]\n", "packages: [top, kernel]\n")
+    sets.write_text(text + "  initramfs: {kernel: kernel, packages: [top]}\n")
+    with pytest.raises(BuildError, match="mine depends on kernel, which would") as caught:
+        make_plan(data, set_name="base", arch_name="x86_64", added=["mine"])
+    assert caught.value.where == "with="
+
+
+@pytest.mark.fault(
+    "a set with a root partition without the packages that write it",
+    "refused before anything is built; the line, and the packages",
+)
+def test_a_root_partition_needs_its_tools(recipe: Callable[..., Path], data: Path) -> None:
+    recipe("top")
+    recipe("writer", "library")
+    recipe("library")
+    (data / "toolbox.yaml").write_text("every: [top]\nimage: [top, writer]\n")
+    sets = data / "sets.yaml"
+    sets.write_text(sets.read_text() + "  root: yes\n")
+    with pytest.raises(BuildError, match="lacks library, writer") as caught:
+        planned(data)
+    assert caught.value.where == "plan/sets.yaml:5"
+    assert "add them to its packages" in (caught.value.hint or "")
+    with pytest.raises(BuildError, match="for another architecture") as caught:
+        make_plan(data, set_name="base", arch_name="aarch64", build_name="x86_64")
+    assert caught.value.where == "plan/sets.yaml:5"
+    sets.write_text(sets.read_text().replace("[top]", "[top, writer]"))
+    assert [*planned(data).product] == ["top", "library", "writer"]
 
 
 def test_step_ids_change_with_all_that_the_output_depends_on(

@@ -11,7 +11,8 @@ import pytest
 
 from tasks.engine.events import read
 from tests.cache.loopback import DATA, Site
-from tests.tasks.toy import SCRIPTS, Checkout
+from tests.tasks.test_doctor import lacking
+from tests.tasks.toy import SCRIPTS, Checkout, doit
 
 pytestmark = pytest.mark.namespace
 
@@ -71,6 +72,48 @@ def test_a_source_comes_from_the_first_place_that_has_it(toy: Checkout, site: Si
     toy.builds()
 
 
+def two_packages(toy: Checkout, site: Site) -> None:
+    """`bottom` and `top` have a source each."""
+    with_sources(toy, PLAIN, site.url("good"))
+    other = f"[{entry(DATA[:-1] + b'!', 'other', site.url('wrong'))}]"
+    toy.recipe("top", "cat /input/other > $share/top", "left", "right", sources=other)
+
+
+def test_a_package_fetches_what_its_steps_need(toy: Checkout, site: Site) -> None:
+    two_packages(toy, site)
+    assert toy.doit("pkg:bottom").status == 0
+    assert (site.asked["good"], site.asked["wrong"]) == (1, 0)
+    assert not (toy.root / "work" / "fetched" / "all.txt").exists()
+    assert toy.doit("fetch").status == 0
+    assert (site.asked["good"], site.asked["wrong"]) == (1, 1)
+    assert (toy.root / "work" / "fetched" / "all.txt").exists()
+
+
+@pytest.mark.fault(
+    "sources are not in the cache, but the store has all steps", "nothing is fetched"
+)
+def test_what_the_store_has_needs_no_source(toy: Checkout, site: Site) -> None:
+    with_sources(toy, PLAIN, site.url("good"))
+    toy.builds(*SCRIPTS)
+    recipe = "plan/recipes/bottom.yaml"
+    toy.edit(recipe, "ls > ", "ls >> ")
+    toy.builds("bottom", "kernel")
+    toy.edit(recipe, "ls >> ", "ls > ")
+    (toy.cache / "sources" / DIGEST).unlink()
+    asked = site.connections
+    done = toy.doit("image")
+    assert done.status == 0 and done.built == [] and "bottom" in done.from_store, done
+    assert site.connections == asked
+
+
+@pytest.mark.fault("no sandbox can be had on this machine", "it is said before the first download")
+def test_the_sandbox_is_tried_before_the_first_download(toy: Checkout, site: Site) -> None:
+    with_sources(toy, PLAIN, site.url("good"))
+    done = lacking(toy, "echo 0 > /proc/sys/user/max_user_namespaces", doit("pkg"))
+    assert done.status != 0 and "max_user_namespaces" in done.said, done
+    assert site.connections == 0
+
+
 def test_offline_never_asks(toy: Checkout, site: Site) -> None:
     with_sources(toy, PLAIN, site.url("good"))
     done = toy.doit("pkg", "offline=1")
@@ -81,10 +124,23 @@ def test_offline_never_asks(toy: Checkout, site: Site) -> None:
     toy.builds(*SCRIPTS)
 
 
+@pytest.mark.fault(
+    "a wrong hash in a recipe",
+    "each URL with the hash of its file; the recipe's line, and how to correct it",
+)
 def test_a_source_that_no_place_has_right(toy: Checkout, site: Site) -> None:
-    with_sources(toy, PLAIN, site.url("wrong"), site.url("missing"))
+    with_sources(toy, PLAIN, site.url("wrong"), site.url("missing"), site.url("wrong/too"))
     done = toy.doit("pkg")
     assert done.status != 0 and done.built == [] and "Traceback" not in done.said
+    assert f"its sha256 is {hashlib.sha256(DATA[:-1] + b'!').hexdigest()}" in done.said, done
+    recipe = "plan/recipes/bottom.yaml"
+    text = (toy.root / recipe).read_text()
+    line = text[: text.index(DIGEST)].count("\n") + 1
+    assert (
+        f"{recipe}:{line}: 2 URLs have the same other file, so the pin is probably wrong; "
+        "correct that entry, or doit bump pkg:bottom"
+    ) in done.said, done
+    assert "check the network" not in done.said
     for expected in (site.url("wrong"), site.url("missing"), "404", DIGEST[:8]):
         assert expected in done.said, done.said
     assert not (toy.cache / "sources" / DIGEST).exists()
