@@ -57,7 +57,7 @@ def make_plan(
     without = _without(complete, machines.target, toolbox, recipes, seed)
     depends = _depends(recipes)
     chosen = _packed(_fitted(complete, added, recipes, without), added, depends)
-    wanted = graph.order(chosen.packages, depends)
+    wanted = _ordered(chosen, depends)
     _check(chosen, wanted, machines.target)
     if chosen.root:
         _check_root(
@@ -172,6 +172,16 @@ def _packed(chosen: Set, added: Sequence[str], depends: Mapping[str, Sequence[st
     # The kernel contains the initramfs, so it comes last.
     ordered = tuple(sorted(chosen.packages, key=lambda name: name == chosen.kernel))
     return replace(chosen, packages=ordered, initramfs=replace(inside, packages=packages))
+
+
+def _ordered(chosen: Set, depends: Mapping[str, Sequence[str]]) -> list[str]:
+    """The packages of the set in build order: the kernel after those in its initramfs."""
+    found = graph.order(chosen.packages, depends)
+    if chosen.kernel not in found:
+        return found
+    inside = [name for name in chosen.initramfs.packages if name in found]
+    more = {chosen.kernel: (*depends[chosen.kernel], *inside)}
+    return graph.order(chosen.packages, {**depends, **more})
 
 
 def _check(chosen: Set, wanted: Sequence[str], target: Architecture) -> None:

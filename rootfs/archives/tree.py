@@ -52,6 +52,12 @@ def merge(layers: Sequence[Path], *, exclude: Sequence[str] = ()) -> list[Entry]
     return _with_links(sorted(merged.values(), key=lambda entry: os.fsencode(entry.path)))
 
 
+def files_in(layer: Path, exclude: Sequence[str] = ()) -> list[str]:
+    """The paths in `layer` that are no directories, without the globs `exclude`."""
+    entries = merge([layer], exclude=exclude)
+    return [entry.path for entry in entries if not stat.S_ISDIR(entry.status.st_mode)]
+
+
 def check_replacement(new: Entry, old: Entry | None) -> None:
     """Raise BuildError if a directory would replace a file, or a file a directory."""
     if old is None or stat.S_ISDIR(new.status.st_mode) == stat.S_ISDIR(old.status.st_mode):

@@ -267,6 +267,7 @@ class Builder:
         from rootfs.sandbox.edits import set_aside
         from rootfs.sandbox.resume import interrupted_at, mark, resumed
         from rootfs.sandbox.step import pack_result, run_commands
+        from tasks.engine.layout import require_fit
 
         first = interrupted_at(self.step, self.directory, wanted)
         log = str(self.directory / "log")
@@ -283,6 +284,11 @@ class Builder:
             limit = self.project.settings.timeout
             results = run_commands(self.step, place, first, seconds=limit)
         packed = pack_result(self.step, place, self.project.store.scratch())
+        try:
+            require_fit(self.project, self.step, packed.tree)
+        except BuildError:
+            packed.file.unlink()
+            raise
         if ground.is_lost():
             packed.file.unlink()
             raise Vanished(self.step.name, self.directory, how="used an input that vanished")
@@ -319,9 +325,20 @@ class Builder:
         path = self.project.workdir / "initramfs" / f"{self.step.name}.cpio"
         product, packages = self.project.plan.product, self.step.initramfs.packages
         layers = [tree_of(self.project, product[name]) for name in packages]
+        self._say_what_is_left_out(dict(zip(packages, layers, strict=True)))
         made = package_artifacts(self.project, self.step.phase, packages)
         image = describe_image(self.project, packages, made)
         with replacing(path) as file:
             write_initramfs(layers, file, exclude=self.step.initramfs.exclude, image=image)
         path.chmod(0o444)  # the mode that the step sees, as for its sources
         return path
+
+    def _say_what_is_left_out(self, trees: Mapping[str, Path]) -> None:
+        """Emit a note for each package of with= of which no file is in the initramfs."""
+        from rootfs.archives.tree import files_in
+
+        assert self.step.initramfs
+        for name in self.project.settings.added:
+            if name in trees and not files_in(trees[name], self.step.initramfs.exclude):
+                text = f"no file of {name} is in the image: `exclude` of the initramfs in "
+                self._emit("note", text=f"{text}plan/sets.yaml leaves all of them out")

@@ -108,6 +108,8 @@ def test_an_added_package_is_in_the_image(recipe: Callable[..., Path], data: Pat
     names = {"set_name": "base", "arch_name": "x86_64"}
     step = make_plan(data, **names, added=["mine"]).product["kernel"]  # type: ignore[arg-type]
     assert step.initramfs and step.initramfs.packages == ("top", "library", "mine")
+    plan = make_plan(data, **names, added=["mine"])  # type: ignore[arg-type]
+    assert [*plan.product][-1] == "kernel", "after all that it contains"
     assert planned(data).product["kernel"].initramfs.packages == ("top",)  # type: ignore[union-attr]
     (data / "toolbox.yaml").write_text("every: [top]\n")
     sets.write_text(sets.read_text() + "  root: yes\n")

@@ -191,3 +191,16 @@ def test_what_a_step_knows_of_its_tools_and_dependencies(built: Checkout) -> Non
     assert facts["build_root"] == project.seed.identity and facts["tools"] == []
     kernel = builder(project, "kernel").facts(made)
     assert kernel and project.plan.product_digest in json.dumps(kernel["image"])
+
+
+@pytest.mark.namespace
+@pytest.mark.fault(
+    "with=NAME, and the initramfs excludes all files of that package", "one line says so"
+)
+def test_an_added_package_that_the_image_leaves_out(toy: Checkout) -> None:
+    toy.recipe("headers", "mkdir -p /dest/usr/include; echo > /dest/usr/include/x.h")
+    toy.recipe("seen", "mkdir -p /dest/usr/include; echo > /dest/usr/include/y.h; echo > /dest/y")
+    done = toy.doit("image", "with=headers,seen")
+    assert done.status == 0, done
+    assert done.said.count("is in the image: `exclude` of the initramfs in plan/sets.yaml") == 1
+    assert "no file of headers is in the image" in done.said, done
