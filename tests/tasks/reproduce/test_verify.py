@@ -103,7 +103,7 @@ def leaks(tmp_path_factory: pytest.TempPathFactory, template: Path, seed: Path) 
         checkout.recipe(name, script, "bottom", sources=source)
     packages = ", ".join([*LEAKS, *ALWAYS])
     checkout.edit(
-        "plan/sets.yaml", "packages: [top, kernel]", f"packages: [{packages}, top, kernel]"
+        "plan/sets.yaml", "packages: [top, kernel]", f"packages: [top, {packages}, kernel]"
     )
     done = checkout.doit("pkg", BQ2_JOBS="2", TZ="UTC")
     assert done.status == 0, done
