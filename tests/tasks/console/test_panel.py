@@ -91,8 +91,10 @@ def test_colours_are_for_terminals_that_want_them(toy: Checkout) -> None:
 
 
 def test_the_remaining_time_counts_down_and_a_late_step_is_told(toy: Checkout) -> None:
-    costs = "seconds-of-musl: 1\npackages: {bottom: 40, left: 0, right: 0, top: 0, kernel: 0}\n"
-    (toy.root / "plan" / "costs.yaml").write_text(costs)
+    rows = "  bottom: {cpu: 40}\n  left: {cpu: 0}\n  right: {cpu: 0}\n  top: {cpu: 0}\n"
+    toy.edit("plan/costs.yaml", "seconds: 34", "seconds: 1")
+    toy.edit("plan/costs.yaml", "packages:\n", f"packages:\n{rows}")
+    toy.edit("plan/costs.yaml", "  kernel: {cpu: 0.39}", "  kernel: {cpu: 0}")
     wait = "while [ ! -e /build/go ]; do sleep 0.1; done; echo > $share/bottom"
     toy.recipe("bottom", wait)
     with panel(toy, 80, "jobs=1", shows="0 of 5 | about ") as terminal:
