@@ -9,9 +9,10 @@ from pathlib import Path
 
 from plan import checks
 from plan.architecture import architectures
+from plan.yamlfile import top_keys
 
 ARCHITECTURES = architectures()
-SETS = architectures(Path(__file__).with_name("sets.yaml"))
+SETS = top_keys(Path(__file__).with_name("sets.yaml"))
 PLACES = ("namespace", "vm")
 SEEDS = checks.SEEDS
 PROGRESS = ("auto", "live", "plain", "json", "quiet")

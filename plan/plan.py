@@ -78,6 +78,11 @@ class Plan:
         found |= {own[name].task: own[name] for name in step.depends}
         return list(found.values())
 
+    @cached_property
+    def waits(self) -> Mapping[str, list[str]]:
+        """Task of a step → the tasks of the steps before it."""
+        return {step.task: [each.task for each in self.before(step)] for step in self.steps}
+
     def tools(self, step: Step) -> list[Step]:
         """The steps that build the tools of `step`; they are always in the first phase."""
         return [self.phases[SYSROOT_FROM_SEED][name] for name in step.tools]

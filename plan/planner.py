@@ -169,9 +169,7 @@ def _packed(chosen: Set, added: Sequence[str], depends: Mapping[str, Sequence[st
             )
     inside = chosen.initramfs
     packages = tuple(dict.fromkeys((*inside.packages, *own)))
-    # The kernel contains the initramfs, so it comes last.
-    ordered = tuple(sorted(chosen.packages, key=lambda name: name == chosen.kernel))
-    return replace(chosen, packages=ordered, initramfs=replace(inside, packages=packages))
+    return replace(chosen, initramfs=replace(inside, packages=packages))
 
 
 def _ordered(chosen: Set, depends: Mapping[str, Sequence[str]]) -> list[str]:

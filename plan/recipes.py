@@ -17,10 +17,9 @@ from plan import layers, licenses
 from plan.errors import BuildError, nearest
 from plan.keys import RECIPE, SOURCE, kinds, required
 from plan.model import Recipe, Source
-from plan.styles import MAKE_VARIABLES
+from plan.styles import MAKE_VARIABLES, STYLES
 from plan.yamlfile import Table, load
 
-STYLES = ("cmake", "configure", "make", "script")
 NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*\Z")
 SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 SNAPSHOT = re.compile(r"\d{8}T\d{6}Z\Z")

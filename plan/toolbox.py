@@ -15,8 +15,8 @@ from plan import graph
 from plan.debianseed import load_debian
 from plan.errors import BuildError, nearest
 from plan.model import Recipe
-from plan.recipes import STYLES
 from plan.seedtables import compiler
+from plan.styles import STYLES
 from plan.toolchain import Tools
 from plan.yamlfile import Table, load
 

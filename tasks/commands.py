@@ -179,6 +179,11 @@ def summary(create: Creator) -> str:
     return (create.__doc__ or "").partition("\n")[0]
 
 
+def summaries() -> Mapping[str, str]:
+    """What each command does, by its name; doit's own commands too."""
+    return {name: summary(create) for name, create in creators()} | DOIT_DOCS
+
+
 def examples(create: Creator) -> list[str]:
     """Command lines of a command, each without the program: the other lines of its docstring."""
     lines = (create.__doc__ or "").splitlines()[1:]

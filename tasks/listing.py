@@ -33,8 +33,7 @@ def stages(project: Project) -> Iterator[str]:
     told |= {phase: tally_in_words(tally(found.values(), phase)) for phase in plan.phases}
     told |= {"sysroot": _product(sysroot(project)), "image": _product(image(project))}
     yield from table([*told.items()], indent="  ")
-    docs = {name: (create.__doc__ or "").partition("\n")[0] for name, create in commands.creators()}
-    docs |= commands.DOIT_DOCS
+    docs = commands.summaries()
     width = max(map(len, docs))
     for purpose, names in commands.PURPOSES.items():
         yield toned(f"{purpose}:", "name")

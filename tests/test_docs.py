@@ -9,7 +9,7 @@ import pytest
 
 from plan.model import PHASES
 from plan.parameters import PARAMETERS
-from tasks.commands import COMMANDS, DOIT_DOCS, OF_DOIT, PURPOSES, creators, misplaced
+from tasks.commands import COMMANDS, DOIT_DOCS, OF_DOIT, PURPOSES, misplaced, summaries
 from tasks.completion import GROUPS, packages
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -76,10 +76,10 @@ def test_the_table_says_what_doit_list_says() -> None:
         else:
             [*found.values()][-1][name] = text
     assert {purpose: (*names,) for purpose, names in found.items()} == PURPOSES
-    docs = {name: (create.__doc__ or "").partition("\n")[0] for name, create in creators()}
+    docs = summaries()
     for names in found.values():
         for name, text in names.items():
-            assert text.startswith((docs | DOIT_DOCS)[name]), name
+            assert text.startswith(docs[name]), name
 
 
 def test_every_command_has_one_purpose() -> None:

@@ -50,9 +50,7 @@ class Panel:
     def __init__(self, plain: Plain, project: Project) -> None:
         self.plain, self.project = plain, project
         self.started = time.monotonic()
-        plan, jobs = project.plan, project.settings.jobs
-        before = {step.task: [each.task for each in plan.before(step)] for step in plan.steps}
-        self.countdown = Countdown(before, jobs)
+        self.countdown = Countdown(project.plan.waits, project.settings.jobs)
         self.failed = 0
         self.is_drawn = False
         self.rest_until = 0.0

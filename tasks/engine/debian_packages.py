@@ -23,6 +23,7 @@ from plan.plan import sha256_of
 from plan.typed import typed
 
 if TYPE_CHECKING:
+    from cache.debian import Index, Release
     from cache.seedlock import Drift
 
 
@@ -101,24 +102,25 @@ class Packages:
 
         mirror: as in the settings. Raises BuildError if the index cannot be had.
         """
-        from cache.places import known_archives
-        from cache.seedlock import seed_index
-
-        urls = [archive.url for archive in known_archives(mirror)]
-        _, index = seed_index(self.authored, urls)
+        _, index = self._index(mirror)
         listed = ((deb, index.find(deb.name)) for deb in self.debs)
         return [deb.name for deb, now in listed if not now or now.deb.sha256 != deb.sha256]
 
     def replace(self, missing: Collection[str], *, mirror: str, strict: bool) -> tuple[Drift, ...]:
         """Use the successors of the packages whose sha256 are `missing`, and record that."""
-        from cache.places import known_archives
-        from cache.seedlock import replace_missing, seed_index
+        from cache.seedlock import replace_missing
 
-        urls = [archive.url for archive in known_archives(mirror)]
-        release, index = seed_index(self.authored, urls)
+        release, index = self._index(mirror)
         drifts = replace_missing(self.authored, self.debs, missing, release, index, strict=strict)
         self.keep(drifts)
         return drifts
+
+    def _index(self, mirror: str) -> tuple[Release, Index]:
+        """Debian's signed index of the seed's suite, from the machine's archives."""
+        from cache.places import known_archives
+        from cache.seedlock import seed_index
+
+        return seed_index(self.authored, [archive.url for archive in known_archives(mirror)])
 
     def keep(self, drifts: Iterable[Drift]) -> None:
         """Add `drifts` to the record, for any seed's packages."""

@@ -133,7 +133,6 @@ def ahead(project: Project, states: Collection[StepState]) -> dict[str, Any]:
     past = {each.step.task: costs.past.of(each) for each in build} if costs else {}
     took = {task: record.seconds for task, record in past.items() if record}
     walls = {task: took.get(task, cost / project.settings.jobs) for task, cost in cpu.items()}
-    before = {each.step.task: [b.task for b in project.plan.before(each.step)] for each in build}
     return {
         "build": [each.step.task for each in build],
         "store": [each.step.task for each in of_state(states, STORED)],
@@ -141,7 +140,7 @@ def ahead(project: Project, states: Collection[StepState]) -> dict[str, Any]:
         "waiting": [each.step.task for each in of_state(states, WAITING)],
         "costs": cpu,
         "took": took,
-        "seconds": round(duration(walls, cpu, before, project.settings.jobs), 1),
+        "seconds": round(duration(walls, cpu, project.plan.waits, project.settings.jobs), 1),
     }
 
 
