@@ -12,7 +12,17 @@ from pathlib import PurePath
 
 # Without these parameters of the command line, the next command would mean another plan or another
 # work directory. jobs=, progress= and the like do not matter to it.
-KEPT = ("set", "with", "arch", "build", "seed", "seed_tarball", "seed_sha256", "workdir")
+KEPT = (
+    "set",
+    "with",
+    "arch",
+    "build",
+    "seed",
+    "seed_release",
+    "seed_tarball",
+    "seed_sha256",
+    "workdir",
+)
 
 
 def program() -> str:

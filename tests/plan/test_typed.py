@@ -30,6 +30,7 @@ SPELLED = re.compile(rf"\b(?<!-m )doit (?:{NAMES}|pkg:)(?!\w)")
         (["/lib/doit/__main__.py"], "boot", "doit boot"),
         (["./bq2", "image", "set=base"], "image set=full", "./bq2 image set=full"),
         (["./bq2", "image", "jobs=4", "with=a,b"], "why pkg:a", "./bq2 why pkg:a with=a,b"),
+        (["./bq2", "image", "seed_release=3.23.4"], "boot", "./bq2 boot seed_release=3.23.4"),
         (["./bq2", "pkg", "workdir=my work"], "status", "./bq2 status 'workdir=my work'"),
     ],
 )
