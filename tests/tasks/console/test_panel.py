@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import select
 import shutil
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
+from tasks.console.panel import Panel
+from tasks.console.views import Plain
+from tasks.engine.watch import Running
 from tests.rootfs.terminal import Terminal
 from tests.tasks.console.test_views import RUN, SLOW, go_on, resize
 from tests.tasks.console.tmux import Tmux
 from tests.tasks.toy import SECONDS, Checkout, doit, until
 
 pytestmark = pytest.mark.namespace
+PIPE = 4096  # bytes
 
 
 @contextmanager
@@ -126,3 +133,25 @@ def test_a_slow_line_does_not_slow_the_build(toy: Checkout) -> None:
                 read += os.read(terminal.master, 30)
             time.sleep(0.1)
     assert toy.stamp("kernel")
+
+
+def test_after_a_slow_drawing_the_panel_rests(
+    toy: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pipe that is full, until its reader reads, is such a line."""
+    project = toy.project()
+    project.workdir.mkdir()
+    task = project.plan.steps[0].task
+    project.watch.running[task] = Running(Path("log"), time.monotonic())
+    reader, writer = os.pipe()
+    os.write(writer, b"x" * fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, PIPE))
+    with os.fdopen(writer, "w") as line:
+        monkeypatch.setattr("tasks.console.console._stdout", line)
+        monkeypatch.setattr("tasks.console.console._printer", None)
+        drawn = Panel(Plain(project.plan.set.phase), project)
+        threading.Timer(0.5, lambda: os.read(reader, PIPE)).start()
+        drawn.refresh()
+        assert b"0 of 0" in os.read(reader, PIPE)
+        drawn.refresh()
+        assert select.select([reader], [], [], 0)[0] == []
+    os.close(reader)
