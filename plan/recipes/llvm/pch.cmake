@@ -1,10 +1,10 @@
 # Precompiled headers for LLVM, which has no option for them: most of its compile time is spent on
 # reading the same headers again. CMake reads this file right after LLVM's project(); when all
-# targets are known, each one below one of the folders named gets the header of its group.
+# targets are known, each one below one of the directories named gets the header of its group.
 #
-#     folders ──▶ group ──▶ pch-<group>: an object library that owns the header's precompiled form
-#                             ▲ REUSE_FROM
-#                 every library and program below these folders
+#     directories ──▶ group ──▶ pch-<group>: an object library that owns the header's precompiled form
+#                                 ▲ REUSE_FROM
+#                     every library and program below these directories
 
 set(BASE_HEADERS
   <algorithm> <cassert> <cstdint> <functional> <map> <memory> <optional> <set> <string>
@@ -62,24 +62,30 @@ function(group name headers generators)
   set_target_properties(${target} PROPERTIES COMPILE_FLAGS "${FLAGS}")
   target_include_directories(${target} PRIVATE
     ${LLVM_MAIN_SRC_DIR}/../clang/include ${LLVM_BINARY_DIR}/tools/clang/include)
-  list(TRANSFORM headers REPLACE "^([^<].*)$" "<\\1>") # not relative to this folder
+  list(TRANSFORM headers REPLACE "^([^<].*)$" "<\\1>") # not relative to this directory
   target_precompile_headers(${target} PRIVATE ${headers})
+  # Its bytes do not depend on when the headers were unpacked, so that machines can share it.
+  target_compile_options(${target} PRIVATE "SHELL:-Xclang -fno-pch-timestamp")
   if(generators)
     add_dependencies(${target} ${generators})
   endif()
 endfunction()
 
-# Give the targets in `folder` and below the header of the group `name`, unless they have one.
-function(reuse name folder)
-  get_property(targets DIRECTORY ${folder} PROPERTY BUILDSYSTEM_TARGETS)
+# Give the targets in `directory` and below the header of the group `name`, unless they have one.
+function(reuse name directory)
+  get_property(targets DIRECTORY ${directory} PROPERTY BUILDSYSTEM_TARGETS)
   foreach(target ${targets})
     get_target_property(type ${target} TYPE)
     get_target_property(has ${target} PRECOMPILE_HEADERS_REUSE_FROM)
     if(NOT has AND type MATCHES "STATIC_LIBRARY|OBJECT_LIBRARY|EXECUTABLE")
       target_precompile_headers(${target} REUSE_FROM pch-${name})
+      # A file's list of what it depends on names the header too, for compilers on other machines.
+      set(pch ${CMAKE_BINARY_DIR}/CMakeFiles/pch-${name}.dir/cmake_pch.hxx.pch)
+      target_compile_options(${target} PRIVATE
+        "$<$<COMPILE_LANGUAGE:CXX>:SHELL:-Xclang -fdepfile-entry=${pch}>")
     endif()
   endforeach()
-  get_property(below DIRECTORY ${folder} PROPERTY SUBDIRECTORIES)
+  get_property(below DIRECTORY ${directory} PROPERTY SUBDIRECTORIES)
   foreach(each ${below})
     reuse(${name} ${each})
   endforeach()
@@ -120,9 +126,9 @@ function(precompile_headers)
   set_source_files_properties(${clang}/lib/Frontend/TextDiagnostic.cpp # names of its own, too
     TARGET_DIRECTORY clangFrontend PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
   # Not Support, which is partly C.
-  foreach(folder ${llvm}/lib ${llvm}/lib/TableGen ${llvm}/utils/TableGen ${clang}/utils/TableGen
+  foreach(directory ${llvm}/lib ${llvm}/lib/TableGen ${llvm}/utils/TableGen ${clang}/utils/TableGen
           ${lld})
-    reuse(base ${folder})
+    reuse(base ${directory})
   endforeach()
 endfunction()
 
