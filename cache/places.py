@@ -34,13 +34,17 @@ class UrlFailed(Exception):
     reason: may contain a server's text; it is shortened, and control characters are removed.
     again: a later attempt may succeed (a cut connection, a busy server).
     remedy: what the user can do, if the fault is not the server's.
+    status: the status of the server's answer, 0 if there was none.
     """
 
-    def __init__(self, reason: str, *, again: bool = False, remedy: str = "") -> None:
+    def __init__(
+        self, reason: str, *, again: bool = False, remedy: str = "", status: int = 0
+    ) -> None:
         super().__init__(reason)
         self.reason = _shown(reason)
         self.again = again
         self.remedy = remedy
+        self.status = status
 
 
 class AnotherFile(UrlFailed):

@@ -22,6 +22,7 @@ from cache import download, paths, wheels
 from cache.partial import Partial, disk_error, locked
 from cache.places import AnotherFile, Candidate, UrlFailed, known_archives, resolve
 from cache.progress import Progress, Silent
+from cache.remote import source_url
 from cache.web import Web
 from plan.errors import BuildError
 from plan.model import Source
@@ -71,6 +72,7 @@ def fetch(
     *,
     offline: bool = False,
     mirror: str = "",
+    shared: Sequence[str] = (),
     jobs: int = 4,
     verify: bool = False,
     progress: Progress | None = None,
@@ -81,7 +83,8 @@ def fetch(
     """The path of each source's file by sha256. Sources that the cache lacks are fetched.
 
     offline: open no connection. mirror: URL of a Debian archive to try before those of apt's
-    configuration below `apt_root`; snapshot.debian.org is tried last.
+    configuration below `apt_root`; snapshot.debian.org is tried last. shared: URLs of shared
+    caches (cache/remote.py), which are asked first.
     jobs: files at a time. verify: hash the files in the cache; a damaged file is removed and
     fetched again. web: shares knowledge of dead hosts, and the stop signal, between calls.
     cache: the cache directory; default is that of the environment.
@@ -100,7 +103,14 @@ def fetch(
     if missing:
         archives = known_archives(mirror, apt_root)
         resolved = [
-            (source, resolve(source.urls, archives=archives, snapshot=source.snapshot))
+            (
+                source,
+                resolve(
+                    [*(source_url(url, source.sha256) for url in shared), *source.urls],
+                    archives=archives,
+                    snapshot=source.snapshot,
+                ),
+            )
             for source in missing
         ]
         web = web or Web()

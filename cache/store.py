@@ -58,6 +58,16 @@ class Record:
     memory: int
     resumed: bool = False
     """Whether the times count only from the last interruption on."""
+    origin: str = ""
+    """The URL of the shared cache that it was taken from; empty: it was built here."""
+
+    @property
+    def text(self) -> str:
+        """The record as JSON. Earlier versions of this program can read one that was built here."""
+        facts = asdict(self)
+        if not self.origin:
+            del facts["origin"]
+        return json.dumps(facts, indent=1)
 
 
 class Store:
@@ -111,7 +121,7 @@ class Store:
             first = self._read(record.step)
             known = self.contradicting(record.step) or [each for each in (first,) if each]
             if all(each.artifact == record.artifact for each in known):
-                write_file(self._record(record.step), json.dumps(asdict(record), indent=1))
+                write_file(self._record(record.step), record.text)
             elif record.artifact not in {each.artifact for each in known}:
                 path = self._contradicted(record.step)
                 path.parent.mkdir(exist_ok=True)
@@ -140,7 +150,7 @@ class Store:
     def choose(self, record: Record) -> None:
         """Use `record` from now on, and drop the other records of its step."""
         with self._alone():
-            write_file(self._record(record.step), json.dumps(asdict(record), indent=1))
+            write_file(self._record(record.step), record.text)
             self._contradicted(record.step).unlink(missing_ok=True)
 
     @contextmanager

@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urljoin, urlsplit
 
 from cache import outward
@@ -27,6 +27,7 @@ _REDIRECTS = 10
 # an unknown name it counts as down at once.
 _SILENCES = 2
 _WHOLE = 2  # a whole header may take this many times `Patience.read`
+_WRITTEN = frozenset({200, 201, 204})
 _BUSY = frozenset({408, 429, 500, 502, 503, 504})
 
 
@@ -75,6 +76,20 @@ class Web:
             raise
         raise UrlFailed(f"redirects more than {_REDIRECTS} times")
 
+    def put(self, url: str, body: BinaryIO | bytes) -> None:
+        """Write `body` to `url` with PUT (RFC 9110, 9.3.4). Raises UrlFailed and BuildError as get
+        does; a redirect is a failure.
+        """
+        outward.check(url)
+        try:
+            with self._once("PUT", url, {}, body) as response:
+                if response.status_code not in _WRITTEN:
+                    raise _failed(response)
+        except UrlFailed as error:
+            if error.remedy:
+                self.remedies[error.remedy] = None
+            raise
+
     def news(self) -> list[str]:
         """One line for each host that went down since the last call."""
         with self._lock:
@@ -82,20 +97,30 @@ class Web:
         return news
 
     def _get_once(self, url: str, start: int) -> requests.Response:
+        # Compression by the server would change the bytes, and their hash.
+        headers = {"Accept-Encoding": "identity"}
+        if start:
+            headers["Range"] = f"bytes={start}-"
+        return self._once("GET", url, headers)
+
+    def _once(
+        self, method: str, url: str, headers: dict[str, str], body: BinaryIO | bytes | None = None
+    ) -> requests.Response:
         import requests
         from urllib3.exceptions import HTTPError
 
         host = without_password(url).split("/")[2]
         if host in self._down:
             raise UrlFailed(f"{host} is down ({self._down[host]}), not asked again")
-        # Compression by the server would change the bytes, and their hash.
-        headers = {"Accept-Encoding": "identity", "User-Agent": NAME}
-        if start:
-            headers["Range"] = f"bytes={start}-"
-        timeout = (self.patience.connect, self.patience.read)
         try:
-            return self._session().get(
-                url, headers=headers, stream=True, allow_redirects=False, timeout=timeout
+            return self._session().request(
+                method,
+                url,
+                data=body,
+                headers={"User-Agent": NAME, **headers},
+                stream=True,
+                allow_redirects=False,
+                timeout=(self.patience.connect, self.patience.read),
             )
         except requests.ReadTimeout as error:
             self._silent(host)
@@ -160,14 +185,19 @@ def _follow(url: str, target: str) -> str:
 
 
 def _checked(response: requests.Response) -> requests.Response:
-    status = response.status_code
-    if status in (200, 206, 416):
+    if response.status_code in (200, 206, 416):
         return response
     response.close()
-    raise UrlFailed(
+    raise _failed(response)
+
+
+def _failed(response: requests.Response) -> UrlFailed:
+    status = response.status_code
+    return UrlFailed(
         f"HTTP {status} {response.reason or ''}".rstrip(),
         again=status in _BUSY,
         remedy=outward.user_remedy() if status == 407 else "",
+        status=status,
     )
 
 

@@ -6,6 +6,7 @@ The error names the expected form or the nearest valid value. Paths are absolute
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -112,6 +113,14 @@ def url(text: str) -> str:
     if text and not text.startswith(("http://", "https://")):
         raise ValueError("it is the http(s) URL of a Debian archive")
     return text.rstrip("/")
+
+
+def urls(text: str) -> str:
+    """http(s) URLs, separated by commas, or an empty text."""
+    found = [name.rstrip("/") for name in names(text)]
+    if not all(re.fullmatch(r"https?://[^/\s,@]+(/[^\s,]*)?", each) for each in found):
+        raise ValueError("it is http(s)://HOST/PATH; a user and password belong into ~/.netrc")
+    return ",".join(found)
 
 
 def path(text: str) -> str:

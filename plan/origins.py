@@ -1,6 +1,7 @@
 """The sources of parameters besides the command line: the environment and local.yaml.
 
-BQ2_NAME ─▶ name. The other variables that begin with BQ2_ are listed here; they are no parameters.
+BQ2_NAME ─▶ name; BQ2_SHARED_CACHE ─▶ cache. The other variables that begin with BQ2_ are listed
+here; they are no parameters.
 """
 
 from __future__ import annotations
@@ -13,12 +14,19 @@ from plan.yamlfile import load
 
 # Other parts of the project read these before or beside the settings: no parameters.
 OTHER_VARIABLES = frozenset({"BQ2_CACHE", "BQ2_FIRMWARE"})
+# BQ2_CACHE is the user's own cache; the parameter `cache` names those of other machines.
+_SHARED = "BQ2_SHARED_CACHE"
+
+
+def variable(name: str) -> str:
+    """The environment variable of the parameter `name`."""
+    return _SHARED if name == "cache" else f"BQ2_{name.upper()}"
 
 
 def from_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """The parameters in `environment`, given as BQ2_NAME."""
     return {
-        name.removeprefix("BQ2_").lower(): value
+        "cache" if name == _SHARED else name.removeprefix("BQ2_").lower(): value
         for name, value in environment.items()
         if name.startswith("BQ2_")
         and not name.startswith("BQ2_TEST_")

@@ -119,11 +119,31 @@ PARAMETERS = (
         _constant(""),
         checks.file,
         "an SSH key: private to sign, public (.pub) to check",
-        of=("inspect", "sign"),
+        of=("inspect", "publish", "sign"),
         placed=checks.placed,
     ),
     Parameter(
         "strict", _constant("0"), checks.flag, "refuse a seed that differs from its lock file"
+    ),
+    Parameter(
+        "cache", _constant(""), checks.urls, "shared caches to take finished steps from: URL,…"
+    ),
+    Parameter(
+        "trust",
+        _constant(""),
+        checks.file,
+        "the builders whose steps are taken: a file of ssh-keygen's form allowed_signers",
+        placed=checks.placed,
+    ),
+    Parameter(
+        "agree", _constant("1"), checks.count, "how many builders must name the same artifact"
+    ),
+    Parameter(
+        "publish",
+        _constant(""),
+        checks.urls,
+        "the shared cache that publish writes to: URL",
+        of=("publish",),
     ),
     Parameter("mirror", _constant(""), checks.url, "a Debian archive to ask before apt's"),
     Parameter(

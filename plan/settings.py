@@ -116,6 +116,24 @@ class Settings:
         return self.values["mirror"] or None
 
     @property
+    def caches(self) -> list[str]:
+        """The URLs of the shared caches, in the order to ask them."""
+        return checks.names(self.values["cache"])
+
+    @property
+    def trust(self) -> Path | None:
+        return self._file("trust")
+
+    @property
+    def agree(self) -> int:
+        """The number of builders that must name the same artifact of a step."""
+        return int(self.values["agree"])
+
+    @property
+    def publish(self) -> str:
+        return self.values["publish"]
+
+    @property
     def packages(self) -> list[str]:
         return checks.names(self.values["packages"])
 

@@ -44,6 +44,7 @@ COMMANDS: Mapping[str, str] = {
     "patch": "tasks.patch",
     "pkg": "tasks.packages",
     "plan": "tasks.show",
+    "publish": "tasks.publish",
     "reference": "tasks.reference",
     "regenerate": "tasks.reproduce.regenerate",
     "report": "tasks.report.report",
@@ -69,7 +70,7 @@ PURPOSES: Mapping[str, Sequence[str]] = {
     "look": ("doctor", "list", "report", "status", "why", "plan", "log", "settings"),
     "repair": (*("shell", "overrides", "patch", "forget", "clean", "choose", "fsck", "gc"),),
     "pin": ("outdated", "bump", "lock"),
-    "share": ("bundle", "sbom", "licenses", "inspect", "sign"),
+    "share": ("publish", "bundle", "sbom", "licenses", "inspect", "sign"),
     "develop": ("test", "bench", "reference"),
 }
 # What doit's own commands do. For all others, the docstring of task_<command> says it.

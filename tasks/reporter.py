@@ -71,6 +71,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
 
     def _check_beforehand(self, tasks: Mapping[str, Any]) -> None:
         try:
+            self.project.taking  # noqa: B018  a wrong file of trust= is an error now
             for name in self.selected:
                 check(self.project, name, tasks[name].pos_arg_val or [])
         except BuildError as error:
@@ -88,6 +89,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         )
         self.project.watch.start()
         try:
+            if taking := self.project.taking:
+                taking.fill(wanted)
             found = survey.survey(self.project)
             ahead = survey.ahead(self.project, [found[task] for task in found if task in wanted])
         except BuildError as error:

@@ -84,14 +84,18 @@ def _reasons(
 ) -> Iterator[str]:
     """Why `step` is not up to date; each step is explained once."""
     told.add(step.task)
-    builder = Builder(project, step)
+    builder, state = Builder(project, step), found[step.task]
     if builder.stamp.forgotten.exists():
         yield f"it was forgotten ({typed('forget')})"
         return
-    if records := project.store.contradicting(found[step.task].id or ""):
+    if records := project.store.contradicting(state.id or ""):
         yield f"its builds gave different bytes: {typed('choose HASH')} says which is right"
         yield from told_records(project.store, records)
         return
+    if state.id and project.settings.caches:
+        from tasks.engine.taking import passed_over
+
+        yield from passed_over(project, step, state.id)
     before = builder.stamp.read_inputs()
     if before is None:
         yield "this work directory has no earlier build of it"

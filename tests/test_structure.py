@@ -44,6 +44,7 @@ LINES = 360
 # A test mirrors each module: tests/<its path>/test_<its name>.py. Of a module without one, this is
 # the file below tests/ that tries it.
 TRIED_IN = {
+    "cache/remote.py": "tasks/test_publish.py",
     "cache/source_index.py": "tasks/test_pins.py",
     "cache/watchdog.py": "cache/test_download.py",
     "plan/checks.py": "plan/test_settings.py",
@@ -108,6 +109,8 @@ TRIED_IN = {
     "tasks/engine/health.py": "tasks/test_doctor.py",
     "tasks/engine/image_facts.py": "tasks/test_products.py",
     "tasks/engine/proof.py": "tasks/engine/test_products.py",
+    "tasks/engine/taking.py": "tasks/test_publish.py",
+    "tasks/engine/trust.py": "tasks/test_publish.py",
     "tasks/engine/verdicts.py": "tasks/reproduce/test_verify.py",
     "tasks/fsck.py": "tasks/test_damage.py",
     "tasks/listing.py": "tasks/test_commands.py",

@@ -2,6 +2,7 @@
 
     file, private key ──ssh-keygen -Y sign──▶ file.sig
     file, file.sig, public key ──ssh-keygen -Y verify──▶ the key's fingerprint, or BuildError
+    text, signature, file of trusted keys ──────────────▶ whether that key signed it
 
 The namespace is part of the signed data: a signature for another purpose is invalid here.
 """
@@ -19,6 +20,8 @@ from plan.outputs import write_file
 from plan.typed import typed
 
 NAMESPACE = "bootstrap-qcow2"
+STEPS = "bootstrap-qcow2-step"
+"""The namespace of what shared caches say of steps."""
 _SECONDS = 60
 
 
@@ -28,10 +31,31 @@ def sign(file: Path, key: Path) -> Path:
     Returns the signature's file. Raises BuildError, or OSError if the file cannot be written.
     """
     made = file.with_name(f"{file.name}.sig")
-    hint = "name a key without a passphrase, or add it to ssh-agent and name its public half: "
-    signature = _run("sign", ["-f", os.fspath(key)], key, f"{hint}key=FILE.pub", stdin=file)
-    write_file(made, signature)
+    write_file(made, signature(file.read_bytes(), key))
     return made
+
+
+def signature(text: bytes, key: Path, namespace: str = NAMESPACE) -> str:
+    """The signature of `text` with the private key `key`, as for `sign`. Raises BuildError."""
+    hint = "name a key without a passphrase, or add it to ssh-agent and name its public half: "
+    words = ["-f", os.fspath(key)]
+    return _run("sign", words, key, f"{hint}key=FILE.pub", text, namespace)
+
+
+def is_signed(text: bytes, signed: bytes, allowed: Path, signer: str, namespace: str) -> bool:
+    """Whether `signed` is a signature of `text` by `signer`, as ssh-keygen's file `allowed`
+    permits it now (ssh-keygen(1), ALLOWED SIGNERS). Raises BuildError without ssh-keygen.
+    """
+    ssh_keygen()
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(signed)
+        file.flush()
+        words = ["-f", os.fspath(allowed), "-I", signer, "-s", file.name]
+        try:
+            _run("verify", words, allowed, "", text, namespace)
+        except BuildError:
+            return False
+    return True
 
 
 def verify(file: Path, key: Path) -> str:
@@ -52,7 +76,20 @@ def verify(file: Path, key: Path) -> str:
         allowed.write_text(f'{NAMESPACE} namespaces="{NAMESPACE}" {public}\n')
         words = ["-f", os.fspath(allowed), "-I", NAMESPACE, "-s", os.fspath(made)]
         hint = "the file was changed after it was signed, or another key signed it"
-        return _run("verify", words, made, hint, stdin=file).strip()
+        return _run("verify", words, made, hint, file.read_bytes()).strip()
+
+
+def public_key(key: Path) -> str:
+    """The public key of `key`, a private or public key's file. Raises BuildError."""
+    text = key.read_text(errors="replace")
+    if "PRIVATE KEY" not in text:
+        return text
+    command = [ssh_keygen(), "-y", "-P", "", "-f", os.fspath(key)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
+    if done.returncode:
+        hint = "name a key without a passphrase, or add it to ssh-agent and name its public half"
+        raise BuildError(f"ssh-keygen: {done.stderr.strip()}", where=os.fspath(key), hint=hint)
+    return done.stdout
 
 
 def ssh_keygen() -> str:
@@ -64,24 +101,25 @@ def ssh_keygen() -> str:
     return program
 
 
-def _run(what: str, words: list[str], where: Path, hint: str, stdin: Path | None = None) -> str:
-    command = [ssh_keygen(), "-Y", what, "-n", NAMESPACE, *words]
+def _run(
+    what: str, words: list[str], where: Path, hint: str, text: bytes, namespace: str = NAMESPACE
+) -> str:
+    command = [ssh_keygen(), "-Y", what, "-n", namespace, *words]
     # Without a terminal and a window ssh-keygen fails instead of waiting for a passphrase.
     environment = {**os.environ, "SSH_ASKPASS_REQUIRE": "never", "LC_ALL": "C"}
-    with (stdin or Path(os.devnull)).open("rb") as given:
-        done = subprocess.run(
-            command,
-            stdin=given,
-            capture_output=True,
-            text=True,
-            env=environment,
-            start_new_session=True,
-            timeout=_SECONDS,
-            check=False,
-        )
+    done = subprocess.run(
+        command,
+        input=text,
+        capture_output=True,
+        env=environment,
+        start_new_session=True,
+        timeout=_SECONDS,
+        check=False,
+    )
     if done.returncode:
-        lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
+        said = (done.stderr + done.stdout).decode(errors="replace")
+        lines = [line for line in said.splitlines() if line.strip()]
         raise BuildError(
             f"ssh-keygen: {lines[-1] if lines else 'failed'}", where=str(where), hint=hint
         )
-    return done.stdout
+    return done.stdout.decode()

@@ -105,8 +105,12 @@ class Builder:
             return stamp.artifact
         if record is None:
             record, origin = self._adopted(wanted), "as this system holds it"
+        if record is None and (taking := self.project.taking):
+            record = taking.take(self.step, wanted)
         if record is None:
             return None
+        if record.origin:
+            origin = f"from {record.origin}"
         self._stamp(record)
         self._emit("hit", id=wanted, artifact=record.artifact, size=record.size, origin=origin)
         return record.artifact
@@ -134,6 +138,8 @@ class Builder:
             wanted = self._wanted()
             if not self._is_known(wanted):
                 self._make(wanted)
+                if taking := self.project.taking:
+                    taking.compare(wanted)
                 require_one(self.project.store, wanted)
                 self._take(wanted)
             report_file(self.project, self.step).unlink(missing_ok=True)

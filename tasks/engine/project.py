@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from plan.needs import Needs
     from rootfs.sandbox.jobserver import JobServer
     from tasks.engine.seed_roots import Seed
+    from tasks.engine.taking import Taking
 
 # Two threads may ask first for the same thing.
 _once = threading.Lock()
@@ -161,6 +162,14 @@ class Project:
         from tasks.engine.seed_roots import choose_seed
 
         return choose_seed(self)
+
+    @cached_property
+    def taking(self) -> Taking | None:
+        """What takes finished steps from shared caches, or None if there are none."""
+        from tasks.engine.taking import Taking
+
+        settings = self.settings
+        return Taking(self) if settings.caches and not settings.offline else None
 
     @cached_property
     def bundle(self) -> Bundle | None:

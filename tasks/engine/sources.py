@@ -87,6 +87,7 @@ def fetch_now(project: Project, sources: Sequence[Source], *, verify: bool = Fal
             sources,
             offline=settings.offline,
             mirror=settings.mirror or "",
+            shared=settings.caches,
             progress=_Kept(project, shown),
             cache=project.cache,
         )

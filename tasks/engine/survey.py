@@ -91,7 +91,7 @@ class Past:
     """The store's records of complete builds on this machine."""
 
     def __init__(self, store: Store) -> None:
-        records = [record for record in store.records() if not record.resumed]
+        records = [each for each in store.records() if not each.resumed and not each.origin]
         self._exact = {record.step: record for record in records}
         self.latest = {(record.phase, record.name): record for record in records}
 

@@ -12,6 +12,7 @@ import os
 import shutil
 from pathlib import Path
 
+from plan.origins import variable
 from plan.settings import Settings
 from tasks.engine.project import Project
 
@@ -34,8 +35,9 @@ class Elsewhere:
         """The environment of the process; it sets all parameters, so nothing else can."""
         own = {name: value for name, value in os.environ.items() if name[:4] != "BQ2_"}
         cache = {"BQ2_CACHE": os.fspath(self.home.cache)}
-        given = {f"BQ2_{name.upper()}": value for name, value in self.values.items()}
-        return own | cache | given
+        given = {variable(name): value for name, value in self.values.items()}
+        # A second build must be a build: it takes nothing that other machines made.
+        return own | cache | given | {variable("cache"): ""}
 
     def take_overrides(self) -> None:
         """Copy the overrides into the other work directory."""

@@ -1,0 +1,207 @@
+"""publish: writes the finished steps, signed, and the sources to a shared cache.
+
+doit publish publish=URL key=FILE
+
+    steps that were built here ──packed──▶ artifacts/ ──▶ signed records: steps/
+    steps taken from others    ──only if `doit verify` built them again to the same bytes──┘
+    sources in the cache ──▶ sources/
+
+Only what is missing there is sent. It can be interrupted and goes on where it was.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from plan.errors import BuildError
+from plan.typed import typed
+from tasks.actions import DoitTask, speaking
+from tasks.console.console import say
+from tasks.engine.project import Project
+from tasks.engine.survey import StepState, survey
+from tasks.engine.trust import key_id
+from tasks.engine.verdicts import IDENTICAL, Verified
+
+if TYPE_CHECKING:
+    from cache.remote import Claim, Remote
+    from cache.store import Record
+
+_Sent = TypeVar("_Sent")
+_SELF = "builder"  # the name of this key's owner in a file of allowed signers
+_AT_ONCE = 4  # files
+_LEVEL = 6  # of gzip: more costs much time and saves little
+
+
+def task_publish(project: Project) -> DoitTask:
+    """write finished steps, signed, to a shared cache: publish=URL key=FILE
+
+    publish publish=https://cache.example.org/bq2 key=FILE
+    """
+    return {"actions": [(speaking(_publish), [project])]}
+
+
+def before_publish(project: Project, _words: Sequence[str]) -> None:
+    """Raise BuildError without a URL, a key or ssh-keygen."""
+    from rootfs.inspection.signature import ssh_keygen
+
+    if not project.settings.publish:
+        raise BuildError("no shared cache is named", hint=typed("publish publish=URL key=FILE"))
+    if not project.settings.key:
+        raise BuildError("no key is named", hint=typed("publish publish=URL key=FILE"))
+    ssh_keygen()
+
+
+@dataclass(frozen=True)
+class _Sender:
+    """Sends to one shared cache, in the name of the private key at `key` with the id `id`.
+
+    allowed: a file of allowed signers that names only this key.
+    """
+
+    remote: Remote
+    project: Project
+    key: Path
+    id: str
+    allowed: Path
+
+    def step(self, record: Record) -> bool:
+        """Send the step of `record`, unless it is there. Returns whether it was sent."""
+        from rootfs.inspection.signature import STEPS, signature
+
+        if self._is_there(record):
+            return False
+        with tempfile.TemporaryDirectory() as directory:
+            packed = Path(directory, "packed")
+            claim = self._packed(record, packed)
+            if not self.remote.has_artifact(claim):
+                with packed.open("rb") as file:
+                    self.remote.put_artifact(claim, file)
+        self.remote.put_claim(claim, self.id, signature(claim.text, self.key, STEPS).encode())
+        return True
+
+    def _is_there(self, record: Record) -> bool:
+        """Whether the step is there, whole and signed. Raises BuildError if this key signed that
+        the step has another artifact.
+        """
+        from cache.remote import parse
+        from rootfs.inspection.signature import STEPS, is_signed
+
+        text, signed = self.remote.claim(record.step, self.id) or (b"", b"")
+        if not is_signed(text, signed, self.allowed, _SELF, STEPS):
+            return False
+        claim = parse(text)
+        if claim.artifact != record.artifact:
+            raise BuildError(
+                f"this key has signed that {record.name} ({record.phase}) gives {claim.artifact}, "
+                f"and here it gives {record.artifact}",
+                where=str(self.remote),
+                hint=f"{typed(f'verify packages={record.name}')} shows whether it is reproducible",
+            )
+        return self.remote.has_artifact(claim)
+
+    def source(self, sha256: str) -> bool:
+        """Send the source, unless it is there. Returns whether it was sent."""
+        from cache import paths
+
+        path = paths.source(sha256, self.project.cache)
+        if self.remote.has_source(sha256, path.stat().st_size):
+            return False
+        with path.open("rb") as file:
+            self.remote.put_source(sha256, file)
+        return True
+
+    def _packed(self, record: Record, into: Path) -> Claim:
+        """The claim of `record`; its artifact is packed `into` a file, without name and time."""
+        from cache.remote import Claim
+
+        self.project.store.require_intact(record.artifact, record.name)
+        with (
+            self.project.store.artifact(record.artifact).open("rb") as file,
+            into.open("wb") as out,
+            gzip.GzipFile("", "wb", _LEVEL, out, mtime=0) as packing,
+        ):
+            shutil.copyfileobj(file, packing, 1 << 20)
+        with into.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        return Claim(
+            step=record.step,
+            name=record.name,
+            version=record.version,
+            phase=record.phase,
+            artifact=record.artifact,
+            size=record.size,
+            packed=sha256,
+            packed_size=into.stat().st_size,
+            seconds=record.seconds,
+            cpu=record.cpu,
+            memory=record.memory,
+        )
+
+
+def _publish(project: Project) -> None:
+    from cache.remote import Remote
+    from cache.sources import cached
+    from cache.web import Web
+    from tasks.engine.sources import all_sources
+
+    settings, key = project.settings, project.settings.key
+    assert key
+    remote = Remote(settings.publish, Web())
+    records = list(_own(project, survey(project).values()))
+    sources = [each.sha256 for each in all_sources(project) if cached(each, project.cache)]
+    with tempfile.TemporaryDirectory() as directory:
+        public, allowed = _public(key), Path(directory, "allowed")
+        allowed.write_text(f"{_SELF} {public}\n")
+        sender = _Sender(remote, project, key, key_id(public), allowed)
+        sent = _all(sender, sender.step, records)
+        say(f"steps sent: {sent}; there already: {len(records) - sent}")
+        sent = _all(sender, sender.source, sources)
+        say(f"sources sent: {sent}; there already: {len(sources) - sent}")
+    say(f"others can take them with cache={remote}, and this line in the file of trust=:")
+    say(f"  {_SELF} {public}")
+
+
+def _all(sender: _Sender, send: Callable[[_Sent], bool], things: Sequence[_Sent]) -> int:
+    """Send all `things`, some at once; return the number of those that were not there."""
+    from cache.places import UrlFailed
+
+    try:
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            return sum(pool.map(send, things))
+    except UrlFailed as error:
+        hint = error.remedy or "what was sent stays; run it again to continue"
+        raise BuildError(str(error), where=str(sender.remote), hint=hint) from error
+
+
+def _own(project: Project, states: Iterable[StepState]) -> Iterator[Record]:
+    """The records of the steps that were built here, or built again with the same result."""
+    for state in states:
+        record = project.store.find(state.id) if state.id and state.is_here else None
+        if record and (not record.origin or _verified(project, state, record)):
+            yield record
+
+
+def _verified(project: Project, state: StepState, record: Record) -> bool:
+    name = f"{state.step.phase}-{state.step.name}"
+    found = Verified(project.workdir, name).read(record.step, record.artifact)
+    return found is not None and found.verdict == IDENTICAL
+
+
+def _public(key: Path) -> str:
+    """The kind and the public half of the key at `key`. Raises BuildError."""
+    from rootfs.inspection.signature import public_key
+
+    public = " ".join(public_key(key).split()[:2])
+    try:
+        key_id(public)
+    except ValueError as error:
+        raise BuildError(str(error), where=str(key)) from error
+    return public
