@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 
 from cache import outward
+from cache.failures import has_answered
 from cache.places import UrlFailed
 from cache.web import Patience, Web
 from plan.errors import BuildError
@@ -51,8 +52,6 @@ def _ask(url: str, patience: Patience, reasons: dict[str, UrlFailed | None], fil
         Web(patience).get(url).close()
         reasons[url] = None
     except UrlFailed as error:
-        denied = error.reason.startswith("HTTP 4") and not files
-        answered = denied and not error.reason.startswith("HTTP 407")
-        reasons[url] = None if answered else error
+        reasons[url] = None if has_answered(error.reason) and not files else error
     except BuildError:
         pass  # the environment is wrong for the target of a redirect

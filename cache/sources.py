@@ -19,6 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from cache import download, paths, wheels
+from cache.failures import failures, has_answered
 from cache.partial import Partial, disk_error, locked
 from cache.places import AnotherFile, Candidate, UrlFailed, known_archives, resolve
 from cache.progress import Progress, Silent
@@ -40,6 +41,7 @@ class FetchFailed(BuildError):
     """Some sources could not be fetched. `reasons`: sha256 → URL → why that URL failed.
 
     others: sha256 → URL → what it has, for the URLs that have another file.
+    answered: whether a server answered that it does not have a file, or has another one.
     """
 
     def __init__(
@@ -50,10 +52,11 @@ class FetchFailed(BuildError):
         others: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         lines = [f"{len(sources)} of the sources could not be fetched"]
-        for source in sources:
-            lines.append(f"  {title(source)}")
-            lines += [f"    {url}: {why}" for url, why in reasons[source.sha256].items()]
+        lines += failures({source.sha256: title(source) for source in sources}, reasons)
         self.reasons, self.others = reasons, others or {}
+        self.answered = bool(others) or any(
+            has_answered(why) for urls in reasons.values() for why in urls.values()
+        )
         network = [] if reasons.keys() <= self.others.keys() else [_NETWORK]
         super().__init__("\n".join(lines), hint="\n  ".join([*remedies, *network]))
 

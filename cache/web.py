@@ -18,6 +18,7 @@ from cache import outward
 from cache.paths import NAME
 from cache.places import UrlFailed, without_password
 from cache.watchdog import watched
+from plan.errors import BuildError
 
 if TYPE_CHECKING:
     import requests
@@ -226,9 +227,12 @@ def _explain(url: str, error: requests.ConnectionError) -> UrlFailed:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """`error`, its cause, the cause of that, and so on."""
+    """`error`, its cause, the cause of that, and so on.
+
+    An earlier error of this project is none: the caller asks because of it.
+    """
     came: BaseException | None = error
-    while came is not None:
+    while came is not None and not isinstance(came, (BuildError, UrlFailed)):
         yield came
         came = came.__cause__ or came.__context__
 

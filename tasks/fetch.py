@@ -86,13 +86,11 @@ def _fetch_all(project: Project) -> None:
     except FetchFailed as error:
         hints = [error.hint]
         try:
-            followed = follow_drift(project, error.reasons)
+            followed = error.answered and follow_drift(project, error.reasons)
         except BuildError as refused:
             followed = False
             hints += [refused.message, refused.hint]
         if not followed:
-            if project.choice:
-                hints.append(f"seed=auto took {project.choice.name}: {project.choice.why}")
             hints.append(other_seeds(project, error.reasons))
             error.hint = "\n  ".join(hint for hint in hints if hint)
             raise

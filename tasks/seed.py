@@ -97,12 +97,13 @@ def _lock(project: Project) -> None:
 
 
 def other_seeds(project: Project, reasons: Mapping[str, Mapping[str, str]]) -> str:
-    """After a failed fetch: the other seeds that are available now, as a sentence; "" if there
-    are none, or if the failed files are not the seed's. `reasons`: why each file failed, by sha256.
+    """After a failed fetch: whether another seed is available now, and why not, as a text; "" if
+    the failed files are not the seed's. `reasons`: why each file failed, by sha256.
 
-    A seed is available if the cache has all of it, or if the server of a missing file answers.
+    A seed is available if the cache has all of it, or if a server of a missing file answers. That a
+    package is gone is an answer too: it may have a successor.
     """
-    from cache.places import known_archives, resolve
+    from cache.places import known_archives, resolve, without_password
     from cache.reach import unreachable
     from cache.sources import cached
 
@@ -118,12 +119,16 @@ def other_seeds(project: Project, reasons: Mapping[str, Mapping[str, str]]) -> s
             lacking = [source for source in seed.sources if cached(source, project.cache) is None]
             tried = resolve(lacking[0].urls, archives=archives) if lacking else ()
             urls = [each.address for each in tried if each.kind == "url"]
-            silent = unreachable(urls, seconds=SECONDS) if urls else {}
+            files = bool(lacking) and not lacking[0].file.endswith(".deb")
+            silent = unreachable(urls, seconds=SECONDS, files=files) if urls else {}
             if not lacking:
                 found.append(f"seed={name} works now: the cache has all of it")
             elif len(silent) < len(urls):
                 found.append(f"seed={name} can be fetched: its server answers")
-    return "; ".join(found)
+            elif urls:
+                found.append(f"seed={name} cannot be fetched either: {lacking[0].file}")
+                found += [f"  {without_password(url)}: {why.reason}" for url, why in silent.items()]
+    return "\n  ".join(found)
 
 
 def follow_drift(project: Project, reasons: Mapping[str, Mapping[str, str]]) -> bool:

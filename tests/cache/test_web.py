@@ -8,6 +8,7 @@ import pytest
 
 from cache.places import UrlFailed
 from cache.web import Patience, Web
+from plan.errors import BuildError
 from tests.cache.loopback import DATA, Site
 
 QUICK = Patience(connect=0.5, read=0.3)
@@ -87,6 +88,15 @@ def test_a_host_that_refuses_is_asked_once(web: Web) -> None:
     assert again == f"{host} is down (no connection: Connection refused), not asked again"
     assert web.news() == [f"{host} is not asked again: no connection: Connection refused"]
     assert web.news() == []
+
+
+def test_an_error_says_nothing_of_the_one_before_it(web: Web) -> None:
+    """Whoever asks because something failed asks while that error is being handled."""
+    try:
+        raise BuildError("the error before")
+    except BuildError:
+        failed = refused(web, "http://127.0.0.1:9/a")
+    assert failed.reason == "no connection: Connection refused"
 
 
 @pytest.mark.fault("a host name that does not resolve", "said so; not asked again")

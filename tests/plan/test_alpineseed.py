@@ -105,12 +105,13 @@ def test_seeds_that_are_refused(old: str, new: str, line: int, reason: str, tmp_
 
 
 @pytest.mark.parametrize("architecture", ["x86_64", "aarch64"])
-def test_a_release_of_the_file_may_be_chosen(architecture: str) -> None:
+@pytest.mark.parametrize("release", ["3.23.4", "3.20.3"])
+def test_a_release_of_the_file_may_be_chosen(architecture: str, release: str) -> None:
     usual = load_alpine(SEEDS / "alpine.yaml", architecture)
-    other = load_alpine(SEEDS / "alpine.yaml", architecture, "3.23.4")
-    assert usual.version == "3.23.2" and other.version == "3.23.4"
+    other = load_alpine(SEEDS / "alpine.yaml", architecture, release)
+    assert usual.version == "3.23.2" and other.version == release
     assert other.source.sha256 != usual.source.sha256
-    assert "3.23.4" in other.source.file and all("3.23.4" in url for url in other.source.urls)
+    assert release in other.source.file and all(release in url for url in other.source.urls)
     assert other.wheels == usual.wheels and other.makes == usual.makes
 
 
@@ -120,4 +121,4 @@ def test_a_release_of_the_file_may_be_chosen(architecture: str) -> None:
 def test_an_unknown_release_is_told() -> None:
     with pytest.raises(BuildError, match=r"3\.23\.1 is not pinned") as caught:
         load_alpine(SEEDS / "alpine.yaml", "x86_64", "3.23.1")
-    assert "3.23.2, 3.23.4" in str(caught.value)
+    assert "3.23.2, 3.23.4, 3.20.3" in str(caught.value)

@@ -95,6 +95,32 @@ def test_a_server_without_the_file_is_none(toy: Checkout) -> None:
         site.close()
 
 
+@pytest.mark.fault(
+    "seed=auto, and neither seed can be fetched",
+    "one error: each place that was tried once, and why it failed; the next run says the same",
+)
+def test_where_neither_seed_can_be_had_each_place_is_named_once(toy: Checkout) -> None:
+    """A machine without a network: the proxy for all hosts but this one is down too."""
+    with_seeds(toy, "http://127.0.0.1:9/a.tar")
+    lines = ["suite: trixie", "snapshot: 20250801T000000Z", "packages:"]
+    for name in ("one", "two", "three"):
+        path = f"pool/main/{name[0]}/{name}/{name}_1_all.deb"
+        sha256 = hashlib.sha256(name.encode()).hexdigest()
+        lines.append(f"- {{name: {name}, version: '1', size: 5, path: {path}, sha256: {sha256}}}")
+    lock = toy.root / "plan" / "seeds" / "debian-x86_64.lock.yaml"
+    lock.write_text("\n".join([*lines, ""]))
+    down = dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:9")
+    for _ in range(2):
+        done = toy.doit("fetch", "mirror=http://127.0.0.1:8/debian", **down, no_proxy="127.0.0.1")
+        assert done.status != 0
+        error = done.said.partition("fetch FAILED")[2]
+        places = ("127.0.0.1:8", "https://snapshot.debian.org", "http://127.0.0.1:9/a.tar: no")
+        assert [error.count(place) for place in places] == [1, 1, 1], done
+        assert [error.count(f"{name}_1_all.deb") for name in ("one", "two", "three")] == [1, 1, 1]
+        assert "seed=alpine cannot be fetched either: seed.tar" in error
+        assert "Release file" not in error  # of an index that no server gives
+
+
 def test_a_work_directory_from_before_keeps_its_seed(toy: Checkout) -> None:
     site = Site()
     try:
