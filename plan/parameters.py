@@ -200,8 +200,8 @@ PARAMETERS = (
         "run",
         _constant(""),
         checks.anything,
-        "a command that boot or shell runs",
-        of=("boot", "shell"),
+        "a command that boot, shell or ssh runs",
+        of=("boot", "shell", "ssh"),
     ),
     Parameter(
         "network",

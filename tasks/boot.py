@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tasks.actions import DoitTask, speaking
@@ -13,13 +14,17 @@ from tasks.engine.products import image
 from tasks.engine.project import Project
 
 if TYPE_CHECKING:
+    from rootfs.vm.entrance import Entrance
     from rootfs.vm.qemu import Machine
+
+# In the work directory: what `ssh` needs of the machine that runs.
+ENTRANCE = "ssh"
 
 
 def task_boot(project: Project) -> DoitTask:
     """start the image in QEMU; run='COMMAND' runs one command and exits
 
-    boot                      a shell on the serial console; Ctrl-] ends QEMU
+    boot                      its serial console, on this terminal; Ctrl-] ends QEMU
     boot run=about            runs `about`, and ends with its exit status
     """
     return {"task_dep": ["image"], "actions": [(speaking(_boot), [project])]}
@@ -33,6 +38,7 @@ def before_boot(project: Project, _words: Sequence[str]) -> None:
 
 def _boot(project: Project) -> None:
     from rootfs.vm import boot
+    from rootfs.vm.entrance import opened
 
     # The machine may run for days: let other runs build meanwhile.
     project.lock.release()
@@ -46,7 +52,8 @@ def _boot(project: Project) -> None:
         return
     terminal_taken.set()
     try:
-        boot.boot(image(project).file, machine(project))
+        with opened(project.workdir / ENTRANCE) as way:
+            boot.boot(image(project).file, entered(machine(project), way))
     finally:
         terminal_taken.clear()
 
@@ -59,3 +66,13 @@ def machine(project: Project, *, days_ahead: int = 0) -> Machine:
     return Machine(
         project.settings.arch, memory_mib=memory, cache=project.cache, days_ahead=days_ahead
     )
+
+
+def entered(machine: Machine, way: Entrance | None) -> Machine:
+    """`machine` with a network card, and with what `way` needs: its port, and its key."""
+    from rootfs.vm.entrance import CREDENTIAL, SSH_PORT
+
+    if way is None:
+        return replace(machine, ports=())
+    known = ((CREDENTIAL, way.public_key),)
+    return replace(machine, ports=((way.port, SSH_PORT),), files=known)

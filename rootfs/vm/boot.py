@@ -28,6 +28,8 @@ from rootfs.vm.guest_console import End, Program, joined, listen, write_all
 from rootfs.vm.qemu import Emulator, Machine, distrust_kvm, find_emulator
 from rootfs.vm.transcript import Transcript, last_lines, parse, plain
 
+# The end of what a console of the image shows: plan/recipes/init/lib/login.
+PROMPT = "Press Enter for a shell of root (no password exists): "
 # QEMU 7.2 creates fw_cfg of riscv64 too late and prints this error.
 _NO_FW_CFG = b"fw_cfg device not available"
 
@@ -146,7 +148,7 @@ def run(
 
 
 def time_to_prompt(
-    image: Path, machine: Machine, *, prompt: str = "# ", timeout_s: float = 120
+    image: Path, machine: Machine, *, prompt: str = PROMPT, timeout_s: float = 120
 ) -> float:
     """Seconds from QEMU's start until the console's last line ends with `prompt`.
 

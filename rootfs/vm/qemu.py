@@ -45,6 +45,8 @@ class Machine:
     four. accel: "kvm", "tcg", or None: KVM if it works.
     cache: the directory that keeps the verdict on KVM until the next reboot; None: test each time.
     days_ahead: how many days its clock is ahead of the host's.
+    ports: it has a network card behind QEMU's own router, and these ports of the host (127.0.0.1)
+    lead to ports of it; None: no card. files: what it sees by these names (fw_cfg).
     """
 
     arch: str
@@ -53,6 +55,8 @@ class Machine:
     accel: str | None = None
     cache: Path | None = None
     days_ahead: int = 0
+    ports: tuple[tuple[int, int], ...] | None = None
+    files: tuple[tuple[str, Path], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,9 +92,19 @@ class Emulator:
             disk = f"if=none,id=disk,format={file_format(image)},file={_escaped(image)}"
             argv += ["-drive", disk if persist else f"{disk},snapshot=on"]
             argv += ["-device", "virtio-blk-pci,drive=disk,bootindex=0"]
+        argv += _card(self.machine.ports)
+        for name, path in self.machine.files:
+            argv += ["-fw_cfg", f"name={name},file={_escaped(path)}"]
         if run is not None:
             argv += ["-no-reboot", "-fw_cfg", f"name=opt/bq2/run,file={run}"]
         return argv
+
+
+def _card(ports: tuple[tuple[int, int], ...] | None) -> list[str]:
+    if ports is None:
+        return []
+    forwards = "".join(f",hostfwd=tcp:127.0.0.1:{here}-:{there}" for here, there in ports)
+    return ["-netdev", f"user,id=net{forwards}", "-device", "virtio-net-pci,netdev=net"]
 
 
 def _firmware(firmware: Firmware) -> list[str]:
