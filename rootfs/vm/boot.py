@@ -113,11 +113,18 @@ class _Opening:
 
 
 def run(
-    image: Path, command: str, machine: Machine, *, timeout_s: float = 120, log: Path | None = None
+    image: Path,
+    command: str,
+    machine: Machine,
+    *,
+    timeout_s: float = 120,
+    log: Path | None = None,
+    persist: bool = False,
 ) -> Result:
     """Boots `image`, runs `command` in the guest's shell, and waits for the power-off.
 
     log: the file for the whole console; None: a temporary file, kept only if the call fails.
+    persist: keep the guest's writes in `image`.
     Raises BuildError if the guest panics, powers off without an answer, or does not answer within
     `timeout_s` seconds, and in the cases of boot(). A command that fails is a Result.
     """
@@ -128,7 +135,7 @@ def run(
         file.write(command.encode())
         file.flush()
         # QEMU inherits an unnamed file: no clean-up, and the command is not in the process list.
-        argv = emulator.command(image=image, run=f"/dev/fd/{file.fileno()}")
+        argv = emulator.command(image=image, persist=persist, run=f"/dev/fd/{file.fileno()}")
         record.write(f"$ {shlex.join(argv)}\n".encode())
         with Program(argv, keep=[file.fileno()]) as program:
             transcript = Transcript(record, program.started)
