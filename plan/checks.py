@@ -92,6 +92,42 @@ def count(text: str) -> str:
     return str(int(text))
 
 
+def processors(text: str) -> str:
+    """A number of processors that the kernel of the image drives, or an empty text."""
+    if text and not (text.isdecimal() and 1 <= int(text) <= 64):
+        raise ValueError("it is a whole number from 1 to 64")
+    return str(int(text)) if text else ""
+
+
+def memory(text: str) -> str:
+    """A size of memory, like 2G or 512M, as a number of MiB; or an empty text."""
+    found = re.fullmatch(r"(\d{1,9})([MmGg])(?:i?[Bb])?", text)
+    if not text:
+        return ""
+    if not found:
+        raise ValueError("it is a size like 2G or 512M")
+    mebibytes = int(found[1]) * (1024 if found[2] in "Gg" else 1)
+    if not 128 <= mebibytes <= 1 << 20:
+        raise ValueError("it is a size from 128M to 1024G")
+    return f"{mebibytes}M"
+
+
+def ports(text: str) -> str:
+    """Pairs of TCP ports, "here:there", separated by commas; no port of this machine twice."""
+    pairs = [pair.split(":") for pair in names(text)]
+    for pair in pairs:
+        if len(pair) != 2 or not all(_is_port(port) for port in pair):
+            raise ValueError("it is a list of pairs of ports (1 to 65535), like 8080:80,2222:22")
+    here = [int(pair[0]) for pair in pairs]
+    if twice := {port for port in here if here.count(port) > 1}:
+        raise ValueError(f"port {min(twice)} of this machine is in it twice")
+    return ",".join(f"{int(here)}:{int(there)}" for here, there in pairs)
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and 1 <= int(text) <= 65535
+
+
 def minutes(text: str) -> str:
     """A number of minutes, also a fraction; an empty text means no limit."""
     if text and not (text.replace(".", "", 1).isdecimal() and 0 < float(text) < 1e6):
@@ -134,6 +170,13 @@ def suite(text: str) -> str:
     """The name of a Debian suite."""
     if not text.replace("-", "").isalnum():
         raise ValueError("it is the name of a Debian suite, like trixie or sid")
+    return text
+
+
+def directory(text: str) -> str:
+    """A directory that exists, or an empty text."""
+    if text and not Path(text).is_dir():
+        raise ValueError("it is an existing directory")
     return text
 
 

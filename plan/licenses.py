@@ -17,7 +17,7 @@ LICENSES = frozenset(
         *("0BSD", "Apache-2.0", "Artistic-1.0-Perl", "BSD-1-Clause", "BSD-2-Clause"),
         *("BSD-3-Clause", "BSD-3-Clause-flex", "GPL-1.0-or-later", "GPL-2.0-only"),
         *("GPL-2.0-or-later", "GPL-3.0-or-later", "ISC", "LGPL-2.0-only", "LGPL-3.0-or-later"),
-        *("MIT", "MPL-2.0", "Python-2.0", "Zlib", "blessing", "bzip2-1.0.6", "curl"),
+        *("MIT", "MPL-2.0", "Python-2.0", "Unlicense", "Zlib", "blessing", "bzip2-1.0.6", "curl"),
     }
 )
 EXCEPTIONS = frozenset({"LLVM-exception", "Linux-syscall-note", "PCRE2-exception"})

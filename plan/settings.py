@@ -167,6 +167,33 @@ class Settings:
         return self.values["run"]
 
     @property
+    def ports(self) -> tuple[tuple[int, int], ...]:
+        """(a port of this machine, a port of the booted one), …"""
+        pairs = (pair.split(":") for pair in checks.names(self.values["ports"]))
+        return tuple((int(here), int(there)) for here, there in pairs)
+
+    @property
+    def share(self) -> Path | None:
+        return self._file("share")
+
+    @property
+    def persist(self) -> bool:
+        return self.values["persist"] == "1"
+
+    @property
+    def memory(self) -> int | None:
+        """MiB of memory of the booted machine, or None: what its image needs."""
+        return int(self.values["memory"][:-1]) if self.values["memory"] else None
+
+    @property
+    def cpus(self) -> int | None:
+        return int(self.values["cpus"]) if self.values["cpus"] else None
+
+    @property
+    def screen(self) -> bool:
+        return self.values["screen"] == "1"
+
+    @property
     def network(self) -> bool:
         """Whether a shell has the host's network. No build ever has."""
         return self.values["network"] == "1"

@@ -33,6 +33,19 @@ def require_emulator(project: Project) -> None:
     find_firmware(arch, find_qemu(arch))
 
 
+def require_devices(project: Project) -> None:
+    """Raise BuildError if a port of this host is taken, or a window has no display."""
+    from rootfs.vm.devices import find_display, taken_port
+    from rootfs.vm.firmware import find_qemu
+
+    asked = project.settings
+    if asked.screen:
+        find_display(find_qemu(asked.arch))
+    if port := taken_port([here for here, _ in asked.ports]):
+        hint = "choose another one, or end what listens there"
+        raise BuildError(f"port {port} of this machine cannot be had", where="ports=", hint=hint)
+
+
 def require_choice(project: Project) -> None:
     """Raise BuildError if there is no image, and the person did not say which one to build."""
     if project.settings.origin["set"] == "default" and not image(project).file.exists():

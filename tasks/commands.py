@@ -53,6 +53,7 @@ COMMANDS: Mapping[str, str] = {
     "settings": "tasks.show",
     "shell": "tasks.shell",
     "sign": "tasks.inspect",
+    "ssh": "tasks.ssh",
     "stage": "tasks.stage",
     "status": "tasks.status",
     "sysroot": "tasks.products",
@@ -64,8 +65,8 @@ COMMANDS: Mapping[str, str] = {
 # Purpose → its commands, in the order of `doit list` and of the table in README.md.
 PURPOSES: Mapping[str, Sequence[str]] = {
     "build": (
-        *("image", "sysroot", "boot", "pkg", "fetch", "seed", "stage", "regenerate", "verify"),
-        "challenge",
+        *("image", "sysroot", "boot", "ssh", "pkg", "fetch", "seed", "stage", "regenerate"),
+        *("verify", "challenge"),
     ),
     "look": ("doctor", "list", "report", "status", "why", "plan", "log", "settings"),
     "repair": (*("shell", "overrides", "patch", "forget", "clean", "choose", "fsck", "gc"),),
@@ -106,7 +107,7 @@ READS = frozenset(
             "overrides",
             "plan",
         ),
-        *("reference", "report", "sbom", "settings", "status", "test", "why"),
+        *("reference", "report", "sbom", "settings", "ssh", "status", "test", "why"),
     }
 )
 # Other commands, which only read if this parameter is given.

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from plan.errors import BuildError
+from rootfs.image.bootcode import BOOT_CODE
 from rootfs.image.disk import MIB, SECTOR, Disk, Extent, Record, round_up
 
 EFI_SYSTEM = UUID("c12a7328-f81f-11d2-ba4b-00a0c93ec93b")  # UEFI 5.3.3
@@ -128,8 +129,12 @@ def _check_names(partitions: Sequence[Partition]) -> None:
 
 
 def protective_mbr(last: int) -> bytes:
-    """UEFI 5.2.3: one partition of type EE from LBA 1 to the end, for tools without GPT."""
+    """UEFI 5.2.3: one partition of type EE from LBA 1 to the end, for tools without GPT.
+
+    Its boot code tells a person at a machine without UEFI what is missing.
+    """
     return MBR.pack(
+        BootCode=BOOT_CODE,
         StartingCHS=_chs(1),
         OSType=0xEE,
         EndingCHS=_chs(last),

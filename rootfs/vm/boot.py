@@ -28,6 +28,8 @@ from rootfs.vm.guest_console import End, Program, joined, listen, write_all
 from rootfs.vm.qemu import Emulator, Machine, distrust_kvm, find_emulator
 from rootfs.vm.transcript import Transcript, last_lines, parse, plain
 
+# The end of what a console of the image shows: plan/recipes/init/lib/login.
+PROMPT = "Press Enter for a shell of root (no password exists): "
 # QEMU 7.2 creates fw_cfg of riscv64 too late and prints this error.
 _NO_FW_CFG = b"fw_cfg device not available"
 
@@ -111,11 +113,18 @@ class _Opening:
 
 
 def run(
-    image: Path, command: str, machine: Machine, *, timeout_s: float = 120, log: Path | None = None
+    image: Path,
+    command: str,
+    machine: Machine,
+    *,
+    timeout_s: float = 120,
+    log: Path | None = None,
+    persist: bool = False,
 ) -> Result:
     """Boots `image`, runs `command` in the guest's shell, and waits for the power-off.
 
     log: the file for the whole console; None: a temporary file, kept only if the call fails.
+    persist: keep the guest's writes in `image`.
     Raises BuildError if the guest panics, powers off without an answer, or does not answer within
     `timeout_s` seconds, and in the cases of boot(). A command that fails is a Result.
     """
@@ -126,7 +135,7 @@ def run(
         file.write(command.encode())
         file.flush()
         # QEMU inherits an unnamed file: no clean-up, and the command is not in the process list.
-        argv = emulator.command(image=image, run=f"/dev/fd/{file.fileno()}")
+        argv = emulator.command(image=image, persist=persist, run=f"/dev/fd/{file.fileno()}")
         record.write(f"$ {shlex.join(argv)}\n".encode())
         with Program(argv, keep=[file.fileno()]) as program:
             transcript = Transcript(record, program.started)
@@ -146,7 +155,7 @@ def run(
 
 
 def time_to_prompt(
-    image: Path, machine: Machine, *, prompt: str = "# ", timeout_s: float = 120
+    image: Path, machine: Machine, *, prompt: str = PROMPT, timeout_s: float = 120
 ) -> float:
     """Seconds from QEMU's start until the console's last line ends with `prompt`.
 

@@ -28,12 +28,14 @@ from pathlib import Path
 from plan.architecture import ACCELERATORS, load_architecture
 from plan.errors import BuildError
 from plan.outputs import write_file
+from rootfs.vm import devices
 from rootfs.vm.firmware import Firmware, Flash, file_format, find_firmware, find_qemu
 from rootfs.vm.guest_console import End, Program, listen
 
 # Firmware under a working KVM prints within a second; without one QEMU fails at once.
 _TRIAL_SECONDS = 10.0
 KVM = Path("/dev/kvm")
+_NO_SCREEN = ["-display", "none"]
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -45,6 +47,11 @@ class Machine:
     four. accel: "kvm", "tcg", or None: KVM if it works.
     cache: the directory that keeps the verdict on KVM until the next reboot; None: test each time.
     days_ahead: how many days its clock is ahead of the host's.
+    ports: it has a network card behind QEMU's own router, and these ports of the host (127.0.0.1)
+    lead to ports of it; None: no card. files: what it sees by these names (fw_cfg).
+    disk: the bus of its disk. card: the model of its card (rootfs/vm/devices.py has both lists).
+    share: a directory of the host that it sees. display: the kind of its window; None: no screen.
+    more: other options of QEMU.
     """
 
     arch: str
@@ -53,6 +60,13 @@ class Machine:
     accel: str | None = None
     cache: Path | None = None
     days_ahead: int = 0
+    ports: tuple[tuple[int, int], ...] | None = None
+    files: tuple[tuple[str, Path], ...] = ()
+    disk: str = "virtio"
+    card: str = "virtio-net-pci"
+    share: Path | None = None
+    display: str | None = None
+    more: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,7 +88,8 @@ class Emulator:
         """
         known = load_architecture(self.machine.arch).qemu
         cpus = self.machine.cpus or min(os.cpu_count() or 1, 4)
-        argv = [os.fspath(self.qemu), "-nodefaults", "-no-user-config", "-display", "none"]
+        argv = [os.fspath(self.qemu), "-nodefaults", "-no-user-config"]
+        argv += devices.screen(self.machine.display) if self.machine.display else _NO_SCREEN
         argv += ["-machine", known.machine, "-cpu", known.processor[self.accel]]
         argv += ["-accel", "tcg,thread=multi" if self.accel == "tcg" else self.accel]
         argv += ["-smp", str(cpus), "-m", str(self.machine.memory_mib)]
@@ -87,10 +102,16 @@ class Emulator:
         if image:
             disk = f"if=none,id=disk,format={file_format(image)},file={_escaped(image)}"
             argv += ["-drive", disk if persist else f"{disk},snapshot=on"]
-            argv += ["-device", "virtio-blk-pci,drive=disk,bootindex=0"]
+            argv += devices.disk(self.machine.disk, "disk", place=0)
+        if self.machine.ports is not None:
+            argv += devices.card(self.machine.card, self.machine.ports)
+        if self.machine.share:
+            argv += devices.share(self.machine.share)
+        for name, path in self.machine.files:
+            argv += ["-fw_cfg", f"name={name},file={_escaped(path)}"]
         if run is not None:
             argv += ["-no-reboot", "-fw_cfg", f"name=opt/bq2/run,file={run}"]
-        return argv
+        return [*argv, *self.machine.more]
 
 
 def _firmware(firmware: Firmware) -> list[str]:

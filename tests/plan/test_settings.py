@@ -34,6 +34,18 @@ def test_command_line_wins_over_environment_over_file_over_default(tmp_path: Pat
         ({"seed": "debain"}, "did you mean debian?"),
         ({"seed": "./nowhere"}, "no such directory or tarball"),
         ({"jobs": "0"}, "from 1 to 1024"),
+        ({"cpus": "65"}, "from 1 to 64"),
+        ({"cpus": "many"}, "from 1 to 64"),
+        ({"memory": "2"}, "a size like 2G or 512M"),
+        ({"memory": "-1G"}, "a size like 2G or 512M"),
+        ({"memory": "64M"}, "from 128M to 1024G"),
+        ({"ports": "80"}, "like 8080:80,2222:22"),
+        ({"ports": "0:80"}, "ports (1 to 65535)"),
+        ({"ports": "8080:65536"}, "ports (1 to 65535)"),
+        ({"ports": "8080:\u00b2"}, "ports (1 to 65535)"),
+        ({"ports": "8080:80,8080:81"}, "port 8080 of this machine is in it twice"),
+        ({"share": "nowhere"}, "an existing directory"),
+        ({"screen": "big"}, "yes or no"),
         ({"jobs": "two"}, "from 1 to 1024"),
         ({"offline": "perhaps"}, "yes or no"),
         ({"mirror": "ftp://x"}, "http"),
@@ -114,3 +126,16 @@ def test_where_relative_paths_belong(tmp_path: Path) -> None:
 def test_every_default_is_a_valid_value() -> None:
     for parameter in PARAMETERS:
         assert parameter.check(parameter.default()) == parameter.default()
+
+
+def test_the_machine_that_boot_starts(tmp_path: Path) -> None:
+    (tmp_path / "dir").mkdir()
+    given = {"ports": "08080:80,2222:22", "memory": "2GiB", "cpus": "2", "share": "dir"}
+    settings = resolve(tmp_path, given, {}, tmp_path)
+    assert settings.ports == ((8080, 80), (2222, 22))
+    assert (settings.memory, settings.cpus) == (2048, 2)
+    assert settings.share == tmp_path / "dir"
+    usual = resolve(tmp_path, {}, {}, tmp_path)
+    assert (usual.ports, usual.memory, usual.cpus, usual.share) == ((), None, None, None)
+    assert not usual.persist
+    assert not usual.screen

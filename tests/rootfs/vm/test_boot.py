@@ -159,7 +159,7 @@ def test_time_to_prompt(fake: Path, image: Path, logs: Path) -> None:
     fake.write_text(
         "#!/bin/sh\nprintf 'boot # 1\n'; sleep 0.5; printf '\\033[1m/ # \\033[m'; exec sleep 60\n"
     )
-    assert 0.5 <= boot.time_to_prompt(image, MACHINE, timeout_s=20) < 20
+    assert 0.5 <= boot.time_to_prompt(image, MACHINE, prompt="# ", timeout_s=20) < 20
     assert list(logs.iterdir()) == []
     with pytest.raises(BuildError, match="did not answer within 1 s"):
         boot.time_to_prompt(image, MACHINE, prompt="login: ", timeout_s=1)

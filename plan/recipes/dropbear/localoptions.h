@@ -1,0 +1,10 @@
+/* What differs from src/default_options.h. */
+
+/* Keys only: the code that checks a password is not in the program. */
+#define DROPBEAR_SVR_PASSWORD_AUTH 0
+/* The message of the day is the shell's. */
+#define DO_MOTD 0
+/* There is no sftp-server; scp -O works. */
+#define DROPBEAR_SFTPSERVER 0
+/* Speed before size: the machine may be emulated. */
+#define DROPBEAR_SMALL_CODE 0
