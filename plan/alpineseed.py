@@ -9,16 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plan.errors import BuildError, nearest
+from plan.foreign import Foreign, load_foreign
 from plan.model import Source
 from plan.recipes import read_source
 from plan.seedtables import compiler, contents, entries, links, lists, of_architecture, reasoned
 from plan.toolchain import Compiler
 from plan.yamlfile import Table, load
 
+# Where Debian's packages are in it.
+DEBIAN = "usr/lib/debian"
 _KINDS = {
     "version": str,
     "compiler": dict,
     "architectures": dict,
+    "exclude": list,
     "wheels": dict,
     "programs": dict,
     "links": dict,
@@ -29,6 +33,7 @@ _OWN = {
     "releases": dict,
     "wheels": dict,
     "debian": dict,
+    "foreign": str,
     "exclude": list,
     "programs": dict,
     "missing": dict,
@@ -40,9 +45,9 @@ class AlpineSeed:
     """Alpine's minimal root file system, and the files that make it a seed.
 
     wheels: from Python's package index, unpacked in `usr/lib/wheels`. debian: names of
-    packages of the seed `debian`, unpacked in `usr/lib/debian`. exclude: globs of files of
-    both that are not unpacked. programs (path, text) and links (path, target) come last. makes,
-    missing: see `plan.toolchain.Tools`.
+    packages of the seed `debian`, unpacked in `usr/lib/debian`; foreign: those of another
+    architecture, too. exclude: globs of files of all these that are not unpacked. programs (path,
+    text) and links (path, target) come last. makes, missing: see `plan.toolchain.Tools`.
     """
 
     architecture: str
@@ -51,6 +56,7 @@ class AlpineSeed:
     compiler: Compiler
     wheels: tuple[Source, ...]
     debian: tuple[str, ...]
+    foreign: Foreign | None
     exclude: tuple[str, ...]
     programs: tuple[tuple[str, str], ...]
     links: tuple[tuple[str, str], ...]
@@ -66,7 +72,9 @@ def load_alpine(path: Path, arch: str, release: str = "") -> AlpineSeed:
     table = load(path)
     table.expect(_KINDS, required=("version", "architectures"))
     own = of_architecture(table, arch, _OWN, ("releases",), "alpine")
-    programs = contents(table, "programs") + contents(own, "programs")
+    foreign = load_foreign(own, path.parent, arch)
+    emulated = ((f"{DEBIAN}/{name}", text) for name, text in (foreign.emulated if foreign else ()))
+    programs = (*contents(table, "programs"), *contents(own, "programs"), *emulated)
     return AlpineSeed(
         architecture=arch,
         version=release or table["version"],
@@ -74,7 +82,8 @@ def load_alpine(path: Path, arch: str, release: str = "") -> AlpineSeed:
         compiler=compiler(table),
         wheels=_wheels(table, own, arch),
         debian=reasoned(own, "debian"),
-        exclude=own.texts("exclude"),
+        foreign=foreign,
+        exclude=table.texts("exclude") + own.texts("exclude"),
         programs=tuple(sorted((name, text.replace("@arch@", arch)) for name, text in programs)),
         links=links(table),
         makes=lists(table, "makes"),

@@ -14,9 +14,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from plan.errors import BuildError
+from plan.foreign import Foreign, load_foreign
 from plan.model import Source
 from plan.recipes import SHA256, SNAPSHOT
-from plan.seedtables import PACKAGE, compiler, contents, inside, links, of_architecture, reasoned
+from plan.seedtables import (
+    PACKAGE,
+    compiler,
+    contents,
+    entries,
+    inside,
+    links,
+    of_architecture,
+    reasoned,
+)
 from plan.toolchain import Compiler
 from plan.typed import typed
 from plan.yamlfile import Table, load
@@ -25,7 +35,16 @@ from plan.yamlfile import Table, load
 VERSION = re.compile(r"[A-Za-z0-9.+~:-]+\Z")
 POOL_PATH = re.compile(r"pool/[A-Za-z0-9.+~_:%/-]+\.deb\Z")
 # The keys that an architecture may have.
-_OWN = {"archive": str, "wanted": dict, "exclude_packages": dict, "missing": dict}
+_OWN = {
+    "archive": str,
+    "wanted": dict,
+    "least": dict,
+    "exclude_packages": dict,
+    "foreign": str,
+    "exclude": list,
+    "programs": dict,
+    "missing": dict,
+}
 
 
 @dataclass(frozen=True)
@@ -34,8 +53,9 @@ class DebianSeed:
 
     exclude_packages: never installed, even if a package depends on them. exclude: globs of
     files that are not unpacked. directories, files (path, text) and links (path, target) replace
-    the work of maintainer scripts; a file of a package wins over a link. missing: see
-    `plan.toolchain.Tools`.
+    the work of maintainer scripts; a file of a package wins over a link. programs (path, text) are
+    executable files. foreign: packages of another architecture. least (package, version): older
+    ones will not do. missing: see `plan.toolchain.Tools`.
     """
 
     compiler: Compiler
@@ -49,6 +69,9 @@ class DebianSeed:
     directories: tuple[str, ...]
     files: tuple[tuple[str, str], ...]
     links: tuple[tuple[str, str], ...]
+    programs: tuple[tuple[str, str], ...] = ()
+    foreign: Foreign | None = None
+    least: tuple[tuple[str, str], ...] = ()
     missing: tuple[tuple[str, str], ...] = ()
 
 
@@ -95,6 +118,7 @@ def load_debian(path: Path, arch: str) -> DebianSeed:
     fields = ("suite", "component")
     archive.expect(dict.fromkeys(fields, str), required=fields)
     own = of_architecture(table, arch, _OWN, ("archive",), "debian")
+    foreign = load_foreign(own, path.parent, arch)
     return DebianSeed(
         compiler=compiler(table),
         architecture=arch,
@@ -106,10 +130,13 @@ def load_debian(path: Path, arch: str) -> DebianSeed:
         exclude_packages=tuple(
             sorted(reasoned(table, "exclude_packages") + reasoned(own, "exclude_packages"))
         ),
-        exclude=table.texts("exclude"),
+        exclude=table.texts("exclude") + own.texts("exclude"),
         directories=inside(table, "directories", table.texts("directories")),
-        files=contents(table, "files"),
+        files=contents(table, "files") + (foreign.emulated if foreign else ()),
         links=links(table),
+        programs=contents(own, "programs"),
+        foreign=foreign,
+        least=tuple(entries(own, "least", str).items()),
     )
 
 

@@ -100,8 +100,7 @@ def _contents(project: Project) -> Iterator[tuple[str, bytes, bool]]:
     for name, content, runs in own_files(project.root):
         yield f"{PROJECT}/{name}", content, runs
     yield f"{PROJECT}/local.yaml", _local(project), False
-    if seed.packages and seed.packages.record:
-        name, content = seed.packages.record
+    for name, content in filter(None, (part.record for part in seed.packages)):
         yield f"{PROJECT}/plan/seeds/{name}", content, False
 
 

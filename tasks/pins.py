@@ -107,11 +107,11 @@ def _warn(project: Project, pins: dict[str, Tarball], index: SourceIndex) -> Non
 
 def _warn_of_seed(project: Project) -> None:
     """Warn of packages of the seed that Debian's index no longer lists."""
-    packages = project.seed.packages
-    departed = packages.departed(project.settings.mirror or "") if packages else []
-    if packages and departed:
+    seed = project.seed
+    departed = seed.departed(project.settings.mirror or "")
+    if departed:
         say(
-            f"WARNING  {len(departed)} of {len(packages.debs)} packages of the seed are no longer "
+            f"WARNING  {len(departed)} of {len(seed.debs)} packages of the seed are no longer "
             f"in Debian's index: {', '.join(departed)}"
         )
         say(f"         snapshot.debian.org keeps them; {typed('lock')} pins the current ones")

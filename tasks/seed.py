@@ -17,7 +17,6 @@ from plan.errors import BuildError
 from plan.outputs import write_file
 from tasks.actions import DoitTask, speaking, up_to_date
 from tasks.console.console import say
-from tasks.engine.debian_packages import Packages
 from tasks.engine.project import Project
 from tasks.engine.removal import drop
 from tasks.engine.seed_roots import named_seed
@@ -137,12 +136,13 @@ def follow_drift(project: Project, reasons: Mapping[str, Mapping[str, str]]) -> 
     `reasons`: why each file failed, by sha256. Returns whether to try the fetch again.
     Raises BuildError if strict=1 forbids it, or the index has no successor.
     """
-    packages: Packages | None = project.seed.packages
-    if not packages or not reasons.keys() <= {deb.sha256 for deb in packages.debs}:
+    settings, seed = project.settings, project.seed
+    if not reasons.keys() <= {deb.sha256 for deb in seed.debs}:
         return False
-    settings = project.settings
-    for drift in packages.replace(
-        set(reasons), mirror=settings.mirror or "", strict=settings.strict
-    ):
-        say(f"DRIFT  the seed's {drift}")
+    for part in seed.packages:
+        missing = reasons.keys() & {deb.sha256 for deb in part.debs}
+        if not missing:
+            continue
+        for drift in part.replace(missing, mirror=settings.mirror or "", strict=settings.strict):
+            say(f"DRIFT  the seed's {drift}")
     return True

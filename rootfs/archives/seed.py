@@ -18,7 +18,7 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from plan.alpineseed import AlpineSeed
+from plan.alpineseed import DEBIAN, AlpineSeed
 from plan.debianseed import DebianSeed
 from plan.errors import BuildError
 from plan.room import no_room
@@ -31,9 +31,8 @@ from rootfs.archives.wheel import unpack_wheel
 _MOUNTED = ("dev", "proc", "sys")
 _NEEDED_DIRECTORIES = (*_MOUNTED, "etc", "root", "run", "tmp", "usr/bin", "var/tmp")
 _FOR_ALL = ("tmp", "var/tmp")
-# The directories of an Alpine seed for wheels and Debian packages.
+# The directory of an Alpine seed for wheels.
 WHEELS = "usr/lib/wheels"
-DEBIAN = "usr/lib/debian"
 _MERGED = ("bin", "lib", "lib64", "sbin")
 _MOST_LINKS = 40  # as many as the kernel follows, path_resolution(7)
 
@@ -50,6 +49,8 @@ def make_seed(debs: Sequence[Path], into: Path, *, seed: DebianSeed) -> None:
         _directory(into, directory)
     for name, text in seed.files:
         _write(into, name, text, 0o644)
+    for name, text in seed.programs:
+        _write(into, name, text, 0o755)
     _link(into, seed.links)
     _check(into, where=os.fspath(into))
     _settle(into)

@@ -21,6 +21,7 @@ from plan.errors import BuildError, nearest
 from plan.outputs import write_file
 from plan.plan import sha256_of
 from plan.typed import typed
+from plan.versions import order
 
 if TYPE_CHECKING:
     from cache.debian import Index, Release
@@ -49,14 +50,7 @@ class Packages:
         digest = sha256_of([deb.sha256 for deb in self.lock.debs])
         self.drift_file = store.root / "seeds" / f"{digest}.drift.json"
         self.pinned = [deb for deb in self.lock.debs if only is None or deb.name in only]
-        names = [deb.name for deb in self.lock.debs]
-        for name in only or ():
-            if name not in names:
-                raise BuildError(
-                    f"the package {name} is not in it",
-                    where=f"plan/seeds/{lock_file.name}",
-                    hint=nearest(name, names),
-                )
+        _check(self.authored, self.lock, only or (), where=f"plan/seeds/{lock_file.name}")
 
     @property
     def drift(self) -> list[dict[str, Any]]:
@@ -130,3 +124,22 @@ class Packages:
             known[drift.name] = asdict(drift) | {"by": drift.by or by}
         write_file(self.drift_file, json.dumps(list(known.values()), indent=1))
         del self._recorded
+
+
+def _check(
+    authored: debianseed.DebianSeed, lock: debianseed.Lock, only: Collection[str], *, where: str
+) -> None:
+    """Raise BuildError if the lock file lacks a package of `only` or of the seed, or an old one."""
+    remedy = typed(f"lock build={authored.architecture}") + " pins what Debian serves now"
+    pinned = {deb.name: deb.version for deb in lock.debs}
+    for name in (*only, *authored.wanted):
+        if name not in pinned:
+            hint = remedy if name in authored.wanted else nearest(name, pinned)
+            raise BuildError(f"the package {name} is not in it", where=where, hint=hint)
+    for name, least in authored.least:
+        if order(pinned.get(name, least)) < order(least):
+            raise BuildError(
+                f"{name} {pinned[name]} is too old: the seed needs {least} or newer",
+                where=where,
+                hint=remedy,
+            )

@@ -193,15 +193,15 @@ def pins(project: Project) -> Finding:
     """Whether Debian's index still lists the packages of the seed."""
     settings = project.settings
     try:
-        packages = project.seed.packages
+        seed = project.seed
     except BuildError:
-        packages = None  # another check reports the seed
-    if not packages:
+        seed = None  # another check reports the seed
+    if not seed or not seed.packages:
         return Finding(OK, "the seed has no packages of Debian")
-    count = f"{len(packages.debs)} packages of the seed"
+    count = f"{len(seed.debs)} packages of the seed"
     if settings.offline:
         return Finding(OK, f"{count}; no index is asked (offline=1)")
-    departed = packages.departed(settings.mirror or "")
+    departed = seed.departed(settings.mirror or "")
     if not departed:
         return Finding(OK, f"Debian's index lists all {count}")
     told = f"{len(departed)} of {count} have left Debian's index"

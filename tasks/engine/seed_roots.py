@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 FORMAT = 1
 # The identity uses the first names of its keys: other names would change it.
 _FIRST_NAMES = {"exclude": "leave", "directories": "folders"}
+# Fields that came later: while they are empty, the identity is what it was.
+_LATER = ("programs",)
 
 
 class Seed(ABC):
@@ -39,13 +41,22 @@ class Seed(ABC):
     def __init__(self, name: str, store: Store) -> None:
         self.name, self.store = name, store
 
-    packages: Packages | None = None
-    """The Debian packages in it."""
+    packages: Sequence[Packages] = ()
+    """The Debian packages in it; those of each lock file."""
+
+    @property
+    def debs(self) -> list[debianseed.Deb]:
+        """The Debian packages in it as really used, in the order to unpack."""
+        return [deb for part in self.packages for deb in part.debs]
 
     @property
     def drift(self) -> list[dict[str, Any]]:
         """The packages that Debian no longer serves, with their replacements."""
-        return self.packages.drift if self.packages else []
+        return [each for part in self.packages for each in part.drift]
+
+    def departed(self, mirror: str) -> list[str]:
+        """The names of the packages that Debian's index no longer lists; see `Packages`."""
+        return [name for part in self.packages for name in part.departed(mirror)]
 
     @property
     def sources(self) -> Sequence[Source]:
@@ -66,7 +77,7 @@ class Seed(ABC):
         """Its description for plan.json."""
         packages: dict[str, Any] = {}
         if self.packages:
-            packages = {"snapshot": self.packages.lock.snapshot, "drift": self.drift}
+            packages = {"snapshot": self.packages[0].lock.snapshot, "drift": self.drift}
         return {"name": self.name, "identity": self.identity, **packages}
 
     def is_up_to_date(self) -> bool:
@@ -96,24 +107,25 @@ class DebianRoot(Seed):
 
     def __init__(self, data: Path, arch: str, store: Store) -> None:
         super().__init__(f"debian-{arch}", store)
-        self.packages: Packages = Packages(data, arch, store)
+        own = Packages(data, arch, store)
+        self.authored = own.authored
+        self.packages = (own, *_foreign(self.authored, data, store))
 
     @property
     def sources(self) -> Sequence[Source]:
-        return debianseed.debs(self.packages.debs)
+        return debianseed.debs(self.debs)
 
     @property
     def identity(self) -> str:
         # The lock has the wanted packages; the other fields shape the tree.
-        without = ("compiler", "wanted", "exclude_packages", "missing")
-        shape = _shape(self.packages.authored, without=without)
-        return sha256_of([FORMAT, shape, [deb.sha256 for deb in self.packages.debs]])
+        without = ("compiler", "wanted", "exclude_packages", "foreign", "least", "missing")
+        shape = _shape(self.authored, without=without)
+        return sha256_of([FORMAT, shape, [deb.sha256 for deb in self.debs]])
 
     def unpack(self, fetched: Mapping[str, Path], into: Path) -> None:
         from rootfs.archives.seed import make_seed
 
-        debs = [fetched[deb.sha256] for deb in self.packages.debs]
-        make_seed(debs, into, seed=self.packages.authored)
+        make_seed([fetched[deb.sha256] for deb in self.debs], into, seed=self.authored)
 
 
 class AlpineRoot(Seed):
@@ -135,26 +147,26 @@ class AlpineRoot(Seed):
         super().__init__(f"alpine-{arch}", store)
         self.authored = load_alpine(data / "alpine.yaml", arch, release)
         self.tarball = tarball
-        if self.authored.debian:
-            self.packages = Packages(data, arch, store, only=self.authored.debian)
+        names = self.authored.debian
+        own = (Packages(data, arch, store, only=names),) if names else ()
+        self.packages = (*own, *_foreign(self.authored, data, store))
 
     @property
     def sources(self) -> Sequence[Source]:
         own = [] if self.tarball else [self.authored.source]
-        return [*own, *self.authored.wheels, *debianseed.debs(self._debs)]
-
-    @property
-    def _debs(self) -> list[debianseed.Deb]:
-        return self.packages.debs if self.packages else []
+        return [*own, *self.authored.wheels, *debianseed.debs(self.debs)]
 
     @property
     def identity(self) -> str:
         # URLs, and what is said of the tools, do not change the tree.
-        without = ("version", "source", "wheels", "debian", "compiler", "makes", "missing")
+        without = (
+            *("version", "source", "wheels", "debian", "foreign"),
+            *("compiler", "makes", "missing"),
+        )
         shape = _shape(self.authored, without=without)
         wheels = [[wheel.sha256, wheel.exclude] for wheel in self.authored.wheels]
         root = self.tarball[1] if self.tarball else self.authored.source.sha256
-        return sha256_of([FORMAT, shape, root, wheels, [deb.sha256 for deb in self._debs]])
+        return sha256_of([FORMAT, shape, root, wheels, [deb.sha256 for deb in self.debs]])
 
     def describe(self) -> dict[str, Any]:
         version = self.tarball[0].name if self.tarball else self.authored.version
@@ -168,7 +180,7 @@ class AlpineRoot(Seed):
             into,
             seed=self.authored,
             wheels=[fetched[wheel.sha256] for wheel in self.authored.wheels],
-            debs=[fetched[deb.sha256] for deb in self._debs],
+            debs=[fetched[deb.sha256] for deb in self.debs],
         )
 
     def _checked(self) -> Path:
@@ -226,10 +238,21 @@ class PathRoot(Seed):
         make_from_path(self.path, into, exclude=[WORKSPACE] if described(self.path) else [])
 
 
+def _foreign(authored: DebianSeed | AlpineSeed, data: Path, store: Store) -> tuple[Packages, ...]:
+    """The packages of another architecture in the seed `authored`."""
+    foreign = authored.foreign
+    if not foreign:
+        return ()
+    return (Packages(data, foreign.architecture, store, only=foreign.packages),)
+
+
 def _shape(authored: DebianSeed | AlpineSeed, *, without: Collection[str]) -> dict[str, Any]:
     """The fields of `authored` that shape the tree: all except `without`. All are plain."""
-    fields = vars(authored).items()
-    return {_FIRST_NAMES.get(name, name): value for name, value in fields if name not in without}
+    return {
+        _FIRST_NAMES.get(name, name): value
+        for name, value in vars(authored).items()
+        if name not in without and (value or name not in _LATER)
+    }
 
 
 def choose_seed(project: Project) -> Seed:

@@ -62,10 +62,13 @@ def test_what_is_read(tmp_path: Path) -> None:
 
 def test_what_only_one_architecture_wants_is_read(tmp_path: Path) -> None:
     own = "{archive: amd64, wanted: {crystal: one}, exclude_packages: {gcc-14: two}, "
+    own += "exclude: [usr/bin/qemu], programs: {usr/bin/own: text}, least: {gcc: '2'}, "
     own += "missing: {go: three}}"
     seed = load_debian(written(tmp_path, SEED.replace("{archive: amd64}", own)), "x86_64")
     assert (seed.wanted, seed.exclude_packages) == (("clang-19", "crystal"), ("gcc", "gcc-14"))
-    assert seed.missing == (("go", "three"),)
+    assert seed.missing == (("go", "three"),) and seed.least == (("gcc", "2"),)
+    assert seed.exclude == ("usr/share/doc", "usr/bin/qemu")
+    assert seed.programs == (("usr/bin/own", "text"),)
 
 
 @pytest.mark.parametrize(

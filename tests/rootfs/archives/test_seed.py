@@ -78,6 +78,12 @@ def test_a_seed_has_what_the_scripts_would_have_made(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.ran"))
 
 
+def test_a_program_of_ours_can_be_executed(tmp_path: Path) -> None:
+    own = (("usr/lib/llvm/bin/crystal", "#!/bin/sh\n"),)
+    make_seed(debs(tmp_path), tmp_path / "seed", seed=seed_with(programs=own))
+    assert (tmp_path / "seed/usr/lib/llvm/bin/crystal").stat().st_mode == 0o100755
+
+
 @pytest.mark.fault("a umask of 077 while the seed is unpacked", "its tree is the same")
 def test_the_same_packages_give_the_same_tree(tmp_path: Path) -> None:
     make_seed(debs(tmp_path), tmp_path / "one", seed=seed_with())
@@ -136,7 +142,8 @@ def alpine_with(**fields: Any) -> AlpineSeed:
     empty = dict.fromkeys(
         ("wheels", "debian", "exclude", "programs", "links", "makes", "missing"), ()
     )
-    return AlpineSeed("x86_64", "3.23.2", source, COMPILER, **{**empty, **fields})
+    given = {"foreign": None, **empty, **fields}
+    return AlpineSeed("x86_64", "3.23.2", source, COMPILER, **given)
 
 
 @pytest.fixture
