@@ -34,13 +34,15 @@ def require_emulator(project: Project) -> None:
 
 
 def require_devices(project: Project) -> None:
-    """Raise BuildError if a port of this host is taken, or a window has no display."""
-    from rootfs.vm.devices import find_display, taken_port
+    """Raise BuildError if a port is taken, a window has no display, or qemu-img is missing."""
+    from rootfs.vm.devices import find_display, find_qemu_img, taken_port
     from rootfs.vm.firmware import find_qemu
 
     asked = project.settings
     if asked.screen:
         find_display(find_qemu(asked.arch))
+    if asked.persist:
+        find_qemu_img()
     if port := taken_port([here for here, _ in asked.ports]):
         hint = "choose another one, or end what listens there"
         raise BuildError(f"port {port} of this machine cannot be had", where="ports=", hint=hint)

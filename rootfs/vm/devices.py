@@ -98,15 +98,21 @@ def find_display(qemu: Path) -> str:
     raise BuildError("this QEMU opens no window", where=os.fspath(qemu), hint=remedy)
 
 
+def find_qemu_img() -> str:
+    """The path of qemu-img. Raises BuildError if it is missing."""
+    program = shutil.which("qemu-img")
+    if program is None:
+        hint = "install it (Debian: qemu-utils), or do without persist=1"
+        raise BuildError("qemu-img is missing", hint=hint)
+    return program
+
+
 def make_overlay(overlay: Path, image: Path) -> None:
     """Makes the empty disk `overlay` (qcow2), which keeps what a machine changes of `image`.
 
     It names `image` relative to itself. Raises BuildError if qemu-img is missing or fails.
     """
-    program = shutil.which("qemu-img")
-    if program is None:
-        hint = "install it (Debian: qemu-utils), or do without persist=1"
-        raise BuildError("qemu-img is missing", hint=hint)
+    program = find_qemu_img()
     backing = os.path.relpath(image.absolute(), overlay.absolute().parent)
     argv = [program, "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", f"./{backing}"]
     made = subprocess.run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,27 @@ def test_no_qemu(toy: Checkout, tmp_path: Path, words: str) -> None:
 
 def test_no_firmware(toy: Checkout) -> None:
     assert "no such file: /none" in refused(toy, "boot", BQ2_FIRMWARE="/none")
+
+
+@pytest.mark.qemu
+@pytest.mark.fault(
+    "`./bq2 boot` with a port that is taken, with screen=1 without a display, or with persist=1 "
+    "without qemu-img",
+    "the error comes before the first step",
+)
+def test_the_devices_of_a_machine(toy: Checkout, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        said = refused(toy, "boot", f"ports={port}:80")
+        assert f"port {port} of this machine cannot be had" in said
+    said = refused(toy, "boot", "screen=1", DISPLAY="", WAYLAND_DISPLAY="")
+    assert "there is no display for screen=1" in said
+    path = without_programs(tmp_path)
+    (tmp_path / "qemu-system-x86_64").symlink_to(str(shutil.which("qemu-system-x86_64")))
+    said = refused(toy, "boot", "persist=1", "arch=x86_64", PATH=path)
+    assert "qemu-img is missing" in said
 
 
 @pytest.mark.fault(

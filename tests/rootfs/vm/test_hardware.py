@@ -1,0 +1,111 @@
+"""The project's own image on other machines: each bus and card, a screen, a share, the power button.
+
+`BQ2_TEST_IMAGE` names the image, of x86_64. Its kernel must find the devices by itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rootfs.vm import boot, devices
+from rootfs.vm.guest_console import End, Program, listen
+from rootfs.vm.qemu import Machine, find_emulator
+
+pytestmark = [pytest.mark.qemu, pytest.mark.slow]
+
+MACHINE = Machine("x86_64", accel="tcg", cpus=1)
+SECONDS = 300
+# Bus → the driver of the controller, as the kernel names it below /sys.
+DRIVERS = {
+    "virtio": "virtio_blk",
+    "virtio-scsi": "virtio_scsi",
+    "sata": "ahci",
+    "nvme": "nvme",
+    "usb": "usb-storage",
+    "pvscsi": "vmw_pvscsi",
+}
+CARDS = {"virtio-net-pci": "virtio_net", "e1000": "e1000", "e1000e": "e1000e", "vmxnet3": "vmxnet3"}
+ABOVE = """
+path=$(readlink -f /sys/class/%s/*)
+for each in $path; do
+  while [ "$each" != / ]; do
+    [ -e "$each/driver" ] && basename "$(readlink -f "$each/driver")"
+    each=$(dirname "$each")
+  done
+done
+"""
+
+
+@pytest.fixture(scope="module")
+def image() -> Path:
+    path = os.environ.get("BQ2_TEST_IMAGE")
+    if not path:
+        pytest.skip("BQ2_TEST_IMAGE names no image")
+    return Path(path)
+
+
+def said(image: Path, machine: Machine, command: str) -> str:
+    result = boot.run(image, command, machine, timeout_s=SECONDS)
+    assert (result.status, result.powered_off) == (0, True), result.output
+    return result.output
+
+
+def test_the_lists_are_whole() -> None:
+    assert (*DRIVERS,) == (*devices.BUSES,)
+    assert (*CARDS,) == devices.CARDS
+
+
+@pytest.mark.parametrize("bus", DRIVERS)
+def test_a_disk_on_each_bus(image: Path, bus: str) -> None:
+    machine = replace(MACHINE, disk=bus)
+    # USB needs a moment.
+    command = f"sleep 2; {ABOVE % 'block'}; blkid; true"
+    output = said(image, machine, command)
+    assert DRIVERS[bus] in output.split()
+    assert 'TYPE="vfat"' in output
+
+
+@pytest.mark.parametrize("card", CARDS)
+def test_each_card(image: Path, card: str) -> None:
+    output = said(image, replace(MACHINE, card=card, ports=()), ABOVE % "net/eth0")
+    assert CARDS[card] in output.split()
+
+
+@pytest.mark.parametrize("screen", ["VGA", "virtio-vga"])
+def test_a_text_console_on_a_screen(image: Path, screen: str) -> None:
+    command = "cat /sys/class/graphics/fb0/name /sys/class/tty/console/active"
+    output = said(image, replace(MACHINE, more=("-device", screen)), command)
+    assert "drm" in output
+    assert "tty0" in output
+
+
+def test_a_share(image: Path, tmp_path: Path) -> None:
+    (tmp_path / "hello").write_text("from the host\n")
+    machine = replace(MACHINE, share=tmp_path)
+    assert said(image, machine, "cat /share/hello; echo back > /share/answer") == "from the host\n"
+    assert (tmp_path / "answer").read_text() == "back\n"
+
+
+def test_the_power_button(image: Path, tmp_path: Path) -> None:
+    way = tmp_path / "qmp"
+    machine = replace(MACHINE, more=("-qmp", f"unix:{way},server=on,wait=off"))
+    heard = bytearray()
+
+    def prompted(data: bytes) -> bool:
+        heard.extend(data)
+        return boot.PROMPT.encode() in heard
+
+    with Program(find_emulator(machine).command(image=image)) as program:
+        assert listen(program, prompted, seconds=SECONDS) is End.ENOUGH, heard
+        with socket.socket(socket.AF_UNIX) as qmp:
+            qmp.connect(os.fspath(way))
+            for name in ("qmp_capabilities", "system_powerdown"):
+                qmp.sendall(json.dumps({"execute": name}).encode())
+            assert listen(program, lambda _: False, seconds=SECONDS) is End.GONE
+        assert program.wait() == 0
