@@ -237,22 +237,23 @@ def test_the_composed_sysroot_runs(image: Path, doit: Run) -> None:
 
 
 def test_the_machine_does_with_this_image_what_it_does_with_others(image: Path) -> None:
-    """The tests of rootfs/vm/boot.py that need a real guest."""
+    """The tests of rootfs/vm/boot.py that need a real guest, and those of the machine."""
     environment = os.environ | {"BQ2_TEST_IMAGE": str(image)}
     command = [
         sys.executable,
         "-m",
         "pytest",
-        "-q",
+        "-qrs",
         "tests/rootfs/vm/test_boot.py",
+        "tests/machine/test_machine.py",
         "-k",
-        "projects_image",
+        "projects_image or test_machine",
     ]
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout
-    assert "passed" in done.stdout and "skipped" not in done.stdout
+    assert "passed" in done.stdout and "names no image" not in done.stdout
 
 
 @pytest.mark.timeout(HOURS)
