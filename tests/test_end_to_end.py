@@ -142,6 +142,29 @@ def test_a_command_in_the_guest_gives_its_output_and_status(image: Path, doit: R
     assert done.stdout.splitlines()[-3:] == [os.uname().machine, "/dev/console", "/proc/1/exe"]
 
 
+@pytest.mark.timeout(HOURS)
+def test_ssh_enters_what_boot_started(image: Path, checkout: Path, doit: Run) -> None:
+    """It waits for the machine, gives the command's status, and leaves the machine as it was."""
+    environment = os.environ | {"BQ2_CACHE": str(checkout.parent / "cache"), "BQ2_SET": "base"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "doit", "boot", "seed=debian"],
+        cwd=checkout,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    ) as machine:
+        try:
+            while not (checkout / "work/ssh/port").exists():
+                time.sleep(0.1)
+            for word in ("first", "second"):
+                said = doit("ssh", f"run=echo {word} >>/words; cat /words; exit 7", status=7).stdout
+            assert said.splitlines() == ["first", "second"]
+            doit("ssh", "run=poweroff")
+            assert machine.wait(HOURS) == 0
+        finally:
+            machine.kill()
+
+
 @pytest.mark.fault(
     "a user of the booted image without rights writes to /", "only root may write there"
 )

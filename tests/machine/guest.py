@@ -109,8 +109,10 @@ class Guest:
         way = Entrance(self.port, key.file)
         assert way.answers(SLOWEST), self.console
         argv = way.ssh_command(command)
-        argv[1:1] = options
-        return subprocess.run(argv, capture_output=True, text=True, timeout=SLOWEST, check=False)
+        argv[1:1] = ["-o", "ControlPath=none", *options]
+        return subprocess.run(
+            argv, cwd=key.file.parent, capture_output=True, text=True, timeout=SLOWEST, check=False
+        )
 
     def ask(self, command: str) -> dict[str, Any]:
         """One command of QEMU's machine protocol, without arguments."""
