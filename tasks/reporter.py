@@ -79,6 +79,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
     def _begin(self, wanted: set[str]) -> None:
         settings = self.project.settings
         views.attach(self.project)
+        self.project.wanted = frozenset(wanted)
         self.project.events.begin(
             command=sys.argv[1:],
             set=settings.set,

@@ -72,6 +72,8 @@ class Project:
         """The failed tasks of this run."""
         self.asked: frozenset[str] = frozenset()
         """The tasks on the command line."""
+        self.wanted: frozenset[str] = frozenset()
+        """The tasks on the command line, and all that they depend on."""
         self.expected: frozenset[str] | None = None
         """The tasks of the steps that this run builds at most; None if that is not known."""
         self.is_building = False
