@@ -16,6 +16,7 @@ from cache import paths
 from cache.lock import WorkLock
 from cache.store import Store
 from cache.uses import Uses
+from plan.checks import SELF
 from plan.errors import BuildError
 from plan.model import Source
 from plan.overrides import NAME as OVERRIDES
@@ -123,7 +124,7 @@ class Project:
         seed, build = self.settings.seed, self.settings.build
         if (path := self.settings.seed_path) and (about := described(path)):
             require_builder(about, path, build)
-            seed = "self"
+            seed = SELF
         return seed_tools(self.data / "seeds", seed, build)
 
     @property
@@ -139,7 +140,7 @@ class Project:
     @cached_property
     def system(self) -> System | None:
         """The seed if this project built it, else None."""
-        return System() if self.settings.seed == "self" else None
+        return System() if self.settings.seed == SELF else None
 
     @property
     def workdir(self) -> Path:

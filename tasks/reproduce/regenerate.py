@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from plan.checks import SELF
 from plan.errors import BuildError, nearest
 from plan.model import Command, Step
 from plan.typed import typed
@@ -72,7 +73,7 @@ def _outside(project: Project) -> None:
         return
     standing = product_artifacts(project)
     made = in_namespace(project, names)
-    agreements.keep(project, "self", made)
+    agreements.keep(project, SELF, made)
     project.exit_status = 0 if made == {name: standing[name] for name in names} else 1
 
 
@@ -139,7 +140,7 @@ def _rootfs(project: Project, directory: Path) -> Sandbox:
         *contents.bind_sources(over, ""),
     ]
     root = composer.readonly("/", [*packages, over, points])
-    own = {"BQ2_CACHE": f"/{CACHE}", "BQ2_SEED": "self", "BQ2_OFFLINE": "1"}
+    own = {"BQ2_CACHE": f"/{CACHE}", "BQ2_SEED": SELF, "BQ2_OFFLINE": "1"}
     return Sandbox(directory, root, mounts, {"PATH": "/usr/bin", "HOME": "/tmp"} | own, nested=True)
 
 
