@@ -54,8 +54,10 @@ def steps_named(project: Project, target: str) -> list[Step]:
     name = target.removeprefix("pkg:")
     found = [step for step in steps if target == step.task or name == step.name]
     if not found:
-        known = [name for step in steps for name in (f"pkg:{step.name}", step.task)]
-        raise BuildError(f"there is no package {target!r}", hint=nearest(target, known))
+        packages = dict.fromkeys(f"pkg:{step.name}" for step in steps)
+        known = [*packages, *(step.task for step in steps)]
+        hint = nearest(target, known, listed=packages)
+        raise BuildError(f"the set {project.plan.set.name} has no package {target!r}", hint=hint)
     return found
 
 

@@ -190,7 +190,7 @@ def test_without_a_plan_of_before(toy: Checkout) -> None:
 # --- list --------------------------------------------------------------------------------------
 
 
-def test_the_stages_and_the_packages_as_they_stand(built: Checkout) -> None:
+def test_the_parts_and_the_packages_as_they_stand(built: Checkout) -> None:
     built.edit("plan/recipes/left.yaml", "echo left", "echo other")
     lines = said(built, "list").partition("\nbuild:")[0].splitlines()
     rows = {line.split()[0]: line for line in lines}
@@ -198,8 +198,8 @@ def test_the_stages_and_the_packages_as_they_stand(built: Checkout) -> None:
     assert "not made" in rows["image"] and "unpacked" in rows["seed"]
     words = said(built, "list")
     assert all(len(line) <= 80 for line in words.splitlines()), words
-    stages, *purposes = re.split(r"^(?=\w+:$)", words, flags=re.MULTILINE)
-    assert stages.index("  seed ") < stages.index(PHASE) < stages.index("  image ")
+    parts, *purposes = re.split(r"^(?=\w+:$)", words, flags=re.MULTILINE)
+    assert parts.index("  seed ") < parts.index(PHASE) < parts.index("  image ")
     assert [each.partition(":")[0] for each in purposes] == [*PURPOSES]
     for each, names in zip(purposes, PURPOSES.values(), strict=True):
         assert tuple(re.findall(r"^  (\w+) ", each, re.MULTILINE)) == tuple(names)
