@@ -37,13 +37,14 @@ from doit.cmd_strace import Strace
 from doit.dependency import DatabaseException, JsonDB
 from doit.exceptions import InvalidCommand, InvalidDodoFile
 
-from plan.errors import BuildError, nearest
+from plan.errors import BuildError
 from plan.outputs import replacing
 from plan.parameters import PARAMETERS
 from plan.typed import program, typed
 from tasks import commands
 from tasks.console.console import say, taking, undelivered
 from tasks.engine.built import recalled
+from tasks.engine.no_such import no_such
 from tasks.engine.project import ROOT, Project, open_project
 from tasks.engine.trees import source_trees
 
@@ -268,11 +269,8 @@ def _with_nearest(project: Project, original: Any) -> Any:
         words = [self.not_found] if self.not_found else message.split("'")[1:2]
         if not words or ("not a task" not in message and not self.not_found):
             return message
-        package = words[0].removeprefix("pkg:")
-        if package in project.plan.recipes and package not in project.plan.product:
-            return f"{package} is not in the set {project.settings.set}\n  with={package} adds it"
         plain = [*commands.COMMANDS, *commands.OF_DOIT]
-        hint = nearest(words[0], _known(project, plain), listed=plain)
-        return f"there is no task {words[0]!r}\n  {hint}"
+        told = f"there is no task {words[0]!r}"
+        return str(no_such(project, words[0], _known(project, plain), told=told, listed=plain))
 
     return text

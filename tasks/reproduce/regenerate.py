@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from plan.checks import SELF
-from plan.errors import BuildError, nearest
+from plan.errors import BuildError
 from plan.model import Command, Step
 from plan.typed import typed
 from rootfs.archives.files import fresh_directory
@@ -24,6 +24,7 @@ from tasks.beforehand import require_emulator
 from tasks.boot import machine
 from tasks.console.console import say
 from tasks.engine.builder import Builder, tree_of
+from tasks.engine.no_such import no_such
 from tasks.engine.products import WORK, image, trees, workspace
 from tasks.engine.project import Project
 from tasks.engine.seed_roots import SelfRoot
@@ -149,7 +150,7 @@ def chosen(project: Project) -> list[str]:
     product = project.plan.product
     for name in project.settings.packages:
         if name not in product:
-            raise BuildError(f"there is no package {name!r}", hint=nearest(name, product))
+            raise no_such(project, name, product)
     return project.settings.packages or list(product)
 
 

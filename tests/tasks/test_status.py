@@ -236,5 +236,16 @@ def test_a_log_is_there_after_a_failure_only(built: Checkout) -> None:
     assert "no log of pkg:left: it was not built here yet\n" in said(built, "log", "pkg:left")
     built.recipe("left", "echo 'what I say'; exit 1", "bottom")
     assert built.doit("pkg").status != 0
-    assert "what I say\n" in said(built, "log", "pkg:left")
+    for words in (("log", "pkg:left"), ("log", "-f", "pkg:left")):
+        assert "what I say\n" in said(built, *words)
     assert "did you mean pkg:left?" in built.doit("log", "pkg:lef").said
+
+
+@pytest.mark.fault("a package has a recipe, but is not in the set", "with=NAME is the remedy")
+@pytest.mark.parametrize(
+    "words", ["pkg:spare", "why pkg:spare", "log spare", "shell pkg:spare", "verify packages=spare"]
+)
+def test_a_package_outside_of_the_set(toy: Checkout, words: str) -> None:
+    toy.recipe("spare", "true")
+    done = toy.doit(*words.split())
+    assert done.status != 0 and "spare is not in the set base\n  with=spare adds" in done.said, done
