@@ -189,7 +189,7 @@ def _verify(files: Mapping[str, bytes], *, keyring: Path | None, where: str) -> 
     if not good:
         lines = result.stderr.strip().splitlines() or ["no message"]
         raise BuildError(
-            f"the signature is not by a key in {keys}: {lines[-1]}",
+            f"the signature is not by a key in {keys}: {lines[-1].strip()}",
             where=where,
             hint="update the package debian-archive-keyring, or use another mirror",
         )
