@@ -2,7 +2,7 @@
 
 doit image     the QCOW2 image           doit sysroot   the tarball
 doit boot      start the image           doit shell     a shell where the builds run
-doit list      stages, commands          doit settings  the parameters of a run
+doit list      parts, commands           doit settings  the parameters of a run
 
 seed ─▶ pkg:<name> in the order of the plan ─┬─▶ sysroot
                                              └─▶ image ─▶ boot

@@ -14,7 +14,9 @@ from plan.errors import nearest
 from plan.model import PHASES
 from plan.outputs import target
 
-SEEDS = ("alpine", "debian", "self")
+ALPINE, DEBIAN, SELF, AUTO = "alpine", "debian", "self", "auto"
+PINNED_SEEDS = (ALPINE, DEBIAN)  # what plan/seeds/ describes
+SEEDS = (*PINNED_SEEDS, SELF)
 
 
 def names(text: str) -> list[str]:
@@ -35,7 +37,7 @@ def placed(text: str, directory: Path) -> str:
 def placed_seed(text: str, directory: Path) -> str:
     """Like `placed`, for a seed; the name of a seed stays unchanged, even if misspelt."""
     path = placed(text, directory)
-    is_path = text not in ("auto", *SEEDS) and ("/" in text or Path(path).exists())
+    is_path = text not in (AUTO, *SEEDS) and ("/" in text or Path(path).exists())
     return path if is_path else text
 
 
@@ -137,7 +139,7 @@ def minutes(text: str) -> str:
 
 def seed(text: str) -> str:
     """The name of a seed, or the path of one."""
-    if text in ("auto", *SEEDS) or ("/" in text and Path(text).exists()):
+    if text in (AUTO, *SEEDS) or ("/" in text and Path(text).exists()):
         return text
     if "/" in text:
         raise ValueError("no such directory or tarball")

@@ -50,8 +50,12 @@ def differences(old: Any, new: Any, key: str = "") -> Iterator[Difference]:
         yield Difference(key, _text(old), _text(new))
         return
     for name in dict.fromkeys([*before, *after]):
-        inner = f"{key}.{name}" if key else name
-        yield from differences(before.get(name, ABSENT), after.get(name, ABSENT), inner)
+        pair = before.get(name, ABSENT), after.get(name, ABSENT)
+        if pair[0] != pair[1] and _text(pair[0]) == _text(pair[1]):
+            # A name without a value came or went: a source of which everything is unpacked.
+            yield Difference(key, *(name if name in each else ABSENT for each in (before, after)))
+        else:
+            yield from differences(*pair, f"{key}.{name}" if key else name)
 
 
 def _side_by_side(old: Sequence[Any], new: Sequence[Any], key: str) -> Iterator[Difference]:

@@ -14,7 +14,7 @@ from plan.yamlfile import top_keys
 ARCHITECTURES = architectures()
 SETS = top_keys(Path(__file__).with_name("sets.yaml"))
 PLACES = ("namespace", "vm")
-SEEDS = checks.SEEDS
+AUTO, SEEDS = checks.AUTO, checks.SEEDS
 PROGRESS = ("auto", "live", "plain", "json", "quiet")
 VARIATIONS = (
     *("acl", "caller", "cold", "host", "jobs", "links", "locale", "order", "path", "serial"),
@@ -69,7 +69,7 @@ PARAMETERS = (
     ),
     Parameter(
         "seed",
-        _constant("auto"),
+        _constant(AUTO),
         checks.seed,
         "the first root: " + ", ".join(SEEDS) + ", a path (also a tarball of sysroot), or auto: "
         "alpine if its root can be had, else debian",

@@ -51,7 +51,7 @@ class Settings:
     @property
     def seed_path(self) -> Path | None:
         """The directory or tarball that is the seed; None for a seed with a name."""
-        named = self.seed in (*checks.SEEDS, "auto")
+        named = self.seed in (*checks.SEEDS, checks.AUTO)
         return None if named else Path(self.seed)
 
     @property

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from plan import graph
+from plan.checks import ALPINE, DEBIAN, SELF
 from plan.debianseed import load_debian
 from plan.errors import BuildError, nearest
 from plan.model import Recipe
@@ -23,14 +24,14 @@ from plan.yamlfile import Table, load
 
 def seed_tools(directory: Path, seed: str, arch: str) -> Tools:
     """The tools of the seed `seed` on machines of `arch`, from its file in `directory`."""
-    if seed == "self":
+    if seed == SELF:
         return Tools(None)
-    if seed == "alpine":
+    if seed == ALPINE:
         from plan.alpineseed import load_alpine
 
         alpine = load_alpine(directory / "alpine.yaml", arch)
         return Tools(alpine.compiler, dict(alpine.makes), dict(alpine.missing))
-    if seed == "debian":
+    if seed == DEBIAN:
         debian = load_debian(directory / "debian.yaml", arch)
         return Tools(debian.compiler, missing=dict(debian.missing))
     # A path: a root like the seed debian.

@@ -1,7 +1,7 @@
 """All commands as data: their modules, which of them need the lock, and which only print.
 
 A command is registered only here: with its module (COMMANDS), its purpose (PURPOSES), and in READS,
-MAKES or OF_A_PRODUCT if it belongs there.
+MAKES or OF_THE_LAST if it belongs there.
 Completion also reads this module, so it imports the other modules late.
 """
 
@@ -78,7 +78,7 @@ PURPOSES: Mapping[str, Sequence[str]] = {
 DOIT_DOCS = {
     "clean": "remove what a task made; pkg:NAME: its stamp and its build directory",
     "forget": "make the next run compile pkg:NAME again, though the store has it",
-    "list": "show the stages with their states, and all commands; list pkg: the packages",
+    "list": "show the parts of a build with their states, and all commands; list pkg: the packages",
 }
 DOIT_EXAMPLES: Mapping[str, Sequence[str]] = {
     "clean": (
@@ -87,7 +87,7 @@ DOIT_EXAMPLES: Mapping[str, Sequence[str]] = {
     ),
     "forget": ("forget pkg:zlib           the next run compiles it again",),
     "list": (
-        "list                      the stages of the build, and all commands",
+        "list                      the parts of the build, and all commands",
         "list pkg                  the packages, by phase",
         "list sysroot-from-seed    the packages of that phase",
     ),
@@ -125,8 +125,15 @@ MAKES = frozenset(
 # The tasks of every build, which other tasks depend on.
 OF_A_BUILD = ("fetch", "image", "pkg", "plan", "seed", "sysroot")
 
-# They look at a product. Without set= or arch= this is the one that was built last.
-OF_A_PRODUCT = frozenset({"boot", "inspect", "licenses", "report", "sbom", "sign"})
+# They look at a build or its product. Without set= or arch= this is the last one here.
+OF_THE_LAST = frozenset(
+    {
+        *("boot", "inspect", "licenses", "list", "log", "report", "sbom", "sign", "status"),
+        "why",
+    }
+)
+# The other words on their command lines are no commands.
+WITH_WORDS = frozenset({"list", "log", "why"})
 
 # This command accepts all parameters, to show them.
 SHOWS_ALL = "settings"
@@ -139,15 +146,15 @@ def only_reads(commands: Iterable[str], given: Callable[[str], bool]) -> bool:
     )
 
 
-def of_a_product(words: Iterable[str]) -> bool:
-    """Whether the command line `words` names only commands that look at a product."""
+def of_the_last(words: Iterable[str]) -> bool:
+    """Whether the command line `words` names only commands that look at the last build."""
     named = _names(words)
-    return bool(named) and named <= OF_A_PRODUCT
+    return bool(named) and (named[0] in WITH_WORDS or {*named} <= OF_THE_LAST)
 
 
-def _names(words: Iterable[str]) -> set[str]:
+def _names(words: Iterable[str]) -> list[str]:
     """The names on the command line `words`: of commands and tasks, or a command's arguments."""
-    return {word for word in words if word[:1] != "-" and "=" not in word} - {"run"}
+    return [word for word in words if word[:1] != "-" and "=" not in word and word != "run"]
 
 
 def only_makes(commands: Iterable[str]) -> bool:

@@ -36,7 +36,7 @@ VALUES = {
     "in": parameters.PLACES,
     "phase": PHASES,
     "progress": parameters.PROGRESS,
-    "seed": ("auto", *parameters.SEEDS),
+    "seed": (parameters.AUTO, *parameters.SEEDS),
     "set": parameters.SETS,
 }
 LISTS = ("packages", "seeds", "variations", "with")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from plan.errors import BuildError
 from tasks.actions import DoitTask, speaking
 from tasks.console.console import say
+from tasks.console.table import table
 from tasks.engine import health
 from tasks.engine.health import FAIL, WARN, Finding
 from tasks.engine.project import Project
@@ -61,9 +62,9 @@ def _doctor(project: Project) -> None:
     first = [name for name in CHECKS if name != LAST]
     found = _all_found(project, first, SECONDS) | _all_found(project, [LAST], SECONDS_OF_LAST)
     for name, finding in found.items():
-        say(f"{finding.level:<5} {name:<8} {finding.found}", TONES.get(finding.level, ""))
-        for line in finding.remedy.splitlines():
-            say(f"{'':<14} {line.strip()}")
+        remedy = [("", "", line.strip()) for line in finding.remedy.splitlines()]
+        rows = [(f"{finding.level:<4}", f"{name:<8}", finding.found), *remedy]
+        say("\n".join(table(rows)), TONES.get(finding.level, ""))
     if any(finding.level == FAIL for finding in found.values()):
         project.exit_status = 1
 

@@ -7,7 +7,7 @@ Some methods of the pinned doit version are wrapped:
 - an unknown task name gets the nearest name as a hint;
 - without a command nothing is built: this project's page is printed;
 - `help` prints the pages of this project (tasks/help.py);
-- a plain `list` shows the stages of a build and their states;
+- a plain `list` shows the parts of a build and their states;
 - doit's own output is printed like all output (tasks/console/console.py);
 - a parameter is refused if the command does not use it;
 - doit commands that make no sense here are unknown, as for `./bq2`;
@@ -37,13 +37,16 @@ from doit.cmd_strace import Strace
 from doit.dependency import DatabaseException, JsonDB
 from doit.exceptions import InvalidCommand, InvalidDodoFile
 
-from plan.errors import BuildError, nearest
+from plan.errors import BuildError
 from plan.outputs import replacing
+from plan.parameters import PARAMETERS
 from plan.typed import program, typed
 from tasks import commands
 from tasks.console.console import say, taking, undelivered
 from tasks.engine.built import recalled
+from tasks.engine.no_such import no_such
 from tasks.engine.project import ROOT, Project, open_project
+from tasks.engine.trees import source_trees
 
 
 def project_of_this_run() -> Project:
@@ -55,7 +58,7 @@ def project_of_this_run() -> Project:
         here = Path(get_initial_workdir() or ROOT)
         words = [word for word in sys.argv[1:] if "=" not in word]
         asks = not words or words[0] not in {*commands.OF_DOIT} - {"run"}
-        last = commands.of_a_product(sys.argv[1:])
+        last = commands.of_the_last(sys.argv[1:])
         project = open_project(given, os.environ, here=here, last=last, asks=asks)
     except BuildError as error:
         raise InvalidDodoFile(str(error)) from None
@@ -67,15 +70,9 @@ def project_of_this_run() -> Project:
 
 def install(project: Project) -> None:
     """Wrap doit's methods."""
-    tasks = [*commands.COMMANDS]
-    steps = project.plan.steps
-    packages = {name for step in steps for name in (step.task, f"pkg:{step.name}")}
-    sources = {f"fetch:{step.name}" for step in steps if step.sources}
-    plain = [*tasks, *commands.OF_DOIT]
-    known = [*plain, *project.plan.phases, *packages, *sources]
     Forget._execute = _forgetting(project, Forget._execute)
     Info._execute = _of_known(Info._execute)
-    List._execute = _of_stages(project, List._execute)
+    List._execute = _of_parts(project, List._execute)
     for command in (Clean, Forget, Info, List):
         command._execute = _said(command._execute)
     for command in (Clean, Forget, Info, List, Run):
@@ -86,9 +83,17 @@ def install(project: Project) -> None:
         command._execute = _unknown
     JsonDB._load = _whatever_is_in_it(JsonDB._load)
     JsonDB.dump = _of_who_writes(project)
-    InvalidCommand.__str__ = _with_nearest(
-        project, InvalidCommand.__str__, known, [*tasks, *commands.OF_DOIT]
-    )
+    InvalidCommand.__str__ = _with_nearest(project, InvalidCommand.__str__)
+
+
+def _known(project: Project, plain: list[str]) -> list[str]:
+    """All words that name a task, a command or, for `help`, a parameter."""
+    steps = project.plan.steps
+    packages = {name for step in steps for name in (step.task, f"pkg:{step.name}")}
+    fetched = {f"fetch:{step.name}" for step in steps if step.sources}
+    unpacked = {f"stage:{step.name}" for step in source_trees(project).values()}
+    parameters = [each.name for each in PARAMETERS] if "help" in sys.argv else []
+    return [*plain, *project.plan.phases, *packages, *fetched, *unpacked, *parameters]
 
 
 def _forgetting(project: Project, original: Any) -> Any:
@@ -137,7 +142,7 @@ def _of_known(original: Any) -> Any:
     return execute
 
 
-def _of_stages(project: Project, original: Any) -> Any:
+def _of_parts(project: Project, original: Any) -> Any:
     @functools.wraps(original)
     def execute(self: Any, pos_args: list[str], **named: Any) -> Any:
         from tasks import listing
@@ -147,7 +152,7 @@ def _of_stages(project: Project, original: Any) -> Any:
             return original(self, pos_args=pos_args, **named)
         phases = {"pkg": None} | {phase: phase for phase in project.plan.phases}
         if not pos_args:
-            lines = listing.stages(project)
+            lines = listing.parts(project)
         elif len(pos_args) == 1 and pos_args[0] in phases:
             lines = listing.packages(project, phases[pos_args[0]])
         else:
@@ -226,13 +231,18 @@ def _of_a_command(project: Project, original: Any) -> Any:
 
 def _explained(self: Any, pos_args: list[str]) -> bool:
     """doit's `help` of one task, or of one command of this project."""
-    from tasks.help import command_page, task_page
+    from tasks.help import BY_NAME, command_page, parameter_page, task_page
 
     name = pos_args[0]
     tasks = {task.name: task for task in self.task_list}
-    if name not in tasks:
+    if name in commands.COMMANDS:
+        page = command_page(name)
+    elif name in tasks:
+        page = task_page(name, tasks[name].doc)
+    elif name in BY_NAME:
+        page = parameter_page(name)
+    else:
         raise InvalidCommand(not_found=name)
-    page = command_page(name) if name in commands.COMMANDS else task_page(name, tasks[name].doc)
     for line in page:
         say(line)
     return True
@@ -253,16 +263,14 @@ def _unknown(self: Any) -> None:
     raise InvalidCommand(not_found=self.get_name())
 
 
-def _with_nearest(project: Project, original: Any, task_names: list[str], plain: list[str]) -> Any:
+def _with_nearest(project: Project, original: Any) -> Any:
     def text(self: InvalidCommand) -> str:
         message = str(original(self)).strip()
         words = [self.not_found] if self.not_found else message.split("'")[1:2]
         if not words or ("not a task" not in message and not self.not_found):
             return message
-        package = words[0].removeprefix("pkg:")
-        if package in project.plan.recipes and package not in project.plan.product:
-            return f"{package} is not in the set {project.settings.set}\n  with={package} adds it"
-        hint = nearest(words[0], task_names, listed=plain)
-        return f"there is no task {words[0]!r}\n  {hint}"
+        plain = [*commands.COMMANDS, *commands.OF_DOIT]
+        told = f"there is no task {words[0]!r}"
+        return str(no_such(project, words[0], _known(project, plain), told=told, listed=plain))
 
     return text

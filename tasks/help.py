@@ -15,14 +15,16 @@ from plan.parameters import PARAMETERS
 from plan.typed import program, typed
 from plan.version import VERSION
 from tasks.commands import COMMANDS, DOIT_DOCS, DOIT_EXAMPLES, creator, examples, summary
+from tasks.console.table import table
 
+BY_NAME = {each.name: each for each in PARAMETERS}
 OF_ALL = [each.name for each in PARAMETERS if not each.of]
 FIRST = {
     "doctor": "checks this machine, and says what it lacks",
     "image set=base": "builds the small system: minutes",
     "boot run=about": "runs a command in the system that was built last",
     "status": "says what is built, running or failed",
-    "list": "shows the stages of a build, and all commands",
+    "list": "shows the parts of a build, and all commands",
 }
 
 
@@ -49,6 +51,9 @@ def command_page(name: str) -> Iterator[str]:
         create = creator(name)
         about, lines = summary(create), examples(create)
     yield f"{program()} {name}: {about}"
+    if name in BY_NAME:
+        yield ""
+        yield from parameter_page(name)
     own = [each for each in PARAMETERS if name in each.of]
     if own:
         yield ""
@@ -62,6 +67,17 @@ def command_page(name: str) -> Iterator[str]:
     yield ""
     others = f"{program()} settings explains the other parameters: {', '.join(OF_ALL)}."
     yield from textwrap.wrap(others, 79)
+
+
+def parameter_page(name: str) -> Iterator[str]:
+    """What the parameter `name` means, and where it is given. Raises KeyError."""
+    each = BY_NAME[name]
+    yield from table([(f"{name}=", each.help)])
+    default = each.default.__doc__ or each.default() or "none"
+    of = ", ".join(each.of) or "all commands"
+    variable = f"{name}=VALUE on the command line, BQ2_{name.upper()}, or {name}: in local.yaml"
+    rows = [("default", default), ("read by", of), ("given as", variable)]
+    yield from table(rows, indent="  ")
 
 
 def task_page(name: str, about: str) -> Iterator[str]:

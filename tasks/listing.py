@@ -1,6 +1,6 @@
-"""The output of `doit list`: the stages of a build in order, and the packages, with states.
+"""The output of `doit list`: the parts of a build in order, and the packages, with states.
 
-    doit list                        the stages, then the commands by purpose
+    doit list                        the parts of a build, then the commands by purpose
     doit list pkg                    the packages, by phase
     doit list sysroot-from-seed      the packages of that phase
 
@@ -24,10 +24,10 @@ from tasks.engine.survey import STATES, Past, survey, tally, tally_in_words
 from tasks.engine.trees import source_trees
 
 
-def stages(project: Project) -> Iterator[str]:
-    """The stages with their states, then the commands by purpose."""
+def parts(project: Project) -> Iterator[str]:
+    """The parts of a build with their states, then the commands by purpose."""
     plan, found = project.plan, survey(project)
-    yield toned(f"set {plan.set.name}, {plan.arch.name}; the stages in order:", "name")
+    yield toned(f"set {plan.set.name}, {plan.arch.name}; the parts of a build in order:", "name")
     told = {"fetch": _sources(project), "seed": _seed(project)}
     told |= {"stage": _unpacked(project), "plan": _plan(project)}
     told |= {phase: tally_in_words(tally(found.values(), phase)) for phase in plan.phases}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from plan.errors import BuildError, inert
@@ -45,16 +46,19 @@ def _log(project: Project, targets: list[str], follow: bool) -> None:
         why = "it was built, or came from the store" if is_here else "it was not built here yet"
         console.say(f"no log of {targets[0]}: {why}")
         return
-    _print(kept[-1], follow=follow)
+    _print(kept[-1], lambda: follow and kept[-1].exists() and project.lock.holder() is not None)
 
 
-def _print(path: Path, *, follow: bool) -> None:
+def _print(path: Path, more: Callable[[], bool]) -> None:
+    """Print the file, and what is appended while there can be `more`."""
     with path.open(encoding="utf-8", errors="replace") as file:
         while True:
+            # Asked first: what a run writes last must not be lost.
+            is_over = not more()
             text = file.read(1 << 16)
             if text:
                 console.raw(inert(text))
-            elif not follow or not path.exists():
+            elif is_over:
                 return
             else:
                 time.sleep(FOLLOW)

@@ -25,7 +25,7 @@ from tasks.engine.project import Project
 from tasks.engine.stamps import Stamp
 from tasks.engine.survey import UP_TO_DATE, StepState, survey
 
-STAGES = {
+PHASE_DOCS = {
     "sysroot-from-seed": "build the packages with the seed's compiler",
     "rootfs-from-sysroot": "build the packages with our own compiler, in the first phase's root",
 }
@@ -39,7 +39,7 @@ def task_pkg(project: Project) -> Iterator[DoitTask]:
     """
     plan = project.plan
     for phase, inside in plan.phases.items():
-        yield {"basename": phase, "name": None, "doc": STAGES[phase]}
+        yield {"basename": phase, "name": None, "doc": PHASE_DOCS[phase]}
         for step in inside.values():
             yield {
                 "basename": phase,

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,9 +56,14 @@ class _Edits:
     left: list[str] = field(default_factory=list)
 
 
-def _patch(project: Project, words: list[str]) -> None:
+def before_patch(project: Project, words: Sequence[str]) -> None:
+    """Raise BuildError if no build is named, or none of that name exists."""
     if not words:
         raise BuildError("no package is named", hint=typed("patch pkg:NAME [NEWFILE…]"))
+    named_build(project, words[0])
+
+
+def _patch(project: Project, words: list[str]) -> None:
     target, builder = words[0], named_build(project, words[0])
     edits = _edits(project, builder, [word.removeprefix("/source/") for word in words[1:]])
     for line in edits.left:

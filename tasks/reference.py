@@ -14,7 +14,7 @@ from tasks.commands import creators, summary
 from tasks.console.console import say
 from tasks.engine import events
 from tasks.engine.project import Project
-from tasks.packages import STAGES
+from tasks.packages import PHASE_DOCS
 
 FILE = "docs/reference.md"
 INTRODUCTION = """\
@@ -61,6 +61,6 @@ def reference(project: Project) -> str:
 
 def _tasks() -> Iterator[tuple[str, str]]:
     """Each task with its docstring's line, as `doit list` shows it."""
-    found = STAGES | {name: summary(create) for name, create in creators()}
+    found = PHASE_DOCS | {name: summary(create) for name, create in creators()}
     for name in sorted(found):
         yield f"`{name}`", found[name]

@@ -80,6 +80,9 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
     def _begin(self, wanted: set[str]) -> None:
         settings = self.project.settings
         views.attach(self.project)
+        self.project.wanted = frozenset(wanted)
+        if {"image", "sysroot"} & wanted:
+            remember(settings)
         self.project.events.begin(
             command=sys.argv[1:],
             set=settings.set,
@@ -115,7 +118,6 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         if self.is_run and task.name in self.steps:
             # Until now doit could still find that a file differs.
             Builder(self.project, self.steps[task.name]).keep()
-        self._remember(task)
         if task.name in self.expected:
             self.project.events.emit("same", step=task.name)
         if task.name in self.selected:
@@ -123,13 +125,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
 
     def add_success(self, task: Any) -> None:
         """Print a line for a requested group: it has no action of its own."""
-        self._remember(task)
         if not task.actions and task.name in self.selected:
             say(f"{task.name} is up to date")
-
-    def _remember(self, task: Any) -> None:
-        if self.is_run and task.name in ("image", "sysroot"):
-            remember(self.project.settings)
 
     def add_failure(self, task: Any, fail: BaseFail) -> None:
         """Report a failure at once, but not a task that only waited for a failed one."""
@@ -142,7 +139,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         if self.is_run:
             self.project.events.emit("failure", **facts)
         else:
-            say(f"\n{failures.card(facts)}\n")
+            say(f"ERROR: {message}", "bad")
 
     def complete_run(self) -> None:
         """Repeat the failures at the end: they may have scrolled away."""
@@ -155,7 +152,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             seconds=round(time.monotonic() - self.project.events.started, 3),
             signal=interrupt.name(),
         )
-        if len(self.failed) > 1:
+        if len(self.failed) > 1 and self.is_run:
             say(f"{len(self.failed)} tasks failed:")
             for facts in self.failed:
                 say(f"\n{failures.card(facts, tail=False)}")

@@ -12,6 +12,7 @@ import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from plan.checks import PINNED_SEEDS
 from plan.debianseed import load_debian
 from plan.errors import BuildError
 from plan.outputs import write_file
@@ -110,7 +111,7 @@ def other_seeds(project: Project, reasons: Mapping[str, Mapping[str, str]]) -> s
     if not reasons.keys() & {source.sha256 for source in project.seed.sources}:
         return ""
     found = []
-    for name in ("debian", "alpine"):
+    for name in reversed(PINNED_SEEDS):
         if name == settings.seed:
             continue
         with contextlib.suppress(BuildError):

@@ -23,13 +23,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from plan import toolchain
-from plan.errors import BuildError, nearest
+from plan.errors import BuildError
 from plan.model import Command
 from plan.typed import typed
 from tasks.actions import DoitTask, speaking
 from tasks.console.console import say
 from tasks.console.interrupt import terminal_taken
 from tasks.engine.builder import Builder, tree_of
+from tasks.engine.no_such import no_such
 from tasks.engine.project import Project
 from tasks.engine.stamps import artifacts
 
@@ -100,10 +101,8 @@ def named_build(project: Project, target: str, others: Sequence[str] = ()) -> Bu
     builds = {f"pkg:{step.name}": step for step in steps} | {step.task: step for step in steps}
     if target not in builds:
         told = f" in the phase {phase}" if phase else ""
-        raise BuildError(
-            f"there is no build or tree called {target!r}{told}",
-            hint=nearest(target, [*others, *builds]),
-        )
+        told = f"there is no build or tree called {target!r}{told}"
+        raise no_such(project, target, [*others, *builds], told=told)
     return Builder(project, builds[target])
 
 

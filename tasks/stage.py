@@ -16,6 +16,7 @@ from plan.model import Step
 from rootfs.archives.files import remove_tree
 from tasks.actions import DoitTask, speaking, up_to_date
 from tasks.commands import summary
+from tasks.console.console import say
 from tasks.engine.project import Project
 from tasks.engine.sources import fetched_file
 from tasks.engine.trees import is_intact, listing_file, source_trees, unpacked
@@ -50,4 +51,4 @@ def _clean(project: Project, tree: Path, dryrun: bool) -> None:
 
 
 def _unpack(project: Project, step: Step) -> None:
-    unpacked(project, step.sources[0])
+    say(f"{step.name}: {project.shown(unpacked(project, step.sources[0]))}")

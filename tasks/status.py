@@ -22,6 +22,7 @@ from plan.typed import program, typed
 from rootfs.sandbox.host import existing
 from tasks.actions import DoitTask, speaking
 from tasks.console.console import say
+from tasks.console.table import folded
 from tasks.engine import failures
 from tasks.engine.contradiction import SHORT
 from tasks.engine.duration import in_words
@@ -72,7 +73,7 @@ def _status(project: Project) -> None:
         say(json.dumps(vars(status), indent=1))
     else:
         for line in lines(project, status):
-            say(line, "bad" if line.startswith(ALARMS) else "")
+            say(folded(line), "bad" if line.startswith(ALARMS) else "")
 
 
 def gather(project: Project) -> Status:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from plan.errors import BuildError, nearest
+from plan.errors import BuildError
 from plan.json_diff import Difference, differences
 from plan.model import Step
 from plan.plan import canonical, literal
@@ -21,6 +21,7 @@ from tasks.actions import DoitTask, speaking
 from tasks.console.console import say
 from tasks.engine.builder import Builder
 from tasks.engine.contradiction import told as told_records
+from tasks.engine.no_such import no_such
 from tasks.engine.project import Project
 from tasks.engine.survey import BUILD, CONTRADICTED, STORED, UP_TO_DATE, WAITING, StepState, survey
 
@@ -54,8 +55,9 @@ def steps_named(project: Project, target: str) -> list[Step]:
     name = target.removeprefix("pkg:")
     found = [step for step in steps if target == step.task or name == step.name]
     if not found:
-        known = [name for step in steps for name in (f"pkg:{step.name}", step.task)]
-        raise BuildError(f"there is no package {target!r}", hint=nearest(target, known))
+        packages = dict.fromkeys(f"pkg:{step.name}" for step in steps)
+        known = [*packages, *(step.task for step in steps)]
+        raise no_such(project, target, known, listed=packages)
     return found
 
 

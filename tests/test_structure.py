@@ -108,6 +108,7 @@ TRIED_IN = {
     "tasks/engine/failures.py": "tasks/console/test_views.py",
     "tasks/engine/health.py": "tasks/test_doctor.py",
     "tasks/engine/image_facts.py": "tasks/test_products.py",
+    "tasks/engine/no_such.py": "tasks/test_status.py",
     "tasks/engine/proof.py": "tasks/engine/test_products.py",
     "tasks/engine/taking.py": "tasks/test_publish.py",
     "tasks/engine/trust.py": "tasks/test_publish.py",

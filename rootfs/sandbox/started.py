@@ -1,7 +1,13 @@
-"""The processes that this process starts: `stop_all` ends them when the run is interrupted."""
+"""The processes that this process starts: `stop_all` ends them when the run is interrupted.
+
+`signal_all` pauses and continues them: a sandbox has a session of its own, so Ctrl-Z does not reach
+it.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import subprocess
 import threading
 from collections.abc import Iterator, Sequence
@@ -17,6 +23,15 @@ def stop_all() -> None:
     with _lock:
         for process in _running:
             process.kill()
+
+
+def signal_all(number: int) -> None:
+    """Send a signal to every process group that was started here."""
+    with _lock:
+        for process in _running:
+            # One that shares the group of this process gets its signals from the terminal.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from tasks.engine.duration import in_words
-from tasks.engine.schedule import duration
+from tasks.engine.schedule import alone, duration
 from tasks.engine.watch import Pace, Running
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Countdown:
         """Whether `step` takes longer than last time; unknown if Ninja says how far it is."""
         if step not in self.took or running[step].steps:
             return False
-        usual = self._wall(step, len(running))
+        usual = max(self.took[step], self._wall(step, len(running)))
         return now - running[step].since > usual * (1 + SHARE) + SECONDS
 
     def pace(self, step: str, running: Running, now: float) -> float | None:
@@ -80,7 +80,7 @@ class Countdown:
     def _wall(self, step: str, together: int) -> float:
         """The seconds that `step` takes beside others, if `together` share the processors."""
         cost = self.costs.get(step, 0.0)
-        return max(self.took.get(step, 0.0), cost * together / self.jobs)
+        return max(alone(cost, self.took.get(step), self.jobs), cost * together / self.jobs)
 
     def _share(self, running: Running, wall: float, now: float) -> float:
         """The done share of a running step, from 0 to 1."""

@@ -30,6 +30,13 @@ class Echo:
         if self.is_off:
             self.is_off = not self._set(True)
 
+    def is_in_front(self) -> bool:
+        """Whether this process may use the terminal: the shell did not put it in the background."""
+        try:
+            return os.tcgetpgrp(self.terminal) == os.getpgrp()
+        except OSError:  # it is not the terminal of this session
+            return True
+
     def _set(self, on: bool) -> bool:
         """Whether this changed it."""
         with contextlib.suppress(OSError, termios.error):

@@ -1,4 +1,5 @@
 """Ctrl-C and SIGTERM: stop the running builds, save doit's state, exit with 128 + signal.
+Ctrl-Z: clear the panel, and pause the builds, until the shell continues this process.
 
 doit writes its state when its runner unwinds. SIGTERM would end the process without that, and
 KeyboardInterrupt would print a traceback, so both become SystemExit in the main thread.
@@ -8,6 +9,9 @@ KeyboardInterrupt would print a traceback, so both become SystemExit in the main
 Python handles signals only in the main thread, when it runs Python code; here it mostly waits for
 the other threads. If a process is stopped (Ctrl-Z, then `kill %1`), the kernel gives the signal to
 the thread that continues first, so the main thread must be woken.
+
+Only the main thread may restore what the kernel does at SIGTSTP; the waker prepares it, because it
+holds none of the console's locks.
 """
 
 from __future__ import annotations
@@ -15,9 +19,10 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType
 
-from rootfs.sandbox.started import stop_all
+from rootfs.sandbox.started import signal_all, stop_all
 from tasks.console.console import say
 
 # While a shell or a guest uses the terminal, Ctrl-C is for it.
@@ -26,6 +31,10 @@ terminal_taken = threading.Event()
 received: int | None = None
 """The signal that ends this process."""
 
+on_pause: list[Callable[[bool], None]] = []
+"""Called with True before this process is paused, and with False when it continues."""
+
+_pausing, _continued = threading.Event(), threading.Event()
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -35,11 +44,15 @@ def name() -> str | None:
 
 
 def install() -> None:
-    """Handle SIGINT, SIGTERM and SIGHUP from now on, but keep SIGHUP ignored under nohup(1)."""
+    """Handle these signals from now on, but keep SIGHUP ignored under nohup(1), and SIGTSTP under a
+    shell without job control.
+    """
     for number in _ENDING:
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _stop)
-    signal.signal(signal.SIGURG, lambda number, frame: None)
+    if signal.getsignal(signal.SIGTSTP) != signal.SIG_IGN:
+        signal.signal(signal.SIGTSTP, _ignore)
+    signal.signal(signal.SIGURG, _woken)
     read_end, write_end = os.pipe()
     os.set_blocking(write_end, False)
     signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
@@ -50,8 +63,43 @@ def _wake_main_thread(arrived: int) -> None:
     """Wake the main thread for each signal number that is read from `arrived`."""
     main = threading.main_thread().ident
     while main:
-        if {*os.read(arrived, 64)} & {*_ENDING}:
+        numbers = {*os.read(arrived, 64)}
+        if numbers & {*_ENDING}:
             signal.pthread_kill(main, signal.SIGURG)
+        elif signal.SIGTSTP in numbers:
+            _pause(main)
+
+
+def _pause(main: int) -> None:
+    """Pause this process and its builds, and return when it continues."""
+    for tell in on_pause:
+        tell(True)
+    signal_all(signal.SIGSTOP)
+    _pausing.set()
+    signal.pthread_kill(main, signal.SIGURG)
+    _continued.wait()
+    _continued.clear()
+    signal_all(signal.SIGCONT)
+    for tell in on_pause:
+        tell(False)
+
+
+def _woken(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    if not _pausing.is_set():
+        return
+    _pausing.clear()
+    try:
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        # It stops here. Not SIGSTOP: where no shell could continue it, the kernel drops SIGTSTP.
+        signal.raise_signal(signal.SIGTSTP)
+        signal.signal(signal.SIGTSTP, _ignore)
+    finally:
+        _continued.set()
+
+
+def _ignore(number: int, frame: FrameType | None) -> None:
+    """Python tells the waker of a signal only if it has a handler."""
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

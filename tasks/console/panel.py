@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.console import console
+from tasks.console import console, interrupt
 from tasks.console.console import toned
 from tasks.console.countdown import LATE, Countdown
 from tasks.console.echo import Echo
@@ -56,7 +56,9 @@ class Panel:
         self.rest_until = 0.0
         self.lock = threading.RLock()
         self.echo = Echo(console.descriptor())
+        self.is_paused = False
         console.write_with(self.above)
+        interrupt.on_pause.append(self.pause)
 
     def show(self, event: Event) -> None:
         """Print what `event` says, and count it."""
@@ -71,6 +73,12 @@ class Panel:
             with self.lock:
                 self._show([])
                 console.write_with(None)
+
+    def pause(self, paused: bool) -> None:
+        """Clear the panel while this process is paused; the next `refresh` draws it again."""
+        with self.lock:
+            self.is_paused = paused
+            self._show(self._lines())
 
     def above(self, text: str, tone: str) -> None:
         """Print `text` above the panel."""
@@ -89,7 +97,9 @@ class Panel:
 
     def _show(self, lines: Sequence[str], text: str = "") -> None:
         """Print `text` in place of the panel, and `lines` as the new panel below it, at once."""
-        over = f"\r{ERASE}{text}" if self.is_drawn and (text or not lines) else text
+        # In the background, the screen has the shell's lines in the place of the panel.
+        erased = self.is_drawn and self.echo.is_in_front()
+        over = f"\r{ERASE}{text}" if erased and (text or not lines) else text
         if lines:
             self.echo.off()
             # Overwritten and not erased first: it does not flicker.
@@ -103,7 +113,7 @@ class Panel:
 
     def _lines(self) -> list[str]:
         running = dict(self.project.watch.running)
-        if not running:
+        if not running or self.is_paused or not self.echo.is_in_front():
             return []
         columns, rows = console.size()
         now = time.monotonic()

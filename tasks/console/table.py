@@ -1,4 +1,4 @@
-"""Rows as columns that fit into the terminal: the last column is wrapped."""
+"""Text that fits into the terminal: rows as columns, of which the last is wrapped; long lines."""
 
 from __future__ import annotations
 
@@ -27,6 +27,24 @@ def table(rows: Sequence[Sequence[str]], *, most: int = 20, indent: str = "") ->
             if len(cell) > width:
                 yield line.rstrip()
                 line = indent + " " * sum(each + 2 for each in widths[: n + 1])
-        wrapped = textwrap.wrap(row[-1], room, break_on_hyphens=False) or [""]
+        wrapped = _wrapped(row[-1], room) or [""]
         yield (line + wrapped[0]).rstrip()
         yield from (start + each for each in wrapped[1:])
+
+
+def folded(line: str) -> str:
+    """`line`, wrapped at the width of the terminal; what continues it is indented more."""
+    indent = " " * (len(line) - len(line.lstrip()) + 4)
+    room = max(size()[0], LEAST)
+    return "\n".join(_wrapped(line, room, subsequent_indent=indent))
+
+
+def _wrapped(text: str, room: int, *, subsequent_indent: str = "") -> list[str]:
+    """Lines of at most `room` columns; a path that is longer stays whole."""
+    return textwrap.wrap(
+        text,
+        room,
+        subsequent_indent=subsequent_indent,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )

@@ -115,7 +115,9 @@ def _forecast(event: Event) -> str:
     if event["seconds"] < MINUTE:
         return ""
     stored = f", {len(event['store'])} from the store" if event["store"] else ""
-    return f"{len(event['build'])} steps to build{stored}: about {in_words(event['seconds'])}"
+    count = len(event["build"])
+    steps = f"{count} step{'s' if count > 1 else ''}"
+    return f"{steps} to build{stored}: about {in_words(event['seconds'])}"
 
 
 def _product(event: Event) -> str:

@@ -1,6 +1,6 @@
-"""Remembers what was built in a work directory, for the commands that look at a product.
+"""Remembers the builds of a work directory, for the commands that look at the last one.
 
-    image set=base ──remember──▶ work/built.json ──recall──▶ boot, without set=
+    image set=base ──remember──▶ work/built.json ──recall──▶ boot, status, without set=
 
 The newest is the first. A parameter that a person gives decides: then the last build that agrees
 with it is meant.
@@ -25,7 +25,7 @@ ORIGIN = "last build"
 
 
 def remember(settings: Settings) -> None:
-    """Record that a product of `settings` is built. An error is ignored: only a default is lost."""
+    """Record that a product of `settings` is being built. If that fails, only a default is lost."""
     now = {name: settings.values[name] for name in NAMES}
     before = [*_records(settings)]
     if before[:1] != [now]:

@@ -15,11 +15,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cache.partial import disk_error
+from plan.checks import ALPINE, AUTO, DEBIAN, PINNED_SEEDS
 from plan.model import Source
 from plan.outputs import write_file
 from plan.settings import Settings
 
-AUTO = "auto"
 SECONDS = 3  # for the server's answer
 
 
@@ -31,7 +31,7 @@ class Choice:
     why: str
 
     def __str__(self) -> str:
-        other = "debian" if self.name == "alpine" else "alpine"
+        other = DEBIAN if self.name == ALPINE else ALPINE
         return (
             f"seed={self.name} is used in this work directory from now on: {self.why}\n"
             f"  seed={other} uses the other one"
@@ -78,7 +78,7 @@ def _kept(settings: Settings) -> str | None:
         name = _file(settings).read_text().strip()
     except (OSError, ValueError):
         return None
-    return name if name in ("alpine", "debian") else None
+    return name if name in PINNED_SEEDS else None
 
 
 def _chosen(settings: Settings, cache: Path, asks: bool) -> Choice:
@@ -86,16 +86,16 @@ def _chosen(settings: Settings, cache: Path, asks: bool) -> Choice:
 
     seeds = settings.root / "plan" / "seeds"
     if not (seeds / f"debian-{settings.build}.lock.yaml").exists():
-        return Choice("alpine", f"Debian's packages are not pinned for {settings.build}")
+        return Choice(ALPINE, f"Debian's packages are not pinned for {settings.build}")
     if settings.seed_tarball:
-        return Choice("alpine", "seed_tarball= gives its root")
+        return Choice(ALPINE, "seed_tarball= gives its root")
     if used := _used_before(settings):
         return Choice(used, "what this work directory has was built from it")
     source = load_alpine(seeds / "alpine.yaml", settings.build, settings.seed_release).source
     lacking = _lacking(source, settings, cache, asks)
     if not lacking:
-        return Choice("alpine", f"{source.file} can be had")
-    return Choice("debian", f"Alpine's root cannot be had: {lacking}")
+        return Choice(ALPINE, f"{source.file} can be had")
+    return Choice(DEBIAN, f"Alpine's root cannot be had: {lacking}")
 
 
 def _used_before(settings: Settings) -> str | None:
@@ -105,7 +105,7 @@ def _used_before(settings: Settings) -> str | None:
         name = str(plan["seed"]["name"]).partition("-")[0]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return name if name in ("alpine", "debian") else None
+    return name if name in PINNED_SEEDS else None
 
 
 def _lacking(source: Source, settings: Settings, cache: Path, asks: bool) -> str:

@@ -16,6 +16,7 @@ from cache import paths
 from cache.lock import WorkLock
 from cache.store import Store
 from cache.uses import Uses
+from plan.checks import SELF
 from plan.errors import BuildError
 from plan.model import Source
 from plan.overrides import NAME as OVERRIDES
@@ -73,6 +74,8 @@ class Project:
         """The failed tasks of this run."""
         self.asked: frozenset[str] = frozenset()
         """The tasks on the command line."""
+        self.wanted: frozenset[str] = frozenset()
+        """The tasks on the command line, and all that they depend on."""
         self.expected: frozenset[str] | None = None
         """The tasks of the steps that this run builds at most; None if that is not known."""
         self.is_building = False
@@ -122,7 +125,7 @@ class Project:
         seed, build = self.settings.seed, self.settings.build
         if (path := self.settings.seed_path) and (about := described(path)):
             require_builder(about, path, build)
-            seed = "self"
+            seed = SELF
         return seed_tools(self.data / "seeds", seed, build)
 
     @property
@@ -138,7 +141,7 @@ class Project:
     @cached_property
     def system(self) -> System | None:
         """The seed if this project built it, else None."""
-        return System() if self.settings.seed == "self" else None
+        return System() if self.settings.seed == SELF else None
 
     @property
     def workdir(self) -> Path:

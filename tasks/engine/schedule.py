@@ -8,6 +8,14 @@ from collections.abc import Collection, Mapping
 AT_ONCE = 2  # steps; dodo.py starts no more, because each uses all jobs
 
 
+def alone(cost: float, took: float | None, jobs: int) -> float:
+    """The seconds of a step that has the machine to itself. cost: its processor seconds; took: how
+    long it took last time, perhaps beside other work. It keeps one processor busy, or more.
+    """
+    least = cost / jobs
+    return least if took is None else max(least, min(took, cost))
+
+
 def duration(
     walls: Mapping[str, float],
     costs: Mapping[str, float],

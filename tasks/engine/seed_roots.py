@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cache.store import Store
 from plan import debianseed
+from plan.checks import DEBIAN, PINNED_SEEDS, SELF
 from plan.errors import BuildError
 from plan.model import Source
 from plan.plan import sha256_of
@@ -200,7 +201,7 @@ class SelfRoot(Seed):
     """The running system, built by this project: the same root, without later changes."""
 
     def __init__(self, system: System, store: Store) -> None:
-        super().__init__("self", store)
+        super().__init__(SELF, store)
         self.system = system
 
     @cached_property
@@ -258,7 +259,7 @@ def _shape(authored: DebianSeed | AlpineSeed, *, without: Collection[str]) -> di
 def choose_seed(project: Project) -> Seed:
     """The seed that the settings name. Raises BuildError if its data are invalid or missing."""
     settings = project.settings
-    if settings.seed in ("alpine", "debian"):
+    if settings.seed in PINNED_SEEDS:
         return _strictly(project, named_seed(project, settings.seed))
     if project.system:
         return SelfRoot(project.system, project.store)
@@ -267,9 +268,9 @@ def choose_seed(project: Project) -> Seed:
 
 
 def named_seed(project: Project, name: str) -> Seed:
-    """The seed `name`, "alpine" or "debian", even if the settings name another one."""
+    """The seed `name`, one of PINNED_SEEDS, even if the settings name another one."""
     settings, data = project.settings, project.data / "seeds"
-    if name == "debian":
+    if name == DEBIAN:
         return DebianRoot(data, settings.build, project.store)
     tarball, release = settings.seed_tarball, settings.seed_release
     return AlpineRoot(data, settings.build, project.store, tarball, release)

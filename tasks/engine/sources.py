@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from plan.errors import BuildError
-from plan.model import PHASES, Source
+from plan.model import Source
 from plan.outputs import write_file
 from plan.parameters import SEEDS
 from tasks.engine.project import Project
@@ -16,22 +16,29 @@ if TYPE_CHECKING:
     from cache.progress import Progress
 
 
+# The tasks for which everything is fetched, and those that need the seed though no step is built.
+ALL, OF_SEED = frozenset({"fetch", "bundle"}), frozenset({"seed", "verify"})
+
+
 def all_sources(project: Project) -> list[Source]:
     """The sources of all steps of the plan, and the packages of the seed."""
     return [*project.plan.sources, *project.seed.sources]
 
 
 def wanted_sources(project: Project) -> list[Source]:
-    """The sources that this run needs: those of the steps that it builds, and those of a seed that
-    is not unpacked. All sources, if it is asked for more than steps.
+    """The sources that this run needs: those of the steps that it builds, those in the product, and
+    those of a seed that is not unpacked. All sources, if they are asked for.
     """
-    plan = project.plan
-    steps = {"pkg", *PHASES, *(() if plan.set.root else ("image", "boot"))}
-    if project.expected is None or not {name.partition(":")[0] for name in project.asked} <= steps:
+    plan, wanted = project.plan, project.wanted
+    if project.expected is None or project.asked & ALL:
         return all_sources(project)
-    built = [step for step in plan.steps if step.task in project.expected]
-    seed = () if not built or project.seed.tree.exists() else project.seed.sources
-    return [*(source for step in built for source in step.sources), *seed]
+    steps = [step for step in plan.steps if step.task in project.expected]
+    needs_seed = (steps or wanted & OF_SEED) and not project.seed.tree.exists()
+    holders = {"sysroot", "image"} if plan.set.root else {"sysroot"}
+    if project.settings.sources and wanted & holders:
+        steps = plan.steps
+    sources = [source for step in steps for source in step.sources]
+    return [*dict.fromkeys(sources), *(project.seed.sources if needs_seed else ())]
 
 
 def seed_files(project: Project) -> list[str]:

@@ -18,7 +18,7 @@ from plan.identity import step_id
 from plan.model import Step
 from tasks.engine.builder import Builder
 from tasks.engine.project import Project
-from tasks.engine.schedule import duration
+from tasks.engine.schedule import alone, duration
 
 UP_TO_DATE, STORED, BUILD = "up_to_date", "stored", "build"
 # Builds of a step gave different bytes (tasks/engine/contradiction.py); other steps depend on it.
@@ -132,7 +132,8 @@ def ahead(project: Project, states: Collection[StepState]) -> dict[str, Any]:
     cpu = {each.step.task: round(costs.of(each), 1) for each in build} if costs else {}
     past = {each.step.task: costs.past.of(each) for each in build} if costs else {}
     took = {task: record.seconds for task, record in past.items() if record}
-    walls = {task: took.get(task, cost / project.settings.jobs) for task, cost in cpu.items()}
+    jobs = project.settings.jobs
+    walls = {task: alone(cost, took.get(task), jobs) for task, cost in cpu.items()}
     return {
         "build": [each.step.task for each in build],
         "store": [each.step.task for each in of_state(states, STORED)],
@@ -140,7 +141,7 @@ def ahead(project: Project, states: Collection[StepState]) -> dict[str, Any]:
         "waiting": [each.step.task for each in of_state(states, WAITING)],
         "costs": cpu,
         "took": took,
-        "seconds": round(duration(walls, cpu, project.plan.waits, project.settings.jobs), 1),
+        "seconds": round(duration(walls, cpu, project.plan.waits, jobs), 1),
     }
 
 

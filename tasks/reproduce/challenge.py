@@ -19,6 +19,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from plan.checks import PINNED_SEEDS, SELF
 from plan.errors import BuildError
 from plan.typed import typed
 from rootfs.archives.files import file_sha256
@@ -33,7 +34,6 @@ from tasks.engine.stamps import product_artifacts
 from tasks.reproduce import agreements, regenerate
 from tasks.reproduce.elsewhere import Elsewhere
 
-SELF = "self"
 IMAGE = "image"
 SHOWN = 12  # digits of a hash
 
@@ -85,7 +85,7 @@ def _seeds(project: Project) -> list[str]:
             "this system is its own seed, and no other seed is available",
             hint=f"on a machine that can fetch the seeds: challenge; here: {typed('regenerate')}",
         )
-    wanted = project.settings.seeds or ["debian", "alpine", *([SELF] if plan.set.root else [])]
+    wanted = project.settings.seeds or [*reversed(PINNED_SEEDS), *([SELF] if plan.set.root else [])]
     if SELF in wanted and not plan.set.root:
         raise BuildError(
             f"the set {plan.set.name} has no compiler, so it cannot be a seed",

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from plan.errors import BuildError, nearest
+from plan.checks import SELF
+from plan.errors import BuildError
 from plan.model import Command, Step
 from plan.typed import typed
 from rootfs.archives.files import fresh_directory
@@ -23,6 +24,7 @@ from tasks.beforehand import require_emulator
 from tasks.boot import machine
 from tasks.console.console import say
 from tasks.engine.builder import Builder, tree_of
+from tasks.engine.no_such import no_such
 from tasks.engine.products import WORK, image, trees, workspace
 from tasks.engine.project import Project
 from tasks.engine.seed_roots import SelfRoot
@@ -72,7 +74,7 @@ def _outside(project: Project) -> None:
         return
     standing = product_artifacts(project)
     made = in_namespace(project, names)
-    agreements.keep(project, "self", made)
+    agreements.keep(project, SELF, made)
     project.exit_status = 0 if made == {name: standing[name] for name in names} else 1
 
 
@@ -139,7 +141,7 @@ def _rootfs(project: Project, directory: Path) -> Sandbox:
         *contents.bind_sources(over, ""),
     ]
     root = composer.readonly("/", [*packages, over, points])
-    own = {"BQ2_CACHE": f"/{CACHE}", "BQ2_SEED": "self", "BQ2_OFFLINE": "1"}
+    own = {"BQ2_CACHE": f"/{CACHE}", "BQ2_SEED": SELF, "BQ2_OFFLINE": "1"}
     return Sandbox(directory, root, mounts, {"PATH": "/usr/bin", "HOME": "/tmp"} | own, nested=True)
 
 
@@ -148,7 +150,7 @@ def chosen(project: Project) -> list[str]:
     product = project.plan.product
     for name in project.settings.packages:
         if name not in product:
-            raise BuildError(f"there is no package {name!r}", hint=nearest(name, product))
+            raise no_such(project, name, product)
     return project.settings.packages or list(product)
 
 

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 
-from plan.errors import BuildError, nearest
+from plan.errors import BuildError
 from plan.model import Step
 from rootfs.archives.files import file_sha256, fresh_directory, remove_tree
 from rootfs.compare import compare
@@ -25,6 +25,7 @@ from rootfs.compare.compare import Difference
 from tasks.actions import DoitTask, speaking
 from tasks.console.console import say
 from tasks.engine.duration import in_words
+from tasks.engine.no_such import no_such
 from tasks.engine.products import Product, image, sysroot
 from tasks.engine.project import Project
 from tasks.engine.stamps import Stamp
@@ -114,7 +115,7 @@ def _steps(project: Project) -> list[Step]:
     known = {step.name for step in project.plan.steps} | {*PRODUCTS}
     for name in project.settings.packages:
         if name not in known:
-            raise BuildError(f"there is no package {name!r}", hint=nearest(name, known))
+            raise no_such(project, name, known)
     if not chosen and not _chosen_products(project):
         raise BuildError(
             f"the phase {project.settings.phase} builds none of these packages",

@@ -93,31 +93,57 @@ def test_what_no_known_key_signed_is_refused(mirror: Mirror, signer: Signer) -> 
         assert caught.value.hint
 
 
+# The command line of sqv: it reads one file only with --cleartext, and has no status lines.
+SQV = """#!/bin/sh
+for word; do
+    shift
+    case $word in
+        --cleartext) cleartext=1;;
+        --status-fd) exit 2;;
+        *) set -- "$@" "$word";;
+    esac
+done
+[ "$1" != --output ] || [ "$cleartext" ] || exit 2
+exec {gpgv} "$@"
+"""
+
+
+def only_sqv(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without gpgv, as Debian 13 is; its sqv calls gpgv."""
+    (directory / "sqv").write_text(SQV.format(gpgv=shutil.which("gpgv")))
+    (directory / "sqv").chmod(0o755)
+    monkeypatch.setenv("PATH", str(directory))
+
+
+@pytest.mark.parametrize("tool", ["gpgv", "sqv"])
 def test_a_signature_of_another_day_gives_way_to_the_file_that_is_both(
-    mirror: Mirror, signer: Signer
+    mirror: Mirror,
+    signer: Signer,
+    tool: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     top = mirror.publish(PACKAGES)
     release = (top / "Release").read_bytes()
     (top / "Release.gpg").write_bytes(signer.sign(b"of yesterday"))
+    both = signer.sign_inside(release)
+    if tool == "sqv":
+        only_sqv(tmp_path_factory.mktemp("programs"), monkeypatch)
     with pytest.raises(BuildError, match="not by a key in"):
         fetch_index([mirror.url], suite="trixie", keyring=signer.keyring)
     # Only what was signed counts, not what stands around it.
     evil = b"Date: Sat, 12 Sep 2099 07:55:41 UTC\n"
-    (top / "InRelease").write_bytes(evil + signer.sign_inside(release) + evil)
+    (top / "InRelease").write_bytes(evil + both + evil)
     release_read, index = fetch_index([mirror.url], suite="trixie", keyring=signer.keyring)
     assert release_read.date.year == 2026 and "a" in index
-    (top / "InRelease").write_bytes(signer.sign_inside(release).replace(b"stable", b"stabel"))
+    (top / "InRelease").write_bytes(both.replace(b"stable", b"stabel"))
     with pytest.raises(BuildError, match="not by a key in"):
         fetch_index([mirror.url], suite="trixie", keyring=signer.keyring)
 
 
 def test_sqv_does_as_well(signer: Signer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     signature = signer.sign(b"text")
-    # The same command line without gpgv's status lines: only the exit status counts.
-    gpgv = shutil.which("gpgv")
-    (tmp_path / "sqv").write_text(f'#!/bin/sh\nexec {gpgv} "$@"\n')
-    (tmp_path / "sqv").chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
+    only_sqv(tmp_path, monkeypatch)
     check_signature(b"text", signature, keyring=signer.keyring, where="x")
     with pytest.raises(BuildError, match="not by a key in"):
         check_signature(b"text", b"", keyring=signer.keyring, where="x")

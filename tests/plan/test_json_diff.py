@@ -39,3 +39,13 @@ def test_pairs_are_compared_by_their_first_element() -> None:
     old, new = {"environment": [["CC", "cc"], ["TZ", "UTC"]]}, {"environment": [["CC", "clang"]]}
     found = [(each.key, each.old, each.new) for each in differences(old, new)]
     assert found == [("environment.CC", "cc", "clang"), ("environment.TZ", "UTC", "nothing")]
+
+
+def test_a_name_without_a_value_is_told() -> None:
+    """A source: its hash, and what of it is not unpacked."""
+    found = differences({"sources": [["a1", []]]}, {"sources": [["b2", []], ["c3", ["doc"]]]})
+    assert [line for each in found for line in each.lines(each.key)] == [
+        "sources: a1 → nothing",
+        "sources: nothing → b2",
+        "sources.c3: nothing → doc",
+    ]

@@ -36,8 +36,13 @@ def levels(done: Done) -> dict[str, str]:
     return {name: level for level, name in rows}
 
 
+def unfolded(done: Done) -> Done:
+    """What doctor said, with one line for each check."""
+    return Done(done.status, re.sub(r"\n {16}(?=\S)", " ", done.said))
+
+
 def asked(toy: Checkout, *words: str, **variables: str) -> Done:
-    done = toy.doit("doctor", "offline=1", *words, **variables)
+    done = unfolded(toy.doit("doctor", "offline=1", *words, **variables))
     assert "Traceback" not in done.said, done
     assert tuple(levels(done)) == CHECKS, done
     return done
@@ -47,7 +52,7 @@ def lacking(toy: Checkout, script: str, command: list[str]) -> Done:
     """Run `command` in namespaces of its own where root may spoil the machine by `script`."""
     (toy.root / "work").mkdir()
     namespaces = ["unshare", "--map-root-user", "--mount"]
-    return toy.run([*namespaces, "sh", "-ec", f'{script}; exec "$@"', "sh", *command])
+    return unfolded(toy.run([*namespaces, "sh", "-ec", f'{script}; exec "$@"', "sh", *command]))
 
 
 def test_a_machine_that_lacks_nothing(toy: Checkout) -> None:
@@ -63,6 +68,13 @@ def test_a_machine_that_lacks_nothing(toy: Checkout) -> None:
 def test_what_stands_is_not_needed_again(built: Checkout) -> None:
     done = asked(built)
     assert "up to 0.1 GB more" in done.said and "nothing to compile" in done.said, done
+
+
+def test_no_line_is_wider_than_the_terminal(toy: Checkout) -> None:
+    for words in (["doctor", "offline=1"], ["status"]):
+        lines = toy.doit(*words).said.splitlines()
+        # A path stays whole.
+        assert max(len(line) for line in lines if "/" not in line) <= 80
 
 
 def test_it_does_not_wait_for_a_run(toy: Checkout) -> None:
@@ -173,7 +185,7 @@ def test_sources_that_lack(toy: Checkout) -> None:
 
 
 def test_archives_that_do_not_answer(toy: Checkout) -> None:
-    done = toy.doit("doctor", "mirror=http://127.0.0.1:9/debian")
+    done = unfolded(toy.doit("doctor", "mirror=http://127.0.0.1:9/debian"))
     assert levels(done)["sources"] == "warn" and done.status == 0, done
     assert "http://127.0.0.1:9/debian/: no connection: Connection refused" in done.said
 
@@ -223,7 +235,7 @@ def test_quick(toy: Checkout) -> None:
     ],
 )
 def test_a_wrong_way_out(toy: Checkout, name: str, value: str, remedy: str) -> None:
-    done = toy.doit("doctor", "mirror=http://127.0.0.1:9/debian", **{name: value})
+    done = unfolded(toy.doit("doctor", "mirror=http://127.0.0.1:9/debian", **{name: value}))
     assert levels(done)["sources"] == "warn" and done.status == 0, done
     assert f"{name}={value}: {name} " in done.said and remedy in done.said, done
     assert "behind a proxy, set https_proxy" not in done.said, done

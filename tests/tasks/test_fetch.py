@@ -90,6 +90,21 @@ def test_a_package_fetches_what_its_steps_need(toy: Checkout, site: Site) -> Non
 
 
 @pytest.mark.fault(
+    "a command needs the seed or one package, and no source is in the cache",
+    "only what it needs is fetched",
+)
+def test_a_command_fetches_what_it_needs(toy: Checkout, site: Site) -> None:
+    two_packages(toy, site)
+    for words in (["seed"], ["shell", "run=true"], ["shell", "seed", "run=true"]):
+        assert toy.doit(*words).status == 0
+    assert site.asked.total() == 0
+    assert toy.doit("shell", "pkg:bottom", "run=true").status == 0
+    assert "no source file of bottom was edited" in toy.doit("patch", "pkg:bottom").said
+    assert toy.doit("verify", "packages=bottom").status == 0
+    assert dict(site.asked) == {"good": 1}
+
+
+@pytest.mark.fault(
     "sources are not in the cache, but the store has all steps", "nothing is fetched"
 )
 def test_what_the_store_has_needs_no_source(toy: Checkout, site: Site) -> None:

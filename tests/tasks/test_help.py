@@ -60,6 +60,11 @@ def test_the_page_of_a_name(toy: Checkout, program: list[str]) -> None:
     assert toy.run([*program, "help", "boot"]).said.startswith("doit boot: start the image")
     done = toy.run([*program, "help", "pkg:bottom"])
     assert done.status == 0 and done.said.startswith("doit pkg:bottom: 1 "), done
+    said = toy.run([*program, "help", "jobs"]).said
+    assert said.startswith("jobs=  ") and "BQ2_JOBS" in said, said
+    assert "\nseed=  the first root" in toy.run([*program, "help", "seed"]).said
+    for word, right in (("jobz", "jobs"), ("seed_rel", "seed_release")):
+        assert f"did you mean {right}?" in toy.run([*program, "help", word]).said
     done = toy.run([*program, "help", "boto"])
     assert done.status != 0 and "did you mean boot?" in done.said, done
 

@@ -110,7 +110,7 @@ def test_a_set_that_lacks_what_builds_it_is_refused(two: Checkout) -> None:
     assert "plan/toolbox.yaml:1: there is no recipe 'hammer'" in two.doit("list").said
 
 
-def test_the_stages_are_listed_and_can_be_entered(two: Checkout) -> None:
+def test_the_phases_are_listed_and_can_be_entered(two: Checkout) -> None:
     names = [line.split()[0] for line in two.doit("list").said.splitlines()]
     assert {*PHASES, "pkg"} <= {*names}
     assert "doit rootfs-from-sysroot" in two.doit("shell", "rootfs", "run=true").said

@@ -22,6 +22,7 @@ def test_a_source_is_unpacked_and_stays(toy: Checkout) -> None:
     done = toy.doit("stage:bottom")
     assert done.status == 0, done
     (text,) = (toy.root / "work" / "sources").rglob("LICENSES/MIT")
+    assert done.said == f"bottom: {text.parents[1].relative_to(toy.root)}\n"
     assert text.read_bytes() == b"MIT\n"
     before = text.stat()
     assert toy.doit("stage:bottom").status == 0 and text.stat() == before

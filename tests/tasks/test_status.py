@@ -190,7 +190,7 @@ def test_without_a_plan_of_before(toy: Checkout) -> None:
 # --- list --------------------------------------------------------------------------------------
 
 
-def test_the_stages_and_the_packages_as_they_stand(built: Checkout) -> None:
+def test_the_parts_and_the_packages_as_they_stand(built: Checkout) -> None:
     built.edit("plan/recipes/left.yaml", "echo left", "echo other")
     lines = said(built, "list").partition("\nbuild:")[0].splitlines()
     rows = {line.split()[0]: line for line in lines}
@@ -198,8 +198,8 @@ def test_the_stages_and_the_packages_as_they_stand(built: Checkout) -> None:
     assert "not made" in rows["image"] and "unpacked" in rows["seed"]
     words = said(built, "list")
     assert all(len(line) <= 80 for line in words.splitlines()), words
-    stages, *purposes = re.split(r"^(?=\w+:$)", words, flags=re.MULTILINE)
-    assert stages.index("  seed ") < stages.index(PHASE) < stages.index("  image ")
+    parts, *purposes = re.split(r"^(?=\w+:$)", words, flags=re.MULTILINE)
+    assert parts.index("  seed ") < parts.index(PHASE) < parts.index("  image ")
     assert [each.partition(":")[0] for each in purposes] == [*PURPOSES]
     for each, names in zip(purposes, PURPOSES.values(), strict=True):
         assert tuple(re.findall(r"^  (\w+) ", each, re.MULTILINE)) == tuple(names)
@@ -236,5 +236,16 @@ def test_a_log_is_there_after_a_failure_only(built: Checkout) -> None:
     assert "no log of pkg:left: it was not built here yet\n" in said(built, "log", "pkg:left")
     built.recipe("left", "echo 'what I say'; exit 1", "bottom")
     assert built.doit("pkg").status != 0
-    assert "what I say\n" in said(built, "log", "pkg:left")
+    for words in (("log", "pkg:left"), ("log", "-f", "pkg:left")):
+        assert "what I say\n" in said(built, *words)
     assert "did you mean pkg:left?" in built.doit("log", "pkg:lef").said
+
+
+@pytest.mark.fault("a package has a recipe, but is not in the set", "with=NAME is the remedy")
+@pytest.mark.parametrize(
+    "words", ["pkg:spare", "why pkg:spare", "log spare", "shell pkg:spare", "verify packages=spare"]
+)
+def test_a_package_outside_of_the_set(toy: Checkout, words: str) -> None:
+    toy.recipe("spare", "true")
+    done = toy.doit(*words.split())
+    assert done.status != 0 and "spare is not in the set base\n  with=spare adds" in done.said, done

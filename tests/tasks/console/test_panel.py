@@ -7,6 +7,7 @@ import json
 import os
 import re
 import select
+import shlex
 import shutil
 import threading
 import time
@@ -79,6 +80,45 @@ def test_nothing_stale_stays_on_a_screen_that_is_resized_and_typed_on(toy: Check
         until(lambda: "Pane is dead" in terminal.screen(), "the end")
         assert " of 5" not in terminal.screen()
     assert " echo " in (toy.root / "modes").read_text()
+
+
+@pytest.mark.fault(
+    "Ctrl-Z during a build, then `fg` or `bg`",
+    "the builds wait too, no row of the panel stays, and `fg` shows it again",
+)
+def test_a_paused_run_leaves_nothing_on_the_terminal(toy: Checkout) -> None:
+    if shutil.which("tmux") is None:
+        pytest.skip("needs tmux")
+    toy.recipe("bottom", SLOW.replace("do ", "do echo >> /build/ticks; "))
+    shell = ["env", "PS1=$ ", "bash", "--norc", "-i"]
+    with Tmux(shell, where=toy.root, environment=toy.environment, columns=80) as terminal:
+
+        def does(line: str, shows: str) -> None:
+            terminal.type(line)
+            terminal.enter()
+            until(lambda: shows in terminal.screen(), shows)
+
+        def pauses() -> None:
+            terminal.press("C-z")
+            until(lambda: terminal.screen().rstrip().endswith("\n$"), "the prompt")
+            assert "[3/7]" not in terminal.screen() and " of 5" not in terminal.screen()
+
+        does(f"clear; {shlex.join(doit('pkg'))}", "[3/7]")
+        pauses()
+        ticks = next((toy.root / "work" / "build").glob("*/bottom/*build*/ticks"))
+        size = ticks.stat().st_size
+        does("stty -a | grep -o ' echo '; sleep 2; echo he''re", "here")
+        assert ticks.stat().st_size == size and " of 5" not in terminal.screen()
+        does("clear; fg", " of 5")
+        assert len(rows(terminal.screen())) == 2
+        pauses()
+        does("clear; bg; sleep 2; echo he''re", "here")
+        assert ticks.stat().st_size > size and " of 5" not in terminal.screen()
+        does("clear; fg", " of 5")
+        go_on(toy)
+        until(lambda: "pkg:kernel" in terminal.screen(), "the end")
+        terminal.type("exit")
+        terminal.enter()
 
 
 def test_colours_are_for_terminals_that_want_them(toy: Checkout) -> None:

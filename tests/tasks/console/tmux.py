@@ -48,7 +48,11 @@ class Tmux:
         self._tmux("send-keys", "-l", text)
 
     def enter(self) -> None:
-        self._tmux("send-keys", "Enter")
+        self.press("Enter")
+
+    def press(self, key: str) -> None:
+        """Press a key by tmux's name for it: "C-z"."""
+        self._tmux("send-keys", key)
 
     def _tmux(self, *words: str) -> str:
         command = ["tmux", "-L", self.socket, "-f", "/dev/null", *words]

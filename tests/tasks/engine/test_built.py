@@ -32,6 +32,11 @@ def test_the_last_build_is_meant(toy: Checkout) -> None:
     assert ask("licenses").startswith(told)
     records = json.loads((toy.root / "work" / "built.json").read_text())
     assert [each["set"] for each in records] == ["base", "full"]
+    # A build that failed, or goes on, is one too.
+    toy.recipe("top", "exit 3", "left", "right")
+    assert toy.doit("image", seed, "set=full").status != 0
+    for words in (["status"], ["list", "pkg"], ["why", "pkg:top"], ["log", "-f", "pkg:top"]):
+        assert ask(*words).startswith("set=full ")
 
 
 @pytest.mark.fault("the record of the last build is damaged", "it counts as none")

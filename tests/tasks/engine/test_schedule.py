@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.engine.schedule import duration
+from tasks.engine.schedule import alone, duration
 
 DIAMOND = {"left": ["bottom"], "right": ["bottom"], "top": ["left", "right"]}
 
@@ -32,3 +32,18 @@ def test_the_processors_set_a_limit() -> None:
 
 def test_a_circle_ends() -> None:
     assert duration({"a": 3, "b": 3}, {}, {"a": ["b"], "b": ["a"]}, 4) == 6
+
+
+@pytest.mark.parametrize(
+    ("cost", "took", "seconds"),
+    [
+        (80, 50, 50),
+        (80, 360, 80),  # the machine had other work
+        (80, None, 40),
+        (80, 20, 40),  # with more jobs than now
+    ],
+)
+def test_other_work_of_the_machine_last_time_does_not_count(
+    cost: float, took: float | None, seconds: float
+) -> None:
+    assert alone(cost, took, jobs=2) == seconds

@@ -115,7 +115,8 @@ def test_what_is_ahead_and_what_it_costs(built: Checkout) -> None:
     assert told["build"] == [f"sysroot-from-seed:{name}" for name in FROM_LEFT]
     assert told["store"] == [] and told["costs"].keys() == {*told["build"]}
     # One after the other: each depends on the one before it.
-    assert told["seconds"] == pytest.approx(sum(told["took"].values()), abs=0.1)
+    busy = {task: min(took, told["costs"][task]) for task, took in told["took"].items()}
+    assert told["seconds"] == pytest.approx(sum(busy.values()), abs=0.2)
     # What is built for the first time is told by the package's latest build.
     latest = Past(project.store).of(found["sysroot-from-seed:left"])
     assert latest and latest.step == built.stamp("left")["step"]
