@@ -39,6 +39,7 @@ COMMANDS: Mapping[str, str] = {
     "licenses": "tasks.sbom",
     "lock": "tasks.seed",
     "log": "tasks.log",
+    "oci": "tasks.products",
     "outdated": "tasks.pins",
     "overrides": "tasks.overrides",
     "patch": "tasks.patch",
@@ -63,7 +64,18 @@ COMMANDS: Mapping[str, str] = {
 # Purpose → its commands, in the order of `doit list` and of the table in README.md.
 PURPOSES: Mapping[str, Sequence[str]] = {
     "build": (
-        *("image", "sysroot", "boot", "pkg", "fetch", "seed", "stage", "regenerate", "verify"),
+        *(
+            "image",
+            "sysroot",
+            "oci",
+            "boot",
+            "pkg",
+            "fetch",
+            "seed",
+            "stage",
+            "regenerate",
+            "verify",
+        ),
         "challenge",
     ),
     "look": ("doctor", "list", "report", "status", "why", "plan", "log", "settings"),
@@ -115,13 +127,13 @@ READS_WITH = {"gc": "dry"}
 # The purpose of all others is their output.
 MAKES = frozenset(
     {
-        *("bundle", "challenge", "fetch", "image", "pkg", "regenerate", "seed", "sysroot"),
-        *("verify", *PHASES),
+        *("bundle", "challenge", "fetch", "image", "oci", "pkg", "regenerate", "seed"),
+        *("sysroot", "verify", *PHASES),
     }
 )
 
 # The tasks of every build, which other tasks depend on.
-OF_A_BUILD = ("fetch", "image", "pkg", "plan", "seed", "sysroot")
+OF_A_BUILD = ("fetch", "image", "oci", "pkg", "plan", "seed", "sysroot")
 
 # They look at a product. Without set= or arch= this is the one that was built last.
 OF_A_PRODUCT = frozenset({"boot", "inspect", "licenses", "report", "sbom", "sign"})

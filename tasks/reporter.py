@@ -125,7 +125,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             say(f"{task.name} is up to date")
 
     def _remember(self, task: Any) -> None:
-        if self.is_run and task.name in ("image", "sysroot"):
+        if self.is_run and task.name in ("image", "sysroot", "oci"):
             remember(self.project.settings)
 
     def add_failure(self, task: Any, fail: BaseFail) -> None:

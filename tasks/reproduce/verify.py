@@ -25,6 +25,7 @@ from rootfs.compare.compare import Difference
 from tasks.actions import DoitTask, speaking
 from tasks.console.console import say
 from tasks.engine.duration import in_words
+from tasks.engine.oci import oci
 from tasks.engine.products import Product, image, sysroot
 from tasks.engine.project import Project
 from tasks.engine.stamps import Stamp
@@ -33,7 +34,7 @@ from tasks.reproduce import variations
 from tasks.reproduce.again import Again
 
 SHOWN = 5  # differences of one package
-PRODUCTS = {"sysroot": sysroot, "image": image}
+PRODUCTS = {"sysroot": sysroot, "image": image, "oci": oci}
 
 
 def task_verify(project: Project) -> DoitTask:
