@@ -40,6 +40,7 @@ class Architecture:
     kernel: str
     loader: str
     efi: str
+    oci: str
     without: Mapping[str, str]
     qemu: Qemu
 
@@ -73,7 +74,7 @@ def load_architecture(name: str, data: Path = DATA) -> Architecture:
             f"there is no architecture {name!r}", where=SHOWN_AS, hint=nearest(name, file)
         )
     table: Table = file[name]
-    texts = ("triple", "kernel", "loader", "efi")
+    texts = ("triple", "kernel", "loader", "efi", "oci")
     table.expect({**dict.fromkeys(texts, str), "without": dict, "qemu": dict}, (*texts, "qemu"))
     return Architecture(
         name=name,

@@ -14,6 +14,7 @@ from plan.yamlfile import top_keys
 ARCHITECTURES = architectures()
 SETS = top_keys(Path(__file__).with_name("sets.yaml"))
 PLACES = ("namespace", "vm")
+FORMATS = ("qcow2", "raw", "vmdk", "vdi", "vhd")
 AUTO, SEEDS = checks.AUTO, checks.SEEDS
 PROGRESS = ("auto", "live", "plain", "json", "quiet")
 VARIATIONS = (
@@ -55,7 +56,7 @@ def _processors() -> str:
 
 # IMAGE: the commands that make or read the image. PRODUCTS: those for any product.
 IMAGE = ("image", "boot", "sign", "inspect", "regenerate")
-PRODUCTS = (*IMAGE, "sysroot", "challenge", "verify", "list")
+PRODUCTS = (*IMAGE, "oci", "sysroot", "challenge", "verify", "list")
 
 PARAMETERS = (
     Parameter("set", _constant("full"), checks.one_of(*SETS), "what to build: " + ", ".join(SETS)),
@@ -156,6 +157,20 @@ PARAMETERS = (
         "the file of the product (default: output/…)",
         placed=checks.placed,
         of=(*PRODUCTS, "bundle", "report", "sbom"),
+    ),
+    Parameter(
+        "format",
+        _constant("qcow2"),
+        checks.one_of(*FORMATS),
+        "the format of the image: " + ", ".join(FORMATS),
+        of=(*IMAGE, "challenge", "verify", "list"),
+    ),
+    Parameter(
+        "archs",
+        _constant(""),
+        checks.some_of(*ARCHITECTURES),
+        "the architectures of one OCI image: those of which oci has written the images",
+        of=("oci",),
     ),
     Parameter(
         "sources",

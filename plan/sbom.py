@@ -13,13 +13,12 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
 from plan.model import Source, Step
 from plan.plan import Plan
-from plan.toolchain import SOURCE_DATE_EPOCH
+from plan.toolchain import SOURCE_DATE
 
 PROJECT = "bootstrap-qcow2"
 _WHEEL = "wheel:"
@@ -67,9 +66,8 @@ def purl(step: Step) -> str:
 
 
 def _metadata(plan: Plan) -> dict[str, Any]:
-    time = datetime.fromtimestamp(SOURCE_DATE_EPOCH, UTC)
     return {
-        "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "timestamp": SOURCE_DATE,
         "lifecycles": [{"phase": "build"}],
         "tools": {"components": [{"type": "application", "name": PROJECT}]},
         "component": {

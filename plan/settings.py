@@ -104,6 +104,15 @@ class Settings:
         return self._file("key")
 
     @property
+    def format(self) -> str:
+        """The format of the image's file, one of `plan.parameters.FORMATS`."""
+        return self.values["format"]
+
+    @property
+    def archs(self) -> list[str]:
+        return checks.names(self.values["archs"])
+
+    @property
     def strict(self) -> bool:
         return self.values["strict"] == "1"
 

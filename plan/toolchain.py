@@ -8,6 +8,7 @@ compiler differs from root to root; `Compiler` has it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -17,6 +18,7 @@ from plan.model import Addition, Recipe
 # 1 January 2025, 00:00 UTC: the time stamp of every file and program in an output.
 # Never 0: FAT cannot store it, and some tools read it as "not set".
 SOURCE_DATE_EPOCH = 1735689600
+SOURCE_DATE = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(SOURCE_DATE_EPOCH))  # RFC 3339
 
 
 # The fixed sandbox paths that recipes may rely on: path → (content, access).

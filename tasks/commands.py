@@ -39,6 +39,7 @@ COMMANDS: Mapping[str, str] = {
     "licenses": "tasks.sbom",
     "lock": "tasks.seed",
     "log": "tasks.log",
+    "oci": "tasks.products",
     "outdated": "tasks.pins",
     "overrides": "tasks.overrides",
     "patch": "tasks.patch",
@@ -65,8 +66,8 @@ COMMANDS: Mapping[str, str] = {
 # Purpose → its commands, in the order of `doit list` and of the table in README.md.
 PURPOSES: Mapping[str, Sequence[str]] = {
     "build": (
-        *("image", "sysroot", "boot", "ssh", "pkg", "fetch", "seed", "stage", "regenerate"),
-        *("verify", "challenge"),
+        *("image", "sysroot", "oci", "boot", "ssh", "pkg", "fetch", "seed", "stage"),
+        *("regenerate", "verify", "challenge"),
     ),
     "look": ("doctor", "list", "report", "status", "why", "plan", "log", "settings"),
     "repair": (*("shell", "overrides", "patch", "forget", "clean", "choose", "fsck", "gc"),),
@@ -117,13 +118,13 @@ READS_WITH = {"gc": "dry"}
 # The purpose of all others is their output.
 MAKES = frozenset(
     {
-        *("bundle", "challenge", "fetch", "image", "pkg", "regenerate", "seed", "sysroot"),
-        *("verify", *PHASES),
+        *("bundle", "challenge", "fetch", "image", "oci", "pkg", "regenerate", "seed"),
+        *("sysroot", "verify", *PHASES),
     }
 )
 
 # The tasks of every build, which other tasks depend on.
-OF_A_BUILD = ("fetch", "image", "pkg", "plan", "seed", "sysroot")
+OF_A_BUILD = ("fetch", "image", "oci", "pkg", "plan", "seed", "sysroot")
 
 # They look at a build or its product. Without set= or arch= this is the last one here.
 OF_THE_LAST = frozenset(

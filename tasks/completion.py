@@ -33,13 +33,14 @@ TARGETS = {
 }
 VALUES = {
     "arch": parameters.ARCHITECTURES,
+    "format": parameters.FORMATS,
     "in": parameters.PLACES,
     "phase": PHASES,
     "progress": parameters.PROGRESS,
     "seed": (parameters.AUTO, *parameters.SEEDS),
     "set": parameters.SETS,
 }
-LISTS = ("packages", "seeds", "variations", "with")
+LISTS = ("archs", "packages", "seeds", "variations", "with")
 PATHS = [each.name for each in parameters.PARAMETERS if each.placed is not as_it_is]
 
 
@@ -88,7 +89,11 @@ def _values(name: str, value: str, root: Path, here: Path) -> Iterable[str]:
     found = [*VALUES.get(name, ())]
     if name in LISTS:
         done = value[: value.rfind(",") + 1]
-        own = {"seeds": parameters.SEEDS, "variations": parameters.VARIATIONS}
+        own = {
+            "archs": parameters.ARCHITECTURES,
+            "seeds": parameters.SEEDS,
+            "variations": parameters.VARIATIONS,
+        }
         known = own.get(name) or packages(root)
         found += [f"{done}{each}" for each in known if each not in done.split(",")]
     if name in PATHS:

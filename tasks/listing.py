@@ -17,6 +17,7 @@ from tasks import commands
 from tasks.console.console import toned
 from tasks.console.table import table
 from tasks.engine.duration import in_words
+from tasks.engine.oci import oci
 from tasks.engine.plan_files import is_written
 from tasks.engine.products import Product, image, sysroot
 from tasks.engine.project import Project
@@ -31,7 +32,8 @@ def parts(project: Project) -> Iterator[str]:
     told = {"fetch": _sources(project), "seed": _seed(project)}
     told |= {"stage": _unpacked(project), "plan": _plan(project)}
     told |= {phase: tally_in_words(tally(found.values(), phase)) for phase in plan.phases}
-    told |= {"sysroot": _product(sysroot(project)), "image": _product(image(project))}
+    products = {"sysroot": sysroot, "image": image, "oci": oci}
+    told |= {name: _product(product(project)) for name, product in products.items()}
     yield from table([*told.items()], indent="  ")
     docs = commands.summaries()
     width = max(map(len, docs))

@@ -1,4 +1,4 @@
-"""sysroot, image: the tasks for the products (tasks/engine/products.py)."""
+"""sysroot, image, oci: the tasks for the products (tasks/engine/products.py)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from plan.typed import typed
 from tasks.actions import DoitTask, speaking, up_to_date
 from tasks.engine import proof
 from tasks.engine.builder import ensure
+from tasks.engine.oci import join, joined, oci, to_join
 from tasks.engine.products import Product, image, own_hash, sysroot
 from tasks.engine.project import Project
 from tasks.engine.proof import Attestation
@@ -26,10 +27,11 @@ def task_sysroot(project: Project) -> DoitTask:
 
 
 def task_image(project: Project) -> DoitTask:
-    """write the QCOW2 image, which boots as an EFI executable
+    """write the QCOW2 image, which boots as an EFI executable; format=raw, vmdk, vdi, vhd
 
     image set=base            minutes: musl, busybox and a kernel in one file
     image                     hours: the system that builds itself
+    image format=vdi          for VirtualBox; vmdk: VMware; vhd: Azure; raw: a USB stick
     """
     plan = project.plan
     if plan.set.kernel not in plan.product:
@@ -37,6 +39,27 @@ def task_image(project: Project) -> DoitTask:
     if not plan.set.root:
         return _task(project, image(project), "image", [plan.set.kernel])
     return _task(project, image(project), "image", list(plan.product), plan.image_tools)
+
+
+def task_oci(project: Project) -> DoitTask:
+    """write the system as an OCI image, for containers; archs=a,b joins architectures
+
+    oci sources=no
+    oci archs=x86_64,aarch64  one file of the images that oci wrote for each
+    """
+    if project.settings.archs:
+        return _joined(project)
+    return _task(project, oci(project), "oci", list(project.plan.product))
+
+
+def _joined(project: Project) -> DoitTask:
+    """The task that joins the OCI images of several architectures; it builds nothing."""
+    return {
+        "file_dep": [project.shown(file) for file in to_join(project).values() if file.exists()],
+        "targets": [project.shown(joined(project))],
+        "actions": [(speaking(join), [project])],
+        "clean": True,
+    }
 
 
 def _no_kernel(project: Project) -> None:
@@ -51,7 +74,7 @@ def _task(
 ) -> DoitTask:
     def attestation() -> Attestation:
         # An image with only an initramfs does not contain this project.
-        inside = kind == "tarball" or project.plan.set.root
+        inside = kind != "image" or project.plan.set.root
         own = own_hash(project) if inside else None
         return Attestation(project, kind, product.file, packages, product.parts(), own)
 

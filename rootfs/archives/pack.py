@@ -133,12 +133,17 @@ def add_file(out: Sink, name: str, path: Path, *, mode: int) -> None:
 
 def add_pieces(out: Sink, name: str, pieces: Iterable[bytes], *, size: int, mode: int) -> None:
     """Write one regular file of `size` bytes with the content `pieces`."""
-    info = _header(name, stat.S_IFREG | mode)
-    info.size = size
-    _write(out, info)
+    out.write(file_header(name, size=size, mode=mode))
     for piece in pieces:
         out.write(piece)
     out.write(bytes(-size % tarfile.BLOCKSIZE))
+
+
+def file_header(name: str, *, size: int, mode: int = 0o644) -> bytes:
+    """The header of a regular file of `size` bytes: one block, or more if a number is large."""
+    info = _header(name, stat.S_IFREG | mode)
+    info.size = size
+    return _encoded(info)
 
 
 def add_bytes(out: Sink, name: str, content: bytes, *, mode: int = 0o644) -> None:
@@ -165,4 +170,8 @@ def _header(name: str, mode: int) -> tarfile.TarInfo:
 
 
 def _write(out: Sink, info: tarfile.TarInfo) -> None:
-    out.write(info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape"))
+    out.write(_encoded(info))
+
+
+def _encoded(info: tarfile.TarInfo) -> bytes:
+    return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")

@@ -1,16 +1,16 @@
-"""Writes the image: a disk that boots with an EFI executable, as a compressed QCOW2 file.
+"""Writes the image: a disk that boots with an EFI executable, in one of several formats.
 
 The bytes depend only on the contents and the identity. The file gets its name only when it is
 complete and synced.
 
     EFI executable ──fat──> ESP ──┐
-    further partitions, raw ──────┴──gpt──> disk ──qcow2──> temporary file ──rename──> image
+    further partitions, raw ──────┴──gpt──> disk ──qcow2, …──> temporary file ──rename──> image
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +21,18 @@ from plan.errors import BuildError
 from plan.outputs import replacing
 from plan.room import no_room
 from plan.toolchain import SOURCE_DATE_EPOCH
-from rootfs.image import fat, gpt, qcow2
+from rootfs.image import fat, gpt, qcow2, vdi, vhd, vmdk
 from rootfs.image.disk import SECTOR, Disk
 
 ESP_NAME = "ESP"
+# Each writes a disk to an empty file.
+WRITERS: Mapping[str, Callable[[Disk, IO[bytes]], object]] = {
+    "qcow2": qcow2.write,
+    "raw": Disk.write,
+    "vmdk": vmdk.write,
+    "vdi": vdi.write,
+    "vhd": vhd.write,
+}
 
 
 @dataclass(frozen=True)
@@ -43,18 +51,20 @@ def write_image(
     efi_name: str,
     identity: str,
     partitions: Sequence[RawPartition] = (),
+    form: str = "qcow2",
 ) -> None:
     r"""Write the image `out`: a GPT disk with the ESP, then the partitions.
 
     efi_name: the name that the firmware looks for in \EFI\BOOT: "BOOTX64.EFI", "BOOTAA64.EFI".
     identity: all GUIDs derive from it; `gpt.partition_guid` gives them in advance.
+    form: the format of the file, one of WRITERS.
     Raises BuildError for an unreadable input, an invalid name, or a full disk.
     """
     esp = _esp({f"EFI/BOOT/{efi_name}": efi_executable}, identity)
     others = [gpt.Partition(Disk.of_file(raw.file), raw.kind, raw.name) for raw in partitions]
     disk = gpt.disk([esp, *others], identity=identity)
     with _written(out) as file:
-        qcow2.write(disk, file)
+        WRITERS[form](disk, file)
 
 
 def _esp(files: dict[str, Path], identity: str) -> gpt.Partition:

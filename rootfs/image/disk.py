@@ -135,13 +135,18 @@ class Disk:
         if piece:
             yield current, bytes(piece)
 
+    def data(self, size: int) -> Iterator[tuple[int, bytes]]:
+        """As `pieces`, without those that are all zeros."""
+        zeros = bytes(size)
+        for offset, piece in self.pieces(size):
+            if piece != zeros[: len(piece)]:
+                yield offset, piece
+
     def write(self, out: IO[bytes]) -> None:
         """Write the disk to the empty file `out` as a raw image; zeros become holes."""
-        zeros = bytes(1 << 16)
-        for offset, piece in self.pieces(len(zeros)):
-            if piece != zeros[: len(piece)]:
-                out.seek(offset)
-                out.write(piece)
+        for offset, piece in self.data(1 << 16):
+            out.seek(offset)
+            out.write(piece)
         out.truncate(self.size)
 
 

@@ -183,12 +183,9 @@ def _compressed(disk: Disk, level: int, threads: int) -> Iterator[tuple[int, byt
     zlib releases Python's lock, so threads run in parallel. Only enough clusters wait for the
     writer to keep the threads busy.
     """
-    zeros = bytes(CLUSTER)
     waiting: deque[tuple[int, Future[bytes]]] = deque()
     with ThreadPoolExecutor(threads) as pool:
-        for offset, piece in disk.pieces(CLUSTER):
-            if piece == zeros[: len(piece)]:
-                continue
+        for offset, piece in disk.data(CLUSTER):
             data = piece.ljust(CLUSTER, b"\0")
             waiting.append((offset, pool.submit(_deflate, data, level)))
             if len(waiting) > 4 * threads:

@@ -1,6 +1,6 @@
 """Checks a finished image without booting it, without privilege and without a network.
 
-    file ─qcow2─▶ disk ─gpt─┬─▶ ESP ─fat─▶ kernel ─▶ initramfs ─▶ image.json
+    file ─format─▶ disk ─gpt─┬─▶ ESP ─fat─▶ kernel ─▶ initramfs ─▶ image.json
                             └─▶ root ─ext4─▶ all its files, against its provenance (root_proof)
     <file>.provenance.json ─▶ the hashes of the file, its kernel, its provenance, its artifacts
 
@@ -20,11 +20,11 @@ from plan.errors import BuildError
 from rootfs.image.gpt import EFI_SYSTEM, LINUX_FILESYSTEM
 from rootfs.image.names import ABOUT, KERNEL, PROVENANCE
 from rootfs.inspection import gpt_reader
+from rootfs.inspection.disk_file import reader_of
 from rootfs.inspection.fat_reader import Fat
 from rootfs.inspection.kernel_reader import initramfs
-from rootfs.inspection.qcow2_reader import Qcow2
 from rootfs.inspection.root_proof import Root, artifacts_of, dependencies_of, parsed, subject_of
-from rootfs.inspection.window import FileView, damaged
+from rootfs.inspection.window import FileView, View, damaged
 
 LARGEST_KERNEL = 256 << 20
 # The exceptions for JSON of an unexpected form: they become a failed check.
@@ -53,8 +53,16 @@ class Inspection:
 
     def checks(self) -> Iterator[Check]:
         """Run the checks one after the other."""
-        disk: list[Qcow2] = []
-        yield _checked("QCOW2", lambda: self._open(disk))
+        disk: list[View] = []
+        file = FileView(self._file, self._name)
+        form, read = reader_of(file)
+
+        def opened() -> str:
+            view, found = read(file)
+            disk.append(view)
+            return found
+
+        yield _checked(form, opened)
         if disk:
             yield _checked("partition table", lambda: self._table(disk[0]))
         for partition in self._partitions:
@@ -68,13 +76,7 @@ class Inspection:
         if self._beside is not None:
             yield _checked("provenance beside it", self._told)
 
-    def _open(self, disk: list[Qcow2]) -> str:
-        image = Qcow2(FileView(self._file, self._name))
-        clusters = image.check()
-        disk.append(image)
-        return f"{clusters} clusters of {image.cluster >> 10} KiB, all reference counts right"
-
-    def _table(self, disk: Qcow2) -> str:
+    def _table(self, disk: View) -> str:
         self._partitions = gpt_reader.partitions(disk)
         kinds = [each.kind for each in self._partitions]
         if kinds not in ([EFI_SYSTEM], [EFI_SYSTEM, LINUX_FILESYSTEM]):

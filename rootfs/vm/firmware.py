@@ -45,6 +45,11 @@ class Firmware:
     """Whether QEMU starts it with -kernel instead of from flash memory: U-Boot."""
 
 
+_SECTOR = 512
+# Formats of disks, as QEMU names them: where their magic number is, and the number. A fixed VHD has
+# it in its last sector.
+_MAGICS = (("qcow2", 0, b"QFI\xfb"), ("vmdk", 0, b"KDMV"), ("vdi", 64, b"\x7f\x10\xda\xbe"))
+
 # Features of a descriptor that do not work with an unsigned image or with our machine.
 _UNFIT = {"enrolled-keys", "requires-smm"}
 
@@ -117,12 +122,16 @@ def _flash(path: Path) -> Flash:
 
 
 def file_format(path: Path) -> str:
-    """ "qcow2" if `path` begins with the magic number of QCOW2, else "raw".
+    """QEMU's name for the format of `path`, by its magic number; "raw" if it has none.
 
-    QEMU must not guess the format: a guest could write a QCOW2 header into a raw file.
+    QEMU must not guess the format: a guest could write another header into a raw file.
     """
     with path.open("rb") as file:
-        return "qcow2" if file.read(4) == b"QFI\xfb" else "raw"
+        head = file.read(_SECTOR)
+        file.seek(-min(_SECTOR, path.stat().st_size), os.SEEK_END)
+        last = file.read()
+    found = (name for name, at, magic in _MAGICS if head[at:].startswith(magic))
+    return next(found, "vpc" if last.startswith(b"conectix") else "raw")
 
 
 def _described(directories: list[Path], arch: str, machine: str, root: Path) -> Iterator[Firmware]:

@@ -83,7 +83,7 @@ class Emulator:
     ) -> list[str]:
         """QEMU's argv; the serial console is on its standard input and output.
 
-        image: the disk, qcow2 or raw. persist: keep the guest's writes in it.
+        image: the disk, in any format of `file_format`. persist: keep the guest's writes in it.
         run: the path of a file that the guest sees as `opt/bq2/run` (fw_cfg).
         """
         known = load_architecture(self.machine.arch).qemu

@@ -20,7 +20,7 @@ from plan.typed import KEPT
 
 KEPT_BUILDS = 10
 # The parameters that say what was built.
-NAMES = tuple(name for name in KEPT if name != "workdir")
+NAMES = (*(name for name in KEPT if name != "workdir"), "format")
 ORIGIN = "last build"
 
 

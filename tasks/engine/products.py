@@ -1,7 +1,7 @@
-"""The products: sysroot and image.
+"""The products: sysroot and image; `tasks.engine.oci` has a third.
 
     artifacts ──┬─▶ sysroot   output/bootstrap-qcow2-<set>-<arch>.tar
-                └─▶ image     output/bootstrap-qcow2-<set>-<arch>.qcow2
+                └─▶ image     output/bootstrap-qcow2-<set>-<arch>.<format>
 
 A product is up to date if its file is the one written last, from the same inputs. Its inputs are in
 `work/stamps/products/`. The hashes of its parts are in `work/stamps/proofs/`; tasks/engine/proof.py
@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from plan.outputs import target, write_file
+from plan.outputs import replacing, target, write_file
 from plan.plan import sha256_of
 from rootfs.archives.files import file_sha256, remove_tree, remove_unfinished
 from rootfs.image.names import KERNEL, PROVENANCE
@@ -28,6 +28,7 @@ from tasks.engine.project import Project
 from tasks.engine.stamps import artifacts, product_artifacts
 
 if TYPE_CHECKING:
+    from rootfs.archives.pack import Sink
     from rootfs.image.workspace import Workspace
 
 # Raise it when the same inputs give a different file.
@@ -112,12 +113,12 @@ class Product:
 
 def sysroot(project: Project) -> Product:
     """The composed tree, with sources, plan and this project, as a tarball."""
-    return Product(project, "tar", _system_inputs, _write_sysroot)
+    return Product(project, "tar", system_inputs, _write_sysroot)
 
 
 def image(project: Project) -> Product:
-    """The QCOW2 image."""
-    return Product(project, "qcow2", _image_inputs, _write_image)
+    """The image of a disk, in the format of the settings."""
+    return Product(project, project.settings.format, _image_inputs, _write_image)
 
 
 def own_hash(project: Project) -> str:
@@ -128,10 +129,12 @@ def own_hash(project: Project) -> str:
 def _image_inputs(project: Project) -> Mapping[str, Any]:
     plan = project.plan
     kernel = {"kernel": product_artifacts(project)[plan.set.kernel], "arch": plan.arch.name}
+    if project.settings.format != "qcow2":
+        kernel |= {"format": project.settings.format}
     if not plan.set.root:
         return kernel
     tools = artifacts(project, plan.image_tools)
-    return kernel | {"root": _system_inputs(project), "tools": tools}
+    return kernel | {"root": system_inputs(project), "tools": tools}
 
 
 def _write_image(project: Project, out: Path) -> dict[str, str]:
@@ -150,6 +153,7 @@ def _write_image(project: Project, out: Path) -> dict[str, str]:
         efi_name=plan.arch.efi,
         identity=image_identity(project),
         partitions=root,
+        form=project.settings.format,
     )
     remove_tree(project.workdir / "root")
     return parts
@@ -183,7 +187,7 @@ def _root(project: Project) -> Path:
     )
 
 
-def _system_inputs(project: Project) -> Mapping[str, Any]:
+def system_inputs(project: Project) -> Mapping[str, Any]:
     """The inputs of the tree with packages and workspace."""
     return {
         "artifacts": product_artifacts(project),
@@ -197,10 +201,18 @@ def _system_inputs(project: Project) -> Mapping[str, Any]:
 
 
 def _write_sysroot(project: Project, out: Path) -> dict[str, str]:
+    with replacing(out) as file:
+        return write_tarball(project, file, "workspace")
+
+
+def write_tarball(project: Project, out: Sink, scratch_name: str) -> dict[str, str]:
+    """Write the composed tree to `out`; return the sha256 of its parts.
+
+    scratch_name: a directory of the work directory that no other product uses.
+    """
     from rootfs.image.sysroot import write_sysroot
 
-    scratch = project.workdir / "workspace"
-
+    scratch = project.workdir / scratch_name
     write_sysroot(
         out,
         layers=list(trees(project).values()),

@@ -1,6 +1,6 @@
 """The results of `doit verify`, stored so that it can continue, and for other commands.
 
-work/verified/<phase>-<name>.json, work/verified/product-{image,sysroot}.json
+work/verified/<phase>-<name>.json, work/verified/product-{image,sysroot,oci}.json
 work/challenged/… the same for `doit challenge` and `doit regenerate`; the variation is the seed
 ("seed=alpine"):
 

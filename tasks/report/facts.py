@@ -73,7 +73,7 @@ class ProductFacts:
     """A file made of the packages."""
 
     kind: str
-    """"image", "sysroot" or "bundle"; "" if it was not made from the current inputs."""
+    """"image", "sysroot", "oci" or "bundle"; "" if it was not made from the current inputs."""
     file: str
     size: int
     sha256: str

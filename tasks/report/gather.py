@@ -127,12 +127,14 @@ def _products(project: Project, steps: tuple[StepFacts, ...]) -> Iterator[Produc
 def _kinds(project: Project, steps: tuple[StepFacts, ...]) -> dict[str, str]:
     """The kind of each product, by the hash of its inputs; without incomplete products."""
     from tasks.bundle import bundle
+    from tasks.engine.oci import oci
     from tasks.engine.products import image, sysroot
 
     kinds = {bundle(project).made_of(): "bundle"}
     needed = [step for step in steps if step.phase == project.plan.set.phase]
     if all(step.state == UP_TO_DATE for step in needed):
-        kinds |= {image(project).made_of(): "image", sysroot(project).made_of(): "sysroot"}
+        products = {"image": image, "sysroot": sysroot, "oci": oci}
+        kinds |= {product(project).made_of(): kind for kind, product in products.items()}
     return kinds
 
 

@@ -65,7 +65,7 @@ def _result(facts: Facts) -> tuple[str, str]:
         return "bad", "Contradicted: builds of a step gave different bytes, and you must choose."
     if not states or states.count("build"):
         return "", f"Not complete: {_built(states)}."
-    kinds = [product.kind for product in facts.products if product.kind in ("image", "sysroot")]
+    kinds = [product.kind for product in facts.products if product.kind in MADE]
     made = f", and the {' and the '.join(kinds)} made of them" if kinds else "; no image yet"
     return "good", f"Complete: {_built(states)}{made}."
 
@@ -121,10 +121,13 @@ def _small(text: str) -> Html:
     return tag("small", text) if text else join()
 
 
+# The kinds that are made of the packages.
+MADE = ("image", "sysroot", "oci")
 # Kind of a product → its name, and what is to be known of it.
 KINDS = {
     "image": ("image", ""),
     "sysroot": ("tarball", "the system as files"),
+    "oci": ("OCI image", "the same, for containers"),
     "bundle": ("bundle", "all that a build without a network needs"),
     "": ("old file", "made here, but not from the current recipes and settings"),
 }

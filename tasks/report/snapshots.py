@@ -17,7 +17,7 @@ from plan.outputs import write_file
 from tasks.report.facts import Change, Comparison, ProductFacts, StepFacts
 
 Snapshot = Mapping[str, Any]
-PRODUCTS = ("image", "sysroot")
+PRODUCTS = ("image", "sysroot", "oci")
 
 
 def snapshot(steps: tuple[StepFacts, ...], products: tuple[ProductFacts, ...]) -> Snapshot:

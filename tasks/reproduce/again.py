@@ -67,7 +67,7 @@ class Again:
         return Store(self.cache).artifact(Record(**json.loads(record.read_text())).artifact)
 
     def product(self, task: str) -> Path | None:
-        """Write the product `task` ("image", "sysroot") again; return None if that failed."""
+        """Write the product of `task`, a command, again; return None if that failed."""
         self._lay_out(without=None)
         out = self.directory / task
         out.unlink(missing_ok=True)

@@ -26,6 +26,7 @@ from tasks.actions import DoitTask, speaking
 from tasks.console.console import say
 from tasks.engine.duration import in_words
 from tasks.engine.no_such import no_such
+from tasks.engine.oci import oci
 from tasks.engine.products import Product, image, sysroot
 from tasks.engine.project import Project
 from tasks.engine.stamps import Stamp
@@ -34,7 +35,7 @@ from tasks.reproduce import variations
 from tasks.reproduce.again import Again
 
 SHOWN = 5  # differences of one package
-PRODUCTS = {"sysroot": sysroot, "image": image}
+PRODUCTS = {"sysroot": sysroot, "image": image, "oci": oci}
 
 
 def task_verify(project: Project) -> DoitTask:

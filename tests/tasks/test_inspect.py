@@ -144,6 +144,25 @@ def test_an_image_is_what_it_says(full: Checkout, image: Path) -> None:
     other.unlink()
 
 
+@pytest.mark.fault(
+    "one byte of an image in another format is changed", "`doit inspect` names it, status 1"
+)
+@pytest.mark.parametrize(
+    ("form", "title"), [("raw", "raw disk"), ("vmdk", "VMDK"), ("vdi", "VDI"), ("vhd", "VHD")]
+)
+def test_an_image_of_another_format(full: Checkout, form: str, title: str) -> None:
+    assert full.doit("image", f"format={form}").status == 0
+    done = full.doit("inspect", f"format={form}")
+    assert done.status == 0 and re.search(rf"^{title} ", done.said, re.M), done
+    made = full.root / "output" / f"{Path(NAME).stem}.{form}"
+    with made.open("r+b") as file:
+        at = file.read().index(b"the first\n")
+        file.seek(at)
+        file.write(b"T")
+    done = full.doit("inspect", f"image={made}")
+    assert done.status == 1 and "differs: package first, provenance beside it" in done.said, done
+
+
 def test_what_qemu_wrote_anew_holds_the_same(plain: Path, image: Path) -> None:
     assert bad(looked(plain)) == {}
     told = image.with_name(f"{NAME}.provenance.json")

@@ -1,4 +1,4 @@
-"""sysroot, image: their contents, when they are written again, and that they are reproducible."""
+"""image, sysroot, oci: their contents, when they are written again, and that bytes stay equal."""
 
 from __future__ import annotations
 
@@ -121,6 +121,65 @@ def test_the_image_boots_what_the_initramfs_says_it_is(built: Checkout) -> None:
         assert package["artifact"] == built.stamp(package["name"])["artifact"]
 
 
+def test_the_image_in_other_formats(built: Checkout) -> None:
+    """QEMU finds the same disk in each, and each has its own proof."""
+    assert built.doit("image").status == 0
+    for form, name in {"raw": "raw", "vmdk": "vmdk", "vdi": "vdi", "vhd": "vpc"}.items():
+        done = built.doit("image", f"format={form}")
+        assert done.status == 0 and str(product(built, form)) in done.said, done
+        first, other = product(built, "qcow2"), product(built, form)
+        tool("qemu-img", "compare", "-F", name, "-f", "qcow2", first, other)
+        told = json.loads(other.with_name(f"{other.name}.provenance.json").read_text())
+        digest = hashlib.sha256(other.read_bytes()).hexdigest()
+        assert told["subject"][0]["digest"] == {"sha256": digest}
+        assert built.doit("image", f"format={form}").said == "image is up to date\n"
+    assert built.doit("image").said == "image is up to date\n"
+
+
+def oci_blobs(path: Path) -> dict[str, bytes]:
+    with tarfile.open(path) as tar:
+        read = {member.name: tar.extractfile(member) for member in tar}
+        return {name: file.read() for name, file in read.items() if file}
+
+
+def test_the_layer_of_the_oci_image_is_the_tarball(built: Checkout) -> None:
+    for task in ("sysroot", "oci"):
+        done = built.doit(task)
+        assert done.status == 0 and done.built == [], done
+    made = product(built, "oci.tar")
+    digest = hashlib.sha256(product(built, "tar").read_bytes()).hexdigest()
+    blobs = oci_blobs(made)
+    assert blobs[f"blobs/sha256/{digest}"] == product(built, "tar").read_bytes()
+    told = json.loads(made.with_name(f"{made.name}.provenance.json").read_text())
+    parts = {row["name"]: row["digest"]["sha256"] for row in told["subject"]}
+    (manifest,) = json.loads(blobs["index.json"])["manifests"]
+    assert f"sha256:{parts['manifest']}" == manifest["digest"]
+    assert parts["layer"] == digest and "/etc/bq2/provenance.json" in parts
+    assert "bootstrap-qcow2/" in " ".join(tool("tar", "-t", "-f", product(built, "tar")).split())
+
+
+@pytest.mark.fault(
+    "an architecture to join has no OCI image", "one error with the command; nothing is written"
+)
+def test_the_oci_image_of_several_architectures(toy: Checkout) -> None:
+    joined = toy.root / "output" / "bootstrap-qcow2-base.oci.tar"
+    words = ("oci", "archs=x86_64,aarch64")
+    assert toy.doit("oci").status == 0
+    done = toy.doit(*words)
+    assert done.status != 0 and "oci arch=aarch64 makes it" in done.said, done
+    assert not joined.exists()
+    assert toy.doit("oci", "arch=aarch64").status == 0
+    assert toy.doit(*words).status == 0
+    first = joined.read_bytes()
+    (index,) = json.loads(oci_blobs(joined)["index.json"])["manifests"]
+    found = json.loads(oci_blobs(joined)[f"blobs/{index['digest'].replace(':', '/')}"])
+    assert [each["platform"]["architecture"] for each in found["manifests"]] == ["arm64", "amd64"]
+    assert toy.doit(*words).said == "oci is up to date\n"
+    joined.unlink()
+    assert toy.doit("oci", "archs=aarch64,x86_64").status == 0
+    assert joined.read_bytes() == first, "the order of the names shows"
+
+
 # --- up to date --------------------------------------------------------------------------------
 
 
@@ -137,7 +196,9 @@ def _modify(path: Path) -> None:
         file.write(b"other")
 
 
-@pytest.mark.parametrize(("task", "suffix"), [("image", "qcow2"), ("sysroot", "tar")])
+@pytest.mark.parametrize(
+    ("task", "suffix"), [("image", "qcow2"), ("sysroot", "tar"), ("oci", "oci.tar")]
+)
 def test_a_product_is_written_again_when_somebody_changed_it(
     built: Checkout, task: str, suffix: str
 ) -> None:
@@ -226,7 +287,7 @@ def test_two_checkouts_give_the_same_bytes(open_place: Path, user: str) -> None:
     nosy(one)
     nosy(other)
     subprocess.run(["chmod", "-R", "go-rwx", other.root], check=True)
-    words = ("-m", "doit", "run", "image", "sysroot")
+    words = ("-m", "doit", "run", "image", "sysroot", "oci")
     first = [sys.executable, *words, "jobs=2"]
     if user == "nobody":
         second = as_nobody(inside, [ordinary_python(), *words, "jobs=1"])
@@ -242,7 +303,7 @@ def test_two_checkouts_give_the_same_bytes(open_place: Path, user: str) -> None:
         assert one.tree("right", file).read_text() == other.tree("right", file).read_text()
     for name in SCRIPTS:
         assert one.stamp(name) == other.stamp(name)
-    for suffix in ("tar", "qcow2"):
+    for suffix in ("tar", "qcow2", "oci.tar"):
         assert product(one, suffix).read_bytes() == product(other, suffix).read_bytes(), suffix
     if user == "nobody":
         assert product(other, "tar").stat().st_uid == NOBODY

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from plan.errors import BuildError
+from plan.outputs import replacing
 from rootfs.image.sysroot import write_sysroot
 from rootfs.image.workspace import Workspace
 from tests.rootfs.tools import make_tree, tool
@@ -19,7 +20,10 @@ def write(out: Path, layers: list[Path], sources: list[Path]) -> list[str]:
     packages = {layer.name: layer for layer in layers}
     workspace = Workspace(OWN, "{}\n", {"name": "toy"}, packages, sources)
     scratch = layers[0].parent / "scratch"
-    write_sysroot(out, layers=layers, exclude=["usr/src"], workspace=workspace, scratch=scratch)
+    with replacing(out) as file:
+        write_sysroot(
+            file, layers=layers, exclude=["usr/src"], workspace=workspace, scratch=scratch
+        )
     lines = tool("tar", "-tv", "-f", out).splitlines()
     return [f"{line.split()[0]} {line.split()[-1]}" for line in lines]
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from rootfs.archives.files import file_sha256
+from tasks.engine.oci import oci
 from tasks.engine.products import Product, image, override_files, own_files, own_hash, sysroot
 from tasks.engine.project import Project
 from tests.tasks.toy import SCRIPTS, Checkout, bring_about
@@ -20,7 +21,7 @@ from tests.tasks.toy import SCRIPTS, Checkout, bring_about
 Make = Callable[[Project], Product]
 
 
-@pytest.fixture(params=[image, sysroot], ids=["image", "sysroot"])
+@pytest.fixture(params=[image, sysroot, oci], ids=["image", "sysroot", "oci"])
 def make(request: pytest.FixtureRequest) -> Make:
     found: Make = request.param
     return found
@@ -87,11 +88,11 @@ def _a_comment(toy: Checkout) -> None:
 # What happens, and which products are then not up to date. The toy's image is an initramfs: it
 # holds nothing of this project, but what its kernel holds.
 CHANGES: dict[str, tuple[Callable[[Checkout], None], set[Make]]] = {
-    "another kernel": (_other_kernel, {image, sysroot}),
-    "a lost kernel": (_lost_kernel, {image, sysroot}),
-    "a lost package": (_lost_top, {sysroot}),
-    "a file of the project": (_own_file, {sysroot}),
-    "a comment in a recipe": (_a_comment, {sysroot}),
+    "another kernel": (_other_kernel, {image, sysroot, oci}),
+    "a lost kernel": (_lost_kernel, {image, sysroot, oci}),
+    "a lost package": (_lost_top, {sysroot, oci}),
+    "a file of the project": (_own_file, {sysroot, oci}),
+    "a comment in a recipe": (_a_comment, {sysroot, oci}),
 }
 
 
@@ -111,7 +112,9 @@ def test_it_is_written_again_when_what_it_is_made_of_changes(
 
 @pytest.mark.namespace
 def test_its_parts_are_known(built: Checkout) -> None:
-    for product, part in ((made(built, image), "EFI/BOOT"), (made(built, sysroot), "provenance")):
+    expected = {image: "EFI/BOOT", sysroot: "provenance", oci: "manifest"}
+    for make, part in expected.items():
+        product = made(built, make)
         parts = product.parts()
         assert next(iter(parts.items())) == (product.file.name, file_sha256(product.file))
         assert any(part in name for name in parts)

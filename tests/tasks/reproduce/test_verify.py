@@ -225,9 +225,10 @@ def test_products_that_differ(built: Checkout) -> None:
     built.edit("rootfs/image/assemble.py", "timestamp=SOURCE_DATE_EPOCH", clock)
     built.edit("rootfs/image/workspace.py", "path.chmod(0o755 if executable else 0o644)", "pass")
     done = verify(built, "variations=umask")
-    assert done.status == 1 and "5 of 7 identical" in done.said, done
-    tarball, image = done.said.split("\nsysroot  ")[1].split("\nimage  ")
-    assert "header of etc/bq2/" in tarball and "differs" in image, done
+    assert done.status == 1 and "5 of 8 identical" in done.said, done
+    tarball, more = done.said.split("\nsysroot  ")[1].split("\nimage  ")
+    image, oci = more.split("\noci  ")
+    assert "header of etc/bq2/" in tarball and "differs" in image and "differs" in oci, done
 
 
 @pytest.mark.fault(
