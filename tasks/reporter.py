@@ -81,7 +81,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         settings = self.project.settings
         views.attach(self.project)
         self.project.wanted = frozenset(wanted)
-        if {"image", "sysroot"} & wanted:
+        if {"image", "oci", "sysroot"} & wanted:
             remember(settings)
         self.project.events.begin(
             command=sys.argv[1:],

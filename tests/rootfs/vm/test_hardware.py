@@ -1,4 +1,4 @@
-"""The project's own image on other machines: each bus and card, a screen, a share, the power button.
+"""The project's own image on other machines: buses, cards, a screen, a share, the power button.
 
 `BQ2_TEST_IMAGE` names the image, of x86_64. Its kernel must find the devices by itself.
 """
