@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from plan import graph
+from plan.data import Directory
 from plan.debianseed import load_debian
 from plan.errors import BuildError, nearest
 from plan.model import Recipe
@@ -21,7 +22,7 @@ from plan.toolchain import Tools
 from plan.yamlfile import Table, load
 
 
-def seed_tools(directory: Path, seed: str, arch: str) -> Tools:
+def seed_tools(directory: Directory, seed: str, arch: str) -> Tools:
     """The tools of the seed `seed` on machines of `arch`, from its file in `directory`."""
     if seed == "self":
         return Tools(None)

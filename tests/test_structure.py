@@ -46,11 +46,12 @@ LINES = 360
 TRIED_IN = {
     "cache/source_index.py": "tasks/test_pins.py",
     "cache/watchdog.py": "cache/test_download.py",
+    "cache/unknown.py": "tasks/test_recipe.py",
     "plan/checks.py": "plan/test_settings.py",
     "plan/errors.py": "plan/test_settings.py",
     "plan/identity.py": "plan/test_plan.py",
     "plan/keys.py": "plan/test_recipes.py",
-    "plan/layers.py": "tasks/test_overrides.py",
+    "plan/changes.py": "tasks/test_overrides.py",
     "plan/maker.py": "plan/test_plan.py",
     "plan/model.py": "plan/test_plan.py",
     "plan/origins.py": "plan/test_settings.py",
