@@ -9,9 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from plan.errors import BuildError, nearest
 from plan.yamlfile import Table, load, top_keys
+
+if TYPE_CHECKING:
+    from plan.data import Data
 
 DATA = Path(__file__).resolve().parent / "architectures.yaml"
 SHOWN_AS = "plan/architectures.yaml"
@@ -84,11 +88,12 @@ def load_architecture(name: str, data: Path = DATA) -> Architecture:
     )
 
 
-def load_machines(data: Path, build: str, target: str) -> Machines:
-    """The architectures of these names, from the directory `plan/` at `data`. Raises BuildError."""
-    file = data / DATA.name
-    own = load_architecture(build, file)
-    return Machines(own, own if target == build else load_architecture(target, file))
+def load_machines(data: Data, build: str, target: str) -> Machines:
+    """The architectures of these names in `data`. Raises BuildError."""
+    own = load_architecture(build, data.defining(DATA.name, build))
+    if target == build:
+        return Machines(own, own)
+    return Machines(own, load_architecture(target, data.defining(DATA.name, target)))
 
 
 def _qemu(table: Table) -> Qemu:

@@ -41,6 +41,11 @@ def placed_seed(text: str, directory: Path) -> str:
     return path if is_path else text
 
 
+def placed_list(text: str, directory: Path) -> str:
+    """Like `placed`, for paths that are separated by commas."""
+    return ",".join(placed(each, directory) for each in names(text))
+
+
 def one_of(*known: str) -> Callable[[str], str]:
     """One of `known`."""
 
@@ -186,6 +191,15 @@ def file(text: str) -> str:
     """A file that exists, or an empty text."""
     if text and not Path(text).is_file():
         raise ValueError("it is an existing file")
+    return text
+
+
+def directories(text: str) -> str:
+    """Directories that exist, separated by commas; or an empty text."""
+    absent = [each for each in names(text) if not Path(each).is_dir()]
+    if absent:
+        which = f"; {absent[0]} is none" if absent != [text] else ""
+        raise ValueError(f"it is existing directories, separated by commas{which}")
     return text
 
 

@@ -1,6 +1,6 @@
 """The keys of the files that people write: the type and the meaning of each.
 
-RECIPE, SOURCE, SET, INITRAMFS, COMPILER ─┬─▶ the checks of what is read (plan/recipes.py, …)
+RECIPE, SOURCE, SET, LAYER, … ────────────┬─▶ the checks of what is read (plan/recipes.py, …)
                                           └─▶ docs/reference.md (plan/reference.py)
 """
 
@@ -30,7 +30,10 @@ RECIPE: Keys = {
     "name": Key(str, "The package. The file has the same name.", True, "about"),
     "version": Key(str, "Upstream's version; our own packages just count up.", True, "about"),
     "license": Key(
-        str, "An SPDX expression with the identifiers in `plan/licenses.py`.", True, "llvm"
+        str,
+        "An SPDX expression with the identifiers in `plan/licenses.py`, or `LicenseRef-…`.",
+        True,
+        "llvm",
     ),
     "description": Key(
         str, "What the package is for. A change of it builds nothing again.", True, "musl"
@@ -141,6 +144,10 @@ SET: Keys = {
     "phase": Key(str, "The phase whose packages are the product.", True),
     "packages": Key(list, "The wanted packages; their dependencies are added.", True),
     "exclude": Key(list, "Globs of files that are in artifacts but not in the products.", True),
+    "extends": Key(
+        str,
+        "Another set: this one adds its `packages` to it, as `with` does. It has no other keys.",
+    ),
     "root": Key(
         bool, "Whether the image has a partition for the packages; if not, it is only an initramfs."
     ),
@@ -156,6 +163,30 @@ INITRAMFS: Keys = {
     ),
     "packages": Key(list, "The packages in it.", True),
     "exclude": Key(list, "Globs of their files that are not in it."),
+}
+
+LAYER: Keys = {
+    "name": Key(
+        str, "Lower case letters, digits and `-` (default: the name of its directory).", False
+    ),
+    "description": Key(str, "What it is for."),
+    "needs": Key(str, "The oldest version of this project that it works with."),
+    "replaces": Key(
+        list,
+        "The recipes, sets, architectures and files of `seeds/` that it has in the place of those "
+        "of this project, or of a layer before it.",
+    ),
+    "modes": Key(
+        dict,
+        "Path below `files/` → its mode, in octal digits. Without it, an executable file and a "
+        "directory have 755, other files 644. The owner is always root, who can write.",
+    ),
+    "links": Key(dict, "Path in the product → the target of a symbolic link there."),
+}
+
+LICENSES: Keys = {
+    "licenses": Key(list, "SPDX identifiers that recipes of the layer may use."),
+    "exceptions": Key(list, "The same for what may follow `WITH`."),
 }
 
 COMPILER: Keys = {

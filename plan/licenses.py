@@ -9,6 +9,8 @@ identifier here, as https://spdx.org/licenses/ spells it. Grammar: SPDX 2.3, ann
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 
 from plan.errors import BuildError, nearest
 
@@ -22,6 +24,8 @@ LICENSES = frozenset(
 )
 EXCEPTIONS = frozenset({"LLVM-exception", "Linux-syscall-note", "PCRE2-exception"})
 _WORD = re.compile(r"[()]|[^\s()]+")
+# A license that SPDX does not list: annex D, license-ref.
+_OWN = re.compile(r"LicenseRef-[A-Za-z0-9.-]+\Z")
 
 # Word → the words that may follow; "license" and "exception" stand for identifiers.
 _AFTER_OPERAND = frozenset({"AND", "OR", ")"})
@@ -36,11 +40,18 @@ _FOLLOWS = {
 }
 
 
-def check(expression: str, where: str) -> None:
-    """Raise BuildError, with `where`, unless `expression` is valid and uses known identifiers."""
+Words = Mapping[str, Collection[str]]
+"""Further identifiers, by kind: "license" or "exception"."""
+
+
+def check(expression: str, where: str, more: Words = MappingProxyType({})) -> None:
+    """Raise BuildError, with `where`, unless `expression` is valid and uses known identifiers.
+
+    `more`: identifiers of layers.
+    """
     may_follow, depth, kind = _FOLLOWS["("], 0, "("
     for word in _WORD.findall(expression):
-        kind = _kind(word, may_follow, where)
+        kind = _kind(word, may_follow, where, more)
         if kind not in may_follow:
             raise _broken(expression, f"{word!r} is not allowed at its position", where)
         depth += {"(": 1, ")": -1}.get(kind, 0)
@@ -51,19 +62,20 @@ def check(expression: str, where: str) -> None:
         raise _broken(expression, "it is not complete", where)
 
 
-def _kind(word: str, may_follow: frozenset[str], where: str) -> str:
+def _kind(word: str, may_follow: frozenset[str], where: str, more: Words) -> str:
     """The kind of `word`: itself, or "license" or "exception", whichever is allowed here."""
     if word in _FOLLOWS and word not in ("license", "exception"):
         return word
     kind = "exception" if "exception" in may_follow else "license"
-    known = EXCEPTIONS if kind == "exception" else LICENSES
-    if kind in may_follow and word not in known:
+    known = (EXCEPTIONS if kind == "exception" else LICENSES).union(more.get(kind, ()))
+    if kind in may_follow and word not in known and not _OWN.match(word):
         # GPL-2.0 lacks its suffix (-only); MPL-2.0 only looks similar.
         near = [each for each in known if each.startswith(word)] or known
         raise BuildError(
             f"unknown SPDX {kind} {word!r}",
             where=where,
-            hint=f"{nearest(word, near)} (add a new one to plan/licenses.py)",
+            hint=f"{nearest(word, near)} (add a new one to plan/licenses.py, or to a layer's "
+            "licenses.yaml)",
         )
     return kind
 

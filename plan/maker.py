@@ -83,7 +83,7 @@ class Maker:
             wanted = PurePath(others[0]).with_stem(target)
             raise BuildError(
                 f"{recipe.name} is not written for {target} yet",
-                where=f"plan/recipes/{recipe.name}/{wanted}",
+                where=f"{recipe.file.removesuffix('.yaml')}/{wanted}",
                 hint=f"add that file: {others[0]} is one for another architecture",
             )
         return tuple(file for file in recipe.files if file[0] not in others)

@@ -62,6 +62,8 @@ class Recipe:
     """The files under `plan/recipes/<name>/`: relative path and sha256, sorted."""
     patches: tuple[str, ...]
     """The `files` that are applied to the source as patches, in this order."""
+    file: str = ""
+    """The recipe's file, for messages."""
     resources: str = ""
     """If it is the compiler: its own directory, with its headers in `include`."""
 

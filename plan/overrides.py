@@ -27,31 +27,32 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from plan import layers
+from plan import changes
+from plan.changes import lay_over, merge
+from plan.data import Data
 from plan.errors import BuildError, nearest
-from plan.layers import lay_over, merge
 from plan.model import PHASES, Recipe
 from plan.recipes import check_shape, load_tables, make_recipes
 from plan.yamlfile import Table, load
 
 NAME = "overrides.yaml"
-ENTRY_KEYS = {**layers.ENTRY_KEYS, "patches": list}
+ENTRY_KEYS = {**changes.ENTRY_KEYS, "patches": list}
 PATCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*\.patch\Z")
 
 
 @dataclass(frozen=True)
 class Overrides:
-    """The checked overrides in `file`, for the recipes `recipes` in `directory`."""
+    """The checked overrides in `file`, for the recipes `recipes` in `data`."""
 
     file: Path
-    directory: Path
+    data: Data
     recipes: Mapping[str, Table]
     table: Table
 
     @cached_property
     def authored(self) -> dict[str, Recipe]:
         """The recipes as they are written: no overrides, no `crossed`."""
-        return make_recipes(self.recipes, self.directory, {})
+        return make_recipes(self.recipes, self.data, {})
 
     def made(self, phase: str, *, crossed: bool) -> dict[str, Recipe]:
         """The recipes of `phase`, with overrides; `crossed`: with the changes for a cross build.
@@ -61,7 +62,7 @@ class Overrides:
         if not self.table and not crossed:
             return self.authored
         tables = self.tables(phase, crossed=crossed)
-        return make_recipes(tables, self.directory, self.patches(phase))
+        return make_recipes(tables, self.data, self.patches(phase))
 
     def tables(self, phase: str, *, crossed: bool = False) -> dict[str, Table]:
         """The recipes' tables in `phase`, with overrides."""
@@ -117,18 +118,18 @@ class Overrides:
             if "environment" in table:
                 merge(environment, table["environment"])
             table.put("environment", environment, every.where("environment"))
-        check_shape(table, name)
+        check_shape(table, name, self.data.licenses)
         return table
 
 
-def load_overrides(directory: Path, file: Path | None) -> Overrides:
-    """The overrides in `file` for the recipes in `directory`; none if `file` does not exist.
+def load_overrides(data: Data, file: Path | None) -> Overrides:
+    """The overrides in `file` for the recipes in `data`; none if `file` does not exist.
 
     Raises BuildError with file and line for an unknown package, phase, key or patch.
     """
-    recipes = load_tables(directory)
+    recipes = load_tables(data)
     if file is None or not file.exists():
-        return Overrides(file or directory / NAME, directory, recipes, Table(NAME, 1))
+        return Overrides(file or data.own / NAME, data, recipes, Table(NAME, 1))
     table = load(file, shown_as=NAME)
     for key, entry in table.items():
         _check_target(table, key, recipes)
@@ -137,12 +138,12 @@ def load_overrides(directory: Path, file: Path | None) -> Overrides:
         package = key.rpartition(":")[2]
         _check_entry(entry, package)
         if package != "*":
-            _check_patches(entry, package, file, directory)
+            _check_patches(entry, package, file, data.files_of(package))
     for key in table:
         phase, _, package = key.rpartition(":")
         if phase and package in table:
             _check_twice(table[package], table[key])
-    return Overrides(file, directory, recipes, table)
+    return Overrides(file, data, recipes, table)
 
 
 def patch_directory(file: Path, package: str) -> Path:
@@ -165,10 +166,10 @@ def _check_entry(entry: Table, package: str) -> None:
     if package == "*":
         # Only `environment` is valid for every package.
         entry.expect({"environment": dict}, ("environment",))
-    layers.check_entry(entry, ENTRY_KEYS)
+    changes.check_entry(entry, ENTRY_KEYS)
 
 
-def _check_patches(entry: Table, package: str, file: Path, directory: Path) -> None:
+def _check_patches(entry: Table, package: str, file: Path, own: Path) -> None:
     lying = patch_directory(file, package)
     for name in entry.texts("patches"):
         where = entry.where("patches")
@@ -179,7 +180,7 @@ def _check_patches(entry: Table, package: str, file: Path, directory: Path) -> N
             known = [path.name for path in lying.glob("*.patch")]
             hint = nearest(name, known) if known else f"put it into {lying}"
             raise BuildError(f"there is no patch {name!r}", where=where, hint=hint)
-        if (directory / package / "patches" / name).exists():
+        if (own / "patches" / name).exists():
             hint = f"give {lying / name} another name"
             raise BuildError(f"the recipe already has a patch {name!r}", where=where, hint=hint)
     _check_twice(entry, entry)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from plan import checks
@@ -12,7 +12,8 @@ from plan.architecture import architectures
 from plan.yamlfile import top_keys
 
 ARCHITECTURES = architectures()
-SETS = top_keys(Path(__file__).with_name("sets.yaml"))
+SETS_FILE, ARCHITECTURES_FILE = "sets.yaml", "architectures.yaml"
+SETS = top_keys(Path(__file__).with_name(SETS_FILE))
 PLACES = ("namespace", "vm")
 FORMATS = ("qcow2", "raw", "vmdk", "vdi", "vhd")
 AUTO, SEEDS = checks.AUTO, checks.SEEDS
@@ -60,6 +61,13 @@ PRODUCTS = (*IMAGE, "oci", "sysroot", "challenge", "verify", "list")
 
 PARAMETERS = (
     Parameter("set", _constant("full"), checks.one_of(*SETS), "what to build: " + ", ".join(SETS)),
+    Parameter(
+        "layer",
+        _constant(""),
+        checks.directories,
+        "directories outside of this checkout that add recipes, sets and files: a,b",
+        placed=checks.placed_list,
+    ),
     Parameter("with", _constant(""), checks.anything, "packages to add to the set: a,b"),
     Parameter("arch", _this_machine, checks.architecture(ARCHITECTURES), "the target architecture"),
     Parameter(
@@ -219,8 +227,15 @@ PARAMETERS = (
         "suite",
         _constant("trixie"),
         checks.suite,
-        "the Debian suite for outdated and bump",
-        of=("bump", "outdated"),
+        "the Debian suite for outdated, bump and recipe",
+        of=("bump", "outdated", "recipe"),
+    ),
+    Parameter(
+        "url",
+        _constant(""),
+        checks.anything,
+        "the source for recipe new: https://…, or debian:SOURCE-PACKAGE",
+        of=("recipe",),
     ),
     Parameter("keep", _constant("10"), checks.count, "how many plans gc keeps", of=("gc",)),
     Parameter("dry", _constant("0"), checks.flag, "gc only shows what it would free", of=("gc",)),
@@ -289,3 +304,21 @@ PARAMETERS = (
         of=("shell",),
     ),
 )
+
+
+def parameters(layers: Sequence[Path] = ()) -> tuple[Parameter, ...]:
+    """PARAMETERS; a set or an architecture may also be one of `layers`."""
+    if not layers:
+        return PARAMETERS
+    sets = (*SETS, *named(layers, SETS_FILE))
+    known = checks.architecture((*ARCHITECTURES, *named(layers, ARCHITECTURES_FILE)))
+    wider = {"set": checks.one_of(*sets), "arch": known, "build": known}
+    return tuple(
+        replace(each, check=wider[each.name]) if each.name in wider else each for each in PARAMETERS
+    )
+
+
+def named(layers: Sequence[Path], file: str) -> list[str]:
+    """The names that `file` defines in `layers`."""
+    found = [layer / file for layer in layers]
+    return [name for path in found if path.is_file() for name in top_keys(path)]

@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
+from plan.data import Data
 from plan.errors import BuildError
 from plan.keys import SOURCE
 from plan.model import Recipe
@@ -77,11 +77,9 @@ def why_unpinned(recipe: Recipe) -> str:
     return ("no source", "no debian URL")[count] if count < 2 else f"{count} sources"
 
 
-def owners(directory: Path) -> dict[str, str]:
-    """The recipe that owns the source of each recipe in `directory`: usually itself."""
-    return {
-        path.stem: load(path).get("from", path.stem) for path in sorted(directory.glob("*.yaml"))
-    }
+def owners(data: Data) -> dict[str, str]:
+    """The recipe that owns the source of each recipe in `data`: usually itself."""
+    return {name: load(path).get("from", name) for name, path in data.recipes.items()}
 
 
 def bumped(text: str, recipe: Recipe, new: Tarball) -> str:
@@ -127,6 +125,6 @@ def by_hand(recipe: Recipe, message: str) -> BuildError:
     """The error for a recipe that cannot be bumped: what to edit, and where."""
     return BuildError(
         message,
-        where=f"plan/recipes/{recipe.name}.yaml",
+        where=recipe.file,
         hint="edit by hand: version, and sha256, size, file and urls of each source",
     )

@@ -12,12 +12,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from plan.architecture import Architecture, Machines
+from plan.layer import Layer
 from plan.model import SYSROOT_FROM_SEED, Recipe, Source, Step
 from plan.sets import Set
 
@@ -42,6 +43,10 @@ class Plan:
     """The packages of the first phase that make the image of a crossed product."""
     without: Mapping[str, str]
     """Package of the set that the product lacks → the reason."""
+    layers: tuple[Layer, ...] = ()
+    """The layers that add to this project, in order."""
+    layered: Mapping[str, Layer] = field(default_factory=dict)
+    """Package → the layer that its recipe comes from; the others are this project's."""
 
     @property
     def arch(self) -> Architecture:

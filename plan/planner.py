@@ -1,9 +1,11 @@
 """Planning: from recipes, a set and an architecture to the steps of each phase, in order.
 
-    plan/sets.yaml ──▶ packages ─────────────────────┐
-    plan/recipes/*.yaml, overrides.yaml ─────────────┼─order─▶ steps ──▶ Plan
-    plan/toolbox.yaml ──▶ the build tools of each ───┤
-    plan/architectures.yaml ─────────────────────────┘
+    sets.yaml ──▶ packages ──────────────────────────┐
+    recipes/*.yaml, overrides.yaml ──────────────────┼─order─▶ steps ──▶ Plan
+    toolbox.yaml ──▶ the build tools of each ────────┤
+    architectures.yaml ──────────────────────────────┘
+
+The files are those of plan/ and of the layers (plan/data.py).
 
 If the product of a set is the first phase, the seed builds it. If it is the second phase, tools
 from the first phase build it; the recipes say which tools.
@@ -17,7 +19,8 @@ from itertools import chain
 from pathlib import Path
 
 from plan import graph, toolchain
-from plan.architecture import Architecture, Machines, architectures, load_machines
+from plan.architecture import Architecture, Machines, load_machines
+from plan.data import ARCHITECTURES, Data
 from plan.errors import BuildError, nearest
 from plan.maker import Maker
 from plan.model import PHASES, SYSROOT_FROM_SEED, Recipe, Step
@@ -30,7 +33,7 @@ Phases = Mapping[str, Mapping[str, Step]]
 
 
 def make_plan(
-    data: Path,
+    data: Path | Data,
     *,
     set_name: str,
     arch_name: str,
@@ -39,7 +42,7 @@ def make_plan(
     added: Sequence[str] = (),
     overrides: Path | None = None,
 ) -> Plan:
-    """The plan of the set `set_name` for `arch_name`, from the directory `plan/` at `data`.
+    """The plan of the set `set_name` for `arch_name`, from `data`: plan/ alone, if it is a path.
 
     `build_name`: the architecture that the steps run on, if it differs. `added`: packages in
     addition to the set's. `overrides`: the overrides file, if it exists.
@@ -48,12 +51,14 @@ def make_plan(
     built needs no first phase: it is the result of that phase. Tools that the seed lacks are built
     in the first phase, before the packages that need them. Raises BuildError if a file is wrong.
     """
+    data = data if isinstance(data, Data) else Data(data)
     toolbox = data / "toolbox.yaml"
-    seed = seed or seed_tools(data / "seeds", "", build_name or arch_name)
-    changes = load_overrides(data / "recipes", overrides)
+    seed = seed or seed_tools(data.seeds, "", build_name or arch_name)
+    changes = load_overrides(data, overrides)
     machines = load_machines(data, build_name or arch_name, arch_name)
-    complete = load_set(data / "sets.yaml", set_name, changes.recipes)
-    recipes = changes.made(complete.phase, crossed=machines.crossed)
+    complete = load_set(data, set_name, changes.recipes)
+    added = (*complete.added, *added, *data.trees)
+    recipes = _laid_over(changes.made(complete.phase, crossed=machines.crossed), complete, data)
     without = _without(complete, machines.target, toolbox, recipes, seed)
     depends = _depends(recipes)
     chosen = _packed(_fitted(complete, added, recipes, without), added, depends)
@@ -63,7 +68,7 @@ def make_plan(
         _check_root(
             chosen, wanted, machines, graph.order(load_image_tools(toolbox, recipes), depends)
         )
-    names = architectures(data / "architectures.yaml")
+    names = data.names(ARCHITECTURES)
     packed = {chosen.kernel: chosen.initramfs}
     product = Maker(recipes, depends, machines, names, chosen.phase, packed, seed, {})
     if chosen.phase == SYSROOT_FROM_SEED or not seed.compiler:
@@ -80,7 +85,16 @@ def make_plan(
         wanted=tuple(wanted),
         imaging=imaging,
         without={name: without[name] for name in complete.packages if name not in wanted},
+        layers=data.layers,
+        layered={name: layer for name in recipes if (layer := data.layer_of(name))},
     )
+
+
+def _laid_over(recipes: Mapping[str, Recipe], chosen: Set, data: Data) -> Mapping[str, Recipe]:
+    """`recipes`; the trees of layers come after the package that lays out the directories."""
+    first = chosen.packages[:1]
+    trees = {name: replace(recipes[name], depends=first) for name in data.trees}
+    return {**recipes, **trees} if trees else recipes
 
 
 def _without(
@@ -195,7 +209,7 @@ def _check(chosen: Set, wanted: Sequence[str], target: Architecture) -> None:
         if name not in wanted:
             raise BuildError(
                 f"the initramfs of the set {chosen.name} contains {name}, which is not in the set",
-                where="plan/sets.yaml",
+                where=chosen.file,
                 hint=f"add {name} to the set's packages",
             )
 
@@ -237,7 +251,7 @@ def _tools(
         reasons = [f"no {name} for {target.name}: {why}" for name, why in target.without.items()]
         raise BuildError(
             f"the set {chosen.name} cannot build itself: it lacks {', '.join(lacking)}",
-            where="plan/sets.yaml",
+            where=chosen.file,
             hint="\n  ".join(["add the missing build tools to the set", *reasons]),
         )
     return tools

@@ -129,7 +129,17 @@ def of_step(step: Step, inputs: Mapping[str, Any], made: Mapping[str, Any]) -> d
 
 def _external(plan: Plan, added: Sequence[str]) -> dict[str, Any]:
     told = {"arch": plan.arch.name, "set": plan.set.name, "with": [*added]}
-    return told | ({"build": plan.machines.build.name} if plan.machines.crossed else {})
+    told |= {"build": plan.machines.build.name} if plan.machines.crossed else {}
+    return told | ({"layers": _layers(plan)} if plan.layers else {})
+
+
+def _layers(plan: Plan) -> list[Resource]:
+    """Each layer with the hash of its files, and the packages whose recipes it has."""
+    of = {name: layer.name for name, layer in plan.layered.items() if name in plan.product}
+    return [
+        resource(each.name, each.sha256, packages=[n for n, own in of.items() if own == each.name])
+        for each in plan.layers
+    ]
 
 
 def _seed(seed: Mapping[str, Any]) -> Resource:

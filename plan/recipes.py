@@ -1,7 +1,7 @@
 """Loads and checks the recipes; all later code can trust the result.
 
-plan/recipes/<name>.yaml ─▶ table ─┬─▶ Recipe
-plan/recipes/<name>/…             ─┘   (its files: patches, configurations, our own sources)
+recipes/<name>.yaml ─▶ table ─┬─▶ Recipe      (in plan/ or in a layer: plan.data says where)
+recipes/<name>/…             ─┘   (its files: patches, configurations, our own sources)
 
 Between the two, `plan.overrides` may change the table and add patches.
 """
@@ -13,10 +13,12 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from plan import layers, licenses
+from plan import changes, graph, licenses
+from plan.data import Data
 from plan.errors import BuildError, nearest
 from plan.keys import RECIPE, SOURCE, kinds, required
 from plan.model import Recipe, Source
+from plan.recipe_files import Files, content, files, tree_recipe
 from plan.styles import MAKE_VARIABLES, STYLES
 from plan.yamlfile import Table, load
 
@@ -27,39 +29,39 @@ URL = re.compile(r"(https?://|debian:pool/|wheel:[A-Za-z0-9._-]+==)\S+\Z")
 KEYS, REQUIRED = kinds(RECIPE), required(RECIPE)
 
 
-def load_recipes(directory: Path) -> dict[str, Recipe]:
-    """All recipes in `directory`, by name, in the order of their names.
+def load_recipes(data: Data) -> dict[str, Recipe]:
+    """All recipes in `data`, by name: this project's, sorted, then each layer's.
 
     Raises BuildError with file and line for any error in one of them.
     """
-    return make_recipes(load_tables(directory), directory, {})
+    return make_recipes(load_tables(data), data, {})
 
 
-def load_tables(directory: Path) -> dict[str, Table]:
+def load_tables(data: Data) -> dict[str, Table]:
     """The recipes as they are written, by name. Their keys are checked. Raises BuildError."""
     tables = {}
-    for path in sorted(directory.glob("*.yaml")):
-        table = load(path, shown_as=f"{directory.parent.name}/{directory.name}/{path.name}")
-        check_shape(table, path.stem)
-        tables[path.stem] = table
-    return tables
+    for name, path in data.recipes.items():
+        tables[name] = load(path, shown_as=data.shown(path))
+        check_shape(tables[name], name, data.licenses)
+    return tables | {name: tree_recipe(name, layer) for name, layer in data.trees.items()}
 
 
 def make_recipes(
-    tables: Mapping[str, Table], directory: Path, patches: Mapping[str, Sequence[Path]]
+    tables: Mapping[str, Table], data: Data, patches: Mapping[str, Sequence[Path]]
 ) -> dict[str, Recipe]:
-    """The recipes of `tables`, whose files are in `directory`; `patches` are applied after theirs.
+    """The recipes of `tables`, whose files are in `data`; `patches` are applied after theirs.
 
     Raises BuildError with file and line for any error in one of them.
     """
     resources = _resources(tables)
     recipes = {
-        name: _recipe(table, tables, directory / name, patches.get(name, ()), resources)
+        name: _recipe(table, tables, files(data, name), patches.get(name, ()), resources)
         for name, table in tables.items()
     }
     for name, table in tables.items():
         _check_names(table, "depends", recipes[name].depends, recipes)
         _check_names(table, "tools", recipes[name].tools, recipes)
+    _check_cycles(data, tables, recipes)
     return recipes
 
 
@@ -88,15 +90,28 @@ def _check_names(
             )
 
 
-def check_shape(table: Table, stem: str) -> None:
-    """Raise BuildError for an unknown key, or for keys that exclude each other."""
+def _check_cycles(data: Data, tables: Mapping[str, Table], recipes: Mapping[str, Recipe]) -> None:
+    try:
+        graph.order(recipes, {name: recipe.depends for name, recipe in recipes.items()})
+    except graph.Cycle as error:
+        # Without its layers, this project has no cycle.
+        guilty = [name for name in error.names if data.layer_of(name)] or error.names
+        error.where = tables[guilty[0]].where("depends")
+        raise
+
+
+def check_shape(table: Table, stem: str, words: licenses.Words) -> None:
+    """Raise BuildError for an unknown key, or for keys that exclude each other.
+
+    words: the SPDX identifiers of layers.
+    """
     table.expect(KEYS, REQUIRED)
     if not NAME.match(stem) or table["name"] != stem:
         raise BuildError(
             f"the name {table['name']!r} must be the file's, in lower case letters, digits and +.-",
             where=table.where("name"),
         )
-    licenses.check(table["license"], table.where("license"))
+    licenses.check(table["license"], table.where("license"), words)
     if table["style"] not in STYLES:
         raise BuildError(
             f"unknown style {table['style']!r}",
@@ -117,7 +132,7 @@ def check_shape(table: Table, stem: str) -> None:
     if "variables" in table and table["style"] != "make":
         raise BuildError("'variables' is only for style make", where=table.where("variables"))
     if "crossed" in table:
-        layers.check_entry(table["crossed"])
+        changes.check_entry(table["crossed"])
     directory = table.get("directory", ".")
     if directory.startswith("/") or ".." in directory.split("/"):
         raise BuildError("'directory' must be inside the source", where=table.where("directory"))
@@ -126,7 +141,7 @@ def check_shape(table: Table, stem: str) -> None:
 def _recipe(
     table: Table,
     tables: Mapping[str, Table],
-    directory: Path,
+    recipe_files: Files,
     patches: Sequence[Path],
     resources: str,
 ) -> Recipe:
@@ -134,7 +149,7 @@ def _recipe(
     for key, value in environment.items():
         if not isinstance(value, str):
             raise BuildError(f"{key!r} must be text", where=environment.where(key))
-    own = _files(directory)
+    own = [(path, hashlib.sha256(content(each)).hexdigest()) for path, each in recipe_files.items()]
     added = [(f"patches/{path.name}", _sha256(path)) for path in patches]
     applied = [path for path, _ in own if path.startswith("patches/")]
     return Recipe(
@@ -158,6 +173,7 @@ def _recipe(
         remove=table.texts("remove"),
         files=tuple(sorted([*own, *added], key=lambda file: file[0].split("/"))),
         patches=(*applied, *(path for path, _ in added)),
+        file=table.file,
         resources=table.get("resources", ""),
     )
 
@@ -218,13 +234,6 @@ def read_source(entry: Table) -> Source:
         entry.texts("exclude"),
         snapshot,
     )
-
-
-def _files(directory: Path) -> tuple[tuple[str, str], ...]:
-    if not directory.is_dir():
-        return ()
-    paths = sorted(path for path in directory.rglob("*") if path.is_file())
-    return tuple((path.relative_to(directory).as_posix(), _sha256(path)) for path in paths)
 
 
 def _sha256(path: Path) -> str:

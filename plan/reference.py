@@ -15,8 +15,9 @@ from pathlib import Path
 
 from plan import styles, toolchain
 from plan.architecture import Machines, load_architecture
-from plan.keys import COMPILER, INITRAMFS, RECIPE, SET, SOURCE, Key, Keys
-from plan.layers import ADD, ADDED, ENTRY_KEYS
+from plan.changes import ADD, ADDED, ENTRY_KEYS
+from plan.data import Data
+from plan.keys import COMPILER, INITRAMFS, LAYER, LICENSES, RECIPE, SET, SOURCE, Key, Keys
 from plan.model import Command
 from plan.parameters import PARAMETERS, Parameter
 from plan.recipes import load_recipes
@@ -68,6 +69,27 @@ architecture.
 """
 
 
+LAYERS = """\
+`layer=PATH` names a directory outside of this checkout that adds to it; several are separated by
+commas. A later one may build on an earlier one. [layers.md](layers.md) shows how to write one. All
+of its parts are optional, and other files in it do not matter:
+"""
+
+ADDS = {
+    "recipes/": "Recipes and their files, as in `plan/recipes/`.",
+    "sets.yaml": "More [sets](#sets).",
+    "files/": "A tree that is laid over the root of every product, as the package `NAME-files`.",
+    "kernel/*.config": "What Kconfig is asked for, in addition to the files of the recipe `linux`, "
+    "and checked like them. The last one that settles a symbol wins. A file with the name of an "
+    "architecture is for that one.",
+    "seeds/": "Files of seeds, as in `plan/seeds/`: a lock file for another architecture, for "
+    "example.",
+    "architectures.yaml": "More architectures, as in `plan/architectures.yaml`.",
+    "licenses.yaml": "More SPDX identifiers. `LicenseRef-…` needs no entry.",
+    "layer.yaml": "Its name, what it needs, what it replaces.",
+}
+
+
 def recipe_keys(recipes: Path) -> Iterator[str]:
     """Each key of a recipe, with an example from the directory `recipes`."""
     yield RECIPES
@@ -116,7 +138,7 @@ def _code(names: Iterable[str]) -> str:
 
 def styles_of(recipes: Path) -> Iterator[str]:
     """Each style with its literal commands."""
-    loaded = load_recipes(recipes)
+    loaded = load_recipes(Data(recipes.parent))
     sample = replace(
         loaded[RECIPE["style"].example],
         directory="DIRECTORY",
@@ -163,6 +185,14 @@ def sets(data: Path) -> Iterator[str]:
     )
 
 
+def layers() -> Iterator[str]:
+    """The parts of a layer, and the keys of its layer.yaml and licenses.yaml."""
+    yield LAYERS
+    yield from table(("path", "what it adds"), ((f"`{name}`", told) for name, told in ADDS.items()))
+    yield from ("", "Keys of `layer.yaml`, all of them optional:", "", *_keys(LAYER))
+    yield from ("", "Keys of `licenses.yaml`:", "", *_keys(LICENSES))
+
+
 def seeds() -> Iterator[str]:
     """The compiler of a seed."""
     yield "`plan/seeds/NAME.yaml` describes a seed. `compiler` in it has these keys:"
@@ -171,7 +201,7 @@ def seeds() -> Iterator[str]:
 
 def environment(recipes: Path) -> Iterator[str]:
     """The environment of every step, and the files of /toolchain."""
-    own = toolchain.own_compiler(load_recipes(recipes))
+    own = toolchain.own_compiler(load_recipes(Data(recipes.parent)))
     values = toolchain.environment(NATIVE, own)
     yield ENVIRONMENT
     yield from table(

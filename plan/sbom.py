@@ -78,12 +78,17 @@ def _metadata(plan: Plan) -> dict[str, Any]:
             "description": "the image, or the root file system, that holds all components",
         },
         "properties": [
-            {"name": f"{PROJECT}:arch", "value": plan.arch.name},
-            {"name": f"{PROJECT}:phase", "value": plan.set.phase},
-            {"name": f"{PROJECT}:plan", "value": plan.product_digest},
-            {"name": f"{PROJECT}:set", "value": plan.set.name},
+            _property("arch", plan.arch.name),
+            *(_property("layer", f"{layer.name} {layer.sha256}") for layer in plan.layers),
+            _property("phase", plan.set.phase),
+            _property("plan", plan.product_digest),
+            _property("set", plan.set.name),
         ],
     }
+
+
+def _property(name: str, value: str) -> dict[str, str]:
+    return {"name": f"{PROJECT}:{name}", "value": value}
 
 
 def _component(plan: Plan, step: Step, artifact: str | None) -> dict[str, Any]:
@@ -104,7 +109,9 @@ def _component(plan: Plan, step: Step, artifact: str | None) -> dict[str, Any]:
         _wheel(step, source, place) for source, place in _places(step) if place.startswith(_WHEEL)
     ]
     references = [_reference(source, place) for source, place in _places(step)]
-    more = {"externalReferences": references, "components": wheels}
+    layer = plan.layered.get(step.name)
+    told = [_property("layer", f"{layer.name} {layer.sha256}")] if layer else []
+    more = {"externalReferences": references, "components": wheels, "properties": told}
     return found | {key: value for key, value in more.items() if value}
 
 

@@ -1,11 +1,11 @@
-"""The sets: the systems that can be built, from plan/sets.yaml, checked."""
+"""The sets: the systems that can be built, from plan/sets.yaml and from layers, checked."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
+from plan.data import SETS, Data
 from plan.errors import BuildError, nearest
 from plan.keys import INITRAMFS, SET, kinds, required
 from plan.model import PHASES, Initramfs
@@ -29,14 +29,25 @@ class Set:
     kernel: str
     """The package that contains the initramfs and that the firmware starts; "" if there is none."""
     initramfs: Initramfs
+    file: str = "plan/sets.yaml"
+    """The file that defines it, for messages."""
+    added: tuple[str, ...] = ()
+    """The packages that it adds to the set that it extends."""
 
 
-def load_set(path: Path, name: str, recipes: Collection[str]) -> Set:
-    """The set `name` of plan/sets.yaml. Raises BuildError if it names an unknown package."""
-    sets = load(path, shown_as="plan/sets.yaml")
+def load_set(data: Data, name: str, recipes: Collection[str], above: tuple[str, ...] = ()) -> Set:
+    """The set `name` of a sets.yaml in `data`; the sets `above` extend it.
+
+    Raises BuildError if it names an unknown package.
+    """
+    path = data.defining(SETS, name)
+    sets = load(path, shown_as=data.shown(path))
     if name not in sets:
-        raise BuildError(f"unknown set {name!r}", where="plan/sets.yaml", hint=nearest(name, sets))
+        hint = nearest(name, data.names(SETS))
+        raise BuildError(f"unknown set {name!r}", where=data.shown(path), hint=hint)
     table: Table = sets[name]
+    if "extends" in table:
+        return _extended(data, name, table, recipes, above)
     table.expect(kinds(SET), required(SET))
     inside: Table = table.get("initramfs", Table(table.file, table.line))
     inside.expect(kinds(INITRAMFS), required(INITRAMFS) if inside else ())
@@ -65,4 +76,24 @@ def load_set(path: Path, name: str, recipes: Collection[str]) -> Set:
         root_at=table.where("root"),
         kernel=kernel,
         initramfs=initramfs,
+        file=table.file,
     )
+
+
+def _extended(
+    data: Data, name: str, table: Table, recipes: Collection[str], above: tuple[str, ...]
+) -> Set:
+    """The set `name`, which adds packages to another one, as `with` does."""
+    keys = ("extends", "packages")
+    table.expect({key: SET[key].kind for key in keys}, keys)
+    check_packages(table, "packages", recipes)
+    base = table["extends"]
+    if base in (name, *above) or base not in data.names(SETS):
+        raise BuildError(
+            f"there is no other set {base!r}",
+            where=table.where("extends"),
+            hint=nearest(base, data.names(SETS)),
+        )
+    found = load_set(data, base, recipes, (*above, name))
+    added = (*found.added, *table.texts("packages"))
+    return replace(found, name=name, file=table.file, added=added)

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from plan import checks
+from plan.data import Data, load_data
 from plan.errors import BuildError, nearest
 from plan.origins import from_environment, from_file
-from plan.parameters import PARAMETERS, Parameter
+from plan.parameters import PARAMETERS, Parameter, parameters
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,16 @@ class Settings:
     @property
     def added(self) -> list[str]:
         return checks.names(self.values["with"])
+
+    @property
+    def layers(self) -> list[Path]:
+        """The directories of the layers, in order."""
+        return [Path(each) for each in checks.names(self.values["layer"])]
+
+    @cached_property
+    def data(self) -> Data:
+        """The authored data of the checkout and of the layers. Raises BuildError."""
+        return load_data(self.root / "plan", self.layers)
 
     @property
     def arch(self) -> str:
@@ -248,29 +260,34 @@ def resolve(
     Raises BuildError for an unknown name or value, with the nearest valid one.
     """
     by_name = {parameter.name: parameter for parameter in PARAMETERS}
-    layers: list[tuple[str, dict[str, str]]] = [
+    origins: list[tuple[str, dict[str, str]]] = [
         ("command line", dict(given)),
         ("environment", from_environment(environment)),
         ("local.yaml", from_file(root / "local.yaml")),
     ]
-    for origin, layer in layers:
-        for name in layer:
+    for origin, texts in origins:
+        for name in texts:
             if name not in by_name:
                 raise BuildError(
                     f"unknown parameter {name!r}", where=origin, hint=nearest(name, by_name)
                 )
-    values, origins = {}, {}
-    for parameter in PARAMETERS:
-        origin, text = next(
-            ((o, layer[parameter.name]) for o, layer in layers if parameter.name in layer),
-            ("default", ""),
-        )
+
+    def value(parameter: Parameter) -> tuple[str, str]:
+        found = ((o, texts[parameter.name]) for o, texts in origins if parameter.name in texts)
+        origin, text = next(found, ("default", ""))
         if origin == "default":
             text = parameter.default()
         directory = root if origin in ("default", "local.yaml") else here or root
-        values[parameter.name] = _checked(parameter, text, origin, directory)
-        origins[parameter.name] = origin
-    return Settings(root, values, origins)
+        return _checked(parameter, text, origin, directory), origin
+
+    # Layers define further values of other parameters.
+    layers = [Path(each) for each in checks.names(value(by_name["layer"])[0])]
+    found = {parameter.name: value(parameter) for parameter in parameters(layers)}
+    return Settings(
+        root,
+        {name: text for name, (text, _) in found.items()},
+        {name: origin for name, (_, origin) in found.items()},
+    )
 
 
 def _checked(parameter: Parameter, text: str, origin: str, directory: Path) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from plan import graph
 from plan.checks import ALPINE, DEBIAN, SELF
+from plan.data import Directory
 from plan.debianseed import load_debian
 from plan.errors import BuildError, nearest
 from plan.model import Recipe
@@ -22,7 +23,7 @@ from plan.toolchain import Tools
 from plan.yamlfile import Table, load
 
 
-def seed_tools(directory: Path, seed: str, arch: str) -> Tools:
+def seed_tools(directory: Directory, seed: str, arch: str) -> Tools:
     """The tools of the seed `seed` on machines of `arch`, from its file in `directory`."""
     if seed == SELF:
         return Tools(None)

@@ -14,6 +14,7 @@ from pathlib import PurePath
 # work directory. jobs=, progress= and the like do not matter to it.
 KEPT = (
     "set",
+    "layer",
     "with",
     "arch",
     "build",

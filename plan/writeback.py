@@ -1,7 +1,7 @@
 """Turns overrides into recipes. All changes are computed before any file is written.
 
-overrides of every phase ──▶ plan/recipes/<name>.yaml, key by key
-their patches ─────────────▶ plan/recipes/<name>/patches/
+overrides of every phase ──▶ recipes/<name>.yaml, key by key (in plan/ or in a layer)
+their patches ─────────────▶ recipes/<name>/patches/
 overrides of one phase ────▶ stay: a recipe is the same in every phase
 """
 
@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from plan.changes import laid_over
 from plan.errors import BuildError
-from plan.layers import laid_over
 from plan.overrides import Overrides
 from plan.recipes import KEYS
 from plan.rewrite import remove, set_value
@@ -20,14 +20,13 @@ from plan.rewrite import remove, set_value
 
 @dataclass(frozen=True)
 class WriteBack:
-    """texts: the new text of each changed file, by its path in the recipes' directory. keys: the
-    changed keys of each file. patches: the new path of each patch. rest: the text of the remaining
-    overrides. left: the names of their entries.
+    """texts: the new text of each changed recipe. keys: its changed keys. patches: the new path of
+    each patch. rest: the text of the remaining overrides. left: the names of their entries.
     """
 
-    texts: Mapping[str, str]
-    keys: Mapping[str, list[str]]
-    patches: Mapping[Path, str]
+    texts: Mapping[Path, str]
+    keys: Mapping[Path, list[str]]
+    patches: Mapping[Path, Path]
     rest: str
     left: list[str]
 
@@ -38,8 +37,8 @@ def written_back(overrides: Overrides) -> WriteBack:
     rest = _read(overrides.file)
     for name in overrides.for_every_phase:
         entry, recipe = overrides.table[name], overrides.recipes[name]
-        file = f"{name}.yaml"
-        wanted, text = laid_over(recipe, entry), _read(overrides.directory / file)
+        file = _recipe(overrides, name)
+        wanted, text = laid_over(recipe, entry), _read(file)
         keys[file] = [key for key in KEYS if wanted.get(key) != recipe.get(key)]
         for key in keys[file]:
             text = set_value(text, (key,), wanted[key], tuple(KEYS))
@@ -47,15 +46,25 @@ def written_back(overrides: Overrides) -> WriteBack:
             texts[file] = text
         _check_order(overrides, name, entry.texts("patches"))
         for patch in entry.texts("patches"):
-            patches[overrides.patch(name, patch)] = f"{name}/patches/{patch}"
+            patches[overrides.patch(name, patch)] = file.with_suffix("") / "patches" / patch
         rest = remove(rest, (name,))
     left = [key for key in overrides.table if key not in overrides.for_every_phase]
     return WriteBack(texts, keys, patches, rest, left)
 
 
+def _recipe(overrides: Overrides, name: str) -> Path:
+    if name in overrides.data.trees:
+        raise BuildError(
+            f"{name} has no recipe: it is the tree of a layer",
+            where=overrides.table.where(name),
+            hint="overrides of it stay in this work directory",
+        )
+    return overrides.data.recipes[name]
+
+
 def _check_order(overrides: Overrides, name: str, added: tuple[str, ...]) -> None:
     """Check that the new patches sort last: patches are applied in the order of their names."""
-    directory = overrides.directory / name / "patches"
+    directory = overrides.data.files_of(name) / "patches"
     own = sorted(path.name for path in directory.glob("*")) if directory.is_dir() else []
     if (together := [*own, *added]) != sorted(together):
         raise BuildError(

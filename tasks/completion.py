@@ -10,12 +10,13 @@ reports that. A word that ends with one of `:=/` is not complete.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from plan import parameters
-from plan.checks import as_it_is
+from plan.checks import as_it_is, names
 from plan.model import PHASES
 from tasks.commands import COMMANDS, OF_DOIT, SHOWS_ALL
 
@@ -25,22 +26,34 @@ GROUPS = ("fetch", "pkg", *PHASES)
 STEPS = ("pkg:", *(f"{phase}:" for phase in PHASES))
 TARGETS = {
     "bump": ("pkg:",),
+    "layer": ("new",),
     "log": STEPS,
     "overrides": ("apply",),
     "patch": STEPS,
+    "recipe": ("new",),
     "shell": ("seed", "sysroot", "rootfs", *STEPS),
     "why": STEPS,
 }
 VALUES = {
     "arch": parameters.ARCHITECTURES,
     "format": parameters.FORMATS,
+    "build": parameters.ARCHITECTURES,
     "in": parameters.PLACES,
     "phase": PHASES,
     "progress": parameters.PROGRESS,
     "seed": (parameters.AUTO, *parameters.SEEDS),
     "set": parameters.SETS,
 }
+# The file of a layer that adds to the values.
+LAYERED = {
+    "arch": parameters.ARCHITECTURES_FILE,
+    "build": parameters.ARCHITECTURES_FILE,
+    "set": parameters.SETS_FILE,
+}
 LISTS = ("archs", "packages", "seeds", "variations", "with")
+# A list of paths: the last one is completed.
+PATH_LISTS = ("layer",)
+LOCAL_LAYER = re.compile(r"^layer:[ \t]*['\"]?([^'\"#\n]*)", re.MULTILINE)
 PATHS = [each.name for each in parameters.PARAMETERS if each.placed is not as_it_is]
 
 
@@ -54,9 +67,11 @@ def words(
     name, equals, value = current.partition("=")
     group, colon, _ = current.partition(":")
     if equals:
-        found: Iterable[str] = (f"{name}={each}" for each in _values(name, value, root, here))
+        values = _values(name, value, root, here, _layers(before, root, here))
+        found: Iterable[str] = (f"{name}={each}" for each in values)
     elif colon:
-        found = (f"{group}:{each}" for each in packages(root) if group in GROUPS)
+        known = packages(root, _layers(before, root, here))
+        found = (f"{group}:{each}" for each in known if group in GROUPS)
     elif "test" in before:
         found = _paths(current, here)
     elif task := next((word for word in before if word in TARGETS), None):
@@ -68,9 +83,20 @@ def words(
     return sorted({word for word in found if word.startswith(current)})
 
 
-def packages(root: Path) -> list[str]:
-    """All packages with a recipe."""
-    return [path.stem for path in (root / "plan" / "recipes").glob("*.yaml")]
+def packages(root: Path, layers: Sequence[Path] = ()) -> list[str]:
+    """All packages with a recipe, in the checkout `root` and in `layers`."""
+    places = (root / "plan", *layers)
+    return [path.stem for place in places for path in (place / "recipes").glob("*.yaml")]
+
+
+def _layers(before: Sequence[str], root: Path, here: Path) -> list[Path]:
+    """The layers of the command line `before`, else of the environment, else of local.yaml."""
+    given = [word.partition("=")[2] for word in before if word.startswith("layer=")]
+    text, place = given[-1] if given else os.environ.get("BQ2_LAYER", ""), here
+    local = root / "local.yaml"
+    if not text and local.is_file() and (found := LOCAL_LAYER.search(local.read_text())):
+        text, place = found[1].strip(), root
+    return [place / each for each in names(text)]
 
 
 def _parameters(before: Sequence[str]) -> list[str]:
@@ -85,18 +111,22 @@ def _parameters(before: Sequence[str]) -> list[str]:
     ]
 
 
-def _values(name: str, value: str, root: Path, here: Path) -> Iterable[str]:
+def _values(name: str, value: str, root: Path, here: Path, layers: Sequence[Path]) -> Iterable[str]:
     found = [*VALUES.get(name, ())]
+    done = value[: value.rfind(",") + 1]
+    if name in LAYERED:
+        found += parameters.named(layers, LAYERED[name])
     if name in LISTS:
-        done = value[: value.rfind(",") + 1]
         own = {
             "archs": parameters.ARCHITECTURES,
             "seeds": parameters.SEEDS,
             "variations": parameters.VARIATIONS,
         }
-        known = own.get(name) or packages(root)
-        found += [f"{done}{each}" for each in known if each not in done.split(",")]
-    if name in PATHS:
+        values = own.get(name) or packages(root, layers)
+        found += [f"{done}{each}" for each in values if each not in done.split(",")]
+    if name in PATH_LISTS:
+        found += [f"{done}{each}" for each in _paths(value.removeprefix(done), here)]
+    elif name in PATHS:
         found += _paths(value, here)
     if _is_flag(name):
         found += ["yes", "no"]

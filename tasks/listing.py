@@ -21,14 +21,14 @@ from tasks.engine.oci import oci
 from tasks.engine.plan_files import is_written
 from tasks.engine.products import Product, image, sysroot
 from tasks.engine.project import Project
-from tasks.engine.survey import STATES, Past, survey, tally, tally_in_words
+from tasks.engine.survey import STATES, Past, survey, tally, tally_in_words, told_plan
 from tasks.engine.trees import source_trees
 
 
 def parts(project: Project) -> Iterator[str]:
     """The parts of a build with their states, then the commands by purpose."""
     plan, found = project.plan, survey(project)
-    yield toned(f"set {plan.set.name}, {plan.arch.name}; the parts of a build in order:", "name")
+    yield toned(f"{told_plan(plan)}; the parts of a build in order:", "name")
     told = {"fetch": _sources(project), "seed": _seed(project)}
     told |= {"stage": _unpacked(project), "plan": _plan(project)}
     told |= {phase: tally_in_words(tally(found.values(), phase)) for phase in plan.phases}
@@ -50,11 +50,14 @@ def packages(project: Project, phase: str | None) -> Iterator[str]:
         step, record = each.step, past.of(each)
         size = f"{each.size / 1e6:.1f} MB" if each.artifact else ""
         time = in_words(record.seconds) if record else ""
+        layer = project.plan.layered.get(step.name)
         row = [step.name, step.version, STATES[each.state], f"{size:>9}", f"{time:>10}"]
+        row += [layer.name if layer else ""] if project.plan.layers else []
         rows.setdefault(step.phase, []).append(row)
     for name in [phase] if phase else rows:
         yield toned(f"{name}:", "name")
         heads = ["package", "version", "state", f"{'size':>9}", f"{'time':>10}"]
+        heads += ["layer"] if project.plan.layers else []
         yield from table([heads, *rows[name]], indent="  ")
     if project.plan.set.root:
         outside = [(each, project.plan.recipes[each].description) for each in project.plan.outside]

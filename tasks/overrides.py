@@ -9,10 +9,13 @@ doit overrides apply    writes them into the recipes, and moves the patches ther
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from plan import toolchain
+from plan.data import Data, load_data
 from plan.errors import BuildError, nearest
 from plan.json_diff import differences
 from plan.outputs import write_file
@@ -43,7 +46,7 @@ def _overrides(project: Project, words: list[str]) -> None:
     if words not in ([], ["apply"]):
         hint = nearest(words[0], ["apply"])
         raise BuildError(f"overrides cannot do {' '.join(words)!r}", hint=hint)
-    overrides = load_overrides(project.data / "recipes", project.overrides)
+    overrides = load_overrides(project.data, project.overrides)
     if not overrides.table:
         say("no overrides")
     elif words:
@@ -134,18 +137,17 @@ def _named(key: str, phase: str, name: str) -> bool:
 def _apply(project: Project, overrides: Overrides) -> None:
     change = written_back(overrides)
     _try(project, overrides, change)
-    _write(change, overrides.directory)
+    _write(change)
     for path in change.patches:
         path.unlink()
     if change.left:
         write_file(overrides.file, change.rest.encode())
     else:
         overrides.file.unlink()
-    shown = f"{project.data.name}/{overrides.directory.name}"
     for file in change.texts:
-        say(f"{shown}/{file}: {', '.join(change.keys[file])}")
+        say(f"{project.data.shown(file)}: {', '.join(change.keys[file])}")
     for file in change.patches.values():
-        say(f"{shown}/{file}")
+        say(project.data.shown(file))
     for key in change.left:
         say(f"{key} stays in {overrides.file}: a recipe is the same in every phase")
     say(f"the plan is unchanged, digest {project.plan.digest}")
@@ -155,15 +157,14 @@ def _try(project: Project, overrides: Overrides, change: WriteBack) -> None:
     """Plan with copies of all changed files. Raises BuildError if the plan differs."""
     trial = fresh_directory(project.workdir / "apply")
     try:
-        ignored = shutil.ignore_patterns("*.py", "__pycache__", "seeds")
-        shutil.copytree(project.data, trial / project.data.name, ignore=ignored)
-        _write(change, trial / project.data.name / "recipes")
+        data, places = _copied(project.data, trial)
+        _write(change, places)
         for path in overrides.files[1:]:
             target = trial / path.relative_to(project.workdir)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
         write_file(trial / overrides.file.name, change.rest.encode())
-        plan = project.planned(trial / project.data.name, trial / overrides.file.name)
+        plan = project.planned(data, trial / overrides.file.name)
     finally:
         remove_tree(trial)
     if plan.digest != project.plan.digest:
@@ -171,8 +172,25 @@ def _try(project: Project, overrides: Overrides, change: WriteBack) -> None:
         raise BuildError("the recipes would give another plan than the overrides", hint=hint)
 
 
-def _write(change: WriteBack, recipes: Path) -> None:
+def _copied(data: Data, trial: Path) -> tuple[Data, dict[Path, Path]]:
+    """A copy of `data` below `trial`, and the copy of each of its directories."""
+    ignored = shutil.ignore_patterns("*.py", "__pycache__", "seeds")
+    places = {data.own: trial / data.own.name}
+    places |= {layer.path: trial / "layers" / layer.name for layer in data.layers}
+    for place, copy in places.items():
+        shutil.copytree(place, copy, ignore=ignored)
+    return load_data(places[data.own], [places[layer.path] for layer in data.layers]), places
+
+
+def _write(change: WriteBack, places: Mapping[Path, Path] = MappingProxyType({})) -> None:
+    """Write the changed files; `places`: the directories that other ones stand for."""
+
+    def target(file: Path) -> Path:
+        found = (each for each in places if file.is_relative_to(each))
+        place = next(found, None)
+        return places[place] / file.relative_to(place) if place else file
+
     for source, file in change.patches.items():
-        write_file(recipes / file, source.read_bytes())
+        write_file(target(file), source.read_bytes())
     for file, text in change.texts.items():
-        write_file(recipes / file, text)
+        write_file(target(file), text)

@@ -109,7 +109,7 @@ def _edits(project: Project, builder: Builder, wanted: list[str]) -> _Edits:
 
 
 def _overrides(project: Project) -> Overrides:
-    return load_overrides(project.data / "recipes", project.overrides)
+    return load_overrides(project.data, project.overrides)
 
 
 def _removal(path: str) -> str:
@@ -200,7 +200,7 @@ def _told(path: Path, edits: _Edits) -> str:
 def _write(project: Project, package: str, text: str) -> Path:
     """Write `text` as the next patch of `package`."""
     directory = patch_directory(project.overrides, package)
-    number = _next_number(project.data / "recipes" / package / "patches", directory)
+    number = _next_number(project.data.files_of(package) / "patches", directory)
     path = directory / f"{number:02}-edited.patch"
     write_file(path, text.encode("utf-8", "surrogateescape"))
     return path

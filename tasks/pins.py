@@ -49,7 +49,7 @@ def task_bump(project: Project) -> DoitTask:
 
 
 def _outdated(project: Project) -> None:
-    recipes, owner = load_recipes(_directory(project)), owners(_directory(project))
+    recipes, owner = load_recipes(project.data), owners(project.data)
     names = [_recipe(project, name).name for name in project.settings.packages] or list(recipes)
     pins = {name: found for name in names if (found := pin(recipes[owner[name]]))}
     index = _index(project, "outdated", {found.package for found in pins.values()})
@@ -121,7 +121,7 @@ def _bump(project: Project, words: list[str]) -> None:
     if len(words) != 1:
         raise BuildError("bump takes exactly one package", hint=typed("bump pkg:NAME"))
     asked = _recipe(project, words[0].removeprefix("pkg:")).name
-    owner = owners(_directory(project))
+    owner = owners(project.data)
     recipe = _recipe(project, owner[asked])
     if recipe.name != asked:
         say(f"{asked} uses the source of {recipe.name}, so that recipe is bumped")
@@ -154,9 +154,9 @@ def _take(project: Project, recipe: Recipe, new: Tarball, names: Sequence[str]) 
                 _path(project, name),
                 set_value(_path(project, name).read_text(), ("version",), new.version),
             )
-            say(f"plan/recipes/{name}.yaml: {sharer.version} -> {new.version}")
+            say(f"{project.data.shown(_path(project, name))}: {sharer.version} -> {new.version}")
     write_file(path, text)
-    say(f"plan/recipes/{recipe.name}.yaml: {recipe.version} -> {new.version}, {new.file}")
+    say(f"{project.data.shown(path)}: {recipe.version} -> {new.version}, {new.file}")
     for place in recipe.sources[0].urls:
         if not place.startswith(DEBIAN):
             say(f"  {place} contains the version and was changed too, but not tested")
@@ -179,15 +179,11 @@ def _index(project: Project, task: str, wanted: Iterable[str], suite: str = "") 
 
 def _recipe(project: Project, name: str) -> Recipe:
     """The recipe as it is written, without overrides."""
-    recipes = load_recipes(_directory(project))
+    recipes = load_recipes(project.data)
     if name not in recipes:
         raise BuildError(f"there is no recipe {name!r}", hint=nearest(name, recipes))
     return recipes[name]
 
 
-def _directory(project: Project) -> Path:
-    return project.data / "recipes"
-
-
 def _path(project: Project, name: str) -> Path:
-    return _directory(project) / f"{name}.yaml"
+    return project.data.recipes[name]

@@ -40,14 +40,15 @@ def reference(project: Project) -> str:
     """The text of docs/reference.md."""
     from plan import reference as parts
 
-    recipes = project.data / "recipes"
+    recipes = project.data.own / "recipes"
     sections = {
         "Recipes": parts.recipe_keys(recipes),
         "Overrides": parts.overrides(),
         "Styles": parts.styles_of(recipes),
         "The environment of a step": parts.environment(recipes),
         "Paths in a step": parts.paths(),
-        "Sets": parts.sets(project.data),
+        "Sets": parts.sets(project.data.own),
+        "Layers": parts.layers(),
         "Seeds": parts.seeds(),
         "Parameters": parts.parameters(),
         "Tasks": parts.table(("task", "what it does"), _tasks()),

@@ -85,7 +85,7 @@ def _lock(project: Project) -> None:
     from cache.seedlock import lock
 
     settings = project.settings
-    seeds, archives = project.data / "seeds", known_archives(settings.mirror or "")
+    seeds, archives = project.data.seeds, known_archives(settings.mirror or "")
     authored = load_debian(seeds / "debian.yaml", settings.build)
     text = lock(authored, [archive.url for archive in archives])
     path = seeds / f"debian-{settings.build}.lock.yaml"
@@ -93,7 +93,7 @@ def _lock(project: Project) -> None:
     write_file(path, text)
     lines = text.splitlines()
     changed = len(set(lines) - set(before.splitlines()))
-    say(f"{path.relative_to(settings.root)}: {changed} of {len(lines)} lines changed")
+    say(f"{project.data.shown(path)}: {changed} of {len(lines)} lines changed")
 
 
 def other_seeds(project: Project, reasons: Mapping[str, Mapping[str, str]]) -> str:

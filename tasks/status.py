@@ -29,7 +29,7 @@ from tasks.engine.duration import in_words
 from tasks.engine.events import Event, read, runs
 from tasks.engine.outcome import RUNNING, is_holder, outcome
 from tasks.engine.project import Project
-from tasks.engine.survey import StepState, ahead, survey, tally, tally_in_words
+from tasks.engine.survey import StepState, ahead, survey, tally, tally_in_words, told_plan
 from tasks.engine.verdicts import DIFFERS, Verified
 
 
@@ -165,7 +165,7 @@ def _size(directory: Path) -> int:
 
 def lines(project: Project, status: Status) -> list[str]:
     """`status` for people."""
-    told = [f"set {status.set}, {status.arch}"]
+    told = [told_plan(project.plan)]
     for phase, counts in status.phases.items():
         told.append(f"  {phase:<20} {tally_in_words(counts)}")
     told += _told_run(status)

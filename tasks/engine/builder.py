@@ -238,7 +238,7 @@ class Builder:
             build_root=[*seed, *tools],
             sysroot=[tree_of(project, project.plan.phases[step.phase][n]) for n in step.depends],
             source=unpacked(project, step.sources[0]) if step.sources else None,
-            recipe={path: project.recipe_file(step.name, path) for path, _ in step.files},
+            recipe=project.recipe_files(step.name, [path for path, _ in step.files]),
             files=files,
         )
 

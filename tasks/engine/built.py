@@ -12,9 +12,11 @@ import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 
+from plan.checks import names
 from plan.outputs import write_file
-from plan.parameters import PARAMETERS
+from plan.parameters import PARAMETERS, parameters
 from plan.settings import Settings
 from plan.typed import KEPT
 
@@ -63,11 +65,12 @@ def recalled(settings: Settings) -> str:
 
 def _records(settings: Settings) -> Iterator[Mapping[str, str]]:
     """The recorded builds that are still possible, the newest first."""
-    checks = {each.name: each.check for each in PARAMETERS if each.name in NAMES}
     try:
         for record in json.loads((settings.workdir / "built.json").read_text()):
             with contextlib.suppress(ValueError):
                 if {*record} == {*NAMES}:
+                    known = parameters([Path(each) for each in names(record["layer"])])
+                    checks = {each.name: each.check for each in known if each.name in NAMES}
                     yield {name: check(record[name]) for name, check in checks.items()}
     except (OSError, ValueError, TypeError):
         return

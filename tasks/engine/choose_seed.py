@@ -84,7 +84,7 @@ def _kept(settings: Settings) -> str | None:
 def _chosen(settings: Settings, cache: Path, asks: bool) -> Choice:
     from plan.alpineseed import load_alpine
 
-    seeds = settings.root / "plan" / "seeds"
+    seeds = settings.data.seeds
     if not (seeds / f"debian-{settings.build}.lock.yaml").exists():
         return Choice(ALPINE, f"Debian's packages are not pinned for {settings.build}")
     if settings.seed_tarball:

@@ -12,11 +12,11 @@ import json
 from collections.abc import Collection, Iterable
 from dataclasses import asdict
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cache.store import Store
 from plan import debianseed
+from plan.data import Directory
 from plan.errors import BuildError, nearest
 from plan.outputs import write_file
 from plan.plan import sha256_of
@@ -35,7 +35,7 @@ class Packages:
     """
 
     def __init__(
-        self, data: Path, arch: str, store: Store, *, only: Collection[str] | None = None
+        self, data: Directory, arch: str, store: Store, *, only: Collection[str] | None = None
     ) -> None:
         self.data = data
         lock_file = data / f"debian-{arch}.lock.yaml"

@@ -39,6 +39,7 @@ def describe_image(
             "version": project.plan.recipes[name].version,
             "license": project.plan.recipes[name].license,
             "artifact": made[name],
+            **({"layer": layer.name} if (layer := project.plan.layered.get(name)) else {}),
         }
         for name in packages
     ]

@@ -59,9 +59,11 @@ def _digest(project: Project) -> str:
 
 
 def authored(project: Project) -> list[Path]:
-    """The files from which the plan is made: all data of the project, and the overrides."""
+    """The files from which the plan is made: all data of project and layers, and the overrides."""
     found = [*project.plan.override_files]
-    for directory, _, names in os.walk(project.data):
+    for layer in project.data.layers:
+        found += [layer.path / name for name, _ in layer.content]
+    for directory, _, names in os.walk(project.data.own):
         if not directory.endswith("__pycache__"):
             found += [Path(directory, name) for name in names if not name.endswith(".py")]
     return sorted(path for path in found if path.is_file())

@@ -36,6 +36,8 @@ FORMAT = 2
 
 # The project's work directory in a product: the default.
 WORK = "work"
+# The layers' directories in a product, below this project's.
+LAYERS = "layers"
 
 # The paths of this project in a checkout and in the image.
 OWN_FILES = (
@@ -123,7 +125,7 @@ def image(project: Project) -> Product:
 
 def own_hash(project: Project) -> str:
     """The hash of all files of this project in a product."""
-    return sha256_of(_hashed([*own_files(project.root), *override_files(project)]))
+    return sha256_of(_hashed(all_own_files(project)))
 
 
 def _image_inputs(project: Project) -> Mapping[str, Any]:
@@ -194,7 +196,7 @@ def system_inputs(project: Project) -> Mapping[str, Any]:
         "exclude": project.plan.set.exclude,
         "plan": project.plan.product_digest,
         "sources": project.settings.sources,
-        "project": _hashed([*own_files(project.root), *override_files(project)]),
+        "project": _hashed(all_own_files(project)),
         # Include the seed if the product names it: another seed may give the same artifacts.
         "provenance": proof.statement(project),
     }
@@ -234,11 +236,7 @@ def workspace(project: Project) -> Workspace:
 
     sources = project.plan.product_sources if project.settings.sources else []
     return Workspace(
-        own=[
-            *own_files(project.root),
-            *override_files(project),
-            ("local.yaml", _local(project), False),
-        ],
+        own=[*all_own_files(project), ("local.yaml", _local(project), False)],
         plan=project.plan.product_json(),
         image=describe_image(project, list(project.plan.product), product_artifacts(project)),
         packages=trees(project),
@@ -253,7 +251,14 @@ def _local(project: Project) -> bytes:
     lines = ["# This system, as it was built.", f"set: {project.settings.set}"]
     if project.settings.added:
         lines.append(f"with: {','.join(project.settings.added)}")
+    if project.data.layers:
+        lines.append(f"layer: {layers_inside(project)}")
     return "\n".join([*lines, ""]).encode()
+
+
+def all_own_files(project: Project) -> list[tuple[str, bytes, bool]]:
+    """`own_files`, and those of the layers and the overrides, at their paths in the product."""
+    return [*own_files(project.root), *layer_files(project), *override_files(project)]
 
 
 def own_files(root: Path) -> list[tuple[str, bytes, bool]]:
@@ -273,6 +278,20 @@ def own_files(root: Path) -> list[tuple[str, bytes, bool]]:
 
 def _is_made(path: Path) -> bool:
     return "__pycache__" in path.parts or path.name.endswith(".drift.json")
+
+
+def layer_files(project: Project) -> list[tuple[str, bytes, bool]]:
+    """The same for the layers: each is in `layers/NAME` of the project in a product."""
+    return [
+        (f"{LAYERS}/{layer.name}/{name}", (layer.path / name).read_bytes(), executable)
+        for layer in project.data.layers
+        for name, executable in layer.content
+    ]
+
+
+def layers_inside(project: Project) -> str:
+    """The value of `layer` for the project in a product."""
+    return ",".join(f"{LAYERS}/{layer.name}" for layer in project.data.layers)
 
 
 def override_files(project: Project) -> list[tuple[str, bytes, bool]]:

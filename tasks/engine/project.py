@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,12 +17,15 @@ from cache.lock import WorkLock
 from cache.store import Store
 from cache.uses import Uses
 from plan.checks import SELF
+from plan.data import Data
 from plan.errors import BuildError
 from plan.model import Source
+from plan.outputs import write_file
 from plan.overrides import NAME as OVERRIDES
 from plan.overrides import patch_directory
 from plan.plan import Plan
 from plan.planner import make_plan
+from plan.recipe_files import Made, content, files
 from plan.settings import Settings, resolve
 from plan.toolbox import seed_tools
 from plan.toolchain import Tools
@@ -91,16 +94,16 @@ class Project:
         return self.settings.root
 
     @property
-    def data(self) -> Path:
-        """The authored data of the plan: the recipes, the sets, the seeds."""
-        return self.root / "plan"
+    def data(self) -> Data:
+        """The authored data of the plan: the recipes, the sets, the seeds; also of layers."""
+        return self.settings.data
 
     @cached_property
     def plan(self) -> Plan:
         return self.planned(self.data, self.overrides)
 
-    def planned(self, data: Path, overrides: Path) -> Plan:
-        """The plan of this run, from the directory `data` and the file `overrides`."""
+    def planned(self, data: Data, overrides: Path) -> Plan:
+        """The plan of this run, from `data` and the file `overrides`."""
         settings = self.settings
         return make_plan(
             data,
@@ -126,17 +129,32 @@ class Project:
         if (path := self.settings.seed_path) and (about := described(path)):
             require_builder(about, path, build)
             seed = SELF
-        return seed_tools(self.data / "seeds", seed, build)
+        return seed_tools(self.data.seeds, seed, build)
 
     @property
     def overrides(self) -> Path:
         """The file with the changes to the recipes in this work directory; it may not exist."""
         return self.workdir / OVERRIDES
 
-    def recipe_file(self, package: str, path: str) -> Path:
-        """The path of the recipe's file `path`; a patch may be one of the overrides'."""
-        own = self.data / "recipes" / package / path
-        return own if own.exists() else patch_directory(self.overrides, package) / Path(path).name
+    def recipe_files(self, package: str, paths: Iterable[str]) -> dict[str, Path]:
+        """The file of the recipe for each of `paths`; a patch may be one of the overrides'.
+
+        What layers add to is written to the work directory.
+        """
+        own = files(self.data, package)
+        return {
+            path: self._made(package, path, own[path])
+            if path in own
+            else patch_directory(self.overrides, package) / Path(path).name
+            for path in paths
+        }
+
+    def _made(self, package: str, path: str, made: Made) -> Path:
+        if made.file:
+            return made.file
+        written = self.workdir / "recipes" / package / path
+        write_file(written, content(made))
+        return written
 
     @cached_property
     def system(self) -> System | None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from cache.store import Store
 from plan import debianseed
 from plan.checks import DEBIAN, PINNED_SEEDS, SELF
+from plan.data import Directory
 from plan.errors import BuildError
 from plan.model import Source
 from plan.plan import sha256_of
@@ -106,7 +107,7 @@ class Seed(ABC):
 class DebianRoot(Seed):
     """Debian packages from the lock file, with the recorded replacements."""
 
-    def __init__(self, data: Path, arch: str, store: Store) -> None:
+    def __init__(self, data: Directory, arch: str, store: Store) -> None:
         super().__init__(f"debian-{arch}", store)
         own = Packages(data, arch, store)
         self.authored = own.authored
@@ -137,7 +138,7 @@ class AlpineRoot(Seed):
 
     def __init__(
         self,
-        data: Path,
+        data: Directory,
         arch: str,
         store: Store,
         tarball: tuple[Path, str] | None = None,
@@ -269,7 +270,7 @@ def choose_seed(project: Project) -> Seed:
 
 def named_seed(project: Project, name: str) -> Seed:
     """The seed `name`, one of PINNED_SEEDS, even if the settings name another one."""
-    settings, data = project.settings, project.data / "seeds"
+    settings, data = project.settings, project.data.seeds
     if name == DEBIAN:
         return DebianRoot(data, settings.build, project.store)
     tarball, release = settings.seed_tarball, settings.seed_release

@@ -44,7 +44,7 @@ def wanted_sources(project: Project) -> list[Source]:
 def seed_files(project: Project) -> list[str]:
     """The authored files that define the seed."""
     name = project.settings.seed
-    files = (project.data / "seeds").glob(f"{name}*.yaml") if name in SEEDS else ()
+    files = project.data.seeds.glob(f"{name}*.yaml") if name in SEEDS else ()
     return sorted(project.shown(path) for path in files)
 
 

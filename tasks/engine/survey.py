@@ -16,6 +16,7 @@ from typing import Any
 from cache.store import Record, Store
 from plan.identity import step_id
 from plan.model import Step
+from plan.plan import Plan
 from tasks.engine.builder import Builder
 from tasks.engine.project import Project
 from tasks.engine.schedule import alone, duration
@@ -149,6 +150,13 @@ def tally(states: Iterable[StepState], phase: str) -> dict[str, int]:
     """The number of steps of `phase` in each state."""
     found = [each.state for each in states if each.step.phase == phase]
     return {state: found.count(state) for state in STATES}
+
+
+def told_plan(plan: Plan) -> str:
+    """What is built, in a few words: "set base, x86_64, layer mine"."""
+    return ", ".join(
+        [f"set {plan.set.name}", plan.arch.name, *(f"layer {each.name}" for each in plan.layers)]
+    )
 
 
 def tally_in_words(counts: Mapping[str, int]) -> str:

@@ -175,4 +175,4 @@ def _overrides(project: Project) -> list[str]:
 
     if not project.overrides.exists():
         return []
-    return list(load_overrides(project.data / "recipes", project.overrides).table)
+    return list(load_overrides(project.data, project.overrides).table)

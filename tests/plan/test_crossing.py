@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from plan.architecture import load_machines
+from plan.changes import ENTRY_KEYS
+from plan.data import Data
 from plan.errors import BuildError
-from plan.layers import ENTRY_KEYS
 from plan.model import Step
 from plan.overrides import load_overrides
 from plan.plan import Plan
@@ -112,8 +113,8 @@ def test_the_tools_are_of_the_machine_and_the_product_of_the_target(two_phases: 
 
 def test_what_runs_in_a_build_is_compiled_without_a_word_of_the_target() -> None:
     """HOSTCC compiles for the root that it runs in: the seed's C library, or that of the tools."""
-    machines = load_machines(PLAN, "x86_64", "aarch64")
-    own = own_compiler(load_recipes(PLAN / "recipes"))
+    machines = load_machines(Data(PLAN), "x86_64", "aarch64")
+    own = own_compiler(load_recipes(Data(PLAN)))
     for compiler in (seed_tools(PLAN / "seeds", "debian", "x86_64").compiler or own, own):
         assert environment(machines, compiler)["HOSTCC"] == "clang"
         assert environment(machines, compiler)["PATH"].startswith(compiler.programs)
@@ -241,7 +242,7 @@ def test_the_image_of_a_product_that_cannot_be_run_is_made_by_tools_of_the_machi
 
 
 def test_recipes_that_nothing_changes_are_made_once() -> None:
-    changes = load_overrides(PLAN / "recipes", None)
+    changes = load_overrides(Data(PLAN), None)
     phases = ("sysroot-from-seed", "rootfs-from-sysroot")
     made = [changes.made(phase, crossed=False) for phase in phases]
     assert made[0] is made[1]

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from plan.data import Data
 from plan.pins import Tarball, owners, pin, renamed, tarball, why_unpinned
 from plan.recipes import load_recipes
 
-RECIPES = Path(__file__).parents[2] / "plan" / "recipes"
+PLAN = Path(__file__).parents[2] / "plan"
 
 
 def of_version(version: str, ending: str = ".tar.gz") -> Tarball:
@@ -62,7 +63,7 @@ def test_names_follow_the_version(old: str, new: str, name: str, after: str) -> 
 
 def test_the_pins_of_our_own_recipes() -> None:
     """All that have one source have it in Debian too, under the recipe's version but for one."""
-    recipes, owner = load_recipes(RECIPES), owners(RECIPES)
+    recipes, owner = load_recipes(Data(PLAN)), owners(Data(PLAN))
     assert {name: of for name, of in owner.items() if name != of} == {
         **dict.fromkeys(("kernel", "linux-headers"), "linux"),
         **dict.fromkeys(("compiler-rt", "libcxx"), "llvm"),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from plan.data import Data
 from plan.errors import BuildError
 from plan.model import Command
 from plan.planner import make_plan
@@ -50,7 +51,7 @@ def test_mistakes_are_told_with_file_and_line(
     text = RECIPE.format(name="top", depends="").replace(*change)
     (data / "recipes" / "top.yaml").write_text(text)
     with pytest.raises(BuildError) as caught:
-        load_recipes(data / "recipes")
+        load_recipes(Data(data))
     assert str(caught.value.where).endswith(f"recipes/top.yaml:{line}")
     assert words in str(caught.value)
 
@@ -72,13 +73,13 @@ def test_sources_are_checked(
 ) -> None:
     recipe("top", extra=SOURCE.format(**(GOOD | wrong)))
     with pytest.raises(BuildError, match=words):
-        load_recipes(data / "recipes")
+        load_recipes(Data(data))
 
 
 def test_a_recipe_can_share_the_sources_of_another(recipe: Callable[..., Path], data: Path) -> None:
     recipe("owner", extra=SOURCE.format(**GOOD))
     recipe("top", extra="from: owner\n")
-    recipes = load_recipes(data / "recipes")
+    recipes = load_recipes(Data(data))
     assert recipes["top"].sources == recipes["owner"].sources != ()
 
 
@@ -87,7 +88,7 @@ def test_the_compiler_tells_all_recipes_its_directory(
 ) -> None:
     recipe("cc", extra="resources: /usr/lib/cc/1\n")
     recipe("top", extra="options: [--lib=/sysroot$RESOURCES/lib]\n")
-    recipes = load_recipes(data / "recipes")
+    recipes = load_recipes(Data(data))
     assert recipes["top"].options == ("--lib=/sysroot/usr/lib/cc/1/lib",)
     own = own_compiler(recipes)
     assert (own.package, own.resources) == ("cc", "/usr/lib/cc/1")
@@ -97,11 +98,11 @@ def test_the_compiler_tells_all_recipes_its_directory(
 def test_only_one_recipe_is_the_compiler(recipe: Callable[..., Path], data: Path) -> None:
     recipe("top", extra="resources: lib/cc\n")
     with pytest.raises(BuildError, match="'resources' must be below /usr"):
-        load_recipes(data / "recipes")
+        load_recipes(Data(data))
     recipe("top", extra="resources: /usr/lib/cc\n")
     recipe("other", extra="resources: /usr/lib/cc\n")
     with pytest.raises(BuildError, match="other has 'resources' too") as caught:
-        load_recipes(data / "recipes")
+        load_recipes(Data(data))
     assert caught.value.where and "recipes/top.yaml:" in caught.value.where
 
 
@@ -110,7 +111,7 @@ def test_its_files_come_with_their_hashes(recipe: Callable[..., Path], data: Pat
     (data / "recipes" / "top" / "patches").mkdir(parents=True)
     (data / "recipes" / "top" / "patches" / "b.patch").write_text("b")
     (data / "recipes" / "top" / "a.config").write_text("a")
-    files = load_recipes(data / "recipes")["top"].files
+    files = load_recipes(Data(data))["top"].files
     assert [path for path, _ in files] == ["a.config", "patches/b.patch"]
     assert files[0][1].startswith("ca978112ca1bbdca")  # sha256("a")
 
@@ -209,9 +210,7 @@ def test_the_real_recipes_load_quickly() -> None:
 
 
 def test_every_source_of_debian_has_a_second_place() -> None:
-    sources = [
-        source for recipe in load_recipes(PLAN / "recipes").values() for source in recipe.sources
-    ]
+    sources = [source for recipe in load_recipes(Data(PLAN)).values() for source in recipe.sources]
     of_debian = [each for each in sources if any(url.startswith("debian:") for url in each.urls)]
     assert of_debian
     assert [each.file for each in of_debian if not each.snapshot] == []

@@ -9,6 +9,7 @@ import pytest
 
 from plan import toolchain
 from plan.architecture import Machines, load_architecture
+from plan.data import Data
 from plan.errors import BuildError
 from plan.model import SYSROOT_FROM_SEED
 from plan.plan import Plan
@@ -117,7 +118,7 @@ def test_machines_of_every_seed_build_everything(set_name: str, seed: str, arch:
 
 def test_a_loader_is_laid_in_only_where_the_seed_has_another_c_library() -> None:
     arch = load_architecture("x86_64")
-    own = toolchain.own_compiler(load_recipes(DATA / "recipes"))
+    own = toolchain.own_compiler(load_recipes(Data(DATA)))
 
     def paths(seed: str) -> set[str]:
         compiler = seed_tools(DATA / "seeds", seed, "x86_64").compiler or own

@@ -23,7 +23,7 @@ def test_to_open_it_writes_nothing(toy: Checkout) -> None:
     before = snapshot(toy.root.parent)
     project = toy.project()
     assert snapshot(toy.root.parent) == before
-    assert project.root == toy.root and project.data == toy.root / "plan"
+    assert project.root == toy.root and project.data.own == toy.root / "plan"
     assert project.workdir == toy.root / "work" and project.store.root == toy.cache
     assert [step.name for step in project.plan.steps] == [*SCRIPTS]
 
@@ -118,11 +118,11 @@ def test_a_patch_is_the_recipe_s_or_that_of_the_overrides(toy: Checkout) -> None
     project = toy.project()
     assert project.overrides == toy.root / "work" / "overrides.yaml"
     own = toy.root / "plan" / "recipes" / "left" / "a.patch"
-    outside = project.recipe_file("left", "a.patch")
+    outside = project.recipe_files("left", ["a.patch"])["a.patch"]
     assert toy.root / "work" in outside.parents and outside.name == "a.patch"
     own.parent.mkdir()
     own.touch()
-    assert project.recipe_file("left", "a.patch") == own
+    assert project.recipe_files("left", ["a.patch"])["a.patch"] == own
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.tasks.test_layer import with_layer
 from tests.tasks.test_phases import RECIPES
 from tests.tasks.toy import Checkout
 
@@ -82,10 +83,12 @@ def system(toy: Checkout) -> Checkout:
 
 
 @pytest.mark.timeout(900)
-def test_a_system_that_is_its_own_seed_gives_itself(system: Checkout) -> None:
+def test_a_system_that_is_its_own_seed_gives_itself(system: Checkout, tmp_path: Path) -> None:
+    """Also the packages of a layer, which is in the system."""
+    with_layer(system, tmp_path / "layer", below="first", of="full")
     done = system.doit("regenerate")
     assert done.status == 0, done.said
-    assert "5 of 5 identical" in done.said
+    assert "7 of 7 identical" in done.said
     # Outside each phase once; inside the product again.
     assert done.built.count("first") == 2 and done.built.count("base") == 3, done
 

@@ -1,0 +1,95 @@
+"""Guesses a recipe from a source: for `doit recipe new`. A person checks the result.
+
+file name ──▶ version          names in it ──▶ style, depends          license texts ──▶ license
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from plan.model import Source
+from plan.yamltext import key_lines
+
+GUESSED = ("license", "description", "depends", "build")
+_VERSION = re.compile(
+    r"(?:.*[-_]|\A)v?(\d[\w.+]*?)(?:[.+](?:dfsg|orig|ds)[\d.+]*)*\.(?:tar(?:\.\w+)?|tgz)\Z"
+)
+# The first that a text matches is its license.
+_LICENSES = {
+    "Apache-2.0": r"Apache License\s+Version 2\.0",
+    "MPL-2.0": r"Mozilla Public License,? Version 2\.0",
+    "LGPL-3.0-or-later": r"GNU LESSER GENERAL PUBLIC LICENSE\s+Version 3",
+    "LicenseRef-LGPL-2.1": r"GNU LESSER GENERAL PUBLIC LICENSE\s+Version 2\.1",
+    "GPL-3.0-or-later": r"GNU GENERAL PUBLIC LICENSE\s+Version 3",
+    "GPL-2.0-or-later": r"GNU GENERAL PUBLIC LICENSE\s+Version 2",
+    "BSD-3-Clause": r"Redistribution and use in source.*(?:Neither the name|endorse or promote)",
+    "BSD-2-Clause": r"Redistribution and use in source",
+    "MIT": r"Permission is hereby granted, free of charge",
+    "ISC": r"Permission to use, copy, modify, and(?:/or)? distribute",
+    "Zlib": r"This software is provided 'as-is'",
+}
+# File at the top of a source → the style.
+_STYLES = {"configure": "configure", "CMakeLists.txt": "cmake", "Makefile": "make"}
+_CXX = re.compile(r".*\.(cc|cpp|cxx)")
+_UNKNOWN = """\
+echo "how {name} is built is not known{what}: write it here"
+exit 1
+"""
+_KNOWN = {"meson.build": "Meson, which has no style", "configure.ac": "it has no configure script"}
+
+
+def version(file: str) -> str:
+    """The version in the name of a tarball, or "0"."""
+    found = _VERSION.search(file)
+    return found[1] if found else "0"
+
+
+def license_of(texts: Iterable[str], name: str) -> str:
+    """The SPDX identifiers of the license texts, or a name of its own for the package `name`."""
+    found = dict.fromkeys(
+        identifier for text in texts for identifier in [_identifier(text)] if identifier
+    )
+    return " AND ".join(found) or f"LicenseRef-{re.sub('[^A-Za-z0-9.-]', '-', name)}"
+
+
+def _identifier(text: str) -> str:
+    found = (name for name, at in _LICENSES.items() if re.search(at, text, re.DOTALL))
+    return next(found, "")
+
+
+def recipe(
+    name: str, source: Source, names: Collection[str], texts: Iterable[str], release: str = ""
+) -> str:
+    """The text of a recipe for the package `name`.
+
+    names: the files in the source, below its top directory. texts: its license texts. release: its
+    version, if the name of the file does not say it.
+    """
+    style = next((style for file, style in _STYLES.items() if file in names), "script")
+    what = next((f" ({why})" for file, why in _KNOWN.items() if file in names), "")
+    cxx = any(_CXX.fullmatch(each) for each in names)
+    entry = {
+        "sha256": source.sha256,
+        "size": str(source.size),
+        "file": source.file,
+        "urls": [*source.urls],
+        **({"snapshot": source.snapshot} if source.snapshot else {}),
+    }
+    values: Mapping[str, Any] = {
+        "name": name,
+        "version": release or version(source.file),
+        "license": license_of(texts, name),
+        "description": f"what {name} is for",
+        "sources": [entry],
+        "depends": ["musl", *(["libcxx"] if cxx else [])],
+        "style": style,
+        **({"build": _UNKNOWN.format(name=name, what=what)} if style == "script" else {}),
+    }
+    text = '# The lines with "check" are guesses of `recipe new`.\n'
+    for key, value in values.items():
+        first, *more = key_lines(key, value, 0)
+        text += f"{first.rstrip()} # check\n" if key in GUESSED else first
+        text += "".join(more)
+    return text

@@ -1,0 +1,87 @@
+"""layer: writes a small, commented layer that builds, as a beginning for one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from doit import get_initial_workdir
+
+from plan.errors import BuildError
+from plan.layer import NAME
+from plan.outputs import write_file
+from plan.typed import typed
+from plan.version import VERSION
+from tasks.actions import DoitTask, speaking
+from tasks.console.console import say
+from tasks.engine.project import Project
+
+# Path in the layer → its text; NAME and VERSION are replaced.
+FILES = {
+    "layer.yaml": """\
+name: NAME
+description: what this layer is for
+# The oldest version of bootstrap-qcow2 that it works with.
+needs: "VERSION"
+# What it has in the place of the project's: recipes, sets, architectures.
+replaces: []
+# Files are root's, with the mode 755 if they are executable, else 644. Others are stated here.
+modes:
+  etc/motd: "0640"
+# Symbolic links in the product: path → target.
+links:
+  usr/bin/greet: hello
+""",
+    "sets.yaml": """\
+# `image set=NAME` builds the set base with these packages.
+NAME:
+  extends: base
+  packages: [hello]
+""",
+    "recipes/hello.yaml": """\
+name: hello
+version: "1"
+license: MIT
+description: says hello
+depends: [musl, compiler-rt]
+style: script
+build: |
+  mkdir -p /dest/usr/bin
+  $CC $CFLAGS -o /dest/usr/bin/hello /recipe/hello.c
+""",
+    "recipes/hello/hello.c": """\
+#include <stdio.h>
+
+int main(void) {
+  puts("hello from the layer NAME");
+}
+""",
+    "files/etc/motd": "This machine has the layer NAME.\n",
+}
+
+
+def task_layer(project: Project) -> DoitTask:
+    """write a small layer of your own, outside of this checkout: new PATH
+
+    layer new ../mine         then: image layer=../mine set=mine
+    """
+    del project
+    return {"actions": [(speaking(_layer),)], "pos_arg": "words"}
+
+
+def _layer(words: list[str]) -> None:
+    if len(words) != 2 or words[0] != "new":
+        raise BuildError("layer takes a path", hint=typed("layer new PATH"))
+    path = Path(get_initial_workdir() or Path.cwd(), words[1]).absolute()
+    name = path.name.lower()
+    if not NAME.match(name) or name in ("base", "base-tools", "full"):
+        raise BuildError(
+            f"{name!r} cannot be the name of a layer",
+            where=words[1],
+            hint="it has lower case letters, digits and -, and no set has it",
+        )
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise BuildError("there is something already", where=words[1], hint="give a new path")
+    for file, text in FILES.items():
+        write_file(path / file, text.replace("NAME", name).replace("VERSION", VERSION))
+    say(f"{words[1]}: {', '.join(FILES)}")
+    say(f"  build it: {typed(f'image layer={words[1]} set={name}')}")

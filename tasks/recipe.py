@@ -1,0 +1,95 @@
+"""recipe: writes a recipe for a new package, into the last layer, or else into this checkout.
+
+url= ──fetch, hash──▶ tarball ──names, license texts──▶ plan/guess.py ──▶ recipes/NAME.yaml
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from plan.errors import BuildError
+from plan.guess import recipe
+from plan.model import Source
+from plan.outputs import write_file
+from plan.pins import DEBIAN
+from plan.recipes import NAME
+from plan.typed import typed
+from tasks.actions import DoitTask, speaking
+from tasks.console.console import say
+from tasks.engine.project import Project
+from tasks.engine.sources import fetch_now
+
+_WEB = re.compile(r"https?://[^/]+/\S*[^/\s]\Z")
+
+
+def task_recipe(project: Project) -> DoitTask:
+    """write a recipe that mostly builds: new NAME url=URL
+
+    recipe new lz4 url=https://example.org/lz4-1.10.0.tar.gz layer=../mine
+    recipe new lz4 url=debian:lz4    Debian's source package of that name
+    """
+    return {"actions": [(speaking(_recipe), [project])], "pos_arg": "words"}
+
+
+def _recipe(project: Project, words: list[str]) -> None:
+    url = project.settings.values["url"]
+    if len(words) != 2 or words[0] != "new" or not url:
+        raise BuildError("recipe takes a name and a URL", hint=typed("recipe new NAME url=URL"))
+    name = words[1].removeprefix("pkg:")
+    if not NAME.match(name):
+        raise BuildError(
+            f"{name!r} cannot be the name of a package",
+            hint="it has lower case letters, digits and +.-",
+        )
+    if name in project.data.recipes:
+        where = project.data.shown(project.data.recipes[name])
+        raise BuildError(f"there is a recipe {name} already", where=where)
+    source, release = _fetched(project, url)
+    path = _directory(project) / f"{name}.yaml"
+    write_file(path, _guessed(project, name, source, release))
+    say(f"{project.data.shown(path)}: read it, and correct the lines that end with # check")
+    say(f"  build it: {typed(f'pkg:{name} with={name}')}")
+
+
+def _directory(project: Project) -> Path:
+    layers = project.data.layers
+    return (layers[-1].path if layers else project.data.own) / "recipes"
+
+
+def _fetched(project: Project, url: str) -> tuple[Source, str]:
+    """The source at `url`, which the cache has, and its version if the archive says it."""
+    settings = project.settings
+    if settings.offline:
+        raise BuildError("offline=1, but the file must be fetched", where=f"url={url}")
+    if _WEB.match(url):
+        from cache.unknown import fetch_unknown
+
+        return fetch_unknown(url, project.cache), ""
+    package = url.removeprefix(DEBIAN)
+    if not url.startswith(DEBIAN) or "/" in package:
+        raise BuildError("this is no URL of a file", where=f"url={url}", hint="https://…/x.tar.gz")
+    return _of_debian(project, package)
+
+
+def _of_debian(project: Project, package: str) -> tuple[Source, str]:
+    from cache.places import known_archives
+    from cache.source_index import fetch_source_index
+
+    suite = project.settings.suite
+    archives = known_archives(project.settings.mirror or "")
+    found = fetch_source_index(archives, {package}, suite=suite).newest.get(package)
+    if found is None:
+        raise BuildError(f"Debian {suite} has no source package {package}", where="url=")
+    place = f"{DEBIAN}{found.path}"
+    source = Source(found.sha256, found.size, found.file, (place,), snapshot=found.snapshot)
+    fetch_now(project, [source])
+    return source, found.version
+
+
+def _guessed(project: Project, name: str, source: Source, release: str) -> str:
+    from rootfs.archives.licenses import license_texts, names_in
+
+    path = project.fetched(source)
+    texts = [text.decode(errors="replace") for _, text in license_texts(path, source.file)]
+    return recipe(name, source, names_in(path, source.file), texts, release)

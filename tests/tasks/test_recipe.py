@@ -1,0 +1,77 @@
+"""recipe: on the command line, with a server on loopback."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.tasks.toy import Checkout
+
+pytestmark = pytest.mark.namespace
+fault = pytest.mark.fault
+
+FILES = {"configure": "#!/bin/sh\n", "LICENSE": "Permission is hereby granted, free of charge, …"}
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    """The URL of a server that has thing-1.2.tar."""
+    place = tmp_path / "served"
+    place.mkdir()
+    with tarfile.open(place / "thing-1.2.tar", "w") as tar:
+        for name, text in FILES.items():
+            member = tarfile.TarInfo(f"thing-1.2/{name}")
+            member.size = len(text.encode())
+            tar.addfile(member, io.BytesIO(text.encode()))
+    handler = partial(SimpleHTTPRequestHandler, directory=str(place))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as made:
+        threading.Thread(target=made.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{made.server_address[1]}"
+        made.shutdown()
+
+
+def test_a_recipe_is_written_into_the_layer(toy: Checkout, server: str, tmp_path: Path) -> None:
+    layer = tmp_path / "mine"
+    (layer / "recipes").mkdir(parents=True)
+    toy.recipe("musl", "true")
+    url = f"{server}/thing-1.2.tar"
+    done = toy.doit("recipe", "new", "thing", f"url={url}", f"layer={layer}")
+    assert done.status == 0, done
+    assert f"{layer}/recipes/thing.yaml" in done.said and "with=thing" in done.said
+    recipe = toy.project(layer=str(layer), **{"with": "thing"}).plan.recipes["thing"]
+    data = (tmp_path / "served" / "thing-1.2.tar").read_bytes()
+    (source,) = recipe.sources
+    assert (source.sha256, source.size) == (hashlib.sha256(data).hexdigest(), len(data))
+    assert (recipe.version, recipe.license, recipe.style) == ("1.2", "MIT", "configure")
+    # The cache has the file: nothing is fetched again.
+    assert toy.doit("fetch:thing", f"layer={layer}", "with=thing", "offline=1").status == 0
+    again = toy.doit("recipe", "new", "thing", f"url={url}", f"layer={layer}")
+    assert again.status != 0 and "there is a recipe thing already" in again.said
+
+
+@fault("recipe new with a URL that has nothing, or that is none", "refused; no recipe is written")
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("new", "thing", "url=SERVER/missing.tar"), "cannot be fetched: "),
+        (("new", "thing", "url=SERVER"), "this is no URL of a file"),
+        (("new", "Thing", "url=SERVER/thing-1.2.tar"), "cannot be the name of a package"),
+        (("new", "thing"), "recipe takes a name and a URL"),
+        (("new", "bottom", "url=SERVER/thing-1.2.tar"), "there is a recipe bottom already"),
+    ],
+)
+def test_what_is_no_recipe(
+    toy: Checkout, server: str, words: tuple[str, ...], message: str
+) -> None:
+    done = toy.doit("recipe", *(word.replace("SERVER", server) for word in words))
+    assert done.status != 0 and "Traceback" not in done.said, done
+    assert message in done.said
+    assert not (toy.root / "plan" / "recipes" / "thing.yaml").exists()
