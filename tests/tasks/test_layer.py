@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from plan.sbom import sbom
+from tasks import bundle
 from tasks.completion import words
 from tasks.engine import proof
 from tasks.engine.products import all_own_files, own_hash
@@ -97,7 +98,7 @@ def test_the_provenance_names_it_by_its_hash(built: Checkout, tmp_path: Path) ->
 
 
 def test_a_layer_travels(toy: Checkout, layer: Path, tmp_path: Path) -> None:
-    """Into the project of a product: it plans the same there."""
+    """Into a bundle, and into the project of a product: it plans the same there."""
     before = toy.project()
     for name, content, runs in all_own_files(before):
         path = tmp_path / "there" / name
@@ -107,6 +108,9 @@ def test_a_layer_travels(toy: Checkout, layer: Path, tmp_path: Path) -> None:
     there = Checkout(tmp_path / "there", toy.cache, toy.seed, {"BQ2_SET": "more"})
     (there.root / "local.yaml").write_text("layer: layers/mine\n")
     own = own_hash(before)
+    bundled = {name: content for name, content, _ in bundle._contents(before)}
+    assert b"layer: layers/mine\n" in bundled["bootstrap-qcow2/local.yaml"]
+    assert "bootstrap-qcow2/layers/mine/recipes/extra/note" in bundled
     shutil.rmtree(layer)
     after = there.project()
     assert after.plan.digest == before.plan.digest
