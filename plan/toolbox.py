@@ -33,7 +33,7 @@ def seed_tools(directory: Path, seed: str, arch: str) -> Tools:
     if seed == "debian":
         debian = load_debian(directory / "debian.yaml", arch)
         return Tools(debian.compiler, missing=dict(debian.missing))
-    # A path: a root like the seed debian.
+    # None is named: a root like the seed debian.
     return Tools(compiler(load(directory / "debian.yaml")))
 
 
