@@ -80,7 +80,9 @@ PARAMETERS = (
         "seed",
         _constant(AUTO),
         checks.seed,
-        "the first root: " + ", ".join(SEEDS) + ", a path (also a tarball of sysroot), or auto: "
+        "the first root: "
+        + ", ".join(SEEDS)
+        + ", a path (any root with a shell: a directory, or a tarball), or auto: "
         "alpine if its root can be had, else debian",
         placed=checks.placed_seed,
     ),
@@ -97,7 +99,12 @@ PARAMETERS = (
         checks.anything,
         "the release of Alpine for the seed alpine (the one that plan/seeds/alpine.yaml names)",
     ),
-    Parameter("seed_sha256", _constant(""), checks.sha256, "the sha256 of seed_tarball"),
+    Parameter(
+        "seed_sha256",
+        _constant(""),
+        checks.sha256,
+        "the sha256 of the tarball: seed_tarball, or seed",
+    ),
     Parameter(
         "seeds",
         _constant(""),

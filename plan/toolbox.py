@@ -35,7 +35,7 @@ def seed_tools(directory: Directory, seed: str, arch: str) -> Tools:
     if seed == DEBIAN:
         debian = load_debian(directory / "debian.yaml", arch)
         return Tools(debian.compiler, missing=dict(debian.missing))
-    # A path: a root like the seed debian.
+    # None is named: a root like the seed debian.
     return Tools(compiler(load(directory / "debian.yaml")))
 
 

@@ -76,6 +76,10 @@ def _make(project: Project) -> None:
         project.events.emit("note", text=f"the seed was changed, it is made again: {seed.tree}")
     if not seed.tree.exists():
         seed.make({source.sha256: project.fetched(source) for source in seed.sources})
+    if project.given:
+        from tasks.engine.try_root import require_good
+
+        require_good(project, project.given)
     write_file(_made_file(project), seed.identity)
     project.events.emit("note", text=f"seed {seed.name} {seed.identity[:12]} is ready")
 

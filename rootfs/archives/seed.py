@@ -24,6 +24,7 @@ from plan.errors import BuildError
 from plan.room import no_room
 from plan.toolchain import SOURCE_DATE_EPOCH
 from rootfs.archives.deb import USR_MERGED, unpack_deb
+from rootfs.archives.root import Root
 from rootfs.archives.unpack import unpack
 from rootfs.archives.wheel import unpack_wheel
 
@@ -34,7 +35,6 @@ _FOR_ALL = ("tmp", "var/tmp")
 # The directory of an Alpine seed for wheels.
 WHEELS = "usr/lib/wheels"
 _MERGED = ("bin", "lib", "lib64", "sbin")
-_MOST_LINKS = 40  # as many as the kernel follows, path_resolution(7)
 
 
 def make_seed(debs: Sequence[Path], into: Path, *, seed: DebianSeed) -> None:
@@ -57,21 +57,20 @@ def make_seed(debs: Sequence[Path], into: Path, *, seed: DebianSeed) -> None:
 
 
 def make_alpine(
-    tarball: Path,
+    root: Path,
     into: Path,
     *,
     seed: AlpineSeed,
     wheels: Sequence[Path] = (),
     debs: Sequence[Path] = (),
 ) -> None:
-    """Unpack Alpine's minimal root file system and the additions of `seed` into a new tree.
+    """Make a new tree from a root file system, a directory or tarball, and the additions of `seed`.
 
     Absolute links stay unchanged: they are right inside the root. wheels, debs: those of the seed,
-    in its order. Raises BuildError as `make_seed` does.
+    in its order. Raises BuildError as `make_seed` and `make_from_path` do.
     """
     _claim(into)
-    # The sandbox makes the devices; an ordinary user cannot.
-    unpack(tarball, into, exclude=("dev/*",))
+    _put(root, into, _MOUNTED)
     for wheel, path in zip(seed.wheels, wheels, strict=True):
         unpack_wheel(path, _directory(into, WHEELS), name=wheel.file, exclude=wheel.exclude)
     if debs:
@@ -79,7 +78,7 @@ def make_alpine(
     for name, text in seed.programs:
         _write(into, name, text, 0o755)
     _link(into, seed.links)
-    _finish(into, where=os.fspath(tarball))
+    _finish(into, where=os.fspath(root))
 
 
 def make_from_path(path: Path, into: Path, *, exclude: Sequence[str] = ()) -> None:
@@ -89,51 +88,32 @@ def make_from_path(path: Path, into: Path, *, exclude: Sequence[str] = ()) -> No
     BuildError if the path is missing, unreadable, or no root file system.
     """
     _claim(into)
-    where, empty = os.fspath(path), (*_MOUNTED, *exclude)
+    _put(path, into, (*_MOUNTED, *exclude))
+    _finish(into, where=os.fspath(path))
+
+
+def _put(path: Path, into: Path, empty: Sequence[str]) -> None:
+    """Copy or unpack a root file system; the contents of the directories `empty` are skipped."""
     if path.is_dir():
         _copy(path, into, empty)
     elif path.is_file():
+        # The sandbox makes the devices; an ordinary user cannot.
         unpack(path, into, exclude=tuple(f"{name}/*" for name in empty))
     else:
         raise BuildError(
             "is neither a directory nor a tarball",
-            where=where,
+            where=os.fspath(path),
             hint="seed= takes debian, alpine, self, or the path of a root file system",
         )
-    _finish(into, where=where)
 
 
 def inside(root: Path, path: str) -> Path | None:
     """Resolve `path` with `root` as `/`; None if it does not exist.
 
-    Each link is resolved here, so that none leads out of `root`.
+    No link leads out of `root`.
     """
-    todo = [part for part in reversed(path.split("/")) if part]
-    at: list[str] = []
-    links = 0
-    while todo:
-        part = todo.pop()
-        if part == ".":
-            continue
-        if part == "..":
-            at = at[:-1]
-            continue
-        here = root.joinpath(*at, part)
-        try:
-            status = here.lstat()
-        except OSError:
-            return None
-        if not stat.S_ISLNK(status.st_mode):
-            at.append(part)
-            continue
-        links += 1
-        if links > _MOST_LINKS:
-            return None
-        target = str(here.readlink())
-        if target.startswith("/"):
-            at = []
-        todo += [part for part in reversed(target.split("/")) if part]
-    return root.joinpath(*at)
+    found = Root(root).find(path)
+    return None if found is None else root / found
 
 
 def _debian(debs: Sequence[Path], into: Path, exclude: Sequence[str]) -> None:

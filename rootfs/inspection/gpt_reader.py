@@ -16,6 +16,8 @@ from rootfs.image.disk import SECTOR
 from rootfs.image.gpt import ENTRY, ENTRY_COUNT, ENTRY_SECTORS, HEADER, protective_mbr
 from rootfs.inspection.window import View, Window, damaged
 
+_BOOT_SIGNATURE = b"\x55\xaa"  # UEFI specification 2.10, 5.2.1: the end of every MBR
+
 
 @dataclass(frozen=True)
 class Found:
@@ -31,6 +33,8 @@ def partitions(disk: View) -> list[Found]:
     last = disk.size // SECTOR - 1
     if last < 2 * (ENTRY_SECTORS + 1):
         raise damaged(disk.name, "is too small for a partition table")
+    if disk.read(SECTOR - len(_BOOT_SIGNATURE), len(_BOOT_SIGNATURE)) != _BOOT_SIGNATURE:
+        raise damaged(disk.name, "has no partition table")
     if disk.read(0, SECTOR) != protective_mbr(last):
         raise damaged(disk.name, "its protective MBR does not cover exactly the disk")
     primary, entries = _header(disk, mine=1, other=last, first=2)

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from cache.bundle import Bundle
     from plan.needs import Needs
     from rootfs.sandbox.jobserver import JobServer
+    from tasks.engine.given_root import Given
     from tasks.engine.seed_roots import Seed
     from tasks.engine.taking import Taking
 
@@ -126,10 +127,22 @@ class Project:
     def tools(self) -> Tools:
         """The seed's build tools, and those that it lacks."""
         seed, build = self.settings.seed, self.settings.build
-        if (path := self.settings.seed_path) and (about := described(path)):
-            require_builder(about, path, build)
+        if self.given:
+            return self.given.tools
+        if path := self.settings.seed_path:
             seed = SELF
+            require_builder(described(path) or {}, path, build)
         return seed_tools(self.data.seeds, seed, build)
+
+    @cached_property
+    def given(self) -> Given | None:
+        """The root that seed=PATH names, unless this project built it."""
+        path = self.settings.seed_path
+        if path is None or described(path):
+            return None
+        from tasks.engine.given_root import look
+
+        return look(path, self.settings, self.cache)
 
     @property
     def overrides(self) -> Path:

@@ -19,9 +19,10 @@ from plan.errors import BuildError
 from plan.model import Source
 from plan.plan import sha256_of
 from plan.typed import typed
-from rootfs.archives.files import being_made, file_sha256
+from rootfs.archives.files import being_made
 from rootfs.image.names import WORKSPACE
 from tasks.engine.debian_packages import Packages
+from tasks.engine.given_root import content_of, require_sha256
 from tasks.engine.system import System, described
 
 if TYPE_CHECKING:
@@ -130,7 +131,63 @@ class DebianRoot(Seed):
         make_seed([fetched[deb.sha256] for deb in self.debs], into, seed=self.authored)
 
 
-class AlpineRoot(Seed):
+class CompletedRoot(Seed):
+    """A root file system with the additions of `authored`: wheels, Debian packages, programs.
+
+    root: its file or directory, and its hash; None: the file of `authored`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        data: Directory,
+        store: Store,
+        authored: AlpineSeed,
+        root: tuple[Path, str] | None = None,
+    ) -> None:
+        super().__init__(name, store)
+        self.authored, self.root = authored, root
+        names, arch = authored.debian, authored.architecture
+        own = (Packages(data, arch, store, only=names),) if names else ()
+        self.packages = (*own, *_foreign(authored, data, store))
+
+    @property
+    def sources(self) -> Sequence[Source]:
+        own = [] if self.root else [self.authored.source]
+        return [*own, *self.authored.wheels, *debianseed.debs(self.debs)]
+
+    @property
+    def identity(self) -> str:
+        # URLs, and what is said of the tools, do not change the tree.
+        without = (
+            *("version", "source", "wheels", "debian", "foreign"),
+            *("compiler", "makes", "missing"),
+        )
+        shape = _shape(self.authored, without=without)
+        wheels = [[wheel.sha256, wheel.exclude] for wheel in self.authored.wheels]
+        root = self.root[1] if self.root else self.authored.source.sha256
+        return sha256_of([FORMAT, shape, root, wheels, [deb.sha256 for deb in self.debs]])
+
+    def unpack(self, fetched: Mapping[str, Path], into: Path) -> None:
+        from plan.look_at import machine_of
+        from plan.pathseed import require_fit
+        from rootfs.archives.root import Root
+        from rootfs.archives.seed import make_alpine
+
+        if self.root and self.root[0].is_file():
+            require_sha256(*self.root)
+        make_alpine(
+            self.root[0] if self.root else fetched[self.authored.source.sha256],
+            into,
+            seed=self.authored,
+            wheels=[fetched[wheel.sha256] for wheel in self.authored.wheels],
+            debs=[fetched[deb.sha256] for deb in self.debs],
+        )
+        where = str(self.root[0]) if self.root else self.authored.source.file
+        require_fit(machine_of(Root(into)), where, self.authored.architecture)
+
+
+class AlpineRoot(CompletedRoot):
     """Alpine's minimal root file system with a compiler from wheels, and Debian's Crystal.
 
     tarball: another release of it, and its sha256. release: one of those that its file lists.
@@ -146,56 +203,12 @@ class AlpineRoot(Seed):
     ) -> None:
         from plan.alpineseed import load_alpine
 
-        super().__init__(f"alpine-{arch}", store)
-        self.authored = load_alpine(data / "alpine.yaml", arch, release)
-        self.tarball = tarball
-        names = self.authored.debian
-        own = (Packages(data, arch, store, only=names),) if names else ()
-        self.packages = (*own, *_foreign(self.authored, data, store))
-
-    @property
-    def sources(self) -> Sequence[Source]:
-        own = [] if self.tarball else [self.authored.source]
-        return [*own, *self.authored.wheels, *debianseed.debs(self.debs)]
-
-    @property
-    def identity(self) -> str:
-        # URLs, and what is said of the tools, do not change the tree.
-        without = (
-            *("version", "source", "wheels", "debian", "foreign"),
-            *("compiler", "makes", "missing"),
-        )
-        shape = _shape(self.authored, without=without)
-        wheels = [[wheel.sha256, wheel.exclude] for wheel in self.authored.wheels]
-        root = self.tarball[1] if self.tarball else self.authored.source.sha256
-        return sha256_of([FORMAT, shape, root, wheels, [deb.sha256 for deb in self.debs]])
+        authored = load_alpine(data / "alpine.yaml", arch, release)
+        super().__init__(f"alpine-{arch}", data, store, authored, tarball)
 
     def describe(self) -> dict[str, Any]:
-        version = self.tarball[0].name if self.tarball else self.authored.version
+        version = self.root[0].name if self.root else self.authored.version
         return super().describe() | {"alpine": version}
-
-    def unpack(self, fetched: Mapping[str, Path], into: Path) -> None:
-        from rootfs.archives.seed import make_alpine
-
-        make_alpine(
-            self._checked() if self.tarball else fetched[self.authored.source.sha256],
-            into,
-            seed=self.authored,
-            wheels=[fetched[wheel.sha256] for wheel in self.authored.wheels],
-            debs=[fetched[deb.sha256] for deb in self.debs],
-        )
-
-    def _checked(self) -> Path:
-        assert self.tarball
-        path, wanted = self.tarball
-        found = file_sha256(path)
-        if found != wanted:
-            raise BuildError(
-                f"its sha256 is {found}, not {wanted}",
-                where=str(path),
-                hint="give the file with the sha256 in seed_sha256, or change seed_sha256",
-            )
-        return path
 
 
 class SelfRoot(Seed):
@@ -217,20 +230,16 @@ class SelfRoot(Seed):
 class PathRoot(Seed):
     """A directory or tarball from the user: copied or unpacked, so that it stays unchanged.
 
-    It may be a system that this project built.
+    It lacks nothing; it may be a system that this project built. content: its hash.
     """
 
-    def __init__(self, path: Path, store: Store) -> None:
+    def __init__(self, path: Path, store: Store, content: str) -> None:
         super().__init__(path.name, store)
-        self.path = path
+        self.path, self._content = path, content
 
-    @cached_property
+    @property
     def identity(self) -> str:
-        if self.path.is_dir():
-            from rootfs.archives.intact import listing
-
-            return sha256_of([FORMAT, listing(self.path)])
-        return sha256_of([FORMAT, file_sha256(self.path)])
+        return sha256_of([FORMAT, self._content])
 
     def unpack(self, fetched: Mapping[str, Path], into: Path) -> None:
         from rootfs.archives.seed import make_from_path
@@ -240,7 +249,9 @@ class PathRoot(Seed):
         make_from_path(self.path, into, exclude=[WORKSPACE] if described(self.path) else [])
 
 
-def _foreign(authored: DebianSeed | AlpineSeed, data: Directory, store: Store) -> tuple[Packages, ...]:
+def _foreign(
+    authored: DebianSeed | AlpineSeed, data: Directory, store: Store
+) -> tuple[Packages, ...]:
     """The packages of another architecture in the seed `authored`."""
     foreign = authored.foreign
     if not foreign:
@@ -265,7 +276,11 @@ def choose_seed(project: Project) -> Seed:
     if project.system:
         return SelfRoot(project.system, project.store)
     assert settings.seed_path
-    return PathRoot(settings.seed_path, project.store)
+    path, given, store = settings.seed_path, project.given, project.store
+    content = given.content if given else content_of(path)
+    if given and given.added:
+        return CompletedRoot(path.name, project.data.seeds, store, given.added, (path, content))
+    return PathRoot(path, store, content)
 
 
 def named_seed(project: Project, name: str) -> Seed:

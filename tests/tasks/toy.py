@@ -47,6 +47,18 @@ base:
     exclude: [usr/include]
 """
 COMPILER = "compiler: {programs: /usr/bin, resources: /usr}"
+# The toy seed lacks no tool: nothing is looked for, except a compiler.
+KNOWN = """\
+{oldest: 17, clang: [usr/bin], zig: [], loaders: {}, tools: {}, programs: [], seldom: {},
+ needs_zig: []}
+"""
+# It "compiles" by writing a program that does nothing, to the file that is named last.
+CLANG = """\
+#!/bin/sh
+for file; do :; done
+case $file in /*|[a-z]*.o|[mn]) printf '#!/bin/sh\\n' > "$file"; chmod 755 "$file";; esac
+"""
+LLVM = ("ar", "nm", "objcopy", "objdump", "ranlib", "readelf", "strip")
 DEPENDS = {"bottom": (), "left": ("bottom",), "right": ("bottom",), "top": ("left", "right")}
 SCRIPTS = {
     "bottom": "echo bottom > $share/bottom",
@@ -229,8 +241,11 @@ def make_seed(directory: Path) -> Path:
     programs.mkdir(parents=True)
     (directory / "bin").symlink_to("usr/bin")
     shutil.copy(BUSYBOX, programs / "busybox")
-    (programs / "llvm-strip").write_text("#!/bin/sh\n:\n")
-    (programs / "llvm-strip").chmod(0o755)
+    (directory / "usr" / "lib" / "clang" / "17" / "include").mkdir(parents=True)
+    does_nothing = dict.fromkeys(("ld.lld", *(f"llvm-{name}" for name in LLVM)), "#!/bin/sh\n:\n")
+    for name, text in {**does_nothing, "clang": CLANG, "clang++": CLANG}.items():
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
     for name in PROGRAMS:
         (programs / name).symlink_to("busybox")
     return directory
@@ -246,6 +261,7 @@ def make_template(directory: Path) -> Path:
         shutil.copy2(path, directory / "plan")
     (directory / "plan" / "seeds").mkdir()
     shutil.copy2(ROOT / "plan" / "seeds" / "debian.yaml", directory / "plan" / "seeds")
+    (directory / "plan" / "seeds" / "path.yaml").write_text(KNOWN)
     (directory / "plan" / "sets.yaml").write_text(SETS)
     compile_all = [sys.executable, "-m", "compileall", "-q", os.fspath(directory)]
     subprocess.run(compile_all, check=True)

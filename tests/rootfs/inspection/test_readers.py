@@ -258,6 +258,13 @@ def test_partitions_are_those_of_sgdisk(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.fault("a disk without a partition table", "`doit inspect` says so")
+def test_a_disk_without_a_table(tmp_path: Path) -> None:
+    (tmp_path / "disk").write_bytes(bytes(MIB))
+    with (tmp_path / "disk").open("rb") as file, pytest.raises(BuildError, match="no partition"):
+        gpt_reader.partitions(FileView(file, "disk"))
+
+
 def test_no_initramfs() -> None:
     with pytest.raises(BuildError, match="has no initramfs"):
         initramfs(b"x" * 1000, "kernel")

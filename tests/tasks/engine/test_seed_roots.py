@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -12,9 +13,12 @@ import pytest
 from cache.seedlock import Drift
 from cache.store import Store
 from plan import debianseed
+from plan.alpineseed import load_alpine
 from plan.errors import BuildError
-from tasks.engine.seed_roots import AlpineRoot, DebianRoot, PathRoot
+from tasks.engine.given_root import content_of
+from tasks.engine.seed_roots import AlpineRoot, CompletedRoot, DebianRoot, PathRoot
 from tests.checkout import ROOT
+from tests.plan.test_pathseed import elf
 
 SEEDS = ROOT / "plan" / "seeds"
 
@@ -178,6 +182,23 @@ def test_another_release_of_alpine_is_known_by_its_hash_and_checked(tmp_path: Pa
     assert "its sha256 is " in caught.value.message and "seed_sha256" in str(caught.value)
 
 
+@pytest.mark.fault(
+    "seed_tarball= is a root for another architecture", "one error, before anything is built"
+)
+def test_a_root_of_another_machine_is_refused(tmp_path: Path) -> None:
+    shell = tmp_path / "root" / "bin" / "sh"
+    shell.parent.mkdir(parents=True)
+    shell.write_bytes(elf(183))
+    tarball, store = tmp_path / "other.tar.gz", Store(tmp_path / "store")
+    subprocess.run(["tar", "-C", tmp_path / "root", "-czf", tarball, "."], check=True)
+    own = load_alpine(SEEDS / "alpine.yaml", "x86_64")
+    bare = replace(own, wheels=(), debian=(), programs=(), links=())
+    root = CompletedRoot("mine", SEEDS, store, bare, (tarball, content_of(tarball)))
+    with pytest.raises(BuildError, match="is a root for aarch64") as caught:
+        root.make({})
+    assert caught.value.where == str(tarball) and not root.tree.exists()
+
+
 def test_drift_of_one_seed_keeps_what_is_recorded_of_the_other(tmp_path: Path) -> None:
     root = drifted(debian(tmp_path))
     name = root.drift[0]["name"]
@@ -195,11 +216,11 @@ def test_a_path_is_known_by_its_content(tmp_path: Path) -> None:
     directory = tmp_path / "root"
     directory.mkdir()
     (directory / "file").write_text("1")
-    before = PathRoot(directory, Store(tmp_path / "store")).identity
+    before = content_of(directory)
     (directory / "file").write_text("22")
-    assert PathRoot(directory, Store(tmp_path / "store")).identity != before
+    assert content_of(directory) != before
     one, two = tmp_path / "one.tar", tmp_path / "two.tar"
     one.write_bytes(b"same")
     two.write_bytes(b"same")
-    identities = {PathRoot(path, Store(tmp_path / "store")).identity for path in (one, two)}
-    assert len(identities) == 1
+    store = Store(tmp_path / "store")
+    assert len({PathRoot(path, store, content_of(path)).identity for path in (one, two)}) == 1
