@@ -240,7 +240,9 @@ class PathRoot(Seed):
         make_from_path(self.path, into, exclude=[WORKSPACE] if described(self.path) else [])
 
 
-def _foreign(authored: DebianSeed | AlpineSeed, data: Directory, store: Store) -> tuple[Packages, ...]:
+def _foreign(
+    authored: DebianSeed | AlpineSeed, data: Directory, store: Store
+) -> tuple[Packages, ...]:
     """The packages of another architecture in the seed `authored`."""
     foreign = authored.foreign
     if not foreign:
