@@ -40,7 +40,7 @@ class Settings:
     @property
     def layers(self) -> list[Path]:
         """The directories of the layers, in order."""
-        return [Path(each) for each in checks.names(self.values["layer"])]
+        return [Path(each).resolve() for each in checks.names(self.values["layer"])]
 
     @cached_property
     def data(self) -> Data:
