@@ -43,6 +43,7 @@ def _ssh(project: Project) -> None:
     terminal_taken.set()
     try:
         command = way.ssh_command(project.settings.run)
-        project.exit_status = subprocess.run(command, check=False).returncode
+        done = subprocess.run(command, cwd=way.key.parent, check=False)
+        project.exit_status = done.returncode
     finally:
         terminal_taken.clear()

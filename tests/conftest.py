@@ -43,3 +43,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.skip(reason="slow: BQ2_TEST_SLOW=1"))
+
+
+@pytest.fixture(scope="session")
+def real_image() -> Path:
+    """An image of this project, which the end-to-end test built."""
+    path = os.environ.get("BQ2_TEST_IMAGE")
+    if not path:
+        pytest.skip("BQ2_TEST_IMAGE names no image")
+    return Path(path)

@@ -142,6 +142,29 @@ def test_a_command_in_the_guest_gives_its_output_and_status(image: Path, doit: R
     assert done.stdout.splitlines()[-3:] == [os.uname().machine, "/dev/console", "/proc/1/exe"]
 
 
+@pytest.mark.timeout(HOURS)
+def test_ssh_enters_what_boot_started(image: Path, checkout: Path, doit: Run) -> None:
+    """It waits for the machine, gives the command's status, and leaves the machine as it was."""
+    environment = os.environ | {"BQ2_CACHE": str(checkout.parent / "cache"), "BQ2_SET": "base"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "doit", "boot", "seed=debian"],
+        cwd=checkout,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    ) as machine:
+        try:
+            while not (checkout / "work/ssh/port").exists():
+                time.sleep(0.1)
+            for word in ("first", "second"):
+                said = doit("ssh", f"run=echo {word} >>/words; cat /words; exit 7", status=7).stdout
+            assert said.splitlines() == ["first", "second"]
+            doit("ssh", "run=poweroff")
+            assert machine.wait(HOURS) == 0
+        finally:
+            machine.kill()
+
+
 @pytest.mark.fault(
     "a user of the booted image without rights writes to /", "only root may write there"
 )
@@ -237,22 +260,23 @@ def test_the_composed_sysroot_runs(image: Path, doit: Run) -> None:
 
 
 def test_the_machine_does_with_this_image_what_it_does_with_others(image: Path) -> None:
-    """The tests of rootfs/vm/boot.py that need a real guest."""
+    """The tests of rootfs/vm/boot.py that need a real guest, and those of the machine."""
     environment = os.environ | {"BQ2_TEST_IMAGE": str(image)}
     command = [
         sys.executable,
         "-m",
         "pytest",
-        "-q",
+        "-qrs",
         "tests/rootfs/vm/test_boot.py",
+        "tests/machine/test_machine.py",
         "-k",
-        "projects_image",
+        "projects_image or test_machine",
     ]
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout
-    assert "passed" in done.stdout and "skipped" not in done.stdout
+    assert "passed" in done.stdout and "names no image" not in done.stdout
 
 
 @pytest.mark.timeout(HOURS)

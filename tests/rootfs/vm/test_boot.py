@@ -270,14 +270,6 @@ def test_the_firmware_does_not_clear_the_screen(pieces: list[bytes], shown: byte
     assert b"".join(opening.passed(piece) for piece in pieces) == shown
 
 
-@pytest.fixture(scope="module")
-def real_image() -> Path:
-    path = os.environ.get("BQ2_TEST_IMAGE")
-    if not path:
-        pytest.skip("BQ2_TEST_IMAGE names no image")
-    return Path(path)
-
-
 @pytest.mark.qemu
 @pytest.mark.parametrize(
     ("command", "status", "output"),
