@@ -14,6 +14,7 @@ from plan.yamlfile import top_keys
 ARCHITECTURES = architectures()
 SETS = top_keys(Path(__file__).with_name("sets.yaml"))
 PLACES = ("namespace", "vm")
+LOADERS = ("none", "crystal")
 FORMATS = ("qcow2", "raw", "vmdk", "vdi", "vhd")
 SEEDS = checks.SEEDS
 PROGRESS = ("auto", "live", "plain", "json", "quiet")
@@ -61,6 +62,12 @@ PRODUCTS = (*IMAGE, "oci", "sysroot", "challenge", "verify", "list")
 PARAMETERS = (
     Parameter("set", _constant("full"), checks.one_of(*SETS), "what to build: " + ", ".join(SETS)),
     Parameter("with", _constant(""), checks.anything, "packages to add to the set: a,b"),
+    Parameter(
+        "loader",
+        _constant("none"),
+        checks.one_of(*LOADERS),
+        "what the firmware starts: the kernel (none), or a program that checks it (crystal)",
+    ),
     Parameter("arch", _this_machine, checks.architecture(ARCHITECTURES), "the target architecture"),
     Parameter(
         "build",

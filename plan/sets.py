@@ -29,6 +29,8 @@ class Set:
     kernel: str
     """The package that contains the initramfs and that the firmware starts; "" if there is none."""
     initramfs: Initramfs
+    loader: str = ""
+    """The package of the program that the firmware starts, and that starts the kernel, if any."""
 
 
 def load_set(path: Path, name: str, recipes: Collection[str]) -> Set:

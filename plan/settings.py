@@ -36,6 +36,11 @@ class Settings:
         return checks.names(self.values["with"])
 
     @property
+    def loader(self) -> str:
+        """The package that starts the kernel, or "" if the firmware does."""
+        return "" if self.values["loader"] == "none" else "loader"
+
+    @property
     def arch(self) -> str:
         return self.values["arch"]
 

@@ -15,6 +15,7 @@ from pathlib import PurePath
 KEPT = (
     "set",
     "with",
+    "loader",
     "arch",
     "build",
     "seed",

@@ -111,6 +111,8 @@ def _local(project: Project) -> bytes:
     lines = ["# What this bundle is for."]
     names = ("set", "with", "arch", "seed_release")
     lines += [f"{name}: {values[name]}" for name in names if values[name]]
+    if project.settings.loader:
+        lines.append(f"loader: {values['loader']}")
     if project.settings.seed in SEEDS:
         lines.append(f"seed: {project.settings.seed}")
     return "\n".join([*lines, ""]).encode()

@@ -34,6 +34,7 @@ TARGETS = {
 VALUES = {
     "arch": parameters.ARCHITECTURES,
     "format": parameters.FORMATS,
+    "loader": parameters.LOADERS,
     "in": parameters.PLACES,
     "phase": PHASES,
     "progress": parameters.PROGRESS,
