@@ -20,6 +20,7 @@ import pytest
 
 from plan.architecture import load_architecture
 from rootfs.image.gpt import partition_guid
+from rootfs.inspection.inspection import Inspection
 from rootfs.vm.qemu import Machine, find_emulator
 from rootfs.vm.transcript import plain
 from tests.checkout import ROOT, copy_project, own_cache
@@ -198,6 +199,9 @@ def test_another_kernel_is_not_started(built: Built, tmp_path: Path) -> None:
     said = console(image, built.arch, "it is not started")
     assert "KERNEL.EFI is not the kernel of this image: its sha256 differs" in said
     assert "KERNEL <" not in said
+    with image.open("rb") as file:
+        checks = {each.what: each for each in Inspection(file, image.name, None).checks()}
+    assert "does not have the hash of the kernel" in checks["loader"].found
 
 
 def test_its_proof(built: Built) -> None:
