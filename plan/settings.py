@@ -48,6 +48,11 @@ class Settings:
         return load_data(self.root / "plan", self.layers)
 
     @property
+    def loader(self) -> str:
+        """The package that starts the kernel, or "" if the firmware does."""
+        return "" if self.values["loader"] == "none" else "loader"
+
+    @property
     def arch(self) -> str:
         return self.values["arch"]
 

@@ -112,6 +112,7 @@ class Project:
             build_name=settings.build,
             seed=self.tools,
             added=settings.added,
+            loader=settings.loader,
             overrides=overrides,
         )
 
