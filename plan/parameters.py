@@ -15,6 +15,7 @@ ARCHITECTURES = architectures()
 SETS_FILE, ARCHITECTURES_FILE = "sets.yaml", "architectures.yaml"
 SETS = top_keys(Path(__file__).with_name(SETS_FILE))
 PLACES = ("namespace", "vm")
+LOADERS = ("none", "crystal")
 FORMATS = ("qcow2", "raw", "vmdk", "vdi", "vhd")
 AUTO, SEEDS = checks.AUTO, checks.SEEDS
 PROGRESS = ("auto", "live", "plain", "json", "quiet")
@@ -69,6 +70,12 @@ PARAMETERS = (
         placed=checks.placed_list,
     ),
     Parameter("with", _constant(""), checks.anything, "packages to add to the set: a,b"),
+    Parameter(
+        "loader",
+        _constant("none"),
+        checks.one_of(*LOADERS),
+        "what the firmware starts: the kernel (none), or a program that checks it (crystal)",
+    ),
     Parameter("arch", _this_machine, checks.architecture(ARCHITECTURES), "the target architecture"),
     Parameter(
         "build",

@@ -40,12 +40,14 @@ def make_plan(
     build_name: str = "",
     seed: toolchain.Tools | None = None,
     added: Sequence[str] = (),
+    loader: str = "",
     overrides: Path | None = None,
 ) -> Plan:
     """The plan of the set `set_name` for `arch_name`, from `data`: plan/ alone, if it is a path.
 
     `build_name`: the architecture that the steps run on, if it differs. `added`: packages in
-    addition to the set's. `overrides`: the overrides file, if it exists.
+    addition to the set's. `loader`: the package that starts the kernel, if the firmware does not.
+    `overrides`: the overrides file, if it exists.
 
     `seed`: the tools of the seed; None means a root like the seed debian. A seed that this project
     built needs no first phase: it is the result of that phase. Tools that the seed lacks are built
@@ -62,6 +64,7 @@ def make_plan(
     without = _without(complete, machines.target, toolbox, recipes, seed)
     depends = _depends(recipes)
     chosen = _packed(_fitted(complete, added, recipes, without), added, depends)
+    chosen = _loaded(chosen, loader, without)
     wanted = _ordered(chosen, depends)
     _check(chosen, wanted, machines.target)
     if chosen.root:
@@ -184,6 +187,22 @@ def _packed(chosen: Set, added: Sequence[str], depends: Mapping[str, Sequence[st
     inside = chosen.initramfs
     packages = tuple(dict.fromkeys((*inside.packages, *own)))
     return replace(chosen, initramfs=replace(inside, packages=packages))
+
+
+def _loaded(chosen: Set, loader: str, without: Mapping[str, str]) -> Set:
+    """The set with the package `loader`, if it has a kernel to start.
+
+    Raises BuildError if the package cannot be built.
+    """
+    if not loader or not chosen.kernel:
+        return chosen
+    if loader in without:
+        raise BuildError(
+            f"there can be no {loader}: {without[loader]}",
+            where="loader=",
+            hint="loader=none: the firmware starts the kernel",
+        )
+    return replace(chosen, packages=(*chosen.packages, loader), loader=loader)
 
 
 def _ordered(chosen: Set, depends: Mapping[str, Sequence[str]]) -> list[str]:

@@ -33,6 +33,8 @@ class Set:
     """The file that defines it, for messages."""
     added: tuple[str, ...] = ()
     """The packages that it adds to the set that it extends."""
+    loader: str = ""
+    """The package of the program that the firmware starts, and that starts the kernel, if any."""
 
 
 def load_set(data: Data, name: str, recipes: Collection[str], above: tuple[str, ...] = ()) -> Set:

@@ -40,12 +40,17 @@ class Settings:
     @property
     def layers(self) -> list[Path]:
         """The directories of the layers, in order."""
-        return [Path(each) for each in checks.names(self.values["layer"])]
+        return [Path(each).resolve() for each in checks.names(self.values["layer"])]
 
     @cached_property
     def data(self) -> Data:
         """The authored data of the checkout and of the layers. Raises BuildError."""
         return load_data(self.root / "plan", self.layers)
+
+    @property
+    def loader(self) -> str:
+        """The package that starts the kernel, or "" if the firmware does."""
+        return "" if self.values["loader"] == "none" else "loader"
 
     @property
     def arch(self) -> str:

@@ -16,6 +16,7 @@ KEPT = (
     "set",
     "layer",
     "with",
+    "loader",
     "arch",
     "build",
     "seed",

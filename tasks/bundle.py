@@ -112,6 +112,8 @@ def _local(project: Project) -> bytes:
     lines += [f"{name}: {values[name]}" for name in names if values[name]]
     if project.data.layers:
         lines.append(f"layer: {layers_inside(project)}")
+    if project.settings.loader:
+        lines.append(f"loader: {values['loader']}")
     if project.settings.seed in SEEDS:
         lines.append(f"seed: {project.settings.seed}")
     return "\n".join([*lines, ""]).encode()

@@ -38,6 +38,7 @@ VALUES = {
     "arch": parameters.ARCHITECTURES,
     "format": parameters.FORMATS,
     "build": parameters.ARCHITECTURES,
+    "loader": parameters.LOADERS,
     "in": parameters.PLACES,
     "phase": PHASES,
     "progress": parameters.PROGRESS,

@@ -31,13 +31,15 @@ def task_image(project: Project) -> DoitTask:
 
     image set=base            minutes: musl, busybox and a kernel in one file
     image                     hours: the system that builds itself
+    image loader=crystal      with a program that checks the kernel, and starts it
     image format=vdi          for VirtualBox; vmdk: VMware; vhd: Azure; raw: a USB stick
     """
     plan = project.plan
     if plan.set.kernel not in plan.product:
         return {"actions": [(speaking(_no_kernel), [project])]}
     if not plan.set.root:
-        return _task(project, image(project), "image", [plan.set.kernel])
+        boots = [name for name in (plan.set.kernel, plan.set.loader) if name]
+        return _task(project, image(project), "image", boots)
     return _task(project, image(project), "image", list(plan.product), plan.image_tools)
 
 

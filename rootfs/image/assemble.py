@@ -23,6 +23,7 @@ from plan.room import no_room
 from plan.toolchain import SOURCE_DATE_EPOCH
 from rootfs.image import fat, gpt, qcow2, vdi, vhd, vmdk
 from rootfs.image.disk import SECTOR, Disk
+from rootfs.image.names import BOOT, LOADED
 
 ESP_NAME = "ESP"
 # Each writes a disk to an empty file.
@@ -51,20 +52,29 @@ def write_image(
     efi_name: str,
     identity: str,
     partitions: Sequence[RawPartition] = (),
+    loader: Path | None = None,
     form: str = "qcow2",
 ) -> None:
     r"""Write the image `out`: a GPT disk with the ESP, then the partitions.
 
     efi_name: the name that the firmware looks for in \EFI\BOOT: "BOOTX64.EFI", "BOOTAA64.EFI".
     identity: all GUIDs derive from it; `gpt.partition_guid` gives them in advance.
+    loader: the program that starts the EFI executable; without it the firmware does.
     form: the format of the file, one of WRITERS.
     Raises BuildError for an unreadable input, an invalid name, or a full disk.
     """
-    esp = _esp({f"EFI/BOOT/{efi_name}": efi_executable}, identity)
+    esp = _esp(esp_files(efi_executable, efi_name, loader), identity)
     others = [gpt.Partition(Disk.of_file(raw.file), raw.kind, raw.name) for raw in partitions]
     disk = gpt.disk([esp, *others], identity=identity)
     with _written(out) as file:
         WRITERS[form](disk, file)
+
+
+def esp_files(kernel: Path, efi_name: str, loader: Path | None) -> dict[str, Path]:
+    """The files of the ESP: path → content. The first is what the firmware starts."""
+    if loader is None:
+        return {f"{BOOT}/{efi_name}": kernel}
+    return {f"{BOOT}/{efi_name}": loader, LOADED: kernel}
 
 
 def _esp(files: dict[str, Path], identity: str) -> gpt.Partition:

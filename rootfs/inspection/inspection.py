@@ -12,13 +12,13 @@ whatever they do not know.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
 from plan.errors import BuildError
 from rootfs.image.gpt import EFI_SYSTEM, LINUX_FILESYSTEM
-from rootfs.image.names import ABOUT, KERNEL, PROVENANCE
+from rootfs.image.names import ABOUT, BOOT, KERNEL, LOADED, LOADER, PROVENANCE
 from rootfs.inspection import gpt_reader
 from rootfs.inspection.disk_file import reader_of
 from rootfs.inspection.fat_reader import Fat
@@ -29,7 +29,6 @@ from rootfs.inspection.window import FileView, View, damaged
 LARGEST_KERNEL = 256 << 20
 # The exceptions for JSON of an unexpected form: they become a failed check.
 MALFORMED = (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError)
-BOOT_DIRECTORY = "EFI/BOOT/"
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,7 @@ class Inspection:
     def __init__(self, file: IO[bytes], name: str, beside: bytes | None) -> None:
         self._file, self._name, self._beside = file, name, beside
         self._kernel, self._path = b"", "the kernel"
+        self._loader, self._loader_path = b"", ""
         self._image: Any = None
         self._root: Root | None = None
         self._partitions: list[gpt_reader.Found] = []
@@ -70,6 +70,8 @@ class Inspection:
                 yield _checked("ESP", lambda found=partition: self._esp(found))  # type: ignore[misc]
         if self._kernel:
             yield _checked("initramfs", self._initramfs)
+        if self._loader and not any(each.kind == LINUX_FILESYSTEM for each in self._partitions):
+            yield _checked("loader", self._starts_it)
         for partition in self._partitions:
             if partition.kind == LINUX_FILESYSTEM:
                 yield from self._checks_of_root(partition)
@@ -86,16 +88,24 @@ class Inspection:
 
     def _esp(self, partition: gpt_reader.Found) -> str:
         files = Fat(partition.content).files()
-        if len(files) != 1 or not next(iter(files)).startswith(BOOT_DIRECTORY):
-            raise BuildError(f"must have one file, the kernel; has: {', '.join(files) or 'none'}")
-        ((self._path, pieces),) = files.items()
-        kernel = bytearray()
-        for piece in pieces:
-            kernel += piece
-            if len(kernel) > LARGEST_KERNEL:
-                raise BuildError(f"{self._path} is larger than any kernel")
-        self._kernel = bytes(kernel)
-        return f"{self._path}, {len(kernel)} bytes, {_sha256(self._kernel)[:12]}"
+        first = next((path for path in files if path != LOADED), "")
+        if {*files} not in ({first}, {first, LOADED}) or not first.startswith(f"{BOOT}/"):
+            raise BuildError(
+                f"must have the kernel, alone or with a loader; has: {', '.join(files) or 'none'}"
+            )
+        self._path = LOADED if LOADED in files else first
+        self._kernel = _whole_file(self._path, files[self._path])
+        if self._path != first:
+            self._loader, self._loader_path = _whole_file(first, files[first]), first
+        return f"{self._path}, {len(self._kernel)} bytes, {_sha256(self._kernel)[:12]}"
+
+    def _starts_it(self) -> str:
+        """Check that the loader has the hash of the kernel: it starts no other."""
+        if _sha256(self._kernel).encode() not in self._loader:
+            raise BuildError("does not have the hash of the kernel", where=self._loader_path)
+        if self._root is not None and self._root.content(LOADER) != self._loader:
+            raise BuildError("differs from the loader of the package", where=self._loader_path)
+        return f"{self._loader_path}, starts only this kernel"
 
     def _initramfs(self) -> str:
         files = initramfs(self._kernel, self._path)
@@ -114,6 +124,8 @@ class Inspection:
         if self._root is None:
             return
         yield _checked("kernel", self._same_kernel)
+        if self._loader:
+            yield _checked("loader", self._starts_it)
         for what, look in self._root.checks():
             yield _checked(what, look)
 
@@ -134,6 +146,8 @@ class Inspection:
         told = {row["name"]: row["digest"]["sha256"] for row in subject_of(statement, "provenance")}
         # The first subject is the image itself, whose file may have another name now.
         found = {next(iter(told), ""): self._whole(), self._path: _sha256(self._kernel)}
+        if self._loader:
+            found[self._loader_path] = _sha256(self._loader)
         if self._root is not None:
             found[f"/{PROVENANCE}"] = _sha256(self._root.content(PROVENANCE))
         if differing := [name for name in told if told[name] != found.get(name)]:
@@ -153,6 +167,15 @@ class Inspection:
         while piece := self._file.read(1 << 20):
             found.update(piece)
         return found.hexdigest()
+
+
+def _whole_file(path: str, pieces: Iterable[bytes]) -> bytes:
+    content = bytearray()
+    for piece in pieces:
+        content += piece
+        if len(content) > LARGEST_KERNEL:
+            raise BuildError(f"{path} is larger than any kernel")
+    return bytes(content)
 
 
 def _checked(what: str, look: Callable[[], str]) -> Check:

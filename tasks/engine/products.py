@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from plan.outputs import replacing, target, write_file
 from plan.plan import sha256_of
 from rootfs.archives.files import file_sha256, remove_tree, remove_unfinished
-from rootfs.image.names import KERNEL, PROVENANCE
+from rootfs.image.names import KERNEL, LOADER, PROVENANCE
 from tasks.engine import proof
 from tasks.engine.builder import tree_of
 from tasks.engine.image_facts import describe_image, image_identity, root_uuid
@@ -130,7 +130,10 @@ def own_hash(project: Project) -> str:
 
 def _image_inputs(project: Project) -> Mapping[str, Any]:
     plan = project.plan
-    kernel = {"kernel": product_artifacts(project)[plan.set.kernel], "arch": plan.arch.name}
+    made = product_artifacts(project)
+    kernel = {"kernel": made[plan.set.kernel], "arch": plan.arch.name}
+    if plan.set.loader:
+        kernel |= {"loader": made[plan.set.loader]}
     if project.settings.format != "qcow2":
         kernel |= {"format": project.settings.format}
     if not plan.set.root:
@@ -140,13 +143,16 @@ def _image_inputs(project: Project) -> Mapping[str, Any]:
 
 
 def _write_image(project: Project, out: Path) -> dict[str, str]:
-    from rootfs.image.assemble import RawPartition, write_image
+    from rootfs.image.assemble import RawPartition, esp_files, write_image
     from rootfs.image.gpt import LINUX_FILESYSTEM
 
     plan = project.plan
     root = [RawPartition(_root(project), LINUX_FILESYSTEM, "root")] if plan.set.root else []
     kernel = tree_of(project, plan.product[plan.set.kernel]) / KERNEL
-    parts = {f"EFI/BOOT/{plan.arch.efi}": _sha256(kernel.read_bytes())}
+    name = plan.set.loader
+    loader = tree_of(project, plan.product[name]) / LOADER if name else None
+    files = esp_files(kernel, plan.arch.efi, loader)
+    parts = {path: file_sha256(file) for path, file in files.items()}
     if root:
         parts |= _provenance(project.workdir / "root" / "workspace")
     write_image(
@@ -155,6 +161,7 @@ def _write_image(project: Project, out: Path) -> dict[str, str]:
         efi_name=plan.arch.efi,
         identity=image_identity(project),
         partitions=root,
+        loader=loader,
         form=project.settings.format,
     )
     remove_tree(project.workdir / "root")
@@ -249,6 +256,8 @@ def workspace(project: Project) -> Workspace:
 def _local(project: Project) -> bytes:
     """The local.yaml of the project in the product: it selects the product's own set."""
     lines = ["# This system, as it was built.", f"set: {project.settings.set}"]
+    if project.settings.loader:
+        lines.append(f"loader: {project.settings.values['loader']}")
     if project.settings.added:
         lines.append(f"with: {','.join(project.settings.added)}")
     if project.data.layers:

@@ -113,6 +113,7 @@ class Project:
             build_name=settings.build,
             seed=self.tools,
             added=settings.added,
+            loader=settings.loader,
             overrides=overrides,
         )
 

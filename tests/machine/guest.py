@@ -18,7 +18,7 @@ from rootfs.vm.entrance import SSH_PORT, Entrance
 from rootfs.vm.qemu import Machine, find_emulator
 from rootfs.vm.transcript import plain
 
-SLOWEST = 120.0  # seconds: emulated, on a busy host
+SLOWEST = 300.0  # seconds: emulated, on a busy host
 
 
 @dataclass(frozen=True)

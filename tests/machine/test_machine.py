@@ -114,7 +114,8 @@ def test_without_a_key_nothing_listens(real_image: Path, tmp_path: Path) -> None
         guest.expect(PROMPT)
         guest.type("\n")
         guest.expect("# ")
-        guest.type(f"sleep 10; cat /run/ssh/status {LOG}; ls /; echo listening: $({LISTENING})\n")
+        guest.type(f"until grep -q 'nothing listens' {LOG}; do sleep 1; done\n")
+        guest.type(f"cat /run/ssh/status {LOG}; ls /; echo listening: $({LISTENING})\n")
         guest.expect("listening: 0")
         said = guest.console
         assert "closed, because the machine was given no key" in said

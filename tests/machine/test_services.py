@@ -123,3 +123,22 @@ def test_a_host_key_in_memory(run: Run) -> None:
     ls /run/ssh
     """
     assert "dropbear_ed25519_host_key\n" in done(run, script).stdout
+
+
+@pytest.mark.fault("the keys come when the SSH server has begun without them", "it reads them then")
+def test_late_keys(run: Run) -> None:
+    """A mount that writes what the disk would have stands for the disk."""
+    script = f"""
+    start log provision ssh
+    sv down /run/service/provision
+    until_it logged 'nothing listens'
+    rm /usr/bin/blkid /usr/bin/mount /usr/bin/umount
+    printf '#!/bin/sh\necho "/dev/x: LABEL=\\"CIDATA\\""\n' >/usr/bin/blkid
+    printf '#!/bin/sh\ncp /seed "/run/provision/disk/user-data"\n' >/usr/bin/mount
+    printf '#!/bin/sh\n' >/usr/bin/umount
+    chmod +x /usr/bin/blkid /usr/bin/mount /usr/bin/umount
+    printf '#cloud-config\nssh_authorized_keys:\n- {GOOD[0]}\n' >/seed
+    sv up /run/service/provision
+    until_it listens
+    """
+    done(run, script)

@@ -183,7 +183,7 @@ def test_what_crossed_cannot_say(
     recipe("top", extra=extra)
     with pytest.raises(BuildError, match=message) as caught:
         native(data, "x86_64")
-    assert (caught.value.where or "").startswith(f"{data.name}/recipes/top.yaml:9")
+    assert (caught.value.where or "").startswith("plan/recipes/top.yaml:9")
     assert hint is None or caught.value.hint == hint
 
 

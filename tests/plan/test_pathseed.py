@@ -86,7 +86,16 @@ def test_a_root_with_clang_gets_what_it_lacks(tmp_path: Path) -> None:
 def test_a_root_without_a_compiler_is_completed_as_alpines(tmp_path: Path) -> None:
     found = look_at(root_with(tmp_path, MUSL), KNOWN)
     added = fitted(ALPINE, found, KNOWN)
-    for field in ("compiler", "wheels", "debian", "programs", "links", "makes", "missing"):
+    for field in (
+        "compiler",
+        "wheels",
+        "debian",
+        "foreign",
+        "programs",
+        "links",
+        "makes",
+        "missing",
+    ):
         assert getattr(added, field) == getattr(ALPINE, field), field
 
 
@@ -103,8 +112,10 @@ def test_a_root_with_zig_uses_it(tmp_path: Path) -> None:
 def test_a_crystal_of_the_root_takes_the_place_of_debians(tmp_path: Path) -> None:
     alpine = load_alpine(PLAN / "seeds" / "alpine.yaml", "aarch64")
     added = fitted(alpine, look_at(root_with(tmp_path, MUSL, "usr/bin/crystal"), KNOWN), KNOWN)
-    assert not added.debian and "crystal" not in dict(added.missing)
-    assert "usr/bin/crystal" not in dict(added.programs)
+    assert alpine.debian and alpine.foreign and not added.debian and not added.foreign
+    mine = {name for name, _ in alpine.programs} - {name for name, _ in added.programs}
+    emulated = {f"usr/lib/debian/{name}" for name, _ in alpine.foreign.emulated}
+    assert emulated and mine == {"usr/bin/crystal", *emulated}
 
 
 @pytest.mark.fault(

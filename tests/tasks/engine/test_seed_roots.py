@@ -192,7 +192,7 @@ def test_a_root_of_another_machine_is_refused(tmp_path: Path) -> None:
     tarball, store = tmp_path / "other.tar.gz", Store(tmp_path / "store")
     subprocess.run(["tar", "-C", tmp_path / "root", "-czf", tarball, "."], check=True)
     own = load_alpine(SEEDS / "alpine.yaml", "x86_64")
-    bare = replace(own, wheels=(), debian=(), programs=(), links=())
+    bare = replace(own, wheels=(), foreign=None, programs=(), links=())
     root = CompletedRoot("mine", SEEDS, store, bare, (tarball, content_of(tarball)))
     with pytest.raises(BuildError, match="is a root for aarch64") as caught:
         root.make({})

@@ -1,0 +1,221 @@
+"""The package `loader`, built by the seed's Crystal and started by real firmware.
+
+In place of Linux it starts a kernel of a few lines (tests/stub.cr), which prints the words that it
+is handed. So the rest of the image, its proof and its inspection are the real ones.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from plan.architecture import load_architecture
+from rootfs.image.gpt import partition_guid
+from rootfs.inspection.inspection import Inspection
+from rootfs.vm.qemu import Machine, find_emulator
+from rootfs.vm.transcript import plain
+from tests.checkout import ROOT, copy_project, own_cache
+
+SECONDS = 600
+pytestmark = [pytest.mark.qemu, pytest.mark.namespace, pytest.mark.timeout(4 * SECONDS)]
+
+SETS = """\
+base:
+  phase: sysroot-from-seed
+  packages: [base-files, linux, kernel]
+  exclude: []
+  initramfs: {kernel: kernel, packages: [base-files], exclude: []}
+"""
+RECIPE = """\
+name: {name}
+version: "1"
+license: MIT
+description: stands for the real one
+tools: [crystal]
+style: script
+environment: {{CRYSTAL_CACHE_DIR: /tmp/crystal}}
+build: |
+"""
+LINUX = """\
+  mkdir -p /dest/usr/src/linux
+  {
+    echo "# Linux/test 1.2.3 Kernel Configuration"
+    echo 'CONFIG_CMDLINE="console=test quiet"'
+    if [ "$ARCH" = x86_64 ]; then echo CONFIG_CMDLINE_BOOL=y; fi
+  } > /dest/usr/src/linux/.config
+"""
+# The initramfs lies behind the program, where the inspection finds it.
+KERNEL = """\
+  cp /recipe/*.cr /build; cd /build
+  crystal build --prelude=empty --release --no-debug --single-module --cross-compile \\
+    --target "$ARCH-unknown-windows" -o stub stub.cr
+  ln -s "$(command -v ld.lld)" lld-link
+  ./lld-link -subsystem:efi_application -nodefaultlib -entry:efi_main -Brepro -out:stub.efi stub.obj
+  mkdir /dest/boot; cat stub.efi /input/initramfs.cpio > /dest/boot/kernel.efi
+"""
+
+
+class Built:
+    """A checkout with the kernel of the test, and what it makes for one architecture."""
+
+    def __init__(self, root: Path, arch: str) -> None:
+        self.root, self.arch = root, arch
+
+    def doit(self, *words: str) -> str:
+        kept = {name: value for name, value in os.environ.items() if name[:4] != "BQ2_"}
+        given = [*words, "set=base", "seed=debian", f"arch={self.arch}"]
+        done = subprocess.run(
+            [sys.executable, "-m", "doit", *given],
+            cwd=self.root,
+            env={**kept, "BQ2_CACHE": str(self.root.parent / "cache")},
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def file(self, form: str = "raw") -> Path:
+        return self.root / "output" / f"bootstrap-qcow2-base-{self.arch}.{form}"
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("loader")
+    root = copy_project(directory / "checkout")
+    shutil.copytree(own_cache() / "sources", directory / "cache" / "sources", copy_function=_link)
+    recipes = root / "plan" / "recipes"
+    (root / "plan" / "sets.yaml").write_text(SETS)
+    for name, script in {"linux": LINUX, "kernel": KERNEL}.items():
+        shutil.rmtree(recipes / name, ignore_errors=True)
+        (recipes / f"{name}.yaml").write_text(RECIPE.format(name=name) + script)
+    (recipes / "kernel").mkdir()
+    shutil.copy(recipes / "loader" / "efi.cr", recipes / "kernel")
+    shutil.copy(ROOT / "tests" / "stub.cr", recipes / "kernel")
+    return root
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+@pytest.fixture(scope="module", params=["x86_64", "aarch64"])
+def built(checkout: Path, request: pytest.FixtureRequest) -> Iterator[Built]:
+    found = Built(checkout, request.param)
+    if not (own_cache() / "sources").is_dir() or os.uname().machine != "x86_64":
+        pytest.skip("the seed that has a Crystal compiler is not here")
+    found.doit("image", "loader=crystal", "format=raw")
+    yield found
+
+
+def console(image: Path, arch: str, until: str, keys: bytes = b"") -> str:
+    """What the firmware and its programs print until they print `until`; `keys` are pressed again
+    and again."""
+    command = find_emulator(Machine(arch, accel="tcg", memory_mib=256)).command(image=image)
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin and process.stdout
+    stop = threading.Timer(SECONDS, process.kill)
+    stop.start()
+    over = threading.Event()
+
+    def press() -> None:
+        while keys and not over.wait(0.3):
+            try:
+                os.write(process.stdin.fileno(), keys)  # type: ignore[union-attr]
+            except OSError:
+                return
+
+    presses = threading.Thread(target=press)
+    presses.start()
+    said = b""
+    try:
+        while piece := os.read(process.stdout.fileno(), 4096):
+            said += piece
+            if re.search(until.encode(), plain(said)):
+                break
+    finally:
+        over.set()
+        presses.join()
+        stop.cancel()
+        process.kill()
+        process.wait()
+        process.stdin.close()
+        process.stdout.close()
+    return plain(said).decode(errors="replace")
+
+
+WORDS = r"KERNEL <([^>]*)>"
+
+
+def handed(said: str) -> str:
+    """The words that the kernel was handed."""
+    found = re.search(WORDS, said)
+    assert found, said[-2000:]
+    return found[1]
+
+
+def test_it_shows_and_starts_the_kernel(built: Built) -> None:
+    said = console(built.file(), built.arch, WORDS)
+    assert f"bootstrap-qcow2: Linux 1.2.3 for {built.arch}" in said
+    assert "r: the rescue shell" not in said, "it waits for a key"
+    words = handed(said)
+    # Which disk: the path that the firmware has for it, and the ESP's own GUID.
+    esp = str(partition_guid(f"base {built.arch}", "ESP")).upper()
+    assert re.search(rf" ?bq2\.from=PciRoot\(0x0\)/Pci\([^ ]*/HD\(1,GPT,{esp},[^ ]*\) $", words)
+    # x86_64 adds them to its own; the others have no words but these.
+    own = "" if built.arch == "x86_64" else "console=test quiet "
+    assert words.startswith(f"{own}bq2.from=")
+
+
+@pytest.mark.parametrize(("key", "rescue"), [(b"r", True), (b"x", False)])
+def test_a_key_leads_to_the_menu(built: Built, key: bytes, rescue: bool) -> None:
+    said = console(built.file(), built.arch, WORDS, keys=key)
+    assert "r: the rescue shell" in said
+    assert ("rdinit=/bin/sh -- -c " in handed(said)) == rescue
+
+
+@pytest.mark.fault(
+    "the kernel in the ESP is not the one that was built", "the loader says so and starts nothing"
+)
+def test_another_kernel_is_not_started(built: Built, tmp_path: Path) -> None:
+    image = tmp_path / "changed.raw"
+    shutil.copy(built.file(), image)
+    with image.open("r+b") as file:
+        file.seek(file.read().index(b"070701"))  # in the initramfs: the program itself would run
+        file.write(b"0707O1")
+    said = console(image, built.arch, "it is not started")
+    assert "KERNEL.EFI is not the kernel of this image: its sha256 differs" in said
+    assert "KERNEL <" not in said
+    with image.open("rb") as file:
+        checks = {each.what: each for each in Inspection(file, image.name, None).checks()}
+    assert "does not have the hash of the kernel" in checks["loader"].found
+
+
+def test_its_proof(built: Built) -> None:
+    said = built.doit("inspect", "loader=crystal", "format=raw")
+    efi = load_architecture(built.arch).efi
+    assert f"EFI/BOOT/{efi}, starts only this kernel" in said
+    told = json.loads(Path(f"{built.file()}.provenance.json").read_text())
+    names = [row["name"] for row in told["subject"]]
+    assert names == [built.file().name, f"EFI/BOOT/{efi}", "EFI/BOOT/KERNEL.EFI"]
+    assert told["predicate"]["buildDefinition"]["externalParameters"]["loader"] == "loader"
+    assert "identical" in built.doit("verify", "loader=crystal", "packages=loader")
+
+
+def test_without_it_the_firmware_starts_the_kernel(built: Built) -> None:
+    built.doit("image", "loader=none", "format=qcow2")
+    said = console(built.file("qcow2"), built.arch, WORDS)
+    assert handed(said) == "" and "bootstrap-qcow2: Linux" not in said
