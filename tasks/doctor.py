@@ -35,6 +35,7 @@ CHECKS: Mapping[str, Callable[[Project], Finding]] = {
 QUICK = ("sandbox", "disk", "memory")
 SECONDS = 1.6
 TONES = {FAIL: "bad", WARN: "warn"}
+INDENT = 16  # columns of the level and the name of a check
 # These run after the others, so that they do not slow them. "pins" reads an index of 10 MB; "seed"
 # tries the root of seed=PATH, which it may have to unpack. Seconds that they may take:
 SLOW = {"pins": 15, "seed": 900}
@@ -69,6 +70,8 @@ def _doctor(project: Project) -> None:
         remedy = [("", "", line.strip()) for line in finding.remedy.splitlines()]
         rows = [(f"{finding.level:<4}", f"{name:<8}", finding.found), *remedy]
         say("\n".join(table(rows)), TONES.get(finding.level, ""))
+        for line in table(finding.details, indent=" " * INDENT):
+            say(line)
     if any(finding.level == FAIL for finding in found.values()):
         project.exit_status = 1
 

@@ -12,7 +12,7 @@ import functools
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,11 +34,12 @@ SECONDS_FOR_ANSWERS = 1.0
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of one check. `remedy`: what to do, or "" if all is well."""
+    """The result of one check. `remedy`: what to do, or "" if all is well; `details`: a table."""
 
     level: str
     found: str
     remedy: str = ""
+    details: Sequence[Sequence[str]] = ()
 
 
 def sandbox(project: Project) -> Finding:

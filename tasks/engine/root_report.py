@@ -37,7 +37,7 @@ def report(project: Project, given: Given) -> Finding:
     return Finding(
         FAIL if bad else WARN if MISSING in states else OK,
         f"{given.path.name} {project.seed.identity[:12]}; its tools: {told}",
-        "\n".join(f"{row.tool:<10} {row.state:<10} {row.detail}" for row in rows),
+        details=rows,
     )
 
 
