@@ -84,7 +84,8 @@ class Archive:
         before = self.recipe.read_bytes()
         done = self.toy.doit(*words)
         assert done.status != 0 and "Traceback" not in done.said, done
-        assert done.said.count("FAILED") == 1 and self.recipe.read_bytes() == before, done
+        assert len(re.findall("FAILED|ERROR:", done.said)) == 1, done
+        assert self.recipe.read_bytes() == before, done
         return done.said
 
 

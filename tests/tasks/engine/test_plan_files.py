@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 
 import pytest
@@ -38,7 +39,9 @@ def _override(toy: Checkout) -> None:
 
 
 def _other_seed(toy: Checkout) -> None:
-    toy.variables["BQ2_SEED"] = "plan"
+    other = shutil.copytree(toy.seed, toy.root / "other", symlinks=True)
+    (other / "more").touch()
+    toy.variables["BQ2_SEED"] = "other"
 
 
 # What is edited, and the steps whose files it changes. The kernel's holds what the image says of
