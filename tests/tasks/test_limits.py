@@ -117,7 +117,7 @@ def test_no_user_namespaces(toy: Checkout) -> None:
         ("pkg", {"BQ2_CACHE": "relative"}, "BQ2_CACHE is the relative path relative"),
         ("seed", {"BQ2_CACHE": "/proc/x"}, "/proc/x: No such file"),
         ("seed seed=plan", {}, "plan: has no /bin/sh"),
-        ("seed seed=LICENSE", {}, "LICENSE: cannot be unpacked"),
+        ("seed seed=LICENSE", {}, "LICENSE: is no directory and no tarball that can be read"),
     ],
 )
 def test_places_that_cannot_be_used(
