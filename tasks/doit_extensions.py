@@ -62,7 +62,7 @@ def project_of_this_run() -> Project:
         project = open_project(given, os.environ, here=here, last=last, asks=asks)
     except BuildError as error:
         raise InvalidDodoFile(str(error)) from None
-    if told := recalled(project.settings):
+    if (told := recalled(project.settings)) and not project.settings.json:
         # Not in the output: that may be of a program in the image.
         print(told, file=sys.stderr)
     return project

@@ -72,7 +72,7 @@ def test_the_pins_of_our_own_recipes() -> None:
     }
     reasons = {name: why_unpinned(each) for name, each in recipes.items() if not pin(each)}
     assert reasons == {
-        **dict.fromkeys(("about", "base-files", "init", "seed-libc"), "no source"),
+        **dict.fromkeys(("about", "base-files", "init", "loader", "seed-libc"), "no source"),
         **dict.fromkeys(("crystal", "shards"), "2 sources"),
         "python-packages": "8 sources",
     }

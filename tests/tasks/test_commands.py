@@ -78,7 +78,7 @@ def test_bad_variables(toy: Checkout, variable: str, message: str) -> None:
         (BOTTOM, "license:", "licence:", [f"{BOTTOM}:3: unknown key 'licence'", "license now"]),
         (BOTTOM, "style: script", "style: scrpt", [f"{BOTTOM}:6: unknown style", "script?"]),
         (BOTTOM, "depends: []", "depends: [tpo]", [f"{BOTTOM}:5: depends on 'tpo'", "top?"]),
-        (BOTTOM, "depends: []", "depends: [top]", ["cycle: top → left → bottom → top"]),
+        (BOTTOM, "depends: []", "depends: [top]", [f"{BOTTOM}:5:", "bottom → top → left → bot"]),
         ("plan/sets.yaml", "[top, kernel]", "[topp]", ["plan/sets.yaml:3", "'topp'", "mean top?"]),
         ("plan/sets.yaml", "  exclude: [usr/src]\n", "", ["plan/sets.yaml:", "'exclude' is"]),
     ],

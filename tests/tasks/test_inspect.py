@@ -147,10 +147,9 @@ def test_an_image_is_what_it_says(full: Checkout, image: Path) -> None:
 @pytest.mark.fault(
     "one byte of an image in another format is changed", "`doit inspect` names it, status 1"
 )
-@pytest.mark.parametrize(
-    ("form", "title"), [("raw", "raw disk"), ("vmdk", "VMDK"), ("vdi", "VDI"), ("vhd", "VHD")]
-)
+@pytest.mark.parametrize(("form", "title"), [("vmdk", "VMDK"), ("vdi", "VDI")])
 def test_an_image_of_another_format(full: Checkout, form: str, title: str) -> None:
+    """A raw or VHD file has the size of the disk: tests/tasks/test_products.py has small ones."""
     assert full.doit("image", f"format={form}").status == 0
     done = full.doit("inspect", f"format={form}")
     assert done.status == 0 and re.search(rf"^{title} ", done.said, re.M), done
@@ -161,6 +160,7 @@ def test_an_image_of_another_format(full: Checkout, form: str, title: str) -> No
         file.write(b"T")
     done = full.doit("inspect", f"image={made}")
     assert done.status == 1 and "differs: package first, provenance beside it" in done.said, done
+    assert full.doit("image").status == 0  # for the other tests, the last build is the QCOW2
 
 
 def test_what_qemu_wrote_anew_holds_the_same(plain: Path, image: Path) -> None:

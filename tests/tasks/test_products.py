@@ -133,6 +133,7 @@ def test_the_image_in_other_formats(built: Checkout) -> None:
         digest = hashlib.sha256(other.read_bytes()).hexdigest()
         assert told["subject"][0]["digest"] == {"sha256": digest}
         assert built.doit("image", f"format={form}").said == "image is up to date\n"
+        assert "matches its own records" in built.doit("inspect", f"format={form}").said
     assert built.doit("image").said == "image is up to date\n"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -11,8 +12,10 @@ import pytest
 from rootfs.image import gpt
 from rootfs.image.bootcode import BOOT_CODE, TEXT
 from rootfs.image.disk import Disk
+from rootfs.vm.firmware import find_qemu
+from rootfs.vm.guest_console import End, Program, listen
 
-QEMU = ("qemu-system-x86_64", "-nodefaults", "-display", "none", "-monitor", "none")
+OPTIONS = ("-nodefaults", "-display", "none", "-monitor", "none")
 TEXT_SCREEN = 0xB8000  # the memory of a VGA card in text mode: character, colour, …
 
 
@@ -25,11 +28,8 @@ def disk(tmp_path: Path) -> Path:
     return path
 
 
-def machine(disk: Path, *options: str) -> subprocess.Popen[bytes]:
-    drive = f"format=raw,snapshot=on,file={disk}"
-    return subprocess.Popen(
-        [*QEMU, "-drive", drive, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
+def drive(disk: Path) -> list[str]:
+    return ["-drive", f"format=raw,snapshot=on,file={disk}"]
 
 
 def test_it_fits_before_the_partition_table() -> None:
@@ -40,20 +40,24 @@ def test_it_fits_before_the_partition_table() -> None:
 @pytest.mark.qemu
 @pytest.mark.fault("the image is started by a BIOS", "it says that it wants UEFI")
 def test_a_bios_prints_the_text(disk: Path) -> None:
-    heard = b""
-    with machine(disk, "-machine", "q35,graphics=off", "-serial", "stdio") as process:
-        assert process.stdout
-        while TEXT.encode() not in heard and (data := process.stdout.read1()):
-            heard += data
-        process.kill()
-    assert TEXT.encode() in heard
+    heard = bytearray()
+
+    def said(data: bytes) -> bool:
+        heard.extend(data)
+        return TEXT.encode() in heard
+
+    qemu = os.fspath(find_qemu("x86_64"))
+    argv = [qemu, *OPTIONS, *drive(disk), "-machine", "q35,graphics=off", "-serial", "stdio"]
+    with Program(argv) as program:
+        assert listen(program, said, seconds=60) is End.ENOUGH, heard
 
 
 @pytest.mark.qemu
 def test_the_text_is_on_the_screen(disk: Path, tmp_path: Path) -> None:
     memory = tmp_path / "memory"
     end, shown = time.monotonic() + 60, ""
-    with machine(disk, "-vga", "std", "-qmp", "stdio") as process:
+    argv = [os.fspath(find_qemu("x86_64")), *OPTIONS, *drive(disk), "-vga", "std", "-qmp", "stdio"]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin
         assert process.stdout
         process.stdin.write(b'{"execute": "qmp_capabilities"}\n')
