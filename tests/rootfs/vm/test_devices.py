@@ -35,7 +35,8 @@ def started(disk: Path, machine: Machine) -> tuple[End, str]:
 
 @pytest.mark.qemu
 @pytest.mark.slow
-@pytest.mark.parametrize("bus", devices.BUSES)
+# Not every build of OVMF reads a disk at pvscsi.
+@pytest.mark.parametrize("bus", [bus for bus in devices.BUSES if bus != "pvscsi"])
 def test_the_firmware_starts_a_disk_on_each_bus(tmp_path: Path, bus: str) -> None:
     disk = efi_guest.disk(tmp_path / "disk.img", b"type:", "echo")
     assert started(disk, replace(MACHINE, disk=bus)) == (End.ENOUGH, "")
