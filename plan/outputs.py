@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,11 +51,11 @@ def target(path: Path) -> Path:
 
 
 def unfinished(path: Path) -> Path:
-    """The hidden temporary name beside `path`, for use until this process has finished it.
+    """The hidden temporary name beside `path`, for use until this thread has finished it.
 
     `cache.store` removes such names from the cache when their process no longer runs.
     """
-    return path.with_name(f".{os.getpid()}.{path.name}")
+    return path.with_name(f".{os.getpid()}.{threading.get_native_id()}.{path.name}")
 
 
 @contextmanager

@@ -46,7 +46,7 @@ def task_doctor(project: Project) -> DoitTask:
 
     doctor                    this machine, as builder
     doctor arch=aarch64       also what boots an aarch64 image
-    doctor seed=PATH          also each tool of that root: it is there, made first, or missing
+    doctor seed=PATH          also each tool of that root
     """
     return {"actions": [(speaking(_doctor), [project])]}
 

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.plan.test_pathseed import elf
 from tests.tasks.toy import DEPENDS, SCRIPTS, Checkout, make_checkout
+
+AARCH64 = 183  # EM_AARCH64 of elf(5)
 
 pytestmark = pytest.mark.namespace
 
@@ -276,7 +279,11 @@ def test_what_is_left_out_is_said(toy: Checkout) -> None:
     assert "without odd: a toy\n" in done.said and sorted(done.built) == sorted(SCRIPTS), done
 
 
-def test_what_builds_may_be_another_architecture(toy: Checkout) -> None:
-    assert toy.doit("plan", "build=aarch64").status == 0
+def test_what_builds_may_be_another_architecture(toy: Checkout, tmp_path: Path) -> None:
+    seed = tmp_path / "seed"
+    shutil.copytree(toy.seed, seed, symlinks=True)
+    (seed / "usr" / "bin" / "busybox").write_bytes(elf(AARCH64))
+    done = toy.doit("plan", "build=aarch64", f"seed={seed}")
+    assert done.status == 0, done
     told = json.loads((toy.root / "work" / "plan.json").read_text())
     assert (told["build"], told["arch"]) == ("aarch64", "x86_64")

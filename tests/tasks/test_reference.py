@@ -15,7 +15,7 @@ FILE = "docs/reference.md"
 @pytest.fixture
 def copy(tmp_path: Path) -> Checkout:
     """A copy of this project, without the reference."""
-    checkout = Checkout(copy_project(tmp_path / "copy"), tmp_path / "cache", tmp_path)
+    checkout = Checkout(copy_project(tmp_path / "copy"), tmp_path / "cache", Path("debian"))
     (checkout.root / FILE).unlink()
     return checkout
 
