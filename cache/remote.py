@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import BinaryIO
 
 from cache.places import UrlFailed, without_password
+from cache.store import Finished
 from cache.web import Web
 from plan.model import Source
 
@@ -27,21 +28,13 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
-class Claim:
-    """What a builder says of one step. Times in seconds, sizes in bytes."""
+class Claim(Finished):
+    """What a builder says of a finished step."""
 
-    step: str
-    name: str
-    version: str
-    phase: str
-    artifact: str
-    size: int
     packed: str
     """The sha256 of the artifact's packed form."""
     packed_size: int
-    seconds: float
-    cpu: float
-    memory: int
+    """The size of that form, in bytes."""
 
     @property
     def text(self) -> bytes:
@@ -58,9 +51,10 @@ def parse(text: bytes) -> Claim:
         claim = Claim(**facts)
     except (AttributeError, KeyError, TypeError, RecursionError) as error:
         raise ValueError("it is no record of a step") from error
-    for name, kind in Claim.__annotations__.items():
-        if type(facts[name]).__name__ not in (kind, "int" if kind == "float" else kind):
-            raise ValueError(f"its {name} is no {kind}")
+    for field in fields(Claim):
+        kind = str(field.type)
+        if type(facts[field.name]).__name__ not in (kind, "int" if kind == "float" else kind):
+            raise ValueError(f"its {field.name} is no {kind}")
     if not all(map(_HASH.fullmatch, (claim.step, claim.artifact, claim.packed))):
         raise ValueError("it has a hash that is none")
     if min(claim.size, claim.packed_size) <= 0:

@@ -19,8 +19,9 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from cache import paths
 from plan.errors import BuildError
@@ -44,8 +45,8 @@ class Vanished(BuildError):
 
 
 @dataclass(frozen=True)
-class Record:
-    """The record of one finished step. Times in seconds, sizes in bytes."""
+class Finished:
+    """What is known of a finished step. Times in seconds, sizes in bytes."""
 
     step: str
     name: str
@@ -56,6 +57,17 @@ class Record:
     seconds: float
     cpu: float
     memory: int
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """These fields, without those of a subclass."""
+        return {field.name: getattr(self, field.name) for field in fields(Finished)}
+
+
+@dataclass(frozen=True)
+class Record(Finished):
+    """The store's record of a finished step."""
+
     resumed: bool = False
     """Whether the times count only from the last interruption on."""
     origin: str = ""

@@ -1,6 +1,6 @@
 """Fetches a file whose hash nobody has stated yet, for a recipe that will state it.
 
-    URL ──▶ partial/new-<process> ──sha256──▶ sources/<sha256>
+    URL ──▶ sources/.<process>.….new ──sha256──▶ sources/<sha256>
 
 All later runs check that hash: this one trusts the server, as the person does who asks for it.
 """
@@ -18,6 +18,7 @@ from cache.places import UrlFailed
 from cache.web import Web
 from plan.errors import BuildError
 from plan.model import Source
+from plan.outputs import unfinished
 
 if TYPE_CHECKING:
     import requests
@@ -27,19 +28,16 @@ _CHUNK = 1 << 20
 
 def fetch_unknown(url: str, cache: Path | None = None) -> Source:
     """The file at `url`, which the cache has from now on. Raises BuildError."""
-    path = (cache or paths.root()) / "partial" / f"new-{os.getpid()}"
+    path = unfinished(paths.directory("sources", cache) / "new")
     web = Web()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with web.get(url) as response:
             announced = response.headers.get("Content-Length", "")
             sha256, size = _received(response, path)
         if announced.isdecimal() and int(announced) != size:
             raise UrlFailed(f"ended after {size} of {announced} bytes")
-        final = paths.source(sha256, cache)
-        final.parent.mkdir(parents=True, exist_ok=True)
         path.chmod(0o444)
-        path.replace(final)
+        path.replace(paths.source(sha256, cache))
     except UrlFailed as error:
         hint = "\n  ".join(web.remedies) or "check the URL"
         raise BuildError(f"cannot be fetched: {error.reason}", where=url, hint=hint) from error
@@ -54,6 +52,7 @@ def _received(response: requests.Response, path: Path) -> tuple[str, int]:
     with path.open("w+b") as file:
         while chunk := response.raw.read(_CHUNK):
             file.write(chunk)
+        file.flush()
         os.fsync(file.fileno())
         file.seek(0)
         return hashlib.file_digest(file, "sha256").hexdigest(), file.tell()

@@ -120,3 +120,8 @@ class Step:
     def task(self) -> str:
         """The name of its doit task: "rootfs-from-sysroot:zlib"."""
         return f"{self.phase}:{self.name}"
+
+    @property
+    def file_stem(self) -> str:
+        """The name of what is kept of it in a work directory: "rootfs-from-sysroot-zlib"."""
+        return f"{self.phase}-{self.name}"

@@ -95,14 +95,19 @@ def load_known(path: Path, arch: str) -> Known:
     )
 
 
+def no_shell(where: str) -> BuildError:
+    """The error for a root without a shell."""
+    return BuildError(
+        "has no /bin/sh: a build cannot run in this root file system",
+        where=where,
+        hint="a tarball must hold bin, etc, usr... at its top, not in a directory",
+    )
+
+
 def require_fit(machine: str | None, where: str, build: str) -> None:
     """Raise BuildError unless a root runs on machines of `build`. machine: as `Found` has it."""
     if machine is None:
-        raise BuildError(
-            "has no /bin/sh: a build cannot run in this root file system",
-            where=where,
-            hint="a tarball must hold bin, etc, usr... at its top, not in a directory",
-        )
+        raise no_shell(where)
     if machine not in ("", build):
         raise BuildError(
             f"is a root for {machine}, but the build architecture is {build}",

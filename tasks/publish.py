@@ -131,19 +131,7 @@ class _Sender:
             shutil.copyfileobj(file, packing, 1 << 20)
         with into.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        return Claim(
-            step=record.step,
-            name=record.name,
-            version=record.version,
-            phase=record.phase,
-            artifact=record.artifact,
-            size=record.size,
-            packed=sha256,
-            packed_size=into.stat().st_size,
-            seconds=record.seconds,
-            cpu=record.cpu,
-            memory=record.memory,
-        )
+        return Claim(**record.facts, packed=sha256, packed_size=into.stat().st_size)
 
 
 def _publish(project: Project) -> None:
@@ -190,8 +178,8 @@ def _own(project: Project, states: Iterable[StepState]) -> Iterator[Record]:
 
 
 def _verified(project: Project, state: StepState, record: Record) -> bool:
-    name = f"{state.step.phase}-{state.step.name}"
-    found = Verified(project.workdir, name).read(record.step, record.artifact)
+    verified = Verified(project.workdir, state.step.file_stem)
+    found = verified.read(record.step, record.artifact)
     return found is not None and found.verdict == IDENTICAL
 
 

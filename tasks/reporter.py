@@ -92,9 +92,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         )
         self.project.watch.start()
         try:
-            if taking := self.project.taking:
-                taking.fill(wanted)
-            found = survey.survey(self.project)
+            found = self._surveyed(wanted)
             ahead = survey.ahead(self.project, [found[task] for task in found if task in wanted])
         except BuildError as error:
             self.project.events.emit("note", text=f"no forecast: {error}")
@@ -109,6 +107,15 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
                 self.project.events.emit("note", text=f"without {name}: {why}")
         if ahead["seconds"] >= LONG:
             _warn_of_what_lacks(self.project)
+
+    def _surveyed(self, wanted: set[str]) -> Mapping[str, survey.StepState]:
+        """The state of each step, after shared caches were asked for what is to be built."""
+        found = survey.survey(self.project)
+        lacking = {each.step.task for each in survey.of_state(found.values(), survey.BUILD)}
+        if lacking & wanted and (taking := self.project.taking):
+            taking.fill(wanted)
+            found = survey.survey(self.project)
+        return found
 
     def execute_task(self, task: Any) -> None:
         """Print nothing: tasks print their own lines."""

@@ -137,7 +137,7 @@ def _is_refuted(project: Project, state: StepState) -> bool:
     """Whether `doit verify` made other bytes of the step than the current artifact."""
     if not state.id or not state.artifact:
         return False
-    verified = Verified(project.workdir, f"{state.step.phase}-{state.step.name}")
+    verified = Verified(project.workdir, state.step.file_stem)
     verdict = verified.read(state.id, state.artifact)
     return verdict is not None and verdict.verdict == DIFFERS
 

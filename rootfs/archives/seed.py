@@ -21,6 +21,7 @@ from pathlib import Path, PurePosixPath
 from plan.alpineseed import DEBIAN, AlpineSeed
 from plan.debianseed import DebianSeed
 from plan.errors import BuildError
+from plan.pathseed import no_shell
 from plan.room import no_room
 from plan.toolchain import SOURCE_DATE_EPOCH
 from rootfs.archives.deb import USR_MERGED, unpack_deb
@@ -168,11 +169,7 @@ def _finish(into: Path, *, where: str) -> None:
 def _check(root: Path, *, where: str) -> None:
     shell = inside(root, "bin/sh")
     if shell is None or not shell.is_file():
-        raise BuildError(
-            "has no /bin/sh: a build cannot run in this root file system",
-            where=where,
-            hint="a tarball must hold bin, etc, usr... at its top, not in a directory",
-        )
+        raise no_shell(where)
 
 
 def _directory(root: Path, path: str) -> Path:

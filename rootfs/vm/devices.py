@@ -72,7 +72,7 @@ def share(directory: Path) -> list[str]:
 
 def screen(display: str) -> list[str]:
     """A window of the kind `display`, with a keyboard and a mouse."""
-    devices = ("virtio-vga", "qemu-xhci,id=keys", "usb-kbd,bus=keys.0", "usb-tablet,bus=keys.0")
+    devices = ("virtio-gpu-pci", "qemu-xhci,id=keys", "usb-kbd,bus=keys.0", "usb-tablet,bus=keys.0")
     argv = ["-display", display]
     for device in devices:
         argv += ["-device", device]

@@ -20,9 +20,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from rootfs.vm.devices import HERE
+
 # The credential's name in systemd (systemd.system-credentials(7)), and where QEMU's fw_cfg has it.
 CREDENTIAL = "opt/io.systemd.credentials/ssh.authorized_keys.root"
-HERE = "127.0.0.1"
 SSH_PORT = 22
 # An emulated guest takes half a second for a new connection; so one is kept for a minute. The
 # exchange of keys is the quickest one: no other host hears it.

@@ -80,7 +80,7 @@ def _end_of(log: Path) -> str:
 
 def report_file(project: Project, step: Step) -> Path:
     """The path of the report of a failure of `step`."""
-    return project.workdir / "failures" / f"{step.phase}-{step.name}.json"
+    return project.workdir / "failures" / f"{step.file_stem}.json"
 
 
 def report(project: Project, step: Step) -> Mapping[str, Any] | None:

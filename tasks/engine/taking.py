@@ -29,7 +29,7 @@ from cache.web import Patience, Web
 from plan.errors import BuildError
 from plan.identity import step_id
 from plan.model import Step
-from plan.outputs import write_file
+from plan.outputs import unfinished, write_file
 from plan.typed import typed
 from rootfs.inspection.signature import STEPS, is_signed
 from tasks.engine.builder import Builder
@@ -39,6 +39,8 @@ from tasks.engine.trust import Signer, signers
 _AT_ONCE = 8  # steps
 _CHUNK = 1 << 20
 _PATIENCE = Patience(connect=4, read=10)  # a build is an alternative to a slow server
+# Why an artifact is passed over: it cannot be fetched, unpacked or stored, or is another one.
+_UNUSABLE = (BuildError, OSError, EOFError, ValueError, zlib.error)
 
 
 class Taking:
@@ -89,7 +91,7 @@ class Taking:
 
     def take(self, step: Step, wanted: str) -> Record | None:
         """The record of the step id `wanted` with its artifact in the store; None if it must be
-        built here. A step id is asked for once in a run. Raises BuildError if the disk fails.
+        built here. A step id is asked for once in a run.
         """
         with self._lock:
             first = wanted not in self._asked
@@ -107,7 +109,10 @@ class Taking:
             if claims:
                 reasons.append(f"{len(claims)} of {self.project.settings.agree} builders have it")
         self._tell(step, wanted, reasons, taken)
-        return None if self.project.store.contradicting(wanted) else taken
+        if self.project.store.contradicting(wanted):
+            return None
+        # Another run of this user may have taken it meanwhile.
+        return taken or self.project.store.find(wanted)
 
     def compare(self, wanted: str) -> None:
         """Compare what was built here as the step id `wanted` with the believed claims: if one
@@ -168,42 +173,30 @@ class Taking:
                 continue
             try:
                 records[claim.artifact] = self._fetched(remote, claim)
-            except (BuildError, ValueError) as error:
+            except _UNUSABLE as error:
                 reasons.append(f"{remote}: its artifact is passed over: {error}")
         return next(iter(records.values()), None)
 
     def _fetched(self, remote: Remote, claim: Claim) -> Record:
-        """The artifact of `claim` in the store. Raises BuildError, and ValueError if its content is
-        not what the claim says.
-        """
+        """The artifact of `claim` in the store. Raises one of _UNUSABLE."""
         from cache.sources import fetch
 
         cache, source = self.project.cache, remote.artifact(claim)
         packed = fetch([source], cache=cache, web=self.web)[source.sha256]
+        record = Record(**claim.facts, origin=str(remote))
         try:
             file = self._unpacked(claim, packed)
+            with saying(cache):
+                self.project.store.register(file, record)
+                self.project.uses.took(record.step, record.artifact)
         finally:
+            # Last: another run that misses it finds the artifact in the store.
             packed.unlink(missing_ok=True)
-        record = Record(
-            step=claim.step,
-            name=claim.name,
-            version=claim.version,
-            phase=claim.phase,
-            artifact=claim.artifact,
-            size=claim.size,
-            seconds=claim.seconds,
-            cpu=claim.cpu,
-            memory=claim.memory,
-            origin=str(remote),
-        )
-        with saying(cache):
-            self.project.store.register(file, record)
-            self.project.uses.took(record.step, record.artifact)
         return record
 
     def _unpacked(self, claim: Claim, packed: Path) -> Path:
         """The artifact, unpacked into a temporary file of the store and synced."""
-        file = self.project.store.scratch() / f".{os.getpid()}.{claim.artifact}"
+        file = unfinished(self.project.store.scratch() / claim.artifact)
         hashed, size = hashlib.sha256(), 0
         try:
             with gzip.open(packed) as unpacking, file.open("wb") as out:
@@ -217,9 +210,6 @@ class Taking:
                 os.fsync(out.fileno())
             if size != claim.size or hashed.hexdigest() != claim.artifact:
                 raise ValueError("its content is not the artifact")
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            file.unlink()
-            raise ValueError(f"it cannot be unpacked: {error}") from error
         except BaseException:
             file.unlink(missing_ok=True)
             raise
@@ -257,4 +247,4 @@ def passed_over(project: Project, step: Step, wanted: str) -> list[str]:
 
 
 def _file(project: Project, step: Step) -> Path:
-    return project.workdir / "passed" / f"{step.phase}-{step.name}.json"
+    return project.workdir / "passed" / f"{step.file_stem}.json"

@@ -72,7 +72,7 @@ class Subject:
     @property
     def name(self) -> str:
         """The name of its file in work/verified/."""
-        return f"{self.step.phase}-{self.step.name}" if self.step else f"product-{self.task}"
+        return self.step.file_stem if self.step else f"product-{self.task}"
 
 
 def _verify(project: Project) -> None:

@@ -18,7 +18,7 @@ from plan.errors import BuildError
 from rootfs.inspection.signature import STEPS, signature
 from tasks.engine.trust import key_id, signers
 from tests.tasks.dav import Dav
-from tests.tasks.toy import Checkout, make_checkout
+from tests.tasks.toy import Checkout, doit, make_checkout
 
 ALL = ["bottom", "kernel", "left", "right", "top"]
 ANSWER = "cat /proc/sys/kernel/random/uuid > $share/left"  # other bytes each time
@@ -89,9 +89,26 @@ def test_another_checkout_takes_what_one_has_published(
     assert done.status == 0 and not done.built, done
     assert done.said.count(f"from {dav.url}") == 5 and "seed" not in done.said, done
     assert another.artifact("top").read_bytes() == built.artifact("top").read_bytes()
-    again = another.doit("pkg")
+    before = dav.asked["GET"]
+    again = another.doit(*taking(another, dav, tmp_path / "trust"))
     assert again.status == 0 and not again.built, again
+    assert dav.asked["GET"] == before, "what is here is not asked for"
     assert not list((another.cache / "sources").glob("[0-9a-f]*")), "packed files are removed"
+
+
+@pytest.mark.fault(
+    "two checkouts of a user take the same steps at once", "both succeed, and nothing is built"
+)
+def test_two_checkouts_take_at_once(
+    built: Checkout, dav: Dav, key: Path, tmp_path: Path, template: Path, seed: Path
+) -> None:
+    published(built, dav, key)
+    cache, trusted = tmp_path / "cache2", trust(tmp_path / "trust", key)
+    both = [make_checkout(template, tmp_path / name, cache=cache, seed=seed) for name in "ab"]
+    running = [each.start(doit(*taking(each, dav, trusted))) for each in both]
+    for process in running:
+        said, _ = process.communicate(timeout=60)
+        assert process.returncode == 0 and "building" not in said, said
 
 
 @pytest.mark.fault(

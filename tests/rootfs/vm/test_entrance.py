@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from rootfs.vm.entrance import HERE, Entrance, entrance, opened
+from rootfs.vm.devices import HERE
+from rootfs.vm.entrance import Entrance, entrance, opened
 from tests.rootfs.tools import tool
 
 HOLD = """

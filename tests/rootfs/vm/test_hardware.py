@@ -83,7 +83,7 @@ def test_each_card(image: Path, card: str) -> None:
     assert CARDS[card] in output.split()
 
 
-@pytest.mark.parametrize("screen", ["VGA", "virtio-vga"])
+@pytest.mark.parametrize("screen", ["VGA", "virtio-vga", "virtio-gpu-pci"])
 def test_a_text_console_on_a_screen(image: Path, screen: str) -> None:
     command = "dmesg | grep 'frame buffer'; cat /sys/class/tty/console/active"
     output = said(image, replace(MACHINE, more=("-device", screen)), command)
