@@ -201,10 +201,11 @@ class Project:
     @cached_property
     def taking(self) -> Taking | None:
         """What takes finished steps from shared caches, or None if there are none."""
+        if not self.settings.caches or self.settings.offline:
+            return None
         from tasks.engine.taking import Taking
 
-        settings = self.settings
-        return Taking(self) if settings.caches and not settings.offline else None
+        return Taking(self)
 
     @cached_property
     def bundle(self) -> Bundle | None:

@@ -22,7 +22,6 @@ from plan.typed import typed
 from rootfs.archives.files import being_made
 from rootfs.image.names import WORKSPACE
 from tasks.engine.debian_packages import Packages
-from tasks.engine.given_root import content_of, require_sha256
 from tasks.engine.system import System, described
 
 if TYPE_CHECKING:
@@ -173,6 +172,7 @@ class CompletedRoot(Seed):
         from plan.pathseed import require_fit
         from rootfs.archives.root import Root
         from rootfs.archives.seed import make_alpine
+        from tasks.engine.given_root import require_sha256
 
         if self.root and self.root[0].is_file():
             require_sha256(*self.root)
@@ -275,6 +275,8 @@ def choose_seed(project: Project) -> Seed:
         return _strictly(project, named_seed(project, settings.seed))
     if project.system:
         return SelfRoot(project.system, project.store)
+    from tasks.engine.given_root import content_of
+
     assert settings.seed_path
     path, given, store = settings.seed_path, project.given, project.store
     content = given.content if given else content_of(path)
