@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.tasks.toy import Checkout, doit
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -32,3 +34,11 @@ def test_a_run_does_not_import_what_it_rarely_needs() -> None:
     rarely = ("configparser", "importlib.metadata", "multiprocessing", "pdb", "ssl", "requests")
     script = f"import sys, tasks.__main__, tasks.reporter; print({{*sys.modules}} & {{*{rarely}}})"
     assert said(script) == "set()\n"
+
+
+def test_a_run_with_nothing_to_do_imports_nothing_of_the_network(built: Checkout) -> None:
+    done = built.run([sys.executable, "-X", "importtime", *doit("pkg")[1:]])
+    assert done.status == 0 and done.said.rstrip().endswith("pkg is up to date"), done
+    imported = {line.rpartition("|")[2].strip() for line in done.said.splitlines()}
+    assert "tasks.engine.project" in imported
+    assert not imported & {"requests", "ssl", "tasks.engine.taking", "urllib3"}
