@@ -42,14 +42,6 @@ done
 """
 
 
-@pytest.fixture(scope="module")
-def image() -> Path:
-    path = os.environ.get("BQ2_TEST_IMAGE")
-    if not path:
-        pytest.skip("BQ2_TEST_IMAGE names no image")
-    return Path(path)
-
-
 def said(image: Path, machine: Machine, command: str) -> str:
     result = boot.run(image, command, machine, timeout_s=SECONDS)
     assert (result.status, result.powered_off) == (0, True), result.output
@@ -63,42 +55,45 @@ def test_the_lists_are_whole() -> None:
 
 # Not every build of OVMF reads a disk at pvscsi, so another test tries its driver.
 @pytest.mark.parametrize("bus", [bus for bus in DRIVERS if bus != "pvscsi"])
-def test_a_disk_on_each_bus(image: Path, bus: str) -> None:
+def test_a_disk_on_each_bus(real_image: Path, bus: str) -> None:
     machine = replace(MACHINE, disk=bus)
     # USB needs a moment.
     command = f"sleep 2\n{ABOVE % 'block/*'}\nblkid"
-    output = said(image, machine, command)
+    output = said(real_image, machine, command)
     assert DRIVERS[bus] in output.split()
     assert 'TYPE="vfat"' in output
 
 
-def test_the_controller_of_vmware(image: Path) -> None:
+def test_the_controller_of_vmware(real_image: Path) -> None:
     machine = replace(MACHINE, more=("-device", "pvscsi"))
-    assert "0000:" in said(image, machine, f"ls /sys/bus/pci/drivers/{DRIVERS['pvscsi']}")
+    assert "0000:" in said(real_image, machine, f"ls /sys/bus/pci/drivers/{DRIVERS['pvscsi']}")
 
 
 @pytest.mark.parametrize("card", CARDS)
-def test_each_card(image: Path, card: str) -> None:
-    output = said(image, replace(MACHINE, card=card, ports=()), ABOVE % "net/eth0")
+def test_each_card(real_image: Path, card: str) -> None:
+    output = said(real_image, replace(MACHINE, card=card, ports=()), ABOVE % "net/eth0")
     assert CARDS[card] in output.split()
 
 
 @pytest.mark.parametrize("screen", ["VGA", "virtio-vga", "virtio-gpu-pci"])
-def test_a_text_console_on_a_screen(image: Path, screen: str) -> None:
+def test_a_text_console_on_a_screen(real_image: Path, screen: str) -> None:
     command = "dmesg | grep 'frame buffer'; cat /sys/class/tty/console/active"
-    output = said(image, replace(MACHINE, more=("-device", screen)), command)
+    output = said(real_image, replace(MACHINE, more=("-device", screen)), command)
     assert "switching to colour frame buffer device" in output
     assert "tty0" in output
 
 
-def test_a_share(image: Path, tmp_path: Path) -> None:
+def test_a_share(real_image: Path, tmp_path: Path) -> None:
     (tmp_path / "hello").write_text("from the host\n")
     machine = replace(MACHINE, share=tmp_path)
-    assert said(image, machine, "cat /share/hello; echo back > /share/answer") == "from the host\n"
+    assert (
+        said(real_image, machine, "cat /share/hello; echo back > /share/answer")
+        == "from the host\n"
+    )
     assert (tmp_path / "answer").read_text() == "back\n"
 
 
-def test_the_power_button(image: Path, tmp_path: Path) -> None:
+def test_the_power_button(real_image: Path, tmp_path: Path) -> None:
     way = tmp_path / "qmp"
     machine = replace(MACHINE, more=("-qmp", f"unix:{way},server=on,wait=off"))
     heard = bytearray()
@@ -107,7 +102,7 @@ def test_the_power_button(image: Path, tmp_path: Path) -> None:
         heard.extend(data)
         return boot.PROMPT.encode() in heard
 
-    with Program(find_emulator(machine).command(image=image)) as program:
+    with Program(find_emulator(machine).command(image=real_image)) as program:
         assert listen(program, prompted, seconds=SECONDS) is End.ENOUGH, heard
         with socket.socket(socket.AF_UNIX) as qmp:
             qmp.connect(os.fspath(way))
