@@ -248,6 +248,14 @@ class Settings:
         """Whether the parameter `name` is set: a path, a text, or yes."""
         return self.values[name] not in ("", "0")
 
+    def located(self, error: BuildError) -> BuildError:
+        """`error` about a parameter (its place is "with="), with the source of the value added."""
+        name = (error.where or "").removesuffix("=")
+        origin = self.origin.get(name)
+        if origin in ("environment", "local.yaml"):
+            return BuildError(error.message, where=f"{origin}: {name}", hint=error.hint)
+        return error
+
     def output(self, default: str) -> Path:
         """The path of the product: `output=`, or `default` in the checkout's output directory."""
         return self._file("output") or self.root / "output" / default

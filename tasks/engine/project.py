@@ -106,16 +106,19 @@ class Project:
     def planned(self, data: Data, overrides: Path) -> Plan:
         """The plan of this run, from `data` and the file `overrides`."""
         settings = self.settings
-        return make_plan(
-            data,
-            set_name=settings.set,
-            arch_name=settings.arch,
-            build_name=settings.build,
-            seed=self.tools,
-            added=settings.added,
-            loader=settings.loader,
-            overrides=overrides,
-        )
+        try:
+            return make_plan(
+                data,
+                set_name=settings.set,
+                arch_name=settings.arch,
+                build_name=settings.build,
+                seed=self.tools,
+                added=settings.added,
+                loader=settings.loader,
+                overrides=overrides,
+            )
+        except BuildError as error:
+            raise settings.located(error) from None
 
     @cached_property
     def needs(self) -> Needs:

@@ -98,6 +98,7 @@ def test_bad_authored_files(
         ("jobs: 0\n", "local.yaml: jobs cannot be '0'"),
         ("jobs: [1]\n", "local.yaml:1: 'jobs' must be a plain value"),
         ("jobs: 1\njobs: 2\n", "local.yaml:2: duplicate key 'jobs'"),
+        ("with: tpo\n", "local.yaml: with: there is no recipe 'tpo'"),
     ],
 )
 def test_a_bad_local_file(toy: Checkout, text: str, message: str) -> None:
