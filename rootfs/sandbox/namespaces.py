@@ -234,6 +234,7 @@ def make_root(spec: dict[str, Any]) -> None:
     check(libc.pivot_root(b".", b"."), "pivot_root", new_root)
     check(libc.umount2(b".", MNT_DETACH), "umount", ".")
     os.chdir("/")
+    sys.path.clear()  # the new root has another Python, or none
 
 
 def drop_privilege(*, nested: bool) -> None:
@@ -280,13 +281,25 @@ def run_commands(spec: dict[str, Any], report: Report) -> int:
 
 
 def execute(command: dict[str, Any], environment: dict[str, str]) -> NoReturn:
+    name = command["argv"][0]
     try:
         os.chdir(command["cwd"])
-        os.execvpe(command["argv"][0], command["argv"], environment)
+        os.execve(
+            find_program(name, environment.get("PATH", os.defpath)), command["argv"], environment
+        )
     except OSError as error:
-        name = command["argv"][0]
         os.write(2, f"{name}: {error.strerror} (directory {command['cwd']})\n".encode())
     os._exit(127)
+
+
+def find_program(name: str, path: str) -> str:
+    """The file that execvp(3) would start. (os.execvpe imports a module, which cannot be here.)"""
+    if "/" in name:
+        return name
+    files = [f"{directory}/{name}" for directory in path.split(":")]
+    return next(
+        (file for file in files if os.path.isfile(file) and os.access(file, os.X_OK)), files[-1]
+    )
 
 
 def reap_until(pid: int) -> tuple[int, resource.struct_rusage]:

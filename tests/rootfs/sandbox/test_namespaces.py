@@ -15,6 +15,7 @@ import pytest
 
 from plan.errors import BuildError
 from plan.model import Command
+from rootfs.sandbox import namespaces
 from rootfs.sandbox.compose import Composer, bound, scratch
 from rootfs.sandbox.enter import Result, Sandbox, enter, overlay_works
 from tests.nobody import AS_ORDINARY, open_directory, ordinary_python
@@ -258,3 +259,20 @@ def own_sandbox(directory: Path) -> str:
         "results = enter(place, [Command(('sh', '-c', script), '/')], log=directory / 'log')\n"
         "print(json.dumps([overlay, results[0].status, (directory / 'log').read_text()]))\n"
     )
+
+
+@pytest.mark.fault(
+    "the root has no Python, or another one; the host's Python imports a module late",
+    "a command starts all the same",
+)
+def test_nothing_is_imported_from_the_new_root() -> None:
+    script = (
+        "import sys\n"
+        f"sys.path.insert(0, {os.fspath(Path(namespaces.__file__).parent)!r})\n"
+        "import namespaces\n"
+        # What Python 3.13 has not imported by then.
+        "sys.path.clear(); sys.modules.pop('warnings', None)\n"
+        "namespaces.execute({'argv': ['sh', '-c', 'exit 7'], 'cwd': '/'}, {'PATH': '/no:/bin'})\n"
+    )
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", script], check=False)
+    assert done.returncode == 7
