@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from plan.checks import names
+from plan.errors import BuildError
 from plan.outputs import write_file
 from plan.parameters import PARAMETERS, parameters
 from plan.settings import Settings
@@ -42,12 +43,21 @@ def recall(settings: Settings) -> Settings:
     for record in _records(settings):
         if all(record[name] == settings.values[name] for name in given):
             origins = {name: ORIGIN for name in NAMES if name not in given}
-            return replace(
+            then = replace(
                 settings,
                 values={**settings.values, **record},
                 origin={**settings.origin, **origins},
             )
+            if _has_recipes(then):
+                return then
     return settings
+
+
+def _has_recipes(settings: Settings) -> bool:
+    """Whether the packages of with= still have recipes. If a layer is wrong, the plan says so."""
+    with contextlib.suppress(BuildError):
+        return not settings.added or {*settings.added} <= {*settings.data.recipes}
+    return True
 
 
 def recalled(settings: Settings) -> str:

@@ -39,6 +39,18 @@ def test_the_last_build_is_meant(toy: Checkout) -> None:
         assert ask(*words).startswith("set=full ")
 
 
+@pytest.mark.namespace
+@pytest.mark.fault("the recipe of the last build's with= is gone", "the build before it is meant")
+def test_a_package_that_is_gone(toy: Checkout) -> None:
+    recipe = toy.recipe("extra", "echo extra > $share/extra", "bottom")
+    assert toy.doit("image").status == 0
+    assert toy.doit("image", "with=extra").status == 0
+    assert "with=extra" in toy.doit("licenses").said.splitlines()[0]
+    recipe.unlink()
+    done = toy.doit("licenses")
+    assert done.status == 0 and "with=" not in done.said.splitlines()[0], done
+
+
 @pytest.mark.fault("the record of the last build is damaged", "it counts as none")
 @pytest.mark.parametrize("content", ["{", "[1]", '[{"set": "base"}]', "null", "\x00"])
 def test_a_damaged_record(toy: Checkout, content: str) -> None:
