@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from rootfs.vm.entrance import SSH_PORT, Entrance
 from rootfs.vm.qemu import Machine, find_emulator
@@ -114,15 +114,20 @@ class Guest:
             argv, cwd=key.file.parent, capture_output=True, text=True, timeout=SLOWEST, check=False
         )
 
-    def ask(self, command: str) -> dict[str, Any]:
-        """One command of QEMU's machine protocol, without arguments."""
+    def ask(self, command: str, **arguments: object) -> None:
+        """Let QEMU obey one command of its machine protocol (QMP)."""
         with socket.socket(socket.AF_UNIX) as to:
             to.connect(os.fspath(self.monitor))
             with to.makefile("rw") as lines:
-                for execute in ("qmp_capabilities", command):
-                    lines.write(json.dumps({"execute": execute}) + "\n")
+                lines.readline()  # QEMU greets
+                asked = {"execute": command, "arguments": arguments}
+                for each in ({"execute": "qmp_capabilities"}, asked):
+                    lines.write(json.dumps(each) + "\n")
                     lines.flush()
-                return [json.loads(lines.readline()) for _ in range(3)][-1]
+                    # Events may come before the answer.
+                    while "event" in (answer := json.loads(lines.readline())):
+                        pass
+                    assert "return" in answer, answer
 
     def ended(self, seconds: float = SLOWEST) -> int:
         """QEMU's exit status, when the machine has powered off."""

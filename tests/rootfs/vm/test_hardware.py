@@ -1,21 +1,17 @@
-"""The project's own image on other machines: buses, cards, a screen, a share, the power button.
+"""The project's own image on other machines: buses, cards, a screen, a share.
 
 `BQ2_TEST_IMAGE` names the image, of x86_64. Its kernel must find the devices by itself.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import socket
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rootfs.vm import boot, devices
-from rootfs.vm.guest_console import End, Program, listen
-from rootfs.vm.qemu import Machine, find_emulator
+from rootfs.vm.qemu import Machine
 
 pytestmark = [pytest.mark.qemu, pytest.mark.slow]
 
@@ -91,22 +87,3 @@ def test_a_share(real_image: Path, tmp_path: Path) -> None:
         == "from the host\n"
     )
     assert (tmp_path / "answer").read_text() == "back\n"
-
-
-def test_the_power_button(real_image: Path, tmp_path: Path) -> None:
-    way = tmp_path / "qmp"
-    machine = replace(MACHINE, more=("-qmp", f"unix:{way},server=on,wait=off"))
-    heard = bytearray()
-
-    def prompted(data: bytes) -> bool:
-        heard.extend(data)
-        return boot.PROMPT.encode() in heard
-
-    with Program(find_emulator(machine).command(image=real_image)) as program:
-        assert listen(program, prompted, seconds=SECONDS) is End.ENOUGH, heard
-        with socket.socket(socket.AF_UNIX) as qmp:
-            qmp.connect(os.fspath(way))
-            for name in ("qmp_capabilities", "system_powerdown"):
-                qmp.sendall(json.dumps({"execute": name}).encode())
-            assert listen(program, lambda _: False, seconds=SECONDS) is End.GONE
-        assert program.wait() == 0
