@@ -57,7 +57,7 @@ def _processors() -> str:
 
 
 # IMAGE: the commands that make or read the image. PRODUCTS: those for any product.
-IMAGE = ("image", "boot", "sign", "inspect", "regenerate")
+IMAGE = ("image", "boot", "sign", "inspect", "attest", "regenerate")
 PRODUCTS = (*IMAGE, "oci", "sysroot", "challenge", "verify", "list")
 
 PARAMETERS = (
@@ -133,8 +133,8 @@ PARAMETERS = (
         "image",
         _constant(""),
         checks.file,
-        "the image for inspect",
-        of=("inspect",),
+        "the image for inspect, and for attest check",
+        of=("inspect", "attest"),
         placed=checks.placed,
     ),
     Parameter(

@@ -24,6 +24,7 @@ OF_DOIT = ("clean", "forget", "help", "info", "list", "run")
 
 # Command → the module that has task_<command>.
 COMMANDS: Mapping[str, str] = {
+    "attest": "tasks.attest",
     "bench": "tasks.check",
     "boot": "tasks.boot",
     "bump": "tasks.pins",
@@ -75,7 +76,7 @@ PURPOSES: Mapping[str, Sequence[str]] = {
     "repair": (*("shell", "overrides", "patch", "forget", "clean", "choose", "fsck", "gc"),),
     "add": ("layer", "recipe"),
     "pin": ("outdated", "bump", "lock"),
-    "share": ("publish", "bundle", "sbom", "licenses", "inspect", "sign"),
+    "share": ("publish", "bundle", "sbom", "licenses", "inspect", "sign", "attest"),
     "develop": ("test", "bench", "reference"),
 }
 # What doit's own commands do. For all others, the docstring of task_<command> says it.
@@ -101,6 +102,7 @@ DOIT_EXAMPLES: Mapping[str, Sequence[str]] = {
 READS = frozenset(
     {
         *(
+            "attest",
             "bench",
             "choose",
             "doctor",
@@ -138,7 +140,7 @@ OF_THE_LAST = frozenset(
     }
 )
 # The other words on their command lines are no commands.
-WITH_WORDS = frozenset({"list", "log", "why"})
+WITH_WORDS = frozenset({"attest", "list", "log", "why"})
 
 # This command accepts all parameters, to show them.
 SHOWS_ALL = "settings"

@@ -85,6 +85,7 @@ TRIED_IN = {
     "rootfs/image/vmdk.py": "rootfs/image/test_blocks.py",
     "rootfs/image/names.py": "rootfs/image/test_sysroot.py",
     "rootfs/image/workspace.py": "rootfs/image/test_sysroot.py",
+    "rootfs/inspection/attestation.py": "tasks/test_attest.py",
     "rootfs/inspection/block_readers.py": "rootfs/image/test_blocks.py",
     "rootfs/inspection/crc32c.py": "rootfs/inspection/test_readers.py",
     "rootfs/inspection/disk_file.py": "rootfs/image/test_blocks.py",

@@ -182,8 +182,7 @@ def overlay(target: str, links: str, entry: dict[str, Any]) -> None:
 
 
 def link_to(directory: str) -> str:
-    name = str(len(os.listdir(".")))
-    os.symlink(directory, name)
+    os.symlink(directory, name := str(len(os.listdir("."))))
     return name
 
 
@@ -268,38 +267,26 @@ def run_commands(spec: dict[str, Any], report: Report) -> int:
         if (pid := os.fork()) == 0:
             execute(command, spec["environment"])
         status, usage = reap_until(pid)
-        report(
-            command=index,
-            status=status,
-            seconds=round(time.monotonic() - start, 3),
-            cpu=round(usage.ru_utime + usage.ru_stime, 3),
-            memory=usage.ru_maxrss * 1024,
-        )
+        seconds, cpu = time.monotonic() - start, usage.ru_utime + usage.ru_stime
+        used = {"seconds": round(seconds, 3), "cpu": round(cpu, 3)}
+        report(command=index, status=status, memory=usage.ru_maxrss * 1024, **used)
         if status != 0:
             return status
     return 0
 
 
 def execute(command: dict[str, Any], environment: dict[str, str]) -> NoReturn:
+    """Become the program of `command`. os.execvpe would do, but imports a module: from where?"""
     name = command["argv"][0]
+    places = [""] if "/" in name else environment.get("PATH", os.defpath).split(":")
+    files = (os.path.join(place, name) for place in places)
+    program = next((file for file in files if file == name or os.access(file, os.X_OK)), f"/{name}")
     try:
         os.chdir(command["cwd"])
-        os.execve(
-            find_program(name, environment.get("PATH", os.defpath)), command["argv"], environment
-        )
+        os.execve(program, command["argv"], environment)
     except OSError as error:
         os.write(2, f"{name}: {error.strerror} (directory {command['cwd']})\n".encode())
     os._exit(127)
-
-
-def find_program(name: str, path: str) -> str:
-    """The file that execvp(3) would start. (os.execvpe imports a module, which cannot be here.)"""
-    if "/" in name:
-        return name
-    files = [f"{directory}/{name}" for directory in path.split(":")]
-    return next(
-        (file for file in files if os.path.isfile(file) and os.access(file, os.X_OK)), files[-1]
-    )
 
 
 def reap_until(pid: int) -> tuple[int, resource.struct_rusage]:

@@ -9,7 +9,8 @@ work/challenged/… the same for `doit challenge` and `doit regenerate`; the var
      "verdict": "identical", "differs", or "failed" if the second build failed,
      "variations": [the varied conditions: plan.parameters.VARIATIONS],
      "differences": [{"path", "where", "old", "new", "cause"}...],
-     "shared": [the files that are in both seeds]}
+     "shared": [the files that are in both seeds],
+     "when": the day ("2026-01-31", UTC), "machine": the kind of the machine}
 
 If the step or artifact is not the current one, the result counts as missing. If several runs find
 it identical, their variations are added up. A difference stays until the step is identical under
@@ -20,7 +21,10 @@ or its log if it failed.
 from __future__ import annotations
 
 import json
+import os
+import re
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +44,8 @@ class Verdict:
     variations: list[str]
     differences: list[dict[str, Any]] = field(default_factory=list)
     shared: list[str] = field(default_factory=list)
+    when: str = ""
+    machine: str = ""
 
     def covers(self, variations: set[str]) -> bool:
         """Whether a build with `variations` would add nothing new."""
@@ -70,6 +76,14 @@ class Verified:
             elif not set(old.variations) <= variations:
                 return
         content = asdict(new) | {"variations": sorted(variations)}
+        content |= {"when": f"{datetime.now(UTC):%Y-%m-%d}", "machine": _machine()}
         write_file(self.file, json.dumps(content, indent=1) + "\n")
         if new.verdict == IDENTICAL:
             self.made.unlink(missing_ok=True)
+
+
+def _machine() -> str:
+    """The kind of this machine: architecture, kernel and processor."""
+    system = os.uname()
+    model = re.search(r"^model name\s*: (.+)", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    return ", ".join([system.machine, f"Linux {system.release}", *([model[1]] if model else [])])

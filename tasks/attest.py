@@ -1,0 +1,110 @@
+"""attest: gathers what proves an image into one directory, which a stranger can check.
+
+    <image>.provenance.json (.sig) ──▶ provenance.json (.sig)   ─┐
+    work/stamps/ ────────────────────▶ steps.jsonl              ─┼─ <image>.attest/
+    work/{verified,challenged}/ ─────▶ verdicts.jsonl           ─┤
+    rootfs/inspection/attestation.py ▶ check.py                 ─┘
+
+Nothing is built. check.py is one file that needs only Python: it explains what it checks.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from doit import get_initial_workdir
+
+from plan.errors import BuildError
+from plan.outputs import write_file
+from plan.plan import canonical
+from plan.typed import typed
+from rootfs.inspection import attestation
+from tasks.actions import DoitTask, speaking
+from tasks.console.console import say
+from tasks.engine.products import image
+from tasks.engine.project import Project
+from tasks.engine.proof import PROVENANCE, beside
+from tasks.engine.stamps import Stamp
+from tasks.engine.verdicts import CHALLENGED, DIRECTORY
+
+ATTESTATION = ".attest"
+
+
+def task_attest(project: Project) -> DoitTask:
+    """gather the proof of the image in one directory; check PATH: check one
+
+    attest                    the image that was built last here
+    attest check PATH image=FILE
+    """
+    return {"actions": [(speaking(_attest), [project])], "pos_arg": "words"}
+
+
+def _attest(project: Project, words: list[str]) -> None:
+    if not words:
+        say(f"{_written(project)}: python3 check.py IMAGE checks it")
+    elif len(words) == 2 and words[0] == "check":
+        project.exit_status = _checked(project, Path(get_initial_workdir() or "", words[1]))
+    else:
+        raise BuildError(
+            f"attest takes check PATH, not {' '.join(words)}", hint=typed("help attest")
+        )
+
+
+def _checked(project: Project, directory: Path) -> int:
+    """The exit status of our check of the attestation in `directory`."""
+    if not (directory / "steps.jsonl").is_file():
+        hint = f"{typed('attest')} writes one beside the image"
+        raise BuildError("there is no attestation", where=str(directory), hint=hint)
+    # Not with the program in the directory: somebody else wrote that.
+    own = project.settings.image
+    return attestation.main(directory, [str(own)] if own else [])
+
+
+def _written(project: Project) -> Path:
+    """The directory of the attestation of this run's image, written anew."""
+    file = image(project).file
+    told = beside(file, PROVENANCE)
+    if not told.exists():
+        raise BuildError("there is no image", where=str(file), hint=typed("image"))
+    directory = beside(file, ATTESTATION)
+    directory.mkdir(exist_ok=True)
+    lines = {"steps.jsonl": [*_steps(project)], "verdicts.jsonl": [*_verdicts(project)]}
+    for name, rows in lines.items():
+        write_file(directory / name, b"".join(canonical(row) + b"\n" for row in rows))
+    for path in (told, told.with_name(f"{told.name}.sig")):
+        if path.exists():
+            shutil.copyfile(path, directory / path.name.removeprefix(f"{file.name}."))
+    shutil.copyfile(attestation.__file__, directory / "check.py")
+    # It is checked as a stranger would.
+    done = subprocess.run(
+        [sys.executable, "-I", directory / "check.py", file], stdout=subprocess.PIPE, check=False
+    )
+    if done.returncode:
+        hint = f"{typed('image')} brings the image and its provenance up to date"
+        raise BuildError(done.stdout.decode().rstrip("\n"), where=str(directory), hint=hint)
+    return directory
+
+
+def _steps(project: Project) -> Iterator[dict[str, Any]]:
+    for step in project.plan.steps:
+        made, stamp = Stamp(project, step).require(), Stamp(project, step)
+        inputs = stamp.read_inputs() or {}
+        inputs.pop("tools", None)  # by name, for people
+        yield {"task": step.task, "id": made.step, "artifact": made.artifact, "inputs": inputs}
+
+
+def _verdicts(project: Project) -> Iterator[dict[str, Any]]:
+    for directory in (DIRECTORY, CHALLENGED):
+        for path in sorted((project.workdir / directory).glob("*.json")):
+            row = json.loads(path.read_text())
+            kept = ("step", "artifact", "verdict", "variations", "shared")
+            told = {key: row[key] for key in kept} | {
+                key: row.get(key, "") for key in ("when", "machine")
+            }
+            yield {"of": path.stem, **told}

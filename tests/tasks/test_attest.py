@@ -1,0 +1,137 @@
+"""attest: the proof of a toy image is sound, and a change at any place of it is found."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.tasks.toy import Checkout, make_checkout
+
+pytestmark = pytest.mark.namespace
+
+Row = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def attested(tmp_path_factory: pytest.TempPathFactory, template: Path, seed: Path) -> Checkout:
+    """A checkout with an image, of which one step was built twice, and its attestation."""
+    place = tmp_path_factory.mktemp("attested")
+    toy = make_checkout(template, place / "checkout", cache=place / "cache", seed=seed)
+    assert toy.doit("image").status == 0
+    assert toy.doit("verify", "packages=left", "variations=jobs").status == 0
+    done = toy.doit("attest")
+    assert done.status == 0 and "check.py" in done.said, done
+    return toy
+
+
+def image(toy: Checkout) -> Path:
+    return toy.root / "output" / "bootstrap-qcow2-base-x86_64.qcow2"
+
+
+def checked(directory: Path, *words: Path) -> tuple[int, str]:
+    """What the program in `directory` finds, as a stranger runs it."""
+    done = subprocess.run(
+        [sys.executable, "-I", directory / "check.py", *words],
+        capture_output=True, text=True, check=False, env={}, cwd="/",
+    )  # fmt: skip
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_a_sound_one(attested: Checkout, tmp_path: Path) -> None:
+    own = image(attested)
+    directory = shutil.copytree(f"{own}.attest", tmp_path / "elsewhere")
+    status, said = checked(directory, own)
+    assert status == 0 and "WRONG" not in said, said
+    assert "ok    the image" in said
+    assert "jobs                     1 of " in said and "Linux" in said
+    # Without an image it says what it does not say.
+    status, said = checked(directory)
+    assert status == 0 and "not which" in said, said
+    done = attested.doit("attest", "check", str(directory), f"image={own}")
+    assert done.status == 0 and "ok    the provenance" in done.said, done
+
+
+def command(row: Row) -> None:
+    row["inputs"]["step"]["commands"][0]["argv"][-1] += "; true"
+
+
+def artifact(row: Row) -> None:
+    row["artifact"] = "0" * 64
+
+
+def root(row: Row) -> None:
+    row["inputs"]["build_root"] = "0" * 64
+
+
+def verdict(row: Row) -> None:
+    row["verdict"] = "differs"
+
+
+@pytest.mark.fault("a line of an attestation is changed", "its check names the step, status 1")
+@pytest.mark.parametrize(
+    ("file", "change", "found"),
+    [
+        ("steps.jsonl", command, "its inputs give another id"),
+        ("steps.jsonl", artifact, "another step or artifact"),
+        ("steps.jsonl", root, "it was built in another root"),
+        ("verdicts.jsonl", verdict, "sysroot-from-seed-left: differs (jobs"),
+    ],
+)
+def test_a_change_is_found(
+    attested: Checkout, tmp_path: Path, file: str, change: Callable[[Row], None], found: str
+) -> None:
+    directory = shutil.copytree(f"{image(attested)}.attest", tmp_path / "it")
+    rows = [json.loads(line) for line in (directory / file).read_text().splitlines()]
+    change(rows[0])
+    (directory / file).write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    status, said = checked(directory, image(attested))
+    assert status == 1 and found in said, said
+
+
+@pytest.mark.fault(
+    "all files of an attestation name another artifact", "the id of its user is wrong"
+)
+def test_a_consistent_lie(attested: Checkout, tmp_path: Path) -> None:
+    directory = shutil.copytree(f"{image(attested)}.attest", tmp_path / "it")
+    first = json.loads((directory / "steps.jsonl").read_text().splitlines()[0])
+    for name in ("steps.jsonl", "provenance.json"):
+        text = (directory / name).read_text()
+        (directory / name).write_text(text.replace(first["artifact"], "0" * 64))
+    status, said = checked(directory, image(attested))
+    assert status == 1 and "its inputs give another id" in said, said
+
+
+@pytest.mark.fault("an attestation is checked with another image", "its check says so, status 1")
+def test_another_image(attested: Checkout, tmp_path: Path) -> None:
+    other = tmp_path / "other.qcow2"
+    other.write_bytes(image(attested).read_bytes() + b"\0")
+    status, said = checked(Path(f"{image(attested)}.attest"), other)
+    assert status == 1 and "WRONG the image\n        other.qcow2: its sha256 is" in said
+
+
+@pytest.mark.fault("an attestation is not there, or is none", "one error; no traceback")
+def test_no_attestation(attested: Checkout, tmp_path: Path) -> None:
+    done = attested.doit("attest", "check", str(tmp_path))
+    assert done.status != 0 and "there is no attestation" in done.said, done
+    done = attested.doit("attest", "chek", str(tmp_path))
+    assert done.status != 0 and "attest takes check PATH" in done.said, done
+    for content in ("{", "[]", '{"predicate": 1}'):
+        directory = shutil.copytree(
+            f"{image(attested)}.attest", tmp_path / "it", dirs_exist_ok=True
+        )
+        (directory / "provenance.json").write_text(content)
+        status, said = checked(directory)
+        assert status == 1 and "cannot be read" in said and "Traceback" not in said, said
+
+
+@pytest.mark.fault("there is no image to be attested", "one error that says what makes it")
+def test_no_image(toy: Checkout) -> None:
+    done = toy.doit("attest")
+    assert done.status != 0 and "there is no image" in done.said, done
