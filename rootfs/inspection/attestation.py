@@ -30,7 +30,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -111,19 +111,22 @@ class Attestation:
                 yield f"{verdict['of']}: {verdict['verdict']} ({how}; {verdict['when']})"
 
     def told(self) -> Iterator[str]:
-        """For each way of building again: how many artifacts were identical, when and where."""
-        found = defaultdict[str, list[Row]](list)
+        """For each way of building again how many artifacts were identical; then where and when."""
         artifacts = {(step["id"], step["artifact"]) for step in self.steps}
-        for verdict in self.verdicts:
-            if (verdict["step"], verdict["artifact"]) in artifacts:
-                for way in verdict["variations"]:
-                    found[way].append(verdict)
-        for way, verdicts in sorted(found.items()):
-            good = [each for each in verdicts if each["verdict"] == "identical"]
-            days = sorted({each["when"] for each in good if each["when"]})
-            where = sorted({each["machine"] for each in good if each["machine"]})
-            when = f"{days[0]} to {days[-1]}; " if days else ""
-            yield f"{way:<24} {len(good)} of {len(self.steps)}  {when}{'; '.join(where)}"
+        good = [
+            verdict
+            for verdict in self.verdicts
+            if verdict["verdict"] == "identical"
+            and (verdict["step"], verdict["artifact"]) in artifacts
+        ]
+        ways = Counter(way for verdict in good for way in verdict["variations"])
+        for way, count in sorted(ways.items()):
+            yield f"{way:<16} {count} of {len(self.steps)}"
+        days = defaultdict[str, set[str]](set)
+        for verdict in good:
+            days[verdict["machine"] or "a machine that is not known"].add(verdict["when"])
+        for machine, on in sorted(days.items()):
+            yield f"on {machine}: {', '.join(sorted(on))}"
 
 
 def rows(path: Path) -> Sequence[Row]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -50,7 +51,7 @@ def test_a_sound_one(attested: Checkout, tmp_path: Path) -> None:
     status, said = checked(directory, own)
     assert status == 0 and "WRONG" not in said, said
     assert "ok    the image" in said
-    assert "jobs                     1 of " in said and "Linux" in said
+    assert "\n  jobs             1 of 5\n" in said and f"on {os.uname().machine}, Linux" in said
     # Without an image it says what it does not say.
     status, said = checked(directory)
     assert status == 0 and "not which" in said, said
