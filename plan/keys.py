@@ -40,8 +40,9 @@ RECIPE: Keys = {
     ),
     "sources": Key(
         list,
-        "The upstream files. The first is unpacked at `/source`, the others are in `/input`, not "
-        "unpacked. A package that is only this project's has none.",
+        "The upstream files. The first is unpacked at `/source`. The others are in `/input`, not "
+        "unpacked; `into` and `patch` say what else is done with them. A package that is only this "
+        "project's has none.",
         example="crystal",
     ),
     "from": Key(
@@ -128,7 +129,8 @@ SOURCE: Keys = {
     "urls": Key(
         list,
         "Where to download it, tried in this order: `https://…`, `debian:pool/…` (a path in "
-        "Debian's archive), `wheel:NAME==VERSION` (a Python package).",
+        "Debian's archive), `wheel:NAME==VERSION` (a Python package), `git+https://…@COMMIT` "
+        "(the tree of a commit, by git; also `git+ssh:`, `git+file:`, and the path of a bundle).",
         True,
     ),
     "snapshot": Key(
@@ -137,7 +139,17 @@ SOURCE: Keys = {
         "keeps that state, and is tried last. `bump` writes it.",
         example="zlib",
     ),
-    "exclude": Key(list, "Globs of files that are not unpacked."),
+    "exclude": Key(list, "Globs of files that are not unpacked. Only for the first source."),
+    "into": Key(
+        str,
+        "The directory below `/source` that it is unpacked into, without its top directory: for "
+        "parts that come as files of their own, such as submodules. Not for the first source.",
+    ),
+    "patch": Key(
+        bool,
+        "Whether it is a patch, maybe compressed, that is applied to the source with `patch -p1`, "
+        "before the recipe's own patches. Not for the first source.",
+    ),
 }
 
 SET: Keys = {

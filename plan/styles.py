@@ -1,6 +1,6 @@
 """Styles: the kinds of build. A recipe names a style, and the style gives the commands.
 
-    patches ─▶ before ─▶ the style's own commands ─▶ after ─▶ strip
+    more sources ─▶ patches ─▶ before ─▶ the style's own commands ─▶ after ─▶ strip
 
 Every command is literal; `$NAME` in a recipe's options becomes the value of the step's variable
 here. Only the number of processes comes from outside (JOBS, MAKEFLAGS, CMAKE_BUILD_PARALLEL_LEVEL):
@@ -10,11 +10,12 @@ it must not change an output.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Mapping
 
 from plan.architecture import Machines
 from plan.errors import BuildError, nearest
-from plan.model import Command, Recipe
+from plan.model import Command, Recipe, Source
 
 SOURCE, BUILD, DEST = "/source", "/build", "/dest"
 
@@ -43,6 +44,9 @@ MAKE_VARIABLES = (
 # `$$`, `${NAME}` or `$NAME`. `$(NAME)` is make's.
 VARIABLE = re.compile(r"\$(?:\$|\{(\w+)\}|([A-Za-z_]\w*))")
 
+# The ending of a compressed file → the program that writes its content.
+READERS = {"gz": "zcat", "tgz": "zcat", "bz2": "bzcat", "xz": "xzcat"}
+
 # Objects (*.o) keep their symbols: the linker needs them.
 STRIP = r"""find /dest -type f ! -name '*.o' | while read -r file; do
   if [ "$(head -c 4 "$file" | tr -d '\0')" = "$(printf '\177ELF')" ]; then
@@ -58,7 +62,8 @@ def commands(
 
     Raises BuildError for an option that names an unknown variable.
     """
-    found = [Command(("patch", "-p1", "-i", f"/recipe/{path}"), SOURCE) for path in recipe.patches]
+    found = [command for source in recipe.sources for command in _laid_in(source)]
+    found += [Command(("patch", "-p1", "-i", f"/recipe/{path}"), SOURCE) for path in recipe.patches]
     if recipe.before:
         found.append(_script(recipe.before, SOURCE))
     variables = {"BUILD": machines.build.triple} | dict(environment)
@@ -67,6 +72,17 @@ def commands(
         found.append(_script(recipe.after, DEST))
     found.append(_script(STRIP, DEST))
     return tuple(found)
+
+
+def _laid_in(source: Source) -> list[Command]:
+    """What puts `source`, which is not the first, into the first."""
+    reader = READERS.get(source.file.rpartition(".")[2], "cat")
+    content, into = f"{reader} {shlex.quote(f'/input/{source.file}')}", shlex.quote(source.into)
+    if source.into:
+        # -o: the owners in it do not exist in the sandbox. Not every tar decompresses.
+        unpack = f"{content} | tar -xo -f - -C {into} --strip-components=1"
+        return [_script(f"mkdir -p {into}\n{unpack}", SOURCE)]
+    return [_script(f"{content} | patch -p1", SOURCE)] if source.patch else []
 
 
 def _options(recipe: Recipe, variables: Variables) -> list[str]:

@@ -15,6 +15,7 @@ from plan.outputs import write_file
 from plan.pins import DEBIAN
 from plan.recipes import NAME
 from plan.typed import typed
+from plan.urls import GIT
 from tasks.actions import DoitTask, speaking
 from tasks.console.console import say
 from tasks.engine.project import Project
@@ -28,6 +29,7 @@ def task_recipe(project: Project) -> DoitTask:
 
     recipe new lz4 url=https://example.org/lz4-1.10.0.tar.gz layer=../mine
     recipe new lz4 url=debian:lz4    Debian's source package of that name
+    recipe new lz4 url=git+https://example.org/lz4.git@COMMIT    a commit, by its whole name
     """
     return {"actions": [(speaking(_recipe), [project])], "pos_arg": "words"}
 
@@ -62,7 +64,7 @@ def _fetched(project: Project, url: str) -> tuple[Source, str]:
     settings = project.settings
     if settings.offline:
         raise BuildError("offline=1, but the file must be fetched", where=f"url={url}")
-    if _WEB.match(url):
+    if _WEB.match(url) or GIT.fullmatch(url):
         from cache.unknown import fetch_unknown
 
         return fetch_unknown(url, project.cache), ""

@@ -31,7 +31,7 @@ BUSYBOX = Path("/bin/busybox")  # Debian's busybox-static
 PROGRAMS = (
     *("sh", "[", "cat", "chmod", "cp", "date", "dd", "echo", "env", "false", "find", "grep"),
     *("head", "hostname", "id", "ls", "mkdir", "mkfifo", "patch", "printf", "pwd", "rm", "sleep"),
-    *("sort", "stat", "touch", "tr", "true", "uname", "wc"),
+    *("sort", "stat", "tar", "touch", "tr", "true", "uname", "wc", "zcat"),
 )
 PARTS = ("LICENSE", "cache", "dodo.py", "pyproject.toml", "rootfs", "tasks")
 SECONDS = 60
