@@ -139,7 +139,7 @@ SOURCE: Keys = {
         "keeps that state, and is tried last. `bump` writes it.",
         example="zlib",
     ),
-    "exclude": Key(list, "Globs of files that are not unpacked. Only for the first source."),
+    "exclude": Key(list, "Globs of files that are not unpacked."),
     "into": Key(
         str,
         "The directory below `/source` that it is unpacked into, without its top directory: for "

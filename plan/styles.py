@@ -15,7 +15,9 @@ from collections.abc import Callable, Mapping
 
 from plan.architecture import Machines
 from plan.errors import BuildError, nearest
+from plan.meson import machine_files, machine_options
 from plan.model import Command, Recipe, Source
+from plan.pure_python import install
 
 SOURCE, BUILD, DEST = "/source", "/build", "/dest"
 
@@ -45,7 +47,7 @@ MAKE_VARIABLES = (
 VARIABLE = re.compile(r"\$(?:\$|\{(\w+)\}|([A-Za-z_]\w*))")
 
 # The ending of a compressed file → the program that writes its content.
-READERS = {"gz": "zcat", "tgz": "zcat", "bz2": "bzcat", "xz": "xzcat"}
+READERS = {"gz": "zcat", "bz2": "bzcat", "xz": "xzcat"}
 
 # Objects (*.o) keep their symbols: the linker needs them.
 STRIP = r"""find /dest -type f ! -name '*.o' | while read -r file; do
@@ -76,13 +78,13 @@ def commands(
 
 def _laid_in(source: Source) -> list[Command]:
     """What puts `source`, which is not the first, into the first."""
-    reader = READERS.get(source.file.rpartition(".")[2], "cat")
-    content, into = f"{reader} {shlex.quote(f'/input/{source.file}')}", shlex.quote(source.into)
+    file, into = shlex.quote(f"/input/{source.file}"), shlex.quote(source.into)
     if source.into:
-        # -o: the owners in it do not exist in the sandbox. Not every tar decompresses.
-        unpack = f"{content} | tar -xo -f - -C {into} --strip-components=1"
-        return [_script(f"mkdir -p {into}\n{unpack}", SOURCE)]
-    return [_script(f"{content} | patch -p1", SOURCE)] if source.patch else []
+        return [_script(f"mkdir -p {into}\ncp -pR {file}/. {into}", SOURCE)]
+    if source.patch:
+        reader = READERS.get(source.file.rpartition(".")[2], "cat")
+        return [_script(f"{reader} {file} | patch -p1", SOURCE)]
+    return []
 
 
 def _options(recipe: Recipe, variables: Variables) -> list[str]:
@@ -123,6 +125,37 @@ def _configure(recipe: Recipe, machines: Machines, variables: Variables) -> list
         Command(("make",), BUILD),
         Command(("make", "install", f"DESTDIR={DEST}"), BUILD),
     ]
+
+
+def _autoreconf(recipe: Recipe, machines: Machines, variables: Variables) -> list[Command]:
+    """Make the configure script, which the source does not have, and run it as `configure` does."""
+    # The macros of dependencies, and the modules that not every Perl has.
+    given = "ACLOCAL_PATH=/sysroot/usr/share/aclocal PERL5LIB=/usr/share/autoconf"
+    script = _script(f"{given} autoreconf -fi", _source_directory(recipe))
+    return [script, *_configure(recipe, machines, variables)]
+
+
+def _meson(recipe: Recipe, machines: Machines, variables: Variables) -> list[Command]:
+    """Build a Meson project with Ninja; features are off unless an option enables them."""
+    setup = (
+        *("meson", "setup", BUILD, _source_directory(recipe), *machine_options(machines)),
+        *("--prefix=/usr", "--libdir=lib", "--buildtype=plain"),
+        *("--wrap-mode=nodownload", "--auto-features=disabled"),
+    )
+    return [
+        _script(machine_files(machines, variables), SOURCE),
+        Command((*setup, *_options(recipe, variables)), SOURCE),
+        _script('ninja -j "$JOBS"', BUILD),
+        Command(("meson", "install", "--no-rebuild", f"--destdir={DEST}"), BUILD),
+    ]
+
+
+def _python(recipe: Recipe, machines: Machines, variables: Variables) -> list[Command]:
+    """Install a pure Python package: an unpacked wheel, or the packages that `options` name."""
+    del machines
+    program = install(recipe.name, recipe.version)
+    argv = ("python3", "-c", program, *_options(recipe, variables))
+    return [Command(argv, _source_directory(recipe))]
 
 
 def _cmake(recipe: Recipe, machines: Machines, variables: Variables) -> list[Command]:
@@ -177,8 +210,11 @@ def _scripted(recipe: Recipe, machines: Machines, variables: Variables) -> list[
 
 
 STYLES: dict[str, Callable[[Recipe, Machines, Variables], list[Command]]] = {
+    "autoreconf": _autoreconf,
     "cmake": _cmake,
     "configure": _configure,
     "make": _make,
+    "meson": _meson,
+    "python": _python,
     "script": _scripted,
 }

@@ -1,6 +1,6 @@
 """recipe: writes a recipe for a new package, into the last layer, or else into this checkout.
 
-url= ──fetch, hash──▶ tarball ──names, license texts──▶ plan/guess.py ──▶ recipes/NAME.yaml
+url= ──fetch, hash──▶ tarball ──names, build files, licenses──▶ plan/guess.py ──▶ recipes/NAME.yaml
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from plan.errors import BuildError
-from plan.guess import recipe
+from plan.guess import READ, recipe
 from plan.model import Source
 from plan.outputs import write_file
 from plan.pins import DEBIAN
@@ -71,18 +71,23 @@ def _fetched(project: Project, url: str) -> tuple[Source, str]:
     package = url.removeprefix(DEBIAN)
     if not url.startswith(DEBIAN) or "/" in package:
         raise BuildError("this is no URL of a file", where=f"url={url}", hint="https://…/x.tar.gz")
-    return _of_debian(project, package)
+    return _of_debian(project, package, url)
 
 
-def _of_debian(project: Project, package: str) -> tuple[Source, str]:
+def _of_debian(project: Project, package: str, url: str) -> tuple[Source, str]:
     from cache.places import known_archives
     from cache.source_index import fetch_source_index
 
     suite = project.settings.suite
     archives = known_archives(project.settings.mirror or "")
-    found = fetch_source_index(archives, {package}, suite=suite).newest.get(package)
+    index = fetch_source_index(archives, {package}, suite=suite)
+    found = index.newest.get(package)
     if found is None:
-        raise BuildError(f"Debian {suite} has no source package {package}", where="url=")
+        like = index.like(package)
+        hint = f"there is {', '.join(like)}" if like else "packages.debian.org finds the name"
+        raise BuildError(
+            f"Debian {suite} has no source package {package}", where=f"url={url}", hint=hint
+        )
     place = f"{DEBIAN}{found.path}"
     source = Source(found.sha256, found.size, found.file, (place,), snapshot=found.snapshot)
     fetch_now(project, [source])
@@ -90,8 +95,10 @@ def _of_debian(project: Project, package: str) -> tuple[Source, str]:
 
 
 def _guessed(project: Project, name: str, source: Source, release: str) -> str:
-    from rootfs.archives.licenses import license_texts, names_in
+    from rootfs.archives.licenses import license_texts
+    from rootfs.archives.look_inside import look_inside
 
     path = project.fetched(source)
     texts = [text.decode(errors="replace") for _, text in license_texts(path, source.file)]
-    return recipe(name, source, names_in(path, source.file), texts, release)
+    inside = look_inside(path, source.file, READ)
+    return recipe(name, source, inside.names, inside.texts, texts, release)
