@@ -82,6 +82,7 @@ _NAMED = re.compile(
     r"AC_CHECK_LIB\(\[?([\w+.-]+)|PKG_CHECK_MODULES\([^,]*,\s*\[?([\w+.-]+)"
     r"|find_package\(\s*(\w+)|\bdependency\(\s*'([\w+.-]+)'"
 )
+_PROJECT = re.compile(r"^\s*project\s*\(([^)]*)\)", re.MULTILINE | re.IGNORECASE)
 _UNKNOWN = """\
 echo "how {name} is built is not known: write it here"
 exit 1
@@ -131,6 +132,11 @@ def _depends(style: str, names: Collection[str], texts: Mapping[str, str]) -> li
     if style == "python":
         return ["python"]
     cxx = any(name.endswith((".cc", ".cpp", ".cxx")) and not _ASIDE.match(name) for name in names)
+    found = _PROJECT.search(texts.get("CMakeLists.txt", ""))
+    if style == "cmake" and found:
+        # Without a word about languages, CMake tries both compilers.
+        languages = {"C", "CXX"} & {*found[1].split()}
+        cxx = languages != {"C"}
     script = texts.get("configure.ac", texts.get("configure.in"))
     if style in ("configure", "autoreconf") and script is not None:
         cxx = "AC_PROG_CXX" in script

@@ -65,6 +65,8 @@ class Recipe:
     """The files under `plan/recipes/<name>/`: relative path and sha256, sorted."""
     patches: tuple[str, ...]
     """The `files` that are applied to the source as patches, in this order."""
+    devel: tuple[str, ...] = ()
+    """Globs of the files in its artifact that only compiling needs."""
     file: str = ""
     """The recipe's file, for messages."""
     resources: str = ""

@@ -174,6 +174,7 @@ def _recipe(
         remove=table.texts("remove"),
         files=tuple(sorted([*own, *added], key=lambda file: file[0].split("/"))),
         patches=(*applied, *(path for path, _ in added)),
+        devel=table.texts("devel"),
         file=table.file,
         resources=table.get("resources", ""),
     )

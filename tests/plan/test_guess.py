@@ -123,3 +123,13 @@ def test_libraries_have_the_names_of_recipes() -> None:
     cmake = "find_package(ZLIB)\nfind_package( Threads )"
     texts = {"CMakeLists.txt": cmake, "meson.build": "x = dependency('libpcre2-8', required: no)"}
     assert libraries(texts) == ["pcre2", "zlib"]
+
+
+@pytest.mark.parametrize(
+    ("project", "cxx"),
+    [("project(x)", True), ("project (x VERSION 1 LANGUAGES C)", False), ("PROJECT(x CXX)", True)],
+)
+def test_cmake_says_its_languages(tmp_path: Path, project: str, *, cxx: bool) -> None:
+    texts = {"CMakeLists.txt": f"# a\n{project}\n"}
+    table = read(tmp_path, recipe("thing", SOURCE, {"CMakeLists.txt", "src/a.c"}, texts, []))
+    assert ("libcxx" in table.texts("depends")) == cxx
