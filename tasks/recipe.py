@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from plan.build_files import READ
 from plan.errors import BuildError
-from plan.guess import READ, recipe
+from plan.guess import recipe
 from plan.model import Source
 from plan.outputs import write_file
 from plan.pins import DEBIAN

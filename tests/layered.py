@@ -29,10 +29,6 @@ COMMANDS = {
     "ncurses": ("TERM=linux TERMINFO=$usr/share/terminfo tput cols", "80"),
     "patch": ("$usr/bin/patch --version | head -1", "GNU patch 2.8"),
     "pigz": ("echo ran | pigz | pigz -d", "ran"),
-    "rsync": (
-        "rsync -a /etc/passwd /tmp/copied && cmp /etc/passwd /tmp/copied && echo same",
-        "same",
-    ),
     "sed": ("echo ran | $usr/bin/sed -E s/r/R/", "Ran"),
     "tmux": ("tmux -V", "tmux 3.5a"),
     "which": ("PATH=/usr/bin $usr/bin/which sh", "/usr/bin/sh"),

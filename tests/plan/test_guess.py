@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from plan.guess import libraries, license_of, recipe, version
+from plan.build_files import libraries
+from plan.guess import license_of, recipe, version
 from plan.model import Source
 from plan.recipes import check_shape, read_source
 from plan.yamlfile import Table, load

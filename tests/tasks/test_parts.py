@@ -7,6 +7,7 @@ import hashlib
 import io
 import subprocess
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,18 @@ def test_sources_are_laid_into_the_first(toy: Checkout, tmp_path: Path) -> None:
     found = project.store.root / "trees"
     (told,) = found.glob("*/usr/share/thing")
     assert told.read_text() == "4\np\n"
+
+
+def test_a_wheel_is_a_source(toy: Checkout) -> None:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as wheel:
+        wheel.writestr("thing/__init__.py", "one = 1\n")
+    entry = kept(toy, "thing-1-py3-none-any.whl", made.getvalue(), "exclude: [x]")
+    script = "find . > $share/thing; stat -c %Y thing/__init__.py >> $share/thing"
+    toy.recipe("thing", script, sources=f"\n{entry}".rstrip())
+    assert toy.doit("pkg:thing", "with=thing", "offline=1").status == 0
+    (told,) = (toy.cache / "trees").glob("*/usr/share/thing")
+    assert told.read_text().split() == [".", "./thing", "./thing/__init__.py", "1735689600"]
 
 
 def test_an_override_cannot_add_to_a_stated_order(toy: Checkout) -> None:
