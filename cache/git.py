@@ -82,7 +82,7 @@ def fetched(url: str, directory: Path, stop: threading.Event) -> None:
     # A bundle file: git reads it by its path only.
     place = os.fspath(path) if address.startswith("file://") and path.is_file() else address
     shutil.rmtree(directory, ignore_errors=True)
-    _git(["init", "--bare", "--quiet", os.fspath(directory)], stop)
+    _git(["init", "--bare", "--quiet", "--template=", os.fspath(directory)], stop)
     get = ["-C", os.fspath(directory), "fetch", "--quiet", "--no-tags"]
     try:
         _git([*get, "--depth=1", place, commit], stop)
@@ -134,7 +134,10 @@ def _member(
     if info.type != tarfile.DIRTYPE:
         ask.write(blob + b"\n")
         ask.flush()
-        size = int(answer.readline().split()[2])
+        told = answer.readline().split()
+        if len(told) != 3:
+            raise UrlFailed(f"git: the repository lacks the content of {os.fsdecode(path)}")
+        size = int(told[2])
     if info.type == tarfile.SYMTYPE:
         info.linkname = os.fsdecode(answer.read(size))
     elif info.type == tarfile.REGTYPE:
@@ -168,7 +171,7 @@ def _environment() -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith("GIT_") or name.startswith(_SETTINGS)
     }
-    quiet = {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    quiet = {"GIT_TERMINAL_PROMPT": "0", "GIT_NO_REPLACE_OBJECTS": "1", "LC_ALL": "C"}
     return {"GIT_SSH_COMMAND": "ssh -o BatchMode=yes", **kept, **quiet}
 
 

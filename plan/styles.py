@@ -15,9 +15,7 @@ from collections.abc import Callable, Mapping
 
 from plan.architecture import Machines
 from plan.errors import BuildError, nearest
-from plan.meson import machine_files, machine_options
 from plan.model import Command, Recipe, Source
-from plan.pure_python import install
 
 SOURCE, BUILD, DEST = "/source", "/build", "/dest"
 
@@ -137,9 +135,11 @@ def _autoreconf(recipe: Recipe, machines: Machines, variables: Variables) -> lis
 
 def _meson(recipe: Recipe, machines: Machines, variables: Variables) -> list[Command]:
     """Build a Meson project with Ninja; features are off unless an option enables them."""
+    from plan.meson import machine_files, machine_options
+
     setup = (
         *("meson", "setup", BUILD, _source_directory(recipe), *machine_options(machines)),
-        *("--prefix=/usr", "--libdir=lib", "--buildtype=plain"),
+        *("--prefix=/usr", "--libdir=lib", "--sbindir=bin", "--buildtype=plain"),
         *("--wrap-mode=nodownload", "--auto-features=disabled"),
     )
     return [
@@ -152,6 +152,8 @@ def _meson(recipe: Recipe, machines: Machines, variables: Variables) -> list[Com
 
 def _python(recipe: Recipe, machines: Machines, variables: Variables) -> list[Command]:
     """Install a pure Python package: an unpacked wheel, or the packages that `options` name."""
+    from plan.pure_python import install
+
     del machines
     program = install(recipe.name, recipe.version)
     argv = ("python3", "-c", program, *_options(recipe, variables))

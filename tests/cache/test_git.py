@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from cache.git import archive, fetched, split
-from cache.places import resolve
+from cache.places import UrlFailed, resolve
 from cache.sources import FetchFailed, fetch
 from cache.unknown import fetch_unknown
 from cache.web import Patience, Web
@@ -123,6 +123,14 @@ def test_a_mirror_and_a_bundle_give_the_same(
         urls = (f"git+file://{repository}@{first}", f"{place}@{first}")
         mirrored = Source(source.sha256, source.size, source.file, urls)
         assert got(mirrored, tmp_path / f"cache-{number}").stat().st_size == source.size
+
+
+def test_a_repository_that_lacks_a_file_gives_nothing(repository: Path) -> None:
+    blob = git("rev-parse", "HEAD:version", at=repository)
+    (repository / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
+    url = f"git+file://{repository}@{git('rev-parse', 'HEAD', at=repository)}"
+    with pytest.raises(UrlFailed, match="lacks the content of version"):
+        list(archive(repository / ".git", url))
 
 
 @fault(
