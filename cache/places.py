@@ -3,6 +3,7 @@
     https://…            unchanged
     debian:pool/…        the mirror setting, the archives of apt, snapshot.debian.org
     wheel:NAME==VERSION  pip, with its configured index
+    git+URL@COMMIT       git, with its own settings (cache/git.py)
 
 A pure function: it opens no connection.
 """
@@ -19,6 +20,7 @@ from urllib.parse import quote
 from cache import apt
 from cache.apt import Archive
 from plan.errors import BuildError, inert
+from plan.urls import GIT, KNOWN
 
 SNAPSHOT = "https://snapshot.debian.org/archive"
 _URL = re.compile(r"https?://[^\s/]+(/\S*)?")
@@ -55,11 +57,11 @@ class AnotherFile(UrlFailed):
 class Candidate:
     """One address to try.
 
-    kind: "url" (address is a URL), "wheel" (address is NAME==VERSION), or "nowhere" (address is a
-    `debian:` URL for which no archive is known).
+    kind: "url" (address is a URL), "wheel" (address is NAME==VERSION), "git" (address is the whole
+    URL of a commit), or "nowhere" (address is a `debian:` URL for which no archive is known).
     """
 
-    kind: Literal["url", "wheel", "nowhere"]
+    kind: Literal["url", "wheel", "git", "nowhere"]
     address: str
 
     def __str__(self) -> str:
@@ -119,10 +121,12 @@ def resolve(
             found.update(dict.fromkeys(known))
         elif scheme == "wheel" and _WHEEL.fullmatch(rest):
             found[Candidate("wheel", rest)] = None
+        elif GIT.fullmatch(url):
+            found[Candidate("git", url)] = None
         else:
             raise BuildError(
                 f"the kind of the URL {url} is unknown",
-                hint="known: https://…, debian:pool/…, wheel:NAME==VERSION",
+                hint=KNOWN,
             )
     return tuple(found)
 

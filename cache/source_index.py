@@ -27,6 +27,7 @@ from plan.versions import order
 # Suites without -updates and -security.
 _ALONE = frozenset({"sid", "unstable", "experimental"})
 _INDEX = "main/source/Sources.xz"
+_HEAD = re.compile(r"^Package: (\S+)", re.MULTILINE)
 _FIELD = re.compile(r"^([A-Za-z0-9-]+):[ \t]*(.*(?:\n[ \t].*)*)", re.MULTILINE)
 
 
@@ -48,6 +49,14 @@ class SourceIndex:
     newest: dict[str, Tarball] = field(default_factory=dict)
     hashes: dict[str, str] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
+    names: set[str] = field(default_factory=set)
+    """Of all source packages that were seen, if one of the wanted is not there."""
+
+    def like(self, name: str) -> list[str]:
+        """The source packages whose names contain `name`: the shortest six."""
+        return sorted(
+            (each for each in self.names if name in each), key=lambda each: (len(each), each)
+        )[:6]
 
     def take(self, suite: _Suite, wanted: Collection[str]) -> None:
         """Add the source packages `wanted` of `suite`."""
@@ -57,6 +66,8 @@ class SourceIndex:
             known = self.newest.get(found.package)
             if known is None or order(known.version) < order(found.version):
                 self.newest[found.package] = found
+        if not self.newest.keys() >= {*wanted}:
+            self.names.update(_HEAD.findall(_text(suite.packed).decode("utf-8", "replace")))
 
 
 def fetch_source_index(
@@ -96,12 +107,16 @@ def _fetched(bases: Sequence[str], suite: str, keyring: Path | None, web: Web) -
     return _Suite(release, packed)
 
 
-def _tarballs(packed: Path, wanted: Collection[str]) -> Iterator[Tarball]:
-    """The upstream tarballs of the packages `wanted`; only their stanzas are parsed."""
+def _text(packed: Path) -> bytes:
     try:
-        text = lzma.decompress(packed.read_bytes())
+        return lzma.decompress(packed.read_bytes())
     except (lzma.LZMAError, EOFError) as error:
         raise BuildError(f"cannot be decompressed: {error}", where=str(packed)) from error
+
+
+def _tarballs(packed: Path, wanted: Collection[str]) -> Iterator[Tarball]:
+    """The upstream tarballs of the packages `wanted`; only their stanzas are parsed."""
+    text = _text(packed)
     heads = {f"Package: {name}".encode(): name for name in wanted}
     for stanza in text.split(b"\n\n"):
         name = heads.get(stanza.lstrip(b"\n").partition(b"\n")[0])

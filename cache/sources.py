@@ -18,7 +18,7 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from cache import download, paths, wheels
+from cache import download, git, paths, wheels
 from cache.failures import failures, has_answered
 from cache.partial import Partial, disk_error, locked
 from cache.places import AnotherFile, Candidate, UrlFailed, known_archives, resolve
@@ -297,6 +297,8 @@ class _Run:
             download.download(self._web, candidate.address, partial)
         elif candidate.kind == "wheel":
             wheels.download(candidate.address, source.file, partial, stop=self._web.stop)
+        elif candidate.kind == "git":
+            git.download(candidate.address, partial, stop=self._web.stop)
         else:
             raise UrlFailed("apt has no Debian archive here, and mirror= is not set")
 

@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import threading
 from pathlib import Path
 
-from cache.download import Stopped
+from cache import program
 from cache.partial import Partial
 from cache.places import AnotherFile, UrlFailed
 from plan.errors import BuildError
@@ -73,34 +72,11 @@ def _pip(arguments: list[str], directory: Path, stop: threading.Event) -> None:
     argv += ["--no-cache-dir", "--disable-pip-version-check", "--retries=1", "--no-deps"]
     argv += ["--only-binary=:all:", "--require-hashes", "--ignore-requires-python"]
     argv += [f"--dest={directory}", *arguments]
-    process = subprocess.Popen(
-        argv,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-    )
-    with process:
-        try:
-            said = _wait(process, stop)
-        except BaseException:
-            process.kill()
-            raise
-    if process.returncode != 0:
+    status, said = program.run(argv, stop=stop)
+    if status != 0:
         if other := _GOT.search(said):
             raise AnotherFile(f"pip: another file: its sha256 is {other[1]}")
         raise UrlFailed(_reason(said))
-
-
-def _wait(process: subprocess.Popen[str], stop: threading.Event) -> str:
-    while True:
-        if stop.is_set():
-            raise Stopped
-        try:
-            return process.communicate(timeout=0.1)[1]
-        except subprocess.TimeoutExpired:
-            continue
 
 
 def _reason(said: str) -> str:

@@ -1,6 +1,7 @@
 """Guesses a recipe from a source: for `doit recipe new`. A person checks the result.
 
-file name ──▶ version          names in it ──▶ style, depends          license texts ──▶ license
+file name ──▶ version          license texts ──▶ license
+names in it, its build files ──plan/build_files.py──▶ style, options, depends, tools
 """
 
 from __future__ import annotations
@@ -9,13 +10,16 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from plan.build_files import depends, libraries, options, style_of, tools
 from plan.model import Source
 from plan.yamltext import key_lines
 
-GUESSED = ("license", "description", "depends", "build")
+GUESSED = ("license", "description", "depends", "tools", "options", "build")
+
 _VERSION = re.compile(
     r"(?:.*[-_]|\A)v?(\d[\w.+]*?)(?:[.+](?:dfsg|orig|ds)[\d.+]*)*\.(?:tar(?:\.\w+)?|tgz)\Z"
 )
+_WHEEL = re.compile(r"[^-]+-([^-]+)-.*\.whl\Z")
 # The first that a text matches is its license.
 _LICENSES = {
     "Apache-2.0": r"Apache License\s+Version 2\.0",
@@ -30,19 +34,15 @@ _LICENSES = {
     "ISC": r"Permission to use, copy, modify, and(?:/or)? distribute",
     "Zlib": r"This software is provided 'as-is'",
 }
-# File at the top of a source → the style.
-_STYLES = {"configure": "configure", "CMakeLists.txt": "cmake", "Makefile": "make"}
-_CXX = re.compile(r".*\.(cc|cpp|cxx)")
 _UNKNOWN = """\
-echo "how {name} is built is not known{what}: write it here"
+echo "how {name} is built is not known: write it here"
 exit 1
 """
-_KNOWN = {"meson.build": "Meson, which has no style", "configure.ac": "it has no configure script"}
 
 
 def version(file: str) -> str:
-    """The version in the name of a tarball, or "0"."""
-    found = _VERSION.search(file)
+    """The version in the name of a tarball or wheel, or "0"."""
+    found = _VERSION.search(file) or _WHEEL.match(file)
     return found[1] if found else "0"
 
 
@@ -60,16 +60,19 @@ def _identifier(text: str) -> str:
 
 
 def recipe(
-    name: str, source: Source, names: Collection[str], texts: Iterable[str], release: str = ""
+    name: str,
+    source: Source,
+    names: Collection[str],
+    texts: Mapping[str, str],
+    licenses: Iterable[str],
+    release: str = "",
 ) -> str:
     """The text of a recipe for the package `name`.
 
-    names: the files in the source, below its top directory. texts: its license texts. release: its
-    version, if the name of the file does not say it.
+    names: the files in the source, below its top directory. texts: those of READ that it has.
+    licenses: its license texts. release: its version, if the name of the file does not say it.
     """
-    style = next((style for file, style in _STYLES.items() if file in names), "script")
-    what = next((f" ({why})" for file, why in _KNOWN.items() if file in names), "")
-    cxx = any(_CXX.fullmatch(each) for each in names)
+    style = style_of(source.file, names)
     entry = {
         "sha256": source.sha256,
         "size": str(source.size),
@@ -77,17 +80,24 @@ def recipe(
         "urls": [*source.urls],
         **({"snapshot": source.snapshot} if source.snapshot else {}),
     }
+    generators, given = tools(names), options(style, texts)
     values: Mapping[str, Any] = {
         "name": name,
         "version": release or version(source.file),
-        "license": license_of(texts, name),
+        "license": license_of(licenses, name),
         "description": f"what {name} is for",
         "sources": [entry],
-        "depends": ["musl", *(["libcxx"] if cxx else [])],
+        "depends": depends(style, names, texts),
+        **({"tools": generators} if generators else {}),
         "style": style,
-        **({"build": _UNKNOWN.format(name=name, what=what)} if style == "script" else {}),
+        **({"options": given} if given else {}),
+        **({"build": _UNKNOWN.format(name=name)} if style == "script" else {}),
     }
     text = '# The lines with "check" are guesses of `recipe new`.\n'
+    if looked := libraries(texts):
+        text += (
+            f"# Its build looks for: {', '.join(looked)}. What it shall use goes to `depends`.\n"
+        )
     for key, value in values.items():
         first, *more = key_lines(key, value, 0)
         text += f"{first.rstrip()} # check\n" if key in GUESSED else first

@@ -25,6 +25,12 @@ class Key:
 
 Keys = Mapping[str, Key]
 
+DEVEL = (
+    *("usr/include", "usr/lib/*.a", "usr/lib/*.o", "usr/lib/clang", "usr/lib/cmake"),
+    *("usr/lib/pkgconfig", "usr/share/aclocal", "usr/src"),
+)
+"""Globs of what only compiling needs, in all packages."""
+
 # In the order that recipes use.
 RECIPE: Keys = {
     "name": Key(str, "The package. The file has the same name.", True, "about"),
@@ -40,8 +46,9 @@ RECIPE: Keys = {
     ),
     "sources": Key(
         list,
-        "The upstream files. The first is unpacked at `/source`, the others are in `/input`, not "
-        "unpacked. A package that is only this project's has none.",
+        "The upstream files. The first is unpacked at `/source`. The others are in `/input`, not "
+        "unpacked; `into` and `patch` say what else is done with them. A package that is only this "
+        "project's has none.",
         example="crystal",
     ),
     "from": Key(
@@ -106,6 +113,12 @@ RECIPE: Keys = {
     "remove": Key(
         list, "Globs below `/dest` of files that the artifact does not contain.", example="zlib"
     ),
+    "devel": Key(
+        list,
+        "Globs of the files in its artifact that only compiling needs, besides headers, static "
+        "libraries and the like. The image of a [set](#sets) with `devel: no` leaves them out.",
+        example="curl",
+    ),
     "resources": Key(
         str,
         "Only for the compiler of all later builds: its own directory below `/usr`, with its "
@@ -128,7 +141,8 @@ SOURCE: Keys = {
     "urls": Key(
         list,
         "Where to download it, tried in this order: `https://…`, `debian:pool/…` (a path in "
-        "Debian's archive), `wheel:NAME==VERSION` (a Python package).",
+        "Debian's archive), `wheel:NAME==VERSION` (a Python package), `git+https://…@COMMIT` "
+        "(the tree of a commit, by git; also `git+ssh:`, `git+file:`, and the path of a bundle).",
         True,
     ),
     "snapshot": Key(
@@ -138,6 +152,16 @@ SOURCE: Keys = {
         example="zlib",
     ),
     "exclude": Key(list, "Globs of files that are not unpacked."),
+    "into": Key(
+        str,
+        "The directory below `/source` that it is unpacked into, without its top directory: for "
+        "parts that come as files of their own, such as submodules. Not for the first source.",
+    ),
+    "patch": Key(
+        bool,
+        "Whether it is a patch, maybe compressed, that is applied to the source with `patch -p1`, "
+        "before the recipe's own patches. Not for the first source.",
+    ),
 }
 
 SET: Keys = {
@@ -146,7 +170,13 @@ SET: Keys = {
     "exclude": Key(list, "Globs of files that are in artifacts but not in the products.", True),
     "extends": Key(
         str,
-        "Another set: this one adds its `packages` to it, as `with` does. It has no other keys.",
+        "Another set: this one adds its `packages` to it, as `with` does. It may also have "
+        "`devel`, and no other key.",
+    ),
+    "devel": Key(
+        bool,
+        "Whether its image has what only compiling needs (default: yes). If not, it leaves out "
+        f"{', '.join(f'`{glob}`' for glob in DEVEL)}, and what recipes name under `devel`.",
     ),
     "root": Key(
         bool, "Whether the image has a partition for the packages; if not, it is only an initramfs."

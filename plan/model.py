@@ -18,9 +18,10 @@ PHASES = (SYSROOT_FROM_SEED, ROOTFS_FROM_SYSROOT)
 class Source:
     """An upstream file. Its `sha256` identifies it; `urls` are only hints where to find it.
 
-    `size` is in bytes, 0 if it is not known. A URL is "https://…", "debian:pool/…" (a path in
-    Debian's archive) or "wheel:NAME==VERSION". `exclude`: globs of members that are not unpacked.
-    `snapshot`: the time ("20250801T000000Z") at which snapshot.debian.org has the file, or "".
+    `size` is in bytes, 0 if it is not known. `plan/urls.py` has the kinds of URLs. `exclude`: globs
+    of members that are not unpacked. `snapshot`: the time ("20250801T000000Z") at which
+    snapshot.debian.org has the file, or "". `into`: the directory of the first source that this one
+    is unpacked into, or "". `patch`: whether it is a patch for the first source.
     """
 
     sha256: str
@@ -29,6 +30,8 @@ class Source:
     urls: tuple[str, ...]
     exclude: tuple[str, ...] = ()
     snapshot: str = ""
+    into: str = ""
+    patch: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,8 @@ class Recipe:
     """The files under `plan/recipes/<name>/`: relative path and sha256, sorted."""
     patches: tuple[str, ...]
     """The `files` that are applied to the source as patches, in this order."""
+    devel: tuple[str, ...] = ()
+    """Globs of the files in its artifact that only compiling needs."""
     file: str = ""
     """The recipe's file, for messages."""
     resources: str = ""

@@ -22,6 +22,7 @@ from plan import graph, toolchain
 from plan.architecture import Architecture, Machines, load_machines
 from plan.data import ARCHITECTURES, Data
 from plan.errors import BuildError, nearest
+from plan.keys import DEVEL
 from plan.maker import Maker
 from plan.model import PHASES, SYSROOT_FROM_SEED, Recipe, Step
 from plan.overrides import Overrides, load_overrides
@@ -66,6 +67,7 @@ def make_plan(
     chosen = _packed(_fitted(complete, added, recipes, without), added, depends)
     chosen = _loaded(chosen, loader, without)
     wanted = _ordered(chosen, depends)
+    chosen = _slimmed(chosen, [recipes[name] for name in wanted])
     _check(chosen, wanted, machines.target)
     if chosen.root:
         _check_root(
@@ -187,6 +189,18 @@ def _packed(chosen: Set, added: Sequence[str], depends: Mapping[str, Sequence[st
     inside = chosen.initramfs
     packages = tuple(dict.fromkeys((*inside.packages, *own)))
     return replace(chosen, initramfs=replace(inside, packages=packages))
+
+
+def _slimmed(chosen: Set, recipes: Sequence[Recipe]) -> Set:
+    """The set without what only compiling needs in its image, if it wants none of that."""
+    if chosen.devel:
+        return chosen
+    globs = (*DEVEL, *chain(*(recipe.devel for recipe in recipes)))
+    if chosen.root:
+        return replace(chosen, exclude=tuple(dict.fromkeys((*chosen.exclude, *globs))))
+    inside = chosen.initramfs
+    left = tuple(dict.fromkeys((*inside.exclude, *globs)))
+    return replace(chosen, initramfs=replace(inside, exclude=left))
 
 
 def _loaded(chosen: Set, loader: str, without: Mapping[str, str]) -> Set:

@@ -18,14 +18,15 @@ from plan.data import Data
 from plan.errors import BuildError, nearest
 from plan.keys import RECIPE, SOURCE, kinds, required
 from plan.model import Recipe, Source
+from plan.patch_series import patch_series
 from plan.recipe_files import Files, content, files, tree_recipe
 from plan.styles import MAKE_VARIABLES, STYLES
+from plan.urls import KNOWN, URL
 from plan.yamlfile import Table, load
 
 NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*\Z")
 SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 SNAPSHOT = re.compile(r"\d{8}T\d{6}Z\Z")
-URL = re.compile(r"(https?://|debian:pool/|wheel:[A-Za-z0-9._-]+==)\S+\Z")
 KEYS, REQUIRED = kinds(RECIPE), required(RECIPE)
 
 
@@ -151,7 +152,7 @@ def _recipe(
             raise BuildError(f"{key!r} must be text", where=environment.where(key))
     own = [(path, hashlib.sha256(content(each)).hexdigest()) for path, each in recipe_files.items()]
     added = [(f"patches/{path.name}", _sha256(path)) for path in patches]
-    applied = [path for path, _ in own if path.startswith("patches/")]
+    applied = patch_series(recipe_files)
     return Recipe(
         name=table["name"],
         version=table["version"],
@@ -173,6 +174,7 @@ def _recipe(
         remove=table.texts("remove"),
         files=tuple(sorted([*own, *added], key=lambda file: file[0].split("/"))),
         patches=(*applied, *(path for path, _ in added)),
+        devel=table.texts("devel"),
         file=table.file,
         resources=table.get("resources", ""),
     )
@@ -202,7 +204,23 @@ def listed_sources(table: Table, key: str) -> tuple[Source, ...]:
         if not isinstance(entry, Table):
             raise BuildError("a source must be a mapping", where=table.where(key))
         sources.append(read_source(entry))
+        _check_place(entry, first=len(sources) == 1)
     return tuple(sources)
+
+
+def _check_place(entry: Table, *, first: bool) -> None:
+    """Raise BuildError for a source that cannot be unpacked or applied as its `entry` says."""
+    for name in ("into", "patch"):
+        if first and name in entry:
+            raise BuildError(
+                f"{name!r} is not for the first source, which is /source itself",
+                where=entry.where(name),
+            )
+    if "into" in entry and "patch" in entry:
+        raise BuildError("a source is unpacked or applied, not both", where=entry.where("patch"))
+    parts = entry.get("into", ".").split("/")
+    if "into" in entry and {"", ".", ".."} & {*parts}:
+        raise BuildError("'into' must be a directory inside the source", where=entry.where("into"))
 
 
 def read_source(entry: Table) -> Source:
@@ -213,11 +231,11 @@ def read_source(entry: Table) -> Source:
     if "/" in entry["file"] or entry["file"].startswith("."):
         raise BuildError("'file' must be a plain file name", where=entry.where("file"))
     for url in entry.texts("urls"):
-        if not URL.match(url):
+        if not URL.fullmatch(url):
             raise BuildError(
                 f"not a URL: {url!r}",
                 where=entry.where("urls"),
-                hint="a URL is https://…, debian:pool/… or wheel:NAME==VERSION",
+                hint=KNOWN,
             )
     snapshot = entry.get("snapshot", "")
     if snapshot and not SNAPSHOT.match(snapshot):
@@ -233,6 +251,8 @@ def read_source(entry: Table) -> Source:
         entry.texts("urls"),
         entry.texts("exclude"),
         snapshot,
+        entry.get("into", ""),
+        entry.get("patch", False),
     )
 
 

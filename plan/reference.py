@@ -53,6 +53,12 @@ of an entry is one of:
 An entry may have these keys:
 """
 
+# Key of plan/toolbox.yaml that is no style → what it lists.
+TOOLS = {
+    "every": "all",
+    "image": "of the image of a cross build",
+    "made": "(no seed has these: they are built first where a style needs them)",
+}
 STYLES = """\
 A style gives the commands of a build. For every style, the recipe's patches and its `before` come
 first; its `after` and the stripping of all programs and libraries come last. Each command is shown
@@ -179,7 +185,7 @@ def sets(data: Path) -> Iterator[str]:
     yield from table(
         ("builds", "tools"),
         (
-            (f"of the style {key}" if key in styles.STYLES else "all", ", ".join(names))
+            (TOOLS.get(key, f"of the style {key}"), ", ".join(names))
             for key, names in toolbox.items()
         ),
     )

@@ -19,6 +19,7 @@ from urllib.parse import quote
 from plan.model import Source, Step
 from plan.plan import Plan
 from plan.toolchain import SOURCE_DATE
+from plan.urls import GIT
 
 PROJECT = "bootstrap-qcow2"
 _WHEEL = "wheel:"
@@ -59,7 +60,7 @@ def purl(step: Step) -> str:
         first = step.sources[0]
         qualifiers["checksum"] = f"sha256:{first.sha256}"
         if urls := [place for place in first.urls if "://" in place]:
-            qualifiers["download_url"] = urls[0]
+            qualifiers["vcs_url" if GIT.fullmatch(urls[0]) else "download_url"] = urls[0]
     query = "&".join(f"{key}={quote(value, safe='/:')}" for key, value in qualifiers.items())
     name, version = quote(step.name, safe=""), quote(step.version, safe="")
     return f"pkg:generic/{name}@{version}" + (f"?{query}" if query else "")
@@ -135,7 +136,7 @@ def _wheel(step: Step, source: Source, place: str) -> dict[str, Any]:
 def _reference(source: Source, place: str) -> dict[str, Any]:
     """One URL of one source, as the recipe has it: "debian:pool/…" is a URI, too."""
     return {
-        "type": "source-distribution",
+        "type": "vcs" if GIT.fullmatch(place) else "source-distribution",
         "url": place,
         "comment": source.file,
         "hashes": [_sha256(source.sha256)],

@@ -33,6 +33,8 @@ class Set:
     """The file that defines it, for messages."""
     added: tuple[str, ...] = ()
     """The packages that it adds to the set that it extends."""
+    devel: bool = True
+    """Whether its image has what only compiling needs."""
     loader: str = ""
     """The package of the program that the firmware starts, and that starts the kernel, if any."""
 
@@ -79,6 +81,7 @@ def load_set(data: Data, name: str, recipes: Collection[str], above: tuple[str, 
         kernel=kernel,
         initramfs=initramfs,
         file=table.file,
+        devel=table.get("devel", True),
     )
 
 
@@ -87,7 +90,7 @@ def _extended(
 ) -> Set:
     """The set `name`, which adds packages to another one, as `with` does."""
     keys = ("extends", "packages")
-    table.expect({key: SET[key].kind for key in keys}, keys)
+    table.expect({key: SET[key].kind for key in (*keys, "devel")}, keys)
     check_packages(table, "packages", recipes)
     base = table["extends"]
     if base in (name, *above) or base not in data.names(SETS):
@@ -98,4 +101,5 @@ def _extended(
         )
     found = load_set(data, base, recipes, (*above, name))
     added = (*found.added, *table.texts("packages"))
-    return replace(found, name=name, file=table.file, added=added)
+    devel = table.get("devel", found.devel)
+    return replace(found, name=name, file=table.file, added=added, devel=devel)

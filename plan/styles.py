@@ -1,6 +1,6 @@
 """Styles: the kinds of build. A recipe names a style, and the style gives the commands.
 
-    patches ─▶ before ─▶ the style's own commands ─▶ after ─▶ strip
+    more sources ─▶ patches ─▶ before ─▶ the style's own commands ─▶ after ─▶ strip
 
 Every command is literal; `$NAME` in a recipe's options becomes the value of the step's variable
 here. Only the number of processes comes from outside (JOBS, MAKEFLAGS, CMAKE_BUILD_PARALLEL_LEVEL):
@@ -10,11 +10,12 @@ it must not change an output.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Mapping
 
 from plan.architecture import Machines
 from plan.errors import BuildError, nearest
-from plan.model import Command, Recipe
+from plan.model import Command, Recipe, Source
 
 SOURCE, BUILD, DEST = "/source", "/build", "/dest"
 
@@ -43,6 +44,9 @@ MAKE_VARIABLES = (
 # `$$`, `${NAME}` or `$NAME`. `$(NAME)` is make's.
 VARIABLE = re.compile(r"\$(?:\$|\{(\w+)\}|([A-Za-z_]\w*))")
 
+# The ending of a compressed file → the program that writes its content.
+READERS = {"gz": "zcat", "bz2": "bzcat", "xz": "xzcat"}
+
 # Objects (*.o) keep their symbols: the linker needs them.
 STRIP = r"""find /dest -type f ! -name '*.o' | while read -r file; do
   if [ "$(head -c 4 "$file" | tr -d '\0')" = "$(printf '\177ELF')" ]; then
@@ -58,7 +62,8 @@ def commands(
 
     Raises BuildError for an option that names an unknown variable.
     """
-    found = [Command(("patch", "-p1", "-i", f"/recipe/{path}"), SOURCE) for path in recipe.patches]
+    found = [command for source in recipe.sources for command in _laid_in(source)]
+    found += [Command(("patch", "-p1", "-i", f"/recipe/{path}"), SOURCE) for path in recipe.patches]
     if recipe.before:
         found.append(_script(recipe.before, SOURCE))
     variables = {"BUILD": machines.build.triple} | dict(environment)
@@ -67,6 +72,17 @@ def commands(
         found.append(_script(recipe.after, DEST))
     found.append(_script(STRIP, DEST))
     return tuple(found)
+
+
+def _laid_in(source: Source) -> list[Command]:
+    """What puts `source`, which is not the first, into the first."""
+    file, into = shlex.quote(f"/input/{source.file}"), shlex.quote(source.into)
+    if source.into:
+        return [_script(f"mkdir -p {into}\ncp -pR {file}/. {into}", SOURCE)]
+    if source.patch:
+        reader = READERS.get(source.file.rpartition(".")[2], "cat")
+        return [_script(f"{reader} {file} | patch -p1", SOURCE)]
+    return []
 
 
 def _options(recipe: Recipe, variables: Variables) -> list[str]:
@@ -107,6 +123,41 @@ def _configure(recipe: Recipe, machines: Machines, variables: Variables) -> list
         Command(("make",), BUILD),
         Command(("make", "install", f"DESTDIR={DEST}"), BUILD),
     ]
+
+
+def _autoreconf(recipe: Recipe, machines: Machines, variables: Variables) -> list[Command]:
+    """Make the configure script, which the source does not have, and run it as `configure` does."""
+    # The macros of dependencies, and the modules that not every Perl has.
+    given = "ACLOCAL_PATH=/sysroot/usr/share/aclocal PERL5LIB=/usr/share/autoconf"
+    script = _script(f"{given} autoreconf -fi", _source_directory(recipe))
+    return [script, *_configure(recipe, machines, variables)]
+
+
+def _meson(recipe: Recipe, machines: Machines, variables: Variables) -> list[Command]:
+    """Build a Meson project with Ninja; features are off unless an option enables them."""
+    from plan.meson import machine_files, machine_options
+
+    setup = (
+        *("meson", "setup", BUILD, _source_directory(recipe), *machine_options(machines)),
+        *("--prefix=/usr", "--libdir=lib", "--sbindir=bin", "--buildtype=plain"),
+        *("--wrap-mode=nodownload", "--auto-features=disabled"),
+    )
+    return [
+        _script(machine_files(machines, variables), SOURCE),
+        Command((*setup, *_options(recipe, variables)), SOURCE),
+        _script('ninja -j "$JOBS"', BUILD),
+        Command(("meson", "install", "--no-rebuild", f"--destdir={DEST}"), BUILD),
+    ]
+
+
+def _python(recipe: Recipe, machines: Machines, variables: Variables) -> list[Command]:
+    """Install a pure Python package: an unpacked wheel, or the packages that `options` name."""
+    from plan.pure_python import install
+
+    del machines
+    program = install(recipe.name, recipe.version)
+    argv = ("python3", "-c", program, *_options(recipe, variables))
+    return [Command(argv, _source_directory(recipe))]
 
 
 def _cmake(recipe: Recipe, machines: Machines, variables: Variables) -> list[Command]:
@@ -161,8 +212,11 @@ def _scripted(recipe: Recipe, machines: Machines, variables: Variables) -> list[
 
 
 STYLES: dict[str, Callable[[Recipe, Machines, Variables], list[Command]]] = {
+    "autoreconf": _autoreconf,
     "cmake": _cmake,
     "configure": _configure,
     "make": _make,
+    "meson": _meson,
+    "python": _python,
     "script": _scripted,
 }

@@ -22,6 +22,9 @@ from plan.styles import STYLES
 from plan.toolchain import Tools
 from plan.yamlfile import Table, load
 
+MADE = "made"
+"""The key of the tools that no seed has."""
+
 
 def seed_tools(directory: Directory, seed: str, arch: str) -> Tools:
     """The tools of the seed `seed` on machines of `arch`, from its file in `directory`."""
@@ -56,7 +59,7 @@ def load_image_tools(path: Path, recipes: Mapping[str, Recipe]) -> tuple[str, ..
 
 def _load(path: Path, recipes: Collection[str]) -> Table:
     table = load(path, shown_as="plan/toolbox.yaml")
-    table.expect(dict.fromkeys(("every", "image", *STYLES), list), ("every",))
+    table.expect(dict.fromkeys(("every", "image", MADE, *STYLES), list), ("every",))
     for key in table:
         check_packages(table, key, recipes)
     return table
@@ -70,9 +73,10 @@ def lacking_tools(
     It is empty if the seed lacks nothing. Raises BuildError if a tool has no recipe, or if one of
     the packages `wanted` needs a tool that this seed cannot have.
     """
-    if not seed.makes and not seed.missing:
+    makes = {**seed.makes, **{name: (name,) for name in _made(toolbox, recipes, seed)}}
+    if not makes and not seed.missing:
         return {}
-    tools, makers = load_tools(toolbox, recipes), list(seed.makes)
+    tools, makers = load_tools(toolbox, recipes), list(makes)
     reasons = unbuildable(toolbox, recipes, seed)
     for name in wanted:
         if name in reasons:
@@ -86,7 +90,7 @@ def lacking_tools(
     for maker in makers:
         if maker not in depends:
             raise BuildError(
-                f"the seed lacks {', '.join(seed.makes[maker])}, and there is no recipe {maker!r}",
+                f"the seed lacks {', '.join(makes[maker])}, and there is no recipe {maker!r}",
                 where="plan/seeds/",
                 hint=nearest(maker, depends),
             )
@@ -94,11 +98,14 @@ def lacking_tools(
     def made(name: str) -> list[str]:
         # The recipe that builds a missing tool must not depend on that tool, or on a later one.
         above = makers[: makers.index(name)] if name in makers else makers
-        return graph.order(
-            (maker for maker in above if {*seed.makes[maker]} & {*tools[name]}), depends
-        )
+        return graph.order((maker for maker in above if {*makes[maker]} & {*tools[name]}), depends)
 
     return {name: tuple(made(name)) for name in tools}
+
+
+def _made(toolbox: Path, recipes: Mapping[str, Recipe], seed: Tools) -> tuple[str, ...]:
+    """The recipes of the tools that `seed` lacks as every seed does; a system of ours has them."""
+    return _load(toolbox, recipes).texts(MADE) if seed.compiler else ()
 
 
 def unbuildable(toolbox: Path, recipes: Mapping[str, Recipe], seed: Tools) -> dict[str, str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from plan.changes import laid_over
 from plan.errors import BuildError
 from plan.overrides import Overrides
+from plan.patch_series import DIRECTORY, SERIES
 from plan.recipes import KEYS
 from plan.rewrite import remove, set_value
 
@@ -46,7 +47,7 @@ def written_back(overrides: Overrides) -> WriteBack:
             texts[file] = text
         _check_order(overrides, name, entry.texts("patches"))
         for patch in entry.texts("patches"):
-            patches[overrides.patch(name, patch)] = file.with_suffix("") / "patches" / patch
+            patches[overrides.patch(name, patch)] = file.with_suffix("") / DIRECTORY / patch
         rest = remove(rest, (name,))
     left = [key for key in overrides.table if key not in overrides.for_every_phase]
     return WriteBack(texts, keys, patches, rest, left)
@@ -64,7 +65,13 @@ def _recipe(overrides: Overrides, name: str) -> Path:
 
 def _check_order(overrides: Overrides, name: str, added: tuple[str, ...]) -> None:
     """Check that the new patches sort last: patches are applied in the order of their names."""
-    directory = overrides.data.files_of(name) / "patches"
+    directory = overrides.data.files_of(name) / DIRECTORY
+    if added and (directory / SERIES).exists():
+        raise BuildError(
+            f"a file states the order of the patches of {name}: {directory / SERIES}",
+            where=overrides.table[name].where("patches"),
+            hint=f"move {', '.join(added)} there, and add the names to it",
+        )
     own = sorted(path.name for path in directory.glob("*")) if directory.is_dir() else []
     if (together := [*own, *added]) != sorted(together):
         raise BuildError(

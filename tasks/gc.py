@@ -100,7 +100,12 @@ def _work(project: Project) -> Iterator[Item]:
                     directory.name in plan.recipes and f"{phase}:{directory.name}" not in standing
                 )
                 yield Item("builds", directory, disk_size(directory), used)
-    sources = [source for recipe in plan.recipes.values() for source in recipe.sources[:1]]
+    sources = [
+        source
+        for recipe in plan.recipes.values()
+        for place, source in enumerate(recipe.sources)
+        if not place or source.into
+    ]
     trees = {source_tree(project, source) for source in sources}
     for directory in _directories(workdir / "sources"):
         if _UNPACKED.fullmatch(directory.name):

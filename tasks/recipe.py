@@ -1,6 +1,6 @@
 """recipe: writes a recipe for a new package, into the last layer, or else into this checkout.
 
-url= ──fetch, hash──▶ tarball ──names, license texts──▶ plan/guess.py ──▶ recipes/NAME.yaml
+url= ──fetch, hash──▶ tarball ──names, build files, licenses──▶ plan/guess.py ──▶ recipes/NAME.yaml
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from plan.build_files import READ
 from plan.errors import BuildError
 from plan.guess import recipe
 from plan.model import Source
@@ -15,6 +16,7 @@ from plan.outputs import write_file
 from plan.pins import DEBIAN
 from plan.recipes import NAME
 from plan.typed import typed
+from plan.urls import GIT
 from tasks.actions import DoitTask, speaking
 from tasks.console.console import say
 from tasks.engine.project import Project
@@ -28,6 +30,7 @@ def task_recipe(project: Project) -> DoitTask:
 
     recipe new lz4 url=https://example.org/lz4-1.10.0.tar.gz layer=../mine
     recipe new lz4 url=debian:lz4    Debian's source package of that name
+    recipe new lz4 url=git+https://example.org/lz4.git@COMMIT    a commit, by its whole name
     """
     return {"actions": [(speaking(_recipe), [project])], "pos_arg": "words"}
 
@@ -62,25 +65,30 @@ def _fetched(project: Project, url: str) -> tuple[Source, str]:
     settings = project.settings
     if settings.offline:
         raise BuildError("offline=1, but the file must be fetched", where=f"url={url}")
-    if _WEB.match(url):
+    if _WEB.match(url) or GIT.fullmatch(url):
         from cache.unknown import fetch_unknown
 
         return fetch_unknown(url, project.cache), ""
     package = url.removeprefix(DEBIAN)
     if not url.startswith(DEBIAN) or "/" in package:
         raise BuildError("this is no URL of a file", where=f"url={url}", hint="https://…/x.tar.gz")
-    return _of_debian(project, package)
+    return _of_debian(project, package, url)
 
 
-def _of_debian(project: Project, package: str) -> tuple[Source, str]:
+def _of_debian(project: Project, package: str, url: str) -> tuple[Source, str]:
     from cache.places import known_archives
     from cache.source_index import fetch_source_index
 
     suite = project.settings.suite
     archives = known_archives(project.settings.mirror or "")
-    found = fetch_source_index(archives, {package}, suite=suite).newest.get(package)
+    index = fetch_source_index(archives, {package}, suite=suite)
+    found = index.newest.get(package)
     if found is None:
-        raise BuildError(f"Debian {suite} has no source package {package}", where="url=")
+        like = index.like(package)
+        hint = f"there is {', '.join(like)}" if like else "packages.debian.org finds the name"
+        raise BuildError(
+            f"Debian {suite} has no source package {package}", where=f"url={url}", hint=hint
+        )
     place = f"{DEBIAN}{found.path}"
     source = Source(found.sha256, found.size, found.file, (place,), snapshot=found.snapshot)
     fetch_now(project, [source])
@@ -88,8 +96,10 @@ def _of_debian(project: Project, package: str) -> tuple[Source, str]:
 
 
 def _guessed(project: Project, name: str, source: Source, release: str) -> str:
-    from rootfs.archives.licenses import license_texts, names_in
+    from rootfs.archives.licenses import license_texts
+    from rootfs.archives.look_inside import look_inside
 
     path = project.fetched(source)
     texts = [text.decode(errors="replace") for _, text in license_texts(path, source.file)]
-    return recipe(name, source, names_in(path, source.file), texts, release)
+    inside = look_inside(path, source.file, READ)
+    return recipe(name, source, inside.names, inside.texts, texts, release)

@@ -24,6 +24,7 @@ import pytest
 from cache.store import Record
 from tasks.engine.watch import last_steps
 from tests.checkout import ROOT, copy_project, own_cache
+from tests.layered import CHEAPEST, LAYER, expected, script
 from tests.rootfs.tools import tool
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.qemu, pytest.mark.namespace]
@@ -277,6 +278,25 @@ def test_the_machine_does_with_this_image_what_it_does_with_others(image: Path) 
     )
     assert done.returncode == 0, done.stdout
     assert "passed" in done.stdout and "names no image" not in done.stdout
+
+
+@pytest.mark.timeout(HOURS)
+def test_packages_of_a_layer_run_in_the_machine(
+    image: Path, checkout: Path, doit: Run, tmp_path: Path
+) -> None:
+    """From a directory that it shares: no other image has to be made."""
+    layer = f"layer={checkout / LAYER.relative_to(ROOT)}"
+    tasks = [f"pkg:{name}" for name in CHEAPEST]
+    doit(*tasks, layer, f"with={','.join(CHEAPEST)}", "workdir=layered")
+    _lend(checkout.parent / "cache", own_cache())
+    for name in (*CHEAPEST, "zlib"):
+        stamp = checkout / "layered" / "stamps" / "sysroot-from-seed" / f"{name}.json"
+        artifact = json.loads(stamp.read_text())["artifact"]
+        tree = checkout.parent / "cache" / "trees" / artifact
+        shutil.copytree(tree, tmp_path / "share", symlinks=True, dirs_exist_ok=True)
+    names = list(CHEAPEST)
+    said = doit("boot", f"share={tmp_path / 'share'}", f"run={script(names, '/share/usr')}").stdout
+    assert said.splitlines()[-len(names) :] == expected(names)
 
 
 @pytest.mark.timeout(HOURS)

@@ -44,10 +44,12 @@ LINES = 360
 # A test mirrors each module: tests/<its path>/test_<its name>.py. Of a module without one, this is
 # the file below tests/ that tries it.
 TRIED_IN = {
+    "cache/program.py": "cache/test_git.py",
     "cache/remote.py": "tasks/test_publish.py",
     "cache/source_index.py": "tasks/test_pins.py",
     "cache/watchdog.py": "cache/test_download.py",
     "cache/unknown.py": "tasks/test_recipe.py",
+    "plan/build_files.py": "plan/test_guess.py",
     "plan/checks.py": "plan/test_settings.py",
     "plan/errors.py": "plan/test_settings.py",
     "plan/identity.py": "plan/test_plan.py",
@@ -67,12 +69,14 @@ TRIED_IN = {
     "plan/sets.py": "plan/test_plan.py",
     "plan/styles.py": "plan/test_recipes.py",
     "plan/toolchain.py": "plan/test_crossing.py",
+    "plan/urls.py": "cache/test_git.py",
     "plan/version.py": "tasks/test_commands.py",
     "plan/writeback.py": "tasks/test_overrides.py",
     "plan/yamltext.py": "plan/test_rewrite.py",
     "rootfs/archives/decompress.py": "rootfs/archives/test_unpack.py",
     "rootfs/archives/intact.py": "tasks/engine/test_trees.py",
     "rootfs/archives/licenses.py": "rootfs/inspection/test_readers.py",
+    "rootfs/archives/look_inside.py": "tasks/test_recipe.py",
     "rootfs/archives/tar_stream.py": "rootfs/archives/test_unpack.py",
     "rootfs/compare/ar.py": "rootfs/compare/test_compare.py",
     "rootfs/compare/bytes.py": "rootfs/compare/test_compare.py",

@@ -57,25 +57,6 @@ def license_texts(path: Path, file: str) -> list[tuple[str, bytes]]:
     return [(name.decode("utf-8", "replace"), found[name]) for name in chosen]
 
 
-def names_in(path: Path, file: str) -> set[str]:
-    """The names of the members of the tarball, below its top directory; none if it is no archive.
-
-    Raises BuildError.
-    """
-    if not _ARCHIVE.fullmatch(file):
-        return set()
-    found = set()
-    try:
-        with path.open("rb") as raw, Stream(raw, LIMIT) as stream:
-            for member in members(stream):
-                name = member.name.removeprefix(b"./").partition(b"/")[2]
-                found.add(name.decode("utf-8", "replace"))
-                stream.skip(member.size + -member.size % BLOCK)
-    except (Damaged, OSError) as error:
-        raise BuildError(f"cannot be read: {error}", where=file) from error
-    return found
-
-
 def _is_text(name: bytes) -> bool:
     """Whether the member `name`, without the top directory, is a license text."""
     if _DIRECTORY.fullmatch(name):

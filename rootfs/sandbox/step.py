@@ -41,7 +41,7 @@ class Inputs:
     recipe: Mapping[str, Path]
     """The recipe's files; they appear as /recipe/<path>."""
     files: Mapping[str, Path]
-    """Other input files; they appear as /input/<name>."""
+    """Other input files, and unpacked sources; they appear as /input/<name>."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,8 @@ def prepare(
     if inputs.recipe:
         mounts.append(bound("/recipe", _copied(inputs.recipe, directory / "recipe")))
     for name, path in sorted(inputs.files.items()):
-        mounts.append(bound(f"/input/{name}", as_fetched(path, directory / "input" / name)))
+        seen = path if path.is_dir() else as_fetched(path, directory / "input" / name)
+        mounts.append(bound(f"/input/{name}", seen))
     mounts.append(bound(PLACE, jobs.path, writable=True))
     root = composer.readonly("/", [*inputs.build_root, skeleton])
     return Sandbox(directory, root, mounts, dict(step.environment) | jobs.environment())
@@ -135,8 +136,9 @@ def _skeleton(step: Step, inputs: Inputs, directory: Path) -> Path:
     """The layer over the build root: mount points, and the step's additions."""
     for name in FIXED:
         (directory / name).mkdir(parents=True)
-    for name in inputs.files:
-        (directory / "input" / name).touch()
+    for name, file in inputs.files.items():
+        place = directory / "input" / name
+        place.mkdir() if file.is_dir() else place.touch()
     (directory / PLACE.lstrip("/")).touch()
     for addition in step.additions:
         path = directory / addition.path.lstrip("/")

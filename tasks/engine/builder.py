@@ -229,7 +229,10 @@ class Builder:
         from rootfs.sandbox.step import Inputs
 
         project, step = self.project, self.step
-        files = {source.file: project.fetched(source) for source in step.sources[1:]}
+        files = {
+            source.file: unpacked(project, source) if source.into else project.fetched(source)
+            for source in step.sources[1:]
+        }
         if step.initramfs:
             files["initramfs.cpio"] = self._initramfs()
         tools = [tree_of(project, tool) for tool in project.plan.tools(step)]

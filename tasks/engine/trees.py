@@ -105,7 +105,6 @@ def is_intact(project: Project, source: Source) -> bool:
 def unpacked(project: Project, source: Source) -> Path:
     """The unpacked tree of `source`, shared by all steps with the same `exclude`."""
     from rootfs.archives.intact import listing
-    from rootfs.archives.unpack import unpack
 
     tree = source_tree(project, source)
     list_file = listing_file(tree)
@@ -117,7 +116,7 @@ def unpacked(project: Project, source: Source) -> Path:
             remove_unfinished(tree)
             with being_made(tree) as fresh:
                 try:
-                    unpack(project.fetched(source), fresh, strip=1, exclude=source.exclude)
+                    _unpack_source(project.fetched(source), source, fresh)
                 except BuildError as error:
                     # The path in the cache is only a hash.
                     where = f"{source.file} ({error.where})"
@@ -126,6 +125,20 @@ def unpacked(project: Project, source: Source) -> Path:
                 keep_tree(fresh, tree)
         project.trees_seen.add(tree)
     return tree
+
+
+def _unpack_source(path: Path, source: Source, into: Path) -> None:
+    """Unpack `source` at `path` into the new directory `into`, without its top directory."""
+    if source.file.endswith(".whl"):
+        from rootfs.archives.pack import stamp_times
+        from rootfs.archives.wheel import unpack_wheel
+
+        unpack_wheel(path, into, name=source.file, exclude=source.exclude)
+        stamp_times(into)
+    else:
+        from rootfs.archives.unpack import unpack
+
+        unpack(path, into, strip=1, exclude=source.exclude)
 
 
 def _text(path: Path) -> str:

@@ -31,6 +31,7 @@ def data(tmp_path: Path) -> Path:
     (tmp_path / "sets.yaml").write_text(
         "base:\n  phase: sysroot-from-seed\n  packages: [top]\n  exclude: []\n"
     )
+    (tmp_path / "toolbox.yaml").write_text("every: []\n")
     return tmp_path
 
 

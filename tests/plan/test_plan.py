@@ -118,6 +118,38 @@ def test_an_added_package_is_in_the_image(recipe: Callable[..., Path], data: Pat
     assert step.initramfs and step.initramfs.packages == ("top",)
 
 
+def test_an_image_without_what_only_compiling_needs(
+    recipe: Callable[..., Path], data: Path
+) -> None:
+    """It does not change how a package is built, only what the image has of it."""
+    recipe("top")
+    recipe("kernel", "top")
+    recipe("mine", "library", extra="devel: [usr/bin/mine-config]\n")
+    recipe("library", extra="devel: [usr/share/library]\n")
+    sets = data / "sets.yaml"
+    text = sets.read_text().replace("packages: [top]\n", "packages: [top, kernel]\n")
+    text += "  initramfs: {kernel: kernel, packages: [top], exclude: [usr/share/x, usr/include]}\n"
+    own = ("usr/share/x", "usr/include")
+
+    def excluded(more: str = "", name: str = "base") -> tuple[str, ...]:
+        sets.write_text(text + more)
+        names = {"set_name": name, "arch_name": "x86_64"}
+        step = make_plan(data, **names, added=["mine"]).product["kernel"]  # type: ignore[arg-type]
+        assert step.initramfs
+        return step.initramfs.exclude
+
+    step = make_plan(data, set_name="base", arch_name="x86_64", added=["mine"]).product["mine"]
+    assert excluded() == own
+    slim = excluded("  devel: no\n")
+    assert slim[:2] == own and slim.count("usr/include") == 1 and "usr/lib/*.a" in slim
+    assert slim[-2:] == ("usr/share/library", "usr/bin/mine-config")
+    # A set that extends it may want them all the same.
+    assert excluded("  devel: no\nbig: {extends: base, packages: [], devel: yes}\n", "big") == own
+    assert excluded("big: {extends: base, packages: [], devel: no}\n", "big") == slim
+    plan = make_plan(data, set_name="base", arch_name="x86_64", added=["mine"])
+    assert plan.product["mine"] == step
+
+
 @pytest.mark.fault(
     "with=NAME of a package that depends on the kernel with the initramfs", "refused by both names"
 )

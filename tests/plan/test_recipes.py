@@ -116,6 +116,43 @@ def test_its_files_come_with_their_hashes(recipe: Callable[..., Path], data: Pat
     assert files[0][1].startswith("ca978112ca1bbdca")  # sha256("a")
 
 
+SOURCES = """\
+sources:
+  - {sha256: HASH, size: 0, file: a.tar, urls: [https://x.test/a.tar]}
+  - {sha256: HASH, size: 0, file: b.tar.gz, urls: [https://x.test/b.tar.gz], INTO}
+"""
+
+
+@pytest.mark.fault(
+    "a source that is unpacked out of the source, over all of it, or applied too",
+    "refused; the line",
+)
+@pytest.mark.parametrize(
+    ("into", "message", "line"),
+    [
+        ("into: ../x", "'into' must be a directory inside the source", 10),
+        ("into: /x", "'into' must be a directory inside the source", 10),
+        ("into: .", "'into' must be a directory inside the source", 10),
+        ("into: x, patch: yes", "a source is unpacked or applied, not both", 10),
+        ("patch: maybe", "'patch' must be a", 10),
+    ],
+)
+def test_a_source_has_a_place(
+    recipe: Callable[..., Path], data: Path, into: str, message: str, line: int
+) -> None:
+    recipe("top", extra=SOURCES.replace("HASH", "0" * 64).replace("INTO", into))
+    with pytest.raises(BuildError, match=message) as caught:
+        load_recipes(Data(data))
+    assert caught.value.where and caught.value.where.endswith(f"recipes/top.yaml:{line + 1}")
+
+
+def test_the_first_source_is_the_source(recipe: Callable[..., Path], data: Path) -> None:
+    text = SOURCES.replace("HASH", "0" * 64).replace("a.tar]", "a.tar], into: x")
+    recipe("top", extra=text.replace(", INTO", ""))
+    with pytest.raises(BuildError, match="'into' is not for the first source"):
+        load_recipes(Data(data))
+
+
 # --- options and variables ---------------------------------------------------------------------
 
 MAKE = """\

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +19,7 @@ from plan.planner import make_plan
 from plan.recipes import load_recipes
 from plan.toolbox import seed_tools
 from tests.checkout import ROOT
+from tests.plan.conftest import RECIPE
 
 DATA = ROOT / "plan"
 
@@ -128,3 +131,32 @@ def test_a_loader_is_laid_in_only_where_the_seed_has_another_c_library() -> None
     assert {loader, searched} <= paths("debian")
     assert searched in paths("alpine") and loader not in paths("alpine")
     assert not {loader, searched} & paths("self")
+
+
+@pytest.mark.parametrize("target", ["aarch64", "x86_64"])
+@pytest.mark.parametrize("seed", ["alpine", "debian"])
+def test_tools_that_no_seed_has_are_built_for_what_needs_them(
+    tmp_path: Path, seed: str, target: str
+) -> None:
+    shutil.copytree(DATA, tmp_path / "plan")
+    text = RECIPE.format(name="mine", depends="musl").replace(
+        "script\nbuild: |\n  true", "autoreconf"
+    )
+    (tmp_path / "plan" / "recipes" / "mine.yaml").write_text(text)
+
+    def made(**more: Any) -> Plan:
+        names = {"arch_name": target, "build_name": "x86_64"}
+        return make_plan(tmp_path / "plan", added=["mine"], **{**names, **more})
+
+    tools = seed_tools(DATA / "seeds", seed, "x86_64")
+    steps = made(set_name="base", seed=tools).phases[SYSROOT_FROM_SEED]
+    own = ("autoconf", "automake", "libtool")
+    assert tuple(name for name in steps["mine"].tools if name in own) == own
+    order = list(steps)
+    assert all(order.index(name) < order.index("mine") for name in own)
+    assert steps["automake"].tools[-1] == "autoconf" and "autoconf" not in steps["autoconf"].tools
+    assert not {*own} & {*steps["zlib"].tools}
+    with pytest.raises(
+        BuildError, match="cannot build itself: it lacks autoconf, automake, libtool"
+    ):
+        made(set_name="full", seed=tools)

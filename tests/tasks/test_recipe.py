@@ -23,14 +23,15 @@ FILES = {"configure": "#!/bin/sh\n", "LICENSE": "Permission is hereby granted, f
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[str]:
-    """The URL of a server that has thing-1.2.tar."""
+    """The URL of a server that has thing-1.2.tar, and a tarball without a directory."""
     place = tmp_path / "served"
     place.mkdir()
-    with tarfile.open(place / "thing-1.2.tar", "w") as tar:
-        for name, text in FILES.items():
-            member = tarfile.TarInfo(f"thing-1.2/{name}")
-            member.size = len(text.encode())
-            tar.addfile(member, io.BytesIO(text.encode()))
+    for file, top in (("thing-1.2.tar", "thing-1.2/"), ("flat.tar", "")):
+        with tarfile.open(place / file, "w") as tar:
+            for name, text in FILES.items():
+                member = tarfile.TarInfo(f"{top}{name}")
+                member.size = len(text.encode())
+                tar.addfile(member, io.BytesIO(text.encode()))
     handler = partial(SimpleHTTPRequestHandler, directory=str(place))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as made:
         threading.Thread(target=made.serve_forever, daemon=True).start()
@@ -63,6 +64,7 @@ def test_a_recipe_is_written_into_the_layer(toy: Checkout, server: str, tmp_path
     [
         (("new", "thing", "url=SERVER/missing.tar"), "cannot be fetched: "),
         (("new", "thing", "url=SERVER"), "this is no URL of a file"),
+        (("new", "thing", "url=SERVER/flat.tar"), "its files are not in one directory at its top"),
         (("new", "Thing", "url=SERVER/thing-1.2.tar"), "cannot be the name of a package"),
         (("new", "thing"), "recipe takes a name and a URL"),
         (("new", "bottom", "url=SERVER/thing-1.2.tar"), "there is a recipe bottom already"),

@@ -83,6 +83,18 @@ def test_the_bills_of_our_own_sets(name: str) -> None:
         assert "pkg:pypi/doit@0.37.0" in wheels and len(wheels) == 7
 
 
+def test_a_commit_is_told_as_one(toy: Checkout) -> None:
+    place = f"git+https://x.test/a.git@{'1' * 40}"
+    source = f"[{{sha256: {'ab' * 32}, size: 0, file: a.tar, urls: ['{place}']}}]"
+    toy.recipe("top", "true", "left", "right", sources=source)
+    bill = written(toy)
+    check(bill)
+    (found,) = (component for component in bill["components"] if component["name"] == "top")
+    (reference,) = found["externalReferences"]
+    assert (reference["type"], reference["url"]) == ("vcs", place)
+    assert PackageURL.from_string(found["purl"]).qualifiers["vcs_url"] == place
+
+
 def test_the_bill_before_and_after_the_build(toy: Checkout) -> None:
     toy.recipe("top", "echo > $share/top", "left", "right", sources=SOURCE)
     bill = written(toy)

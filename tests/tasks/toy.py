@@ -31,7 +31,7 @@ BUSYBOX = Path("/bin/busybox")  # Debian's busybox-static
 PROGRAMS = (
     *("sh", "[", "cat", "chmod", "cp", "date", "dd", "echo", "env", "false", "find", "grep"),
     *("head", "hostname", "id", "ls", "mkdir", "mkfifo", "patch", "printf", "pwd", "rm", "sleep"),
-    *("sort", "stat", "touch", "tr", "true", "uname", "wc"),
+    *("sort", "stat", "touch", "tr", "true", "uname", "wc", "zcat"),
 )
 PARTS = ("LICENSE", "cache", "dodo.py", "pyproject.toml", "rootfs", "tasks")
 SECONDS = 60
@@ -263,6 +263,7 @@ def make_template(directory: Path) -> Path:
     shutil.copy2(ROOT / "plan" / "seeds" / "debian.yaml", directory / "plan" / "seeds")
     (directory / "plan" / "seeds" / "path.yaml").write_text(KNOWN)
     (directory / "plan" / "sets.yaml").write_text(SETS)
+    (directory / "plan" / "toolbox.yaml").write_text("every: []\n")
     compile_all = [sys.executable, "-m", "compileall", "-q", os.fspath(directory)]
     subprocess.run(compile_all, check=True)
     return directory
