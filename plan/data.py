@@ -24,6 +24,8 @@ from plan.layer import FILES, Layer, load_layer
 from plan.yamlfile import load, top_keys
 
 SETS, ARCHITECTURES, WORDS = "sets.yaml", "architectures.yaml", "licenses.yaml"
+FOLDERS = "folders"
+"""Where a product and a bundle have the folders that are sources, below this project."""
 NAMED = (SETS, ARCHITECTURES)
 """The files whose top keys are names."""
 
@@ -75,6 +77,16 @@ class Data:
             return layer.path
         file = self.recipes.get(recipe, self.own / "recipes" / f"{recipe}.yaml")
         return file.with_name(recipe)
+
+    def folder(self, recipe: str, path: str) -> Path:
+        """The folder `path` that is a source of the recipe: relative to the recipe's directory.
+
+        In a product and in a bundle, where it is not, it is `folders/RECIPE` of this project.
+        """
+        file = self.recipes.get(recipe, self.own / "recipes" / recipe)
+        found = file.parent / path
+        packed = self.own.parent / FOLDERS / recipe
+        return packed if packed.is_dir() and not found.is_dir() else found.resolve()
 
     @cached_property
     def trees(self) -> Mapping[str, Layer]:

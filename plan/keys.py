@@ -138,6 +138,12 @@ SOURCE: Keys = {
         example="zlib",
     ),
     "exclude": Key(list, "Globs of files that are not unpacked."),
+    "folder": Key(
+        str,
+        "A directory, relative to that of the recipe, in the place of all other keys but "
+        "`exclude`: the source is what git tracks or would add in it, or all of its files where "
+        "there is no git. A change of one of them builds the package again.",
+    ),
 }
 
 SET: Keys = {

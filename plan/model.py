@@ -66,6 +66,8 @@ class Recipe:
     """The recipe's file, for messages."""
     resources: str = ""
     """If it is the compiler: its own directory, with its headers in `include`."""
+    folder: str = ""
+    """The path of the source that is a folder of this machine, or ""."""
 
 
 @dataclass(frozen=True)

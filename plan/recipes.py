@@ -16,9 +16,10 @@ from pathlib import Path
 from plan import changes, graph, licenses
 from plan.data import Data
 from plan.errors import BuildError, nearest
+from plan.folder import folder_source
 from plan.keys import RECIPE, SOURCE, kinds, required
 from plan.model import Recipe, Source
-from plan.recipe_files import Files, content, files, tree_recipe
+from plan.recipe_files import content, files, tree_recipe
 from plan.styles import MAKE_VARIABLES, STYLES
 from plan.yamlfile import Table, load
 
@@ -55,7 +56,7 @@ def make_recipes(
     """
     resources = _resources(tables)
     recipes = {
-        name: _recipe(table, tables, files(data, name), patches.get(name, ()), resources)
+        name: _recipe(table, tables, data, patches.get(name, ()), resources)
         for name, table in tables.items()
     }
     for name, table in tables.items():
@@ -141,10 +142,11 @@ def check_shape(table: Table, stem: str, words: licenses.Words) -> None:
 def _recipe(
     table: Table,
     tables: Mapping[str, Table],
-    recipe_files: Files,
+    data: Data,
     patches: Sequence[Path],
     resources: str,
 ) -> Recipe:
+    recipe_files = files(data, table["name"])
     environment = table.get("environment", {})
     for key, value in environment.items():
         if not isinstance(value, str):
@@ -157,7 +159,7 @@ def _recipe(
         version=table["version"],
         license=table["license"],
         description=table["description"],
-        sources=_sources(table, tables),
+        sources=_sources(table, tables, data),
         depends=table.texts("depends"),
         tools=table.texts("tools"),
         style=table["style"],
@@ -175,10 +177,11 @@ def _recipe(
         patches=(*applied, *(path for path, _ in added)),
         file=table.file,
         resources=table.get("resources", ""),
+        folder=_folder(table, data),
     )
 
 
-def _sources(table: Table, tables: Mapping[str, Table]) -> tuple[Source, ...]:
+def _sources(table: Table, tables: Mapping[str, Table], data: Data) -> tuple[Source, ...]:
     if "from" in table:
         owner = tables.get(table["from"])
         if owner is None:
@@ -191,18 +194,40 @@ def _sources(table: Table, tables: Mapping[str, Table]) -> tuple[Source, ...]:
             raise BuildError(
                 f"{table['from']!r} has no sources of its own", where=table.where("from")
             )
-        return _sources(owner, tables)
-    return listed_sources(table, "sources")
+        return _sources(owner, tables, data)
+    folder = _folder(table, data)
+    return tuple(
+        folder_source(Path(folder), table["name"], entry.where("folder"), entry.texts("exclude"))
+        if _is_folder(entry)
+        else _listed(table, "sources", entry)
+        for entry in table.get("sources", [])
+    )
+
+
+def _is_folder(entry: object) -> bool:
+    return isinstance(entry, Table) and "folder" in entry
+
+
+def _folder(table: Table, data: Data) -> str:
+    """The path of the source of `table` that is a folder, or "". Raises BuildError."""
+    found: list[Table] = [entry for entry in table.get("sources", []) if _is_folder(entry)]
+    for entry in found:
+        entry.expect({"folder": str, "exclude": list})
+    if found[1:]:
+        where = found[1].where("folder")
+        raise BuildError("a recipe has one folder at most", where=where)
+    return str(data.folder(table["name"], found[0]["folder"])) if found else ""
 
 
 def listed_sources(table: Table, key: str) -> tuple[Source, ...]:
     """The sources that `table` lists under `key`, checked; none if the key is not there."""
-    sources = []
-    for entry in table.get(key, []):
-        if not isinstance(entry, Table):
-            raise BuildError("a source must be a mapping", where=table.where(key))
-        sources.append(read_source(entry))
-    return tuple(sources)
+    return tuple(_listed(table, key, entry) for entry in table.get(key, []))
+
+
+def _listed(table: Table, key: str, entry: object) -> Source:
+    if not isinstance(entry, Table):
+        raise BuildError("a source must be a mapping", where=table.where(key))
+    return read_source(entry)
 
 
 def read_source(entry: Table) -> Source:

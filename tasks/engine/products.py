@@ -17,6 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from plan.data import FOLDERS
+from plan.folder import listed
 from plan.outputs import replacing, target, write_file
 from plan.plan import sha256_of
 from rootfs.archives.files import file_sha256, remove_tree, remove_unfinished
@@ -266,8 +268,13 @@ def _local(project: Project) -> bytes:
 
 
 def all_own_files(project: Project) -> list[tuple[str, bytes, bool]]:
-    """`own_files`, and those of the layers and the overrides, at their paths in the product."""
-    return [*own_files(project.root), *layer_files(project), *override_files(project)]
+    """`own_files`, `outside_files` and those of the overrides, at their paths in the product."""
+    return [*own_files(project.root), *outside_files(project), *override_files(project)]
+
+
+def outside_files(project: Project) -> list[tuple[str, bytes, bool]]:
+    """The same for what is outside of the checkout: the layers, and folders that are sources."""
+    return [*layer_files(project), *_folder_files(project)]
 
 
 def own_files(root: Path) -> list[tuple[str, bytes, bool]]:
@@ -296,6 +303,17 @@ def layer_files(project: Project) -> list[tuple[str, bytes, bool]]:
         for layer in project.data.layers
         for name, executable in layer.content
     ]
+
+
+def _folder_files(project: Project) -> list[tuple[str, bytes, bool]]:
+    """The same for the folders that are sources: each is in `folders/NAME-OF-THE-RECIPE`."""
+    found = list[tuple[str, bytes, bool]]()
+    for recipe in project.plan.recipes.values():
+        for name in listed(Path(recipe.folder)) if recipe.folder else ():
+            path = Path(recipe.folder, name)
+            runs = bool(path.stat().st_mode & 0o100)
+            found.append((f"{FOLDERS}/{recipe.name}/{name}", path.read_bytes(), runs))
+    return found
 
 
 def layers_inside(project: Project) -> str:
