@@ -53,6 +53,8 @@ class Recipe:
     """Where the options, or else the variables, are: the file and its line, for messages."""
     variables: tuple[str, ...]
     """The variables that the style `make` gives on make's command line."""
+    programs: tuple[tuple[str, str], ...]
+    """For the style `crystal`: each program, and its main file."""
     environment: tuple[tuple[str, str], ...]
     before: str
     build: str

@@ -44,7 +44,8 @@ def load_tables(data: Data) -> dict[str, Table]:
     for name, path in data.recipes.items():
         tables[name] = load(path, shown_as=data.shown(path))
         check_shape(tables[name], name, data.licenses)
-    return tables | {name: tree_recipe(name, layer) for name, layer in data.trees.items()}
+    tables |= {name: tree_recipe(name, layer) for name, layer in data.trees.items()}
+    return tables | ({data.app.name: data.app.table} if data.app else {})
 
 
 def make_recipes(
@@ -132,6 +133,11 @@ def check_shape(table: Table, stem: str, words: licenses.Words) -> None:
         raise BuildError("'target' is only for style cmake", where=table.where("target"))
     if "variables" in table and table["style"] != "make":
         raise BuildError("'variables' is only for style make", where=table.where("variables"))
+    if (table["style"] == "crystal") != ("programs" in table):
+        raise BuildError(
+            "'programs' and style crystal need each other",
+            where=table.where("programs", "style"),
+        )
     if "crossed" in table:
         changes.check_entry(table["crossed"])
     directory = table.get("directory", ".")
@@ -168,6 +174,7 @@ def _recipe(
         options=tuple(each.replace("$RESOURCES", resources) for each in table.texts("options")),
         options_at=table.where("options" if "options" in table else "variables"),
         variables=table.texts("variables") if "variables" in table else MAKE_VARIABLES,
+        programs=tuple(table.mapping("programs").items()),
         environment=tuple(environment.items()),
         before=table.get("before", ""),
         build=table.get("build", ""),

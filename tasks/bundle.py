@@ -22,7 +22,7 @@ from plan.parameters import SEEDS
 from plan.wheels import load_wheels
 from tasks.actions import DoitTask, speaking, up_to_date
 from tasks.console.console import say
-from tasks.engine.products import Product, layers_inside, outside_files, own_files
+from tasks.engine.products import Product, lines_outside, outside_files, own_files
 from tasks.engine.project import Project
 from tasks.engine.sources import all_sources, fetch_now
 
@@ -93,7 +93,7 @@ def _contents(project: Project) -> Iterator[tuple[str, bytes, bool]]:
     from cache.bundle import PLAN, PROJECT, README
 
     settings, seed = project.settings, project.seed
-    product = f"bootstrap-qcow2-{settings.set}-{settings.arch}"
+    product = f"{project.plan.title}-{settings.arch}"
     readme = README_TEXT.format(product=product, file=f"{product}.bundle.tar")
     yield README, readme.encode(), False
     yield PLAN, project.plan.as_json(seed.describe()).encode(), False
@@ -110,8 +110,7 @@ def _local(project: Project) -> bytes:
     lines = ["# What this bundle is for."]
     names = ("set", "with", "arch", "seed_release")
     lines += [f"{name}: {values[name]}" for name in names if values[name]]
-    if project.data.layers:
-        lines.append(f"layer: {layers_inside(project)}")
+    lines += lines_outside(project)
     if project.settings.loader:
         lines.append(f"loader: {values['loader']}")
     if project.settings.seed in SEEDS:
