@@ -43,8 +43,8 @@ END
   linker=host-cc
 fi
 chmod +x /tmp/bin/*
-CC=$linker crystal build --no-debug --cross-compile --target "$ARCH-linux-musl" -D use_pcre2 "$@" \
-  -o "/build/$program" "$main" > "/build/$program.link"
+CC=$linker crystal build --no-color --no-debug --cross-compile --target "$ARCH-linux-musl" \
+  -D use_pcre2 "$@" -o "/build/$program" "$main" > "/build/$program.link"
 cat "/build/$program.link"
 # It is a command line for `cc`, in which a shell has to expand what asks pkg-config.
 cc() { $CC "$@" -Wl,--gc-sections,--no-export-dynamic; }

@@ -350,6 +350,25 @@ def test_a_crystal_project_is_a_machine_that_answers(image: Path, checkout: Path
     assert "Unexpected char 'w' at line 1" in error, said
 
 
+@pytest.mark.timeout(HOURS)
+@pytest.mark.fault("an app does not compile", "the compiler's message, and the file and line")
+def test_an_app_that_does_not_compile(image: Path, checkout: Path) -> None:
+    """Among the last tests, too."""
+    app = checkout.parent / "bad"
+    (app / "src").mkdir(parents=True)
+    shard = "name: bad\nversion: 0.1.0\ntargets: {bad: {main: src/bad.cr}}\n"
+    (app / "shard.yml").write_text(shard)
+    (app / "src" / "bad.cr").write_text("def greet(name : String)\nend\n\ngreet 42\n")
+    command = [sys.executable, "-m", "doit", "pkg:bad", f"app={app}", "workdir=mine"]
+    environment = os.environ | {"BQ2_CACHE": str(checkout.parent / "cache"), "BQ2_SEED": "debian"}
+    done = subprocess.run(
+        command, cwd=checkout, env=environment, capture_output=True, text=True, timeout=HOURS
+    )
+    assert done.returncode == 1
+    error = "  error    Error: expected argument #1 to 'greet' to be String, not Int32\n"
+    assert error in done.stdout and "In src/bad.cr:4:7" in done.stdout, done.stdout
+
+
 def _asked(url: str, body: bytes | None = None) -> Any:
     """The JSON that `url` answers with, or None if nothing answers."""
     try:

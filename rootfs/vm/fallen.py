@@ -12,7 +12,10 @@ from plan.errors import BuildError
 from rootfs.vm.transcript import last_lines
 
 _FALLEN = re.compile(rb"=== bq2 ([\w-]+ does not stay up: [^\r\n]*)\r*\n")
-_KEPT = 8192  # bytes, for the last lines and for a line that comes in pieces
+# What plan/program/ended says of each earlier end.
+_AGAIN = b" and is started again"
+_KEPT = 1 << 14  # bytes, for the last lines and for a line that comes in pieces
+_LINES = 40  # enough for what an exception says
 
 
 class Watch:
@@ -34,5 +37,6 @@ class Watch:
     def require_up(self, where: str) -> None:
         """Raise BuildError, with the last lines, if a program did not stay up."""
         if self._fallen:
-            lines = "\n".join(f"    {line}" for line in last_lines(self._text))
+            last = self._text.rpartition(_AGAIN)[2]
+            lines = "\n".join(f"    {line}" for line in last_lines(last, _LINES))
             raise BuildError(self._fallen, where=where, hint=f"the console said before:\n{lines}")

@@ -64,7 +64,7 @@ def test_what_dies_at_once(run: Run) -> None:
     told = console(
         run,
         """
-        program "" 'echo no port; exit 3'
+        program 80 'sleep 1; echo no port; exit 3'
         until_it shown 'does not stay up'
         """,
     )
