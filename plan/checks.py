@@ -131,6 +131,12 @@ def ports(text: str) -> str:
     return ",".join(f"{int(here)}:{int(there)}" for here, there in pairs)
 
 
+def pairs(text: str) -> tuple[tuple[int, int], ...]:
+    """The pairs in a text that `ports` returned or would accept."""
+    found = (pair.split(":") for pair in names(text))
+    return tuple((int(here), int(there)) for here, there in found)
+
+
 def _is_port(text: str) -> bool:
     return text.isascii() and text.isdecimal() and 1 <= int(text) <= 65535
 

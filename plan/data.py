@@ -18,12 +18,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
+from plan.app import LIBRARIES, SHARD, App, is_layer, load_app
 from plan.errors import BuildError, nearest
 from plan.keys import LICENSES, kinds
 from plan.layer import FILES, Layer, load_layer
 from plan.yamlfile import load, top_keys
 
 SETS, ARCHITECTURES, WORDS = "sets.yaml", "architectures.yaml", "licenses.yaml"
+SERVICE = "program"
+"""Below plan/: what makes a program a service."""
+FOLDERS = "folders"
+"""Where a product and a bundle have the folders that are sources, below this project."""
 NAMED = (SETS, ARCHITECTURES)
 """The files whose top keys are names."""
 
@@ -38,10 +43,14 @@ class Directory(Protocol):
 
 @dataclass(frozen=True)
 class Data:
-    """The authored data in `own`, the directory plan/, and in `layers`; `load_data` checks them."""
+    """The authored data in `own`, the directory plan/, in `layers`, and of `app`.
+
+    `load_data` checks them.
+    """
 
     own: Path
     layers: tuple[Layer, ...] = ()
+    app: App | None = None
 
     def __truediv__(self, name: str) -> Path:
         """The file `name` of the last layer that has it, or else of this project."""
@@ -69,12 +78,30 @@ class Data:
             found |= {path.stem: path for path in sorted((layer.path / "recipes").glob("*.yaml"))}
         return found
 
+    def file_of(self, recipe: str) -> Path:
+        """The file that has the recipe; of the app it is its shard.yml. Raises KeyError."""
+        if self.app and recipe == self.app.name:
+            return self.app.path / SHARD
+        return self.recipes[recipe]
+
     def files_of(self, recipe: str) -> Path:
         """The directory with the files of the recipe; it may not exist."""
         if layer := self.trees.get(recipe):
             return layer.path
+        if self.app and recipe == self.app.name:
+            return self.own / SERVICE
         file = self.recipes.get(recipe, self.own / "recipes" / f"{recipe}.yaml")
         return file.with_name(recipe)
+
+    def folder(self, recipe: str, path: str) -> Path:
+        """The folder `path` that is a source of the recipe: relative to the recipe's directory.
+
+        In a product and in a bundle, where it is not, it is `folders/RECIPE` of this project.
+        """
+        file = self.recipes.get(recipe, self.own / "recipes" / recipe)
+        found = file.parent / path
+        packed = self.own.parent / FOLDERS / recipe
+        return packed if packed.is_dir() and not found.is_dir() else found.resolve()
 
     @cached_property
     def trees(self) -> Mapping[str, Layer]:
@@ -87,9 +114,17 @@ class Data:
 
     def layer_of(self, recipe: str) -> Layer | None:
         """The layer that the recipe comes from; None if it is this project's."""
+        place = self.app.path if self.app and recipe == self.app.name else None
         file = self.recipes.get(recipe)
-        own = (each for each in self.layers if file and each.path == file.parents[1])
+        if file:
+            place = file.parents[1]
+        own = (each for each in self.layers if each.path == place)
         return self.trees.get(recipe) or next(own, None)
+
+    @property
+    def made(self) -> tuple[str, ...]:
+        """The packages that are added to every set: the trees of the layers, and the app."""
+        return (*self.trees, *([self.app.name] if self.app else []))
 
     @property
     def seeds(self) -> Directory:
@@ -129,13 +164,13 @@ class _Below:
         return (self / name for name in sorted(names))
 
 
-def load_data(own: Path, layers: Sequence[Path] = ()) -> Data:
-    """The data in the directory plan/ at `own`, and in the directories `layers`.
+def load_data(own: Path, layers: Sequence[Path] = (), app: Path | None = None) -> Data:
+    """The data in the directory plan/ at `own`, in the directories `layers`, and of the app `app`.
 
-    Raises BuildError if a layer is wrong, or replaces something without a word.
+    Raises BuildError if a layer or the app is wrong, or replaces something without a word.
     """
     data = Data(own)
-    for path in layers:
+    for path in (*layers, *([app] if app and is_layer(app) and app not in layers else [])):
         layer = load_layer(path)
         if layer.name in (each.name for each in data.layers):
             raise BuildError(
@@ -145,12 +180,22 @@ def load_data(own: Path, layers: Sequence[Path] = ()) -> Data:
             )
         _check_replaced(data, layer)
         data = Data(own, (*data.layers, layer))
+    if app:
+        libraries = load(data / LIBRARIES)
+        libraries.expect(dict.fromkeys(libraries, str))
+        data = Data(own, data.layers, load_app(app, libraries))
     for name in data.trees:
         if name in data.recipes:
             raise BuildError(
                 f"the tree of a layer is the package {name}, so no recipe can have this name",
                 where=data.shown(data.recipes[name]),
             )
+    if data.app and (name := data.app.name) in (*data.recipes, *data.trees):
+        raise BuildError(
+            f"there is a package {name} already",
+            where=data.app.table.where("name"),
+            hint="give the project another name",
+        )
     return data
 
 

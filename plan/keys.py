@@ -93,6 +93,12 @@ RECIPE: Keys = {
         f"{', '.join(f'`{name}`' for name in MAKE_VARIABLES)}). Only for the style `make`.",
         example="git",
     ),
+    "programs": Key(
+        dict,
+        "Each program that is compiled, and its main file, relative to the source. Only for the "
+        "style `crystal`.",
+        example="about",
+    ),
     "environment": Key(
         dict,
         "Variables that add to or replace [those of every step](#the-environment-of-a-step). "
@@ -162,6 +168,12 @@ SOURCE: Keys = {
         "Whether it is a patch, maybe compressed, that is applied to the source with `patch -p1`, "
         "before the recipe's own patches. Not for the first source.",
     ),
+    "folder": Key(
+        str,
+        "A directory, relative to that of the recipe, in the place of all other keys but "
+        "`exclude`: the source is what git tracks or would add in it, or all of its files where "
+        "there is no git. A change of one of them builds the package again.",
+    ),
 }
 
 SET: Keys = {
@@ -212,6 +224,20 @@ LAYER: Keys = {
         "directory have 755, other files 644. The owner is always root, who can write.",
     ),
     "links": Key(dict, "Path in the product → the target of a symbolic link there."),
+    "app": Key(dict, "What the program of this directory needs, if `app=` names it: see below."),
+}
+
+APP: Keys = {
+    "target": Key(str, "The program, if `shard.yml` has several `targets`."),
+    "ports": Key(
+        str,
+        "What `boot` connects if it is not told: 8080:80,… The machine says whether the program "
+        "listens on the second ones.",
+    ),
+    "environment": Key(dict, "The variables of the program; PATH and HOME are there."),
+    "arguments": Key(list, "Its arguments."),
+    "depends": Key(list, "The packages that its shards link to, as `sqlite`."),
+    "options": Key(list, "Options of Crystal's compiler. With -O…, it is not `--release`."),
 }
 
 LICENSES: Keys = {

@@ -56,6 +56,8 @@ class Recipe:
     """Where the options, or else the variables, are: the file and its line, for messages."""
     variables: tuple[str, ...]
     """The variables that the style `make` gives on make's command line."""
+    programs: tuple[tuple[str, str], ...]
+    """For the style `crystal`: each program, and its main file."""
     environment: tuple[tuple[str, str], ...]
     before: str
     build: str
@@ -71,6 +73,8 @@ class Recipe:
     """The recipe's file, for messages."""
     resources: str = ""
     """If it is the compiler: its own directory, with its headers in `include`."""
+    folder: str = ""
+    """The path of the source that is a folder of this machine, or ""."""
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,13 @@ PARAMETERS = (
         "directories outside of this checkout that add recipes, sets and files: a,b",
         placed=checks.placed_list,
     ),
+    Parameter(
+        "app",
+        _constant(""),
+        checks.directory,
+        "a Crystal project: its program is added as a service, to set=base unless set= is given",
+        placed=checks.placed,
+    ),
     Parameter("with", _constant(""), checks.anything, "packages to add to the set: a,b"),
     Parameter(
         "loader",

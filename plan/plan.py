@@ -47,6 +47,13 @@ class Plan:
     """The layers that add to this project, in order."""
     layered: Mapping[str, Layer] = field(default_factory=dict)
     """Package → the layer that its recipe comes from; the others are this project's."""
+    app: str = ""
+    """The package of the app, or ""."""
+
+    @property
+    def title(self) -> str:
+        """What a product is called, before its architecture."""
+        return self.app or f"bootstrap-qcow2-{self.set.name}"
 
     @property
     def arch(self) -> Architecture:

@@ -60,7 +60,7 @@ def make_plan(
     changes = load_overrides(data, overrides)
     machines = load_machines(data, build_name or arch_name, arch_name)
     complete = load_set(data, set_name, changes.recipes)
-    added = (*complete.added, *added, *data.trees)
+    added = (*complete.added, *added, *data.made)
     recipes = _laid_over(changes.made(complete.phase, crossed=machines.crossed), complete, data)
     without = _without(complete, machines.target, toolbox, recipes, seed)
     depends = _depends(recipes)
@@ -91,6 +91,7 @@ def make_plan(
         imaging=imaging,
         without={name: without[name] for name in complete.packages if name not in wanted},
         layers=data.layers,
+        app=data.app.name if data.app else "",
         layered={name: layer for name in recipes if (layer := data.layer_of(name))},
     )
 

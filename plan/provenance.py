@@ -131,6 +131,7 @@ def _external(plan: Plan, added: Sequence[str]) -> dict[str, Any]:
     told = {"arch": plan.arch.name, "set": plan.set.name, "with": [*added]}
     told |= {"loader": plan.set.loader} if plan.set.loader else {}
     told |= {"build": plan.machines.build.name} if plan.machines.crossed else {}
+    told |= {"app": plan.app} if plan.app else {}
     return told | ({"layers": _layers(plan)} if plan.layers else {})
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from plan import changes, graph, licenses
 from plan.data import Data
 from plan.errors import BuildError, nearest
+from plan.folder import folder_source
 from plan.keys import RECIPE, SOURCE, kinds, required
 from plan.model import Recipe, Source
 from plan.patch_series import patch_series
@@ -44,7 +45,8 @@ def load_tables(data: Data) -> dict[str, Table]:
     for name, path in data.recipes.items():
         tables[name] = load(path, shown_as=data.shown(path))
         check_shape(tables[name], name, data.licenses)
-    return tables | {name: tree_recipe(name, layer) for name, layer in data.trees.items()}
+    tables |= {name: tree_recipe(name, layer) for name, layer in data.trees.items()}
+    return tables | ({data.app.name: data.app.table} if data.app else {})
 
 
 def make_recipes(
@@ -56,7 +58,7 @@ def make_recipes(
     """
     resources = _resources(tables)
     recipes = {
-        name: _recipe(table, tables, files(data, name), patches.get(name, ()), resources)
+        name: _recipe(table, tables, data, patches.get(name, ()), resources)
         for name, table in tables.items()
     }
     for name, table in tables.items():
@@ -132,6 +134,11 @@ def check_shape(table: Table, stem: str, words: licenses.Words) -> None:
         raise BuildError("'target' is only for style cmake", where=table.where("target"))
     if "variables" in table and table["style"] != "make":
         raise BuildError("'variables' is only for style make", where=table.where("variables"))
+    if (table["style"] == "crystal") != ("programs" in table):
+        raise BuildError(
+            "'programs' and style crystal need each other",
+            where=table.where("programs", "style"),
+        )
     if "crossed" in table:
         changes.check_entry(table["crossed"])
     directory = table.get("directory", ".")
@@ -142,10 +149,11 @@ def check_shape(table: Table, stem: str, words: licenses.Words) -> None:
 def _recipe(
     table: Table,
     tables: Mapping[str, Table],
-    recipe_files: Files,
+    data: Data,
     patches: Sequence[Path],
     resources: str,
 ) -> Recipe:
+    recipe_files = files(data, table["name"])
     environment = table.get("environment", {})
     for key, value in environment.items():
         if not isinstance(value, str):
@@ -158,7 +166,7 @@ def _recipe(
         version=table["version"],
         license=table["license"],
         description=table["description"],
-        sources=_sources(table, tables),
+        sources=_sources(table, tables, data),
         depends=table.texts("depends"),
         tools=table.texts("tools"),
         style=table["style"],
@@ -167,6 +175,7 @@ def _recipe(
         options=tuple(each.replace("$RESOURCES", resources) for each in table.texts("options")),
         options_at=table.where("options" if "options" in table else "variables"),
         variables=table.texts("variables") if "variables" in table else MAKE_VARIABLES,
+        programs=tuple(table.mapping("programs").items()),
         environment=tuple(environment.items()),
         before=table.get("before", ""),
         build=table.get("build", ""),
@@ -177,10 +186,11 @@ def _recipe(
         devel=table.texts("devel"),
         file=table.file,
         resources=table.get("resources", ""),
+        folder=_folder(table, data),
     )
 
 
-def _sources(table: Table, tables: Mapping[str, Table]) -> tuple[Source, ...]:
+def _sources(table: Table, tables: Mapping[str, Table], data: Data) -> tuple[Source, ...]:
     if "from" in table:
         owner = tables.get(table["from"])
         if owner is None:
@@ -193,19 +203,45 @@ def _sources(table: Table, tables: Mapping[str, Table]) -> tuple[Source, ...]:
             raise BuildError(
                 f"{table['from']!r} has no sources of its own", where=table.where("from")
             )
-        return _sources(owner, tables)
-    return listed_sources(table, "sources")
+        return _sources(owner, tables, data)
+    folder = _folder(table, data)
+    return tuple(
+        folder_source(Path(folder), table["name"], entry.where("folder"), entry.texts("exclude"))
+        if _is_folder(entry)
+        else _listed(table, "sources", entry, first=number == 0)
+        for number, entry in enumerate(table.get("sources", []))
+    )
+
+
+def _is_folder(entry: object) -> bool:
+    return isinstance(entry, Table) and "folder" in entry
+
+
+def _folder(table: Table, data: Data) -> str:
+    """The path of the source of `table` that is a folder, or "". Raises BuildError."""
+    found: list[Table] = [entry for entry in table.get("sources", []) if _is_folder(entry)]
+    for entry in found:
+        entry.expect({"folder": str, "exclude": list})
+    if found[1:]:
+        where = found[1].where("folder")
+        raise BuildError("a recipe has one folder at most", where=where)
+    return str(data.folder(table["name"], found[0]["folder"])) if found else ""
 
 
 def listed_sources(table: Table, key: str) -> tuple[Source, ...]:
     """The sources that `table` lists under `key`, checked; none if the key is not there."""
-    sources = []
-    for entry in table.get(key, []):
-        if not isinstance(entry, Table):
-            raise BuildError("a source must be a mapping", where=table.where(key))
-        sources.append(read_source(entry))
-        _check_place(entry, first=len(sources) == 1)
-    return tuple(sources)
+    return tuple(
+        _listed(table, key, entry, first=number == 0)
+        for number, entry in enumerate(table.get(key, []))
+    )
+
+
+def _listed(table: Table, key: str, entry: object, *, first: bool) -> Source:
+    if not isinstance(entry, Table):
+        raise BuildError("a source must be a mapping", where=table.where(key))
+    source = read_source(entry)
+    _check_place(entry, first=first)
+    return source
 
 
 def _check_place(entry: Table, *, first: bool) -> None:

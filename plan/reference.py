@@ -17,7 +17,7 @@ from plan import styles, toolchain
 from plan.architecture import Machines, load_architecture
 from plan.changes import ADD, ADDED, ENTRY_KEYS
 from plan.data import Data
-from plan.keys import COMPILER, INITRAMFS, LAYER, LICENSES, RECIPE, SET, SOURCE, Key, Keys
+from plan.keys import APP, COMPILER, INITRAMFS, LAYER, LICENSES, RECIPE, SET, SOURCE, Key, Keys
 from plan.model import Command
 from plan.parameters import PARAMETERS, Parameter
 from plan.recipes import load_recipes
@@ -150,6 +150,7 @@ def styles_of(recipes: Path) -> Iterator[str]:
         directory="DIRECTORY",
         options=("OPTIONS",),
         build="BUILD",
+        programs=(("PROGRAM", "MAIN"),),
         variables=("CC", "AR"),
     )
     variables = toolchain.environment(NATIVE, toolchain.own_compiler(loaded))
@@ -196,6 +197,12 @@ def layers() -> Iterator[str]:
     yield LAYERS
     yield from table(("path", "what it adds"), ((f"`{name}`", told) for name, told in ADDS.items()))
     yield from ("", "Keys of `layer.yaml`, all of them optional:", "", *_keys(LAYER))
+    yield from (
+        "",
+        "Keys of `app` in `layer.yaml`, for [your program](program.md):",
+        "",
+        *_keys(APP),
+    )
     yield from ("", "Keys of `licenses.yaml`:", "", *_keys(LICENSES))
 
 

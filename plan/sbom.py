@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -25,10 +26,13 @@ PROJECT = "bootstrap-qcow2"
 _WHEEL = "wheel:"
 
 
-def sbom(plan: Plan, artifacts: Mapping[str, str]) -> str:
+def sbom(
+    plan: Plan, artifacts: Mapping[str, str], sizes: Mapping[str, int] = MappingProxyType({})
+) -> str:
     """The text of the bill of materials of the product of `plan`.
 
-    `artifacts`: the sha256 of each package's artifact, if it is known.
+    `artifacts`: the sha256 of each package's artifact, if it is known. `sizes`: the bytes of its
+    files in the image.
     """
     steps = [step for _, step in sorted(plan.product.items())]
     serial = uuid.uuid5(uuid.NAMESPACE_URL, f"urn:sha256:{plan.product_digest}")
@@ -39,7 +43,9 @@ def sbom(plan: Plan, artifacts: Mapping[str, str]) -> str:
         "serialNumber": serial.urn,
         "version": 1,
         "metadata": _metadata(plan),
-        "components": [_component(plan, step, artifacts.get(step.name)) for step in steps],
+        "components": [
+            _component(plan, step, artifacts.get(step.name), sizes.get(step.name)) for step in steps
+        ],
         "dependencies": _dependencies(plan, steps),
     }
     return json.dumps(bill, indent=2) + "\n"
@@ -47,7 +53,7 @@ def sbom(plan: Plan, artifacts: Mapping[str, str]) -> str:
 
 def product_name(plan: Plan) -> str:
     """The name of the product of `plan`; it is also the file name without its suffix."""
-    return f"{PROJECT}-{plan.set.name}-{plan.arch.name}"
+    return f"{plan.title}-{plan.arch.name}"
 
 
 def purl(step: Step) -> str:
@@ -92,7 +98,7 @@ def _property(name: str, value: str) -> dict[str, str]:
     return {"name": f"{PROJECT}:{name}", "value": value}
 
 
-def _component(plan: Plan, step: Step, artifact: str | None) -> dict[str, Any]:
+def _component(plan: Plan, step: Step, artifact: str | None, size: int | None) -> dict[str, Any]:
     recipe = plan.recipes[step.name]
     hashes = {"hashes": [_sha256(artifact)]} if artifact else {}
     found = {
@@ -112,6 +118,7 @@ def _component(plan: Plan, step: Step, artifact: str | None) -> dict[str, Any]:
     references = [_reference(source, place) for source, place in _places(step)]
     layer = plan.layered.get(step.name)
     told = [_property("layer", f"{layer.name} {layer.sha256}")] if layer else []
+    told += [] if size is None else [_property("bytes-in-image", str(size))]
     more = {"externalReferences": references, "components": wheels, "properties": told}
     return found | {key: value for key, value in more.items() if value}
 

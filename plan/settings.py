@@ -15,10 +15,14 @@ from functools import cached_property
 from pathlib import Path
 
 from plan import checks
+from plan.app import is_layer
 from plan.data import Data, load_data
 from plan.errors import BuildError, nearest
 from plan.origins import from_environment, from_file
 from plan.parameters import PARAMETERS, Parameter, parameters
+
+SMALL = "base"
+"""The set to which an app is added, unless another one is named."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +46,16 @@ class Settings:
         """The directories of the layers, in order."""
         return [Path(each).resolve() for each in checks.names(self.values["layer"])]
 
+    @property
+    def app(self) -> Path | None:
+        """The directory of the Crystal project that is added to the set, or None."""
+        path = self._file("app")
+        return path.resolve() if path else None
+
     @cached_property
     def data(self) -> Data:
         """The authored data of the checkout and of the layers. Raises BuildError."""
-        return load_data(self.root / "plan", self.layers)
+        return load_data(self.root / "plan", self.layers, self.app)
 
     @property
     def loader(self) -> str:
@@ -195,8 +205,7 @@ class Settings:
     @property
     def ports(self) -> tuple[tuple[int, int], ...]:
         """(a port of this machine, a port of the booted one), …"""
-        pairs = (pair.split(":") for pair in checks.names(self.values["ports"]))
-        return tuple((int(here), int(there)) for here, there in pairs)
+        return checks.pairs(self.values["ports"])
 
     @property
     def share(self) -> Path | None:
@@ -295,7 +304,11 @@ def resolve(
 
     # Layers define further values of other parameters.
     layers = [Path(each) for each in checks.names(value(by_name["layer"])[0])]
+    app = value(by_name["app"])[0]
+    layers += [Path(app)] if app and is_layer(Path(app)) else []
     found = {parameter.name: value(parameter) for parameter in parameters(layers)}
+    if app and found["set"][1] == "default":
+        found["set"] = (SMALL, "app=")
     return Settings(
         root,
         {name: text for name, (text, _) in found.items()},

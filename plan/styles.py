@@ -13,6 +13,7 @@ import re
 import shlex
 from collections.abc import Callable, Mapping
 
+from plan import crystal
 from plan.architecture import Machines
 from plan.errors import BuildError, nearest
 from plan.model import Command, Recipe, Source
@@ -205,6 +206,12 @@ def _make(recipe: Recipe, machines: Machines, variables: Variables) -> list[Comm
     return [Command(("make", *options), directory), Command(install, directory)]
 
 
+def _crystal(recipe: Recipe, machines: Machines, variables: Variables) -> list[Command]:
+    """Compile `programs` with Crystal; `options` are the compiler's."""
+    del machines
+    return crystal.commands(recipe, _options(recipe, variables), _source_directory(recipe))
+
+
 def _scripted(recipe: Recipe, machines: Machines, variables: Variables) -> list[Command]:
     """Only run the recipe's own `build` script."""
     del machines, variables
@@ -215,6 +222,7 @@ STYLES: dict[str, Callable[[Recipe, Machines, Variables], list[Command]]] = {
     "autoreconf": _autoreconf,
     "cmake": _cmake,
     "configure": _configure,
+    "crystal": _crystal,
     "make": _make,
     "meson": _meson,
     "python": _python,

@@ -15,6 +15,7 @@ from pathlib import PurePath
 KEPT = (
     "set",
     "layer",
+    "app",
     "with",
     "loader",
     "arch",

@@ -54,9 +54,9 @@ def written_back(overrides: Overrides) -> WriteBack:
 
 
 def _recipe(overrides: Overrides, name: str) -> Path:
-    if name in overrides.data.trees:
+    if name in overrides.data.made:
         raise BuildError(
-            f"{name} has no recipe: it is the tree of a layer",
+            f"{name} has no recipe: it is the app, or the tree of a layer",
             where=overrides.table.where(name),
             hint="overrides of it stay in this work directory",
         )

@@ -32,6 +32,7 @@ def task_boot(project: Project) -> DoitTask:
     boot persist=1            keeps what it writes, in a file beside the image
     boot memory=2G cpus=2     sets its size
     boot screen=1             opens a window with its screen
+    boot app=DIR ports=8080:80  a Crystal project as a machine
     """
     return {"task_dep": ["image"], "actions": [(speaking(_boot), [project])]}
 
@@ -86,7 +87,7 @@ def as_asked(project: Project) -> Machine:
         usual,
         memory_mib=asked.memory or usual.memory_mib,
         cpus=asked.cpus,
-        ports=asked.ports,
+        ports=asked.ports or (project.data.app.ports if project.data.app else ()),
         share=asked.share,
         display=find_display(find_qemu(asked.arch)) if asked.screen else None,
     )

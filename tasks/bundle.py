@@ -22,7 +22,7 @@ from plan.parameters import SEEDS
 from plan.wheels import load_wheels
 from tasks.actions import DoitTask, speaking, up_to_date
 from tasks.console.console import say
-from tasks.engine.products import Product, layer_files, layers_inside, own_files
+from tasks.engine.products import Product, lines_outside, outside_files, own_files
 from tasks.engine.project import Project
 from tasks.engine.sources import all_sources, fetch_now
 
@@ -93,11 +93,11 @@ def _contents(project: Project) -> Iterator[tuple[str, bytes, bool]]:
     from cache.bundle import PLAN, PROJECT, README
 
     settings, seed = project.settings, project.seed
-    product = f"bootstrap-qcow2-{settings.set}-{settings.arch}"
+    product = f"{project.plan.title}-{settings.arch}"
     readme = README_TEXT.format(product=product, file=f"{product}.bundle.tar")
     yield README, readme.encode(), False
     yield PLAN, project.plan.as_json(seed.describe()).encode(), False
-    for name, content, runs in [*own_files(project.root), *layer_files(project)]:
+    for name, content, runs in [*own_files(project.root), *outside_files(project)]:
         yield f"{PROJECT}/{name}", content, runs
     yield f"{PROJECT}/local.yaml", _local(project), False
     for name, content in filter(None, (part.record for part in seed.packages)):
@@ -110,8 +110,7 @@ def _local(project: Project) -> bytes:
     lines = ["# What this bundle is for."]
     names = ("set", "with", "arch", "seed_release")
     lines += [f"{name}: {values[name]}" for name in names if values[name]]
-    if project.data.layers:
-        lines.append(f"layer: {layers_inside(project)}")
+    lines += lines_outside(project)
     if project.settings.loader:
         lines.append(f"loader: {values['loader']}")
     if project.settings.seed in SEEDS:

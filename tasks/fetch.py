@@ -60,7 +60,7 @@ def task_fetch(project: Project) -> Iterator[Task]:
 
 
 def _recipe(project: Project, name: str) -> str:
-    return project.shown(project.data.recipes[name])
+    return project.shown(project.data.file_of(name))
 
 
 def _fetch(project: Project, step: Step) -> None:

@@ -176,10 +176,12 @@ def _copied(data: Data, trial: Path) -> tuple[Data, dict[Path, Path]]:
     """A copy of `data` below `trial`, and the copy of each of its directories."""
     ignored = shutil.ignore_patterns("*.py", "__pycache__", "seeds")
     places = {data.own: trial / data.own.name}
-    places |= {layer.path: trial / "layers" / layer.name for layer in data.layers}
+    app = data.app.path if data.app else None
+    layers = [layer for layer in data.layers if layer.path != app]
+    places |= {layer.path: trial / "layers" / layer.name for layer in layers}
     for place, copy in places.items():
         shutil.copytree(place, copy, ignore=ignored)
-    return load_data(places[data.own], [places[layer.path] for layer in data.layers]), places
+    return load_data(places[data.own], [places[layer.path] for layer in layers], app), places
 
 
 def _write(change: WriteBack, places: Mapping[Path, Path] = MappingProxyType({})) -> None:

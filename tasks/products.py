@@ -32,6 +32,7 @@ def task_image(project: Project) -> DoitTask:
     image set=base            minutes: musl, busybox and a kernel in one file
     image                     hours: the system that builds itself
     image loader=crystal      with a program that checks the kernel, and starts it
+    image app=DIR             with the program of a Crystal project, as a service
     image format=vdi          for VirtualBox; vmdk: VMware; vhd: Azure; raw: USB
     """
     plan = project.plan

@@ -11,6 +11,7 @@ from plan.sbom import product_name, sbom
 from tasks.actions import DoitTask, speaking
 from tasks.console.console import say
 from tasks.engine.project import Project
+from tasks.engine.shares import shares
 from tasks.engine.survey import survey
 
 
@@ -33,7 +34,8 @@ def task_licenses(project: Project) -> DoitTask:
 def _sbom(project: Project) -> None:
     plan, made = project.plan, _artifacts(project)
     path = project.settings.output(f"{product_name(plan)}.cdx.json")
-    write_file(path, sbom(plan, made))
+    sizes = {name: share.size for name, share in shares(project).items()}
+    write_file(path, sbom(plan, made, sizes))
     count = len(plan.product)
     say(f"{path}: {count} packages, {len(made)} of them are built and have the artifact's hash")
 

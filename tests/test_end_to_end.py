@@ -12,9 +12,11 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -309,3 +311,88 @@ def test_a_package_for_another_architecture(image: Path, checkout: Path, doit: R
     library = checkout.parent / "cache" / "trees" / artifact / "usr" / "lib" / "libz.so.1"
     # e_machine, of the System V ABI's ELF header.
     assert int.from_bytes(library.read_bytes()[18:20], "little") == machine
+
+
+@pytest.mark.timeout(HOURS)
+@pytest.mark.fault(
+    "the program of an app dies at once, in a machine without a terminal",
+    "`boot` ends and fails, with what the program said last",
+)
+def test_a_crystal_project_is_a_machine_that_answers(image: Path, checkout: Path) -> None:
+    """The example of docs/program.md, not optimised. At the end its own file is made worthless.
+
+    The last test, as the one before.
+    """
+    app = checkout.parent / "notes"
+    shutil.copytree(ROOT / "docs" / "examples" / "notes", app)
+    about = app / "layer.yaml"
+    about.write_text(about.read_text().replace("app:\n", "app:\n  options: [-O0]\n"))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    environment = os.environ | {"BQ2_CACHE": str(checkout.parent / "cache"), "BQ2_SEED": "debian"}
+    command = [
+        sys.executable,
+        "-m",
+        "doit",
+        "boot",
+        f"app={app}",
+        f"ports={port}:80",
+        "workdir=mine",
+    ]
+    with (
+        (checkout / "console").open("wb") as console,
+        subprocess.Popen(
+            command,
+            cwd=checkout,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=console,
+            stderr=console,
+        ) as machine,
+    ):
+        try:
+            url = f"http://127.0.0.1:{port}/notes"
+            while (found := _asked(url)) is None and machine.poll() is None:
+                time.sleep(0.2)
+            assert found == [], (checkout / "console").read_text(errors="replace")
+            made = _asked(url, b'{"text": "first"}')
+            assert made and _asked(f"{url}/{made['id']}") == made
+            kill = "echo worthless >/var/lib/notes/notes.json; killall notes"
+            ssh = [sys.executable, "-m", "doit", "ssh", "workdir=mine", f"run={kill}"]
+            subprocess.run(ssh, cwd=checkout, env=environment, check=True)
+            assert machine.wait(HOURS) == 1
+        finally:
+            machine.kill()
+    said = (checkout / "console").read_text(errors="replace")
+    assert "notes listens on port 80" in said
+    error = said.partition("the console said before:")[2]
+    assert "Unexpected char 'w' at line 1" in error, said
+
+
+@pytest.mark.timeout(HOURS)
+@pytest.mark.fault("an app does not compile", "the compiler's message, and the file and line")
+def test_an_app_that_does_not_compile(image: Path, checkout: Path) -> None:
+    """Among the last tests, too."""
+    app = checkout.parent / "bad"
+    (app / "src").mkdir(parents=True)
+    shard = "name: bad\nversion: 0.1.0\ntargets: {bad: {main: src/bad.cr}}\n"
+    (app / "shard.yml").write_text(shard)
+    (app / "src" / "bad.cr").write_text("def greet(name : String)\nend\n\ngreet 42\n")
+    command = [sys.executable, "-m", "doit", "pkg:bad", f"app={app}", "workdir=mine"]
+    environment = os.environ | {"BQ2_CACHE": str(checkout.parent / "cache"), "BQ2_SEED": "debian"}
+    done = subprocess.run(
+        command, cwd=checkout, env=environment, capture_output=True, text=True, timeout=HOURS
+    )
+    assert done.returncode == 1
+    error = "  error    Error: expected argument #1 to 'greet' to be String, not Int32\n"
+    assert error in done.stdout and "In src/bad.cr:4:7" in done.stdout, done.stdout
+
+
+def _asked(url: str, body: bytes | None = None) -> Any:
+    """The JSON that `url` answers with, or None if nothing answers."""
+    try:
+        with urllib.request.urlopen(url, body, timeout=30) as answer:
+            return json.load(answer)
+    except OSError:
+        return None

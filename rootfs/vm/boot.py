@@ -24,6 +24,7 @@ from typing import IO
 
 from plan.errors import BuildError
 from plan.typed import typed
+from rootfs.vm.fallen import Watch
 from rootfs.vm.guest_console import End, Program, joined, listen, write_all
 from rootfs.vm.qemu import Emulator, Machine, distrust_kvm, find_emulator
 from rootfs.vm.transcript import Transcript, last_lines, parse, plain
@@ -64,17 +65,18 @@ def boot(
     all keys, also Ctrl-C, go to the guest; Ctrl-] ends QEMU. If `keyboard` is not a terminal, its
     bytes go to the guest, and its end does not stop the guest. None: no input.
     persist: keep the guest's writes in `image`.
-    Raises BuildError if the image, QEMU or the firmware is missing, or QEMU fails. A SIGINT,
-    SIGTERM or SIGHUP ends QEMU; then the former handler gets the signal.
+    Raises BuildError if the image, QEMU or the firmware is missing, or QEMU fails; and at the end
+    if a program of the guest did not stay up, which is the end if nobody is at a terminal. A
+    SIGINT, SIGTERM or SIGHUP ends QEMU; then the former handler gets the signal.
     """
     emulator = _emulator(image, machine)
     sys.stdout.flush()
     at_terminal = keyboard is not None and os.isatty(keyboard)
-    opening = _Opening()
+    opening, watch = _Opening(), Watch()
 
     def show(data: bytes) -> bool:
         write_all(screen, opening.passed(data))
-        return False
+        return watch.heard(data) and not at_terminal
 
     try:
         with joined(keyboard) as alarm:
@@ -89,6 +91,7 @@ def boot(
         raise BuildError(f"the guest's console cannot be shown: {error.strerror}") from error
     if end is End.FAULT or status:
         raise _qemu_failed(emulator, image, program, status)
+    watch.require_up(os.fspath(image))
 
 
 class _Opening:

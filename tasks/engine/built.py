@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from plan.app import is_layer
 from plan.checks import names
 from plan.errors import BuildError
 from plan.outputs import write_file
@@ -79,7 +80,8 @@ def _records(settings: Settings) -> Iterator[Mapping[str, str]]:
         for record in json.loads((settings.workdir / "built.json").read_text()):
             with contextlib.suppress(ValueError):
                 if {*record} == {*NAMES}:
-                    known = parameters([Path(each) for each in names(record["layer"])])
+                    app = [Path(each) for each in (record["app"],) if each and is_layer(Path(each))]
+                    known = parameters([*map(Path, names(record["layer"])), *app])
                     checks = {each.name: each.check for each in known if each.name in NAMES}
                     yield {name: check(record[name]) for name, check in checks.items()}
     except (OSError, ValueError, TypeError):

@@ -76,4 +76,4 @@ def to_join(project: Project) -> dict[str, Path]:
 
 
 def _name(project: Project) -> str:
-    return f"{NAME}-{project.settings.set}"
+    return project.plan.title

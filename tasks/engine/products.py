@@ -17,6 +17,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from plan.data import FOLDERS
+from plan.folder import listed
+from plan.layer import Layer
 from plan.outputs import replacing, target, write_file
 from plan.plan import sha256_of
 from rootfs.archives.files import file_sha256, remove_tree, remove_unfinished
@@ -68,7 +71,7 @@ class Product:
     def __init__(self, project: Project, suffix: str, inputs: Inputs, write: Write) -> None:
         settings = project.settings
         self.project = project
-        self.file = settings.output(f"bootstrap-qcow2-{settings.set}-{settings.arch}.{suffix}")
+        self.file = settings.output(f"{project.plan.title}-{settings.arch}.{suffix}")
         self.inputs, self.write = inputs, write
         name = f"{sha256_of(str(self.file))}.json"
         self.stamp_file = project.workdir / "stamps" / "products" / name
@@ -260,14 +263,18 @@ def _local(project: Project) -> bytes:
         lines.append(f"loader: {project.settings.values['loader']}")
     if project.settings.added:
         lines.append(f"with: {','.join(project.settings.added)}")
-    if project.data.layers:
-        lines.append(f"layer: {layers_inside(project)}")
+    lines += lines_outside(project)
     return "\n".join([*lines, ""]).encode()
 
 
 def all_own_files(project: Project) -> list[tuple[str, bytes, bool]]:
-    """`own_files`, and those of the layers and the overrides, at their paths in the product."""
-    return [*own_files(project.root), *layer_files(project), *override_files(project)]
+    """`own_files`, `outside_files` and those of the overrides, at their paths in the product."""
+    return [*own_files(project.root), *outside_files(project), *override_files(project)]
+
+
+def outside_files(project: Project) -> list[tuple[str, bytes, bool]]:
+    """The same for what is outside of the checkout: the layers, and folders that are sources."""
+    return [*layer_files(project), *_folder_files(project)]
 
 
 def own_files(root: Path) -> list[tuple[str, bytes, bool]]:
@@ -293,14 +300,32 @@ def layer_files(project: Project) -> list[tuple[str, bytes, bool]]:
     """The same for the layers: each is in `layers/NAME` of the project in a product."""
     return [
         (f"{LAYERS}/{layer.name}/{name}", (layer.path / name).read_bytes(), executable)
-        for layer in project.data.layers
+        for layer in _layers(project)
         for name, executable in layer.content
     ]
 
 
-def layers_inside(project: Project) -> str:
-    """The value of `layer` for the project in a product."""
-    return ",".join(f"{LAYERS}/{layer.name}" for layer in project.data.layers)
+def _folder_files(project: Project) -> list[tuple[str, bytes, bool]]:
+    """The same for the folders that are sources: each is in `folders/NAME-OF-THE-RECIPE`."""
+    found = list[tuple[str, bytes, bool]]()
+    for recipe in project.plan.recipes.values():
+        for name in listed(Path(recipe.folder)) if recipe.folder else ():
+            path = Path(recipe.folder, name)
+            runs = bool(path.stat().st_mode & 0o100)
+            found.append((f"{FOLDERS}/{recipe.name}/{name}", path.read_bytes(), runs))
+    return found
+
+
+def lines_outside(project: Project) -> list[str]:
+    """The lines of local.yaml that name `outside_files` for the project in a product."""
+    layers = ",".join(f"{LAYERS}/{layer.name}" for layer in _layers(project))
+    app = f"{FOLDERS}/{project.plan.app}" if project.plan.app else ""
+    return [f"{name}: {text}" for name, text in (("layer", layers), ("app", app)) if text]
+
+
+def _layers(project: Project) -> list[Layer]:
+    """The layers. That of an app travels with its folder."""
+    return [layer for layer in project.data.layers if layer.path != project.settings.app]
 
 
 def override_files(project: Project) -> list[tuple[str, bytes, bool]]:

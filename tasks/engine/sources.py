@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from plan.errors import BuildError
+from plan.folder import FOLDER
 from plan.model import Source
 from plan.outputs import write_file
 from plan.parameters import SEEDS
@@ -87,6 +89,7 @@ def fetch_now(project: Project, sources: Sequence[Source], *, verify: bool = Fal
     shown = Silent() if settings.progress in ("json", "quiet") else choose(sys.stderr)
     for source in sources if verify else ():
         present(source, project.cache, verify=True)
+    _keep_folders(project, sources)
     if project.bundle:
         project.bundle.take(sources, _Kept(project, shown))
     try:
@@ -104,6 +107,16 @@ def fetch_now(project: Project, sources: Sequence[Source], *, verify: bool = Fal
         hints = [*remedies(project, error.others), error.hint]
         error.hint = "\n  ".join(hint for hint in hints if hint)
         raise
+
+
+def _keep_folders(project: Project, sources: Sequence[Source]) -> None:
+    """Put those of `sources` that are folders of this machine into the cache. Raises BuildError."""
+    for recipe in project.plan.recipes.values():
+        for source in recipe.sources if recipe.folder else ():
+            if source in sources and source.urls[0].startswith(FOLDER):
+                from cache.folders import keep
+
+                keep(source, Path(recipe.folder), project.cache)
 
 
 class _Kept:

@@ -155,7 +155,12 @@ def tally(states: Iterable[StepState], phase: str) -> dict[str, int]:
 def told_plan(plan: Plan) -> str:
     """What is built, in a few words: "set base, x86_64, layer mine"."""
     return ", ".join(
-        [f"set {plan.set.name}", plan.arch.name, *(f"layer {each.name}" for each in plan.layers)]
+        [
+            f"set {plan.set.name}",
+            plan.arch.name,
+            *(f"layer {each.name}" for each in plan.layers),
+            *([f"app {plan.app}"] if plan.app else []),
+        ]
     )
 
 

@@ -36,6 +36,10 @@ class StepFacts:
     step_id: str | None = None
     artifact: str | None = None
     size: int | None = None
+    inside: int | None = None
+    """The size of its files in the image."""
+    packed: int | None = None
+    """The same, compressed, if the image compresses them."""
     seconds: float | None = None
     cpu: float | None = None
     memory: int | None = None

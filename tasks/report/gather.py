@@ -21,6 +21,7 @@ from tasks.engine import failures
 from tasks.engine.builder import Builder
 from tasks.engine.events import read
 from tasks.engine.project import Project
+from tasks.engine.shares import Share, shares
 from tasks.engine.survey import UP_TO_DATE, StepState, ahead, survey
 from tasks.report import snapshots
 from tasks.report.facts import Facts, ProductFacts, StepFacts
@@ -67,14 +68,19 @@ def gather(project: Project) -> Facts:
 
 
 def _steps(project: Project, found: Mapping[str, StepState]) -> Iterator[StepFacts]:
+    costs = shares(project)
     made = {task: each.artifact for task, each in found.items() if each.artifact}
     for found_state in found.values():
         inputs = Builder(project, found_state.step).inputs(made)
         step_id = sha256_of(inputs) if inputs else None
-        yield _step(project, found_state, step_id)
+        in_product = found_state.step.phase == project.plan.set.phase
+        share = costs.get(found_state.step.name) if in_product else None
+        yield _step(project, found_state, step_id, share)
 
 
-def _step(project: Project, found_state: StepState, step_id: str | None) -> StepFacts:
+def _step(
+    project: Project, found_state: StepState, step_id: str | None, share: Share | None
+) -> StepFacts:
     step, recipe = found_state.step, project.plan.recipes[found_state.step.name]
     there = found_state.is_here
     failed = not there and failures.report(project, step) is not None
@@ -93,6 +99,8 @@ def _step(project: Project, found_state: StepState, step_id: str | None) -> Step
         step_id=step_id,
         artifact=found_state.artifact,
         size=found_state.size if there else None,
+        inside=share.size if share else None,
+        packed=share.packed if share else None,
         **_measured(record),
     )
 

@@ -31,6 +31,35 @@ def sizes(facts: Facts) -> Html:
         tag("p", told, class_="note"),
         _map(tiles, total, WIDE, "wide"),
         _map(tiles, total, NARROW, "narrow"),
+        _inside(known),
+    )
+
+
+def _inside(steps: Sequence[StepFacts]) -> Html:
+    """What each package costs in the image, the dearest first; nothing if that is not known."""
+    rows = [(step, step.inside) for step in steps if step.inside]
+    if not rows:
+        return join()
+    rows.sort(key=lambda row: (-row[1], row[0].name))
+    packed = [step.packed for step, _ in rows if step.packed]
+    told = f"In the image, without what the set leaves out: {figures.size(sum(n for _, n in rows))}"
+    told += f", compressed about {figures.size(sum(packed))}." if packed else "."
+    heads = ("package", "in the image", *(["compressed"] if packed else []))
+    return join(
+        tag("p", told, class_="note"),
+        tag(
+            "table",
+            tag("tr", [tag("th", head) for head in heads]),
+            [
+                tag(
+                    "tr",
+                    tag("td", step.name),
+                    tag("td", figures.size(size)),
+                    tag("td", figures.size(step.packed)) if step.packed else join(),
+                )
+                for step, size in rows
+            ],
+        ),
     )
 
 

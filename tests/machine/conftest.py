@@ -18,6 +18,7 @@ import pytest
 from tests.checkout import ROOT, own_cache
 
 INIT = ROOT / "plan" / "recipes" / "init"
+PROGRAM = ROOT / "plan" / "program"
 NEEDED = ("base-files", "musl", "busybox", "dropbear")
 MACHINES = {"x86_64": 62, "aarch64": 183, "riscv64": 243}  # e_machine, System V ABI's ELF header
 
@@ -67,9 +68,10 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
         subprocess.run(["tar", "-xf", file, "-C", top], check=True)
     shutil.copytree(INIT / "etc", top / "etc", dirs_exist_ok=True)
     shutil.copytree(INIT / "lib", top / "usr/lib/init")
+    shutil.copytree(PROGRAM, top / "usr/lib/app")
     (top / "etc/resolv.conf").unlink(missing_ok=True)
     (top / "etc/resolv.conf").symlink_to("../run/resolv.conf")
-    for each in (*(top / "usr/lib/init").iterdir(), *(top / "etc/service").iterdir()):
+    for each in (*(top / "usr/lib").glob("[ai]*/*"), *(top / "etc/service").iterdir()):
         each.chmod(0o755)
     return top
 

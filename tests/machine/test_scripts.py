@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.machine.conftest import INIT
+from tests.machine.conftest import INIT, PROGRAM
 from tests.rootfs.tools import tool
 
 SCRIPTS = [
     path
-    for path in sorted(INIT.rglob("*"))
+    for path in (*sorted(INIT.rglob("*")), *sorted(PROGRAM.iterdir()))
     if path.is_file() and path.read_text().startswith("#!/bin/sh")
 ]
 
 
 def test_there_are_scripts() -> None:
-    assert {"init", "lease", "ssh"} <= {path.name for path in SCRIPTS}
+    assert {"init", "lease", "ssh", "start"} <= {path.name for path in SCRIPTS}
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)

@@ -60,7 +60,7 @@ def root(tmp_path: Path) -> Path:
         ("set=base shell o", "offline= overlay="),
         ("why p", "pkg: progress="),
         ("patch pk", "pkg:"),
-        ("overrides ap", "apply"),
+        ("overrides appl", "apply"),
         ("phase=s", "phase=sysroot-from-seed"),
         ("shell pkg:mu", "pkg:musl"),
         ("mirror=h", ""),

@@ -117,6 +117,37 @@ def test_a_layer_travels(toy: Checkout, layer: Path, tmp_path: Path) -> None:
     assert own_hash(after) == own
 
 
+def test_a_folder_is_built_again_when_a_file_changes_and_travels(
+    toy: Checkout, tmp_path: Path
+) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "note").write_text("first\n")
+    text = f"[{{folder: '{folder}'}}]"
+    toy.recipe("extra", "cat note > $share/extra", "bottom", sources=text)
+    toy.variables["BQ2_WITH"] = "extra"
+    assert toy.doit("pkg:extra").built == ["bottom", "extra"]
+    assert toy.tree("extra", "usr/share/extra").read_text() == "first\n"
+    (folder / "note").write_text("second\n")
+    done = toy.doit("pkg:extra", "offline=1")
+    assert done.built == ["extra"], done
+    assert toy.tree("extra", "usr/share/extra").read_text() == "second\n"
+    assert toy.doit("pkg:extra").built == []
+    before = toy.project()
+    (bundled,) = (
+        content for name, content, _ in bundle._contents(before) if name.endswith("extra/note")
+    )
+    for name, content, _ in all_own_files(before):
+        path = tmp_path / "there" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    shutil.rmtree(folder)
+    there = Checkout(tmp_path / "there", toy.cache, toy.seed, toy.variables)
+    assert there.project().plan.digest == before.plan.digest
+    assert bundled == b"second\n"
+    assert "there is no folder" in toy.doit("pkg:extra").said
+
+
 def test_overrides_are_applied_to_a_layer(toy: Checkout, layer: Path) -> None:
     file = toy.root / "work" / "overrides.yaml"
     file.parent.mkdir()

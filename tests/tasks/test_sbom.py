@@ -120,6 +120,8 @@ def test_the_bill_has_the_hashes_of_what_stands(built: Checkout) -> None:
         return {name: row[0]["content"] for name, row in found.items() if row}
 
     bill = written(built)
+    (bottom,) = (each for each in bill["components"] if each["name"] == "bottom")
+    assert bottom["properties"] == [{"name": "bootstrap-qcow2:bytes-in-image", "value": "7"}]
     artifacts = {name: built.artifact(name).read_bytes() for name in SCRIPTS}
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in artifacts.items()}
     assert hashes(bill) == digests

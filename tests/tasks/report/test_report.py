@@ -37,6 +37,7 @@ def test_after_a_build(built: Checkout) -> None:
     read = report(built)
     image = built.root / "output" / f"{NAME}.qcow2"
     assert str(image) in read.text
+    assert "In the image, without what the set leaves out: 45 B, compressed about" in read.text
     assert hashlib.sha256(image.read_bytes()).hexdigest() in read.text
     assert "Complete: 5 of 5 steps built, and the image made of them." in read.text
     assert read.texts.count("up to date") == 5

@@ -1,0 +1,65 @@
+"""The style `crystal`: Crystal's compiler writes an object, and our own compiler links it.
+
+    main file, lib/ ──crystal──▶ object, and what to link ──our clang──▶ /dest/usr/bin/PROGRAM
+           └─ templates (ECR): programs that the compiler runs at once
+
+Crystal's library asks a pkg-config, which some roots have and some have not: here none is of use,
+so that each library is named, and found in /sysroot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from plan.model import Command, Recipe
+
+# $1: the program; $2: its main file; then the options of the compiler.
+SCRIPT = r"""program=$1 main=$2
+shift 2
+mkdir -p /tmp/bin /dest/usr/bin
+printf '#!/bin/sh\nexit 1\n' > /tmp/bin/pkg-config
+export PATH="/tmp/bin:$PATH" CRYSTAL_CACHE_DIR=/tmp/crystal CRYSTAL_LIBRARY_PATH=/sysroot/usr/lib
+export CC="$CC -unwindlib=libunwind -Wl,--as-needed"
+linker=$CC
+if [ -z "${BUILD:-}" ]; then
+  # What the compiler runs at once is for musl too, as what it compiles.
+  printf '#!/bin/sh\necho musl\n' > /tmp/bin/ldd
+else
+  # That is not for this machine: it is linked to the libraries of the root, which have no links
+  # for a linker where they are a seed's.
+  cat > /tmp/bin/host-cc <<'END'
+#!/bin/sh
+for word; do
+  shift
+  case $word in -lgc | -levent* | -lpcre2*)
+    for file in /usr/lib/*/"lib${word#-l}"[-.]*so* "/usr/lib/lib${word#-l}"[-.]*so*; do
+      [ ! -e "$file" ] || word=$file
+    done ;;
+  esac
+  set -- "$@" "$word"
+done
+exec $HOSTCC "$@"
+END
+  linker=host-cc
+fi
+chmod +x /tmp/bin/*
+CC=$linker crystal build --no-color --no-debug --cross-compile --target "$ARCH-linux-musl" \
+  -D use_pcre2 "$@" -o "/build/$program" "$main" > "/build/$program.link"
+cat "/build/$program.link"
+# It is a command line for `cc`, in which a shell has to expand what asks pkg-config.
+cc() { $CC "$@" -Wl,--gc-sections,--no-export-dynamic; }
+. "/build/$program.link"
+mv "/build/$program" "/dest/usr/bin/$program"
+"""
+
+
+def commands(recipe: Recipe, options: Sequence[str], directory: str) -> list[Command]:
+    """The commands that build the programs of `recipe` in `directory`, where its `lib` is.
+
+    options: those of the compiler. Without one that says how much it optimises, it does its best.
+    """
+    level = [] if any(each.startswith("-O") for each in options) else ["--release"]
+    return [
+        Command(("sh", "-euc", SCRIPT, "crystal", program, main, *level, *options), directory)
+        for program, main in recipe.programs
+    ]
