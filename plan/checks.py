@@ -166,6 +166,26 @@ def urls(text: str) -> str:
     return ",".join(found)
 
 
+def headers(text: str) -> str:
+    """Lines "HOST NAME: VALUE", or an empty text. What is wrong is told without the value."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not all(re.fullmatch(r"[^\s/@]+ [\w-]+: [ -~]+", line) for line in lines):
+        raise ValueError("each line is HOST NAME: VALUE, or HOST:PORT NAME: VALUE")
+    return "\n".join(lines)
+
+
+def age(text: str) -> str:
+    """A number of days."""
+    if not text.isdecimal() or len(text) > 5:
+        raise ValueError("it is a whole number of days")
+    return str(int(text))
+
+
+def sample(text: str) -> str:
+    """How many of the steps: a whole number, or all; an empty text means that none is drawn."""
+    return text if text in ("", "all") else count(text)
+
+
 def path(text: str) -> str:
     """A path that need not exist."""
     if not text or "\0" in text:

@@ -18,7 +18,8 @@ from plan import checks
 from plan.data import Data, load_data
 from plan.errors import BuildError, nearest
 from plan.origins import from_environment, from_file
-from plan.parameters import PARAMETERS, Parameter, parameters
+from plan.parameter import Parameter
+from plan.parameters import PARAMETERS, parameters
 
 
 @dataclass(frozen=True)
@@ -160,6 +161,25 @@ class Settings:
         return self.values["publish"]
 
     @property
+    def headers(self) -> dict[str, dict[str, str]]:
+        """The headers that a host gets with each request: HOST or HOST:PORT → name → value."""
+        found: dict[str, dict[str, str]] = {}
+        for line in self.values["headers"].splitlines():
+            host, _, header = line.partition(" ")
+            name, _, value = header.partition(": ")
+            found.setdefault(host.lower(), {})[name] = value
+        return found
+
+    @property
+    def days(self) -> int:
+        return int(self.values["days"])
+
+    @property
+    def sample(self) -> str:
+        """How many of the taken steps verify builds again: a number, "all", or ""."""
+        return self.values["sample"]
+
+    @property
     def packages(self) -> list[str]:
         return checks.names(self.values["packages"])
 
@@ -277,6 +297,14 @@ def resolve(
                     f"unknown parameter {name!r}", where=origin, hint=nearest(name, by_name)
                 )
 
+    for parameter in PARAMETERS:
+        if parameter.secret and parameter.name in given:
+            raise BuildError(
+                f"{parameter.name} is secret, and others can see a command line",
+                where="command line",
+                hint="put it into local.yaml",
+            )
+
     def value(parameter: Parameter) -> tuple[str, str]:
         found = ((o, texts[parameter.name]) for o, texts in origins if parameter.name in texts)
         origin, text = next(found, ("default", ""))
@@ -299,6 +327,7 @@ def _checked(parameter: Parameter, text: str, origin: str, directory: Path) -> s
     try:
         return parameter.check(parameter.placed(text, directory))
     except ValueError as error:
+        shown = "this" if parameter.secret else repr(text)
         raise BuildError(
-            f"{parameter.name} cannot be {text!r}", where=origin, hint=str(error)
+            f"{parameter.name} cannot be {shown}", where=origin, hint=str(error)
         ) from None

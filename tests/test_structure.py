@@ -44,6 +44,8 @@ LINES = 360
 # A test mirrors each module: tests/<its path>/test_<its name>.py. Of a module without one, this is
 # the file below tests/ that tries it.
 TRIED_IN = {
+    "cache/dav.py": "tasks/test_shared_cache.py",
+    "cache/packed.py": "tasks/test_publish.py",
     "cache/remote.py": "tasks/test_publish.py",
     "cache/source_index.py": "tasks/test_pins.py",
     "cache/watchdog.py": "cache/test_download.py",
@@ -57,7 +59,9 @@ TRIED_IN = {
     "plan/maker.py": "plan/test_plan.py",
     "plan/model.py": "plan/test_plan.py",
     "plan/origins.py": "plan/test_settings.py",
+    "plan/other_machines.py": "tasks/test_publish.py",
     "plan/overrides.py": "tasks/test_overrides.py",
+    "plan/parameter.py": "plan/test_settings.py",
     "plan/parameters.py": "plan/test_settings.py",
     "plan/planner.py": "plan/test_plan.py",
     "plan/provenance.py": "tasks/engine/test_products.py",
@@ -119,6 +123,7 @@ TRIED_IN = {
     "tasks/engine/oci.py": "tasks/engine/test_products.py",
     "tasks/engine/proof.py": "tasks/engine/test_products.py",
     "tasks/engine/root_report.py": "tasks/engine/test_given_root.py",
+    "tasks/engine/shared_records.py": "tasks/test_shared_cache.py",
     "tasks/engine/taking.py": "tasks/test_publish.py",
     "tasks/engine/trust.py": "tasks/test_publish.py",
     "tasks/engine/try_root.py": "tasks/engine/test_given_root.py",
@@ -141,6 +146,8 @@ TRIED_IN = {
     "tasks/reproduce/elsewhere.py": "tasks/reproduce/test_challenge.py",
     "tasks/reproduce/variations.py": "tasks/reproduce/test_verify.py",
     "tasks/seed.py": "tasks/engine/test_seed_roots.py",
+    "tasks/shared_check.py": "tasks/test_shared_cache.py",
+    "tasks/shared_gc.py": "tasks/test_shared_cache.py",
     "tasks/show.py": "tasks/test_commands.py",
     "tasks/why.py": "tasks/test_status.py",
 }
