@@ -1,4 +1,4 @@
-"""The parameters of what other machines do: shared caches (docs/scale.md)."""
+"""The parameters of what other machines do: shared caches, remote execution (docs/scale.md)."""
 
 from __future__ import annotations
 
@@ -46,5 +46,25 @@ OF_OTHER_MACHINES = (
         checks.sample,
         "verify builds so many steps again that were taken from a shared cache: a number, or all",
         of=("verify",),
+    ),
+    Parameter(
+        "remote",
+        constant(""),
+        checks.endpoint,
+        "a server of the Remote Execution API, whose workers build steps: grpc(s)://HOST:PORT",
+    ),
+    Parameter("instance", constant(""), checks.instance, "the instance of remote="),
+    Parameter(
+        "platform",
+        constant(""),
+        checks.properties,
+        "what a worker of remote= must be: KEY=VALUE,…",
+    ),
+    Parameter(
+        "client_certificate",
+        constant(""),
+        checks.file,
+        "a file with a key and its certificate (PEM), which remote= asks for",
+        placed=checks.placed,
     ),
 )

@@ -21,6 +21,8 @@ from plan.origins import from_environment, from_file
 from plan.parameter import Parameter
 from plan.parameters import PARAMETERS, parameters
 
+STEPS_HERE, STEPS_THERE = 2, 32
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -169,6 +171,30 @@ class Settings:
             name, _, value = header.partition(": ")
             found.setdefault(host.lower(), {})[name] = value
         return found
+
+    @property
+    def remote(self) -> str:
+        """The URL of the server whose workers build steps, or ""."""
+        return self.values["remote"]
+
+    @property
+    def instance(self) -> str:
+        return self.values["instance"]
+
+    @property
+    def platform(self) -> list[tuple[str, str]]:
+        """The properties that a worker must have: (name, value)…"""
+        pairs = (each.partition("=") for each in checks.names(self.values["platform"]))
+        return [(name, value) for name, _, value in pairs]
+
+    @property
+    def client_certificate(self) -> Path | None:
+        return self._file("client_certificate")
+
+    @property
+    def at_once(self) -> int:
+        """How many steps may run at once: on this machine few, because each uses all jobs."""
+        return STEPS_THERE if self.remote and not self.offline else min(self.jobs, STEPS_HERE)
 
     @property
     def days(self) -> int:
