@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from tasks import commands, doit_extensions
-from tasks.engine.schedule import AT_ONCE
 from tasks.reporter import reporter_of
 
 project = doit_extensions.project_of_this_run()
@@ -31,7 +30,7 @@ DOIT_CONFIG = {
     "reporter": reporter_of(project),
     # Threads: other processes do the work. One failure does not stop the independent branches.
     # boot and shell use the terminal, so they run in the main thread, which handles signals.
-    "num_process": 0 if {"boot", "shell"} & set(sys.argv) else min(project.settings.jobs, AT_ONCE),
+    "num_process": 0 if {"boot", "shell"} & set(sys.argv) else project.settings.at_once,
     "par_type": "thread",
     "continue": True,
     # A cache: read whole at the start, written whole by a run that holds the work directory.

@@ -5,6 +5,7 @@
     <url>/artifacts/<sha256>.tar.gz            the artifact, packed; the hash is that of this file
     <url>/sources/<sha256>                     a source, or a file of a seed
 
+It is listed, and files are removed, by WebDAV (cache/dav.py), if the server has that.
 Each builder has its own claims, so no builder overwrites another's. This module only moves bytes:
 tasks/engine/taking.py decides what is trusted.
 """
@@ -13,9 +14,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from typing import BinaryIO
 
+from cache import dav
 from cache.places import UrlFailed, without_password
 from cache.store import Finished
 from cache.web import Web
@@ -23,8 +26,11 @@ from plan.model import Source
 
 FORMAT = 1
 _LARGEST = 1 << 16  # bytes of a claim or a signature
+_CHUNK = 1 << 20
 _NONE = (404, 410)  # statuses of what is not there
 _HASH = re.compile(r"[0-9a-f]{64}")
+_CLAIM = re.compile(r"([0-9a-f]{64})\.json")
+_ARTIFACT = re.compile(r"([0-9a-f]{64})\.tar\.gz")
 
 
 @dataclass(frozen=True)
@@ -96,19 +102,66 @@ class Remote:
 
     def put_artifact(self, claim: Claim, file: BinaryIO) -> None:
         """Write the packed artifact of `claim`. Raises UrlFailed."""
-        self.web.put(f"{self.url}/{_artifact(claim.packed)}", file)
+        dav.put(self.web, self.url, _artifact(claim.packed), file)
 
     def put_source(self, sha256: str, file: BinaryIO) -> None:
         """Write the source. Raises UrlFailed."""
-        self.web.put(source_url(self.url, sha256), file)
+        dav.put(self.web, self.url, f"sources/{sha256}", file)
 
     def put_claim(self, claim: Claim, key: str, signature: bytes) -> None:
         """Write the claim of the key id `key`: first its signature, because readers ask for the
         claim first. Raises UrlFailed.
         """
-        where = f"{self.url}/{_claim(claim.step, key)}"
-        self.web.put(f"{where}.sig", signature)
-        self.web.put(where, claim.text)
+        path = _claim(claim.step, key)
+        dav.put(self.web, self.url, f"{path}.sig", signature)
+        dav.put(self.web, self.url, path, claim.text)
+
+    def steps(self) -> list[dav.Entry]:
+        """The directories of the step ids. Raises UrlFailed, also if the server lists nothing."""
+        return self._listed("steps", _HASH, directories=True)
+
+    def keys(self, step: str) -> dict[str, dav.Entry]:
+        """The claims of the step id `step` by the ids of their keys. Raises UrlFailed."""
+        return {each.name[:64]: each for each in self._listed(f"steps/{step}", _CLAIM)}
+
+    def artifacts(self) -> dict[str, dav.Entry]:
+        """The packed artifacts by their hashes. Raises UrlFailed."""
+        return {each.name[:64]: each for each in self._listed("artifacts", _ARTIFACT)}
+
+    def sources(self) -> dict[str, dav.Entry]:
+        """The sources by their hashes. Raises UrlFailed."""
+        return {each.name: each for each in self._listed("sources", _HASH)}
+
+    def remove_step(self, step: str) -> None:
+        """Remove all claims of the step id `step`. Raises UrlFailed."""
+        dav.remove(self.web, f"{self.url}/steps/{step}/")
+
+    def remove_artifact(self, packed: str) -> None:
+        """Remove the packed artifact with this hash. Raises UrlFailed."""
+        dav.remove(self.web, f"{self.url}/{_artifact(packed)}")
+
+    def remove_source(self, sha256: str) -> None:
+        """Remove the source. Raises UrlFailed."""
+        dav.remove(self.web, source_url(self.url, sha256))
+
+    def read(self, path: str) -> Iterator[bytes]:
+        """The bytes of the file at `path`, in chunks. Raises UrlFailed."""
+        with self.web.get(f"{self.url}/{path}") as response:
+            try:
+                while chunk := response.raw.read(_CHUNK, decode_content=False):
+                    yield chunk
+            except OSError as error:
+                raise UrlFailed(f"cut connection: {error}") from error
+
+    def _listed(
+        self, path: str, names: re.Pattern[str], *, directories: bool = False
+    ) -> list[dav.Entry]:
+        found = dav.listing(self.web, f"{self.url}/{path}")
+        return [
+            each
+            for each in found
+            if names.fullmatch(each.name) and each.is_directory == directories
+        ]
 
     def _has(self, url: str, size: int) -> bool:
         try:

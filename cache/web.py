@@ -2,6 +2,7 @@
 
     url ──▶ host known to be down? ──▶ GET ──▶ redirect (http, https; at most 10)? ──▶ response
 
+A host may have headers of its own, with credentials: no other host ever gets them.
 Proxies and certificates come from the environment (cache/outward.py); .netrc is read too. The body
 of a response is not read here, so memory use is bounded.
 """
@@ -9,7 +10,7 @@ of a response is not read here, so memory use is bounded.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urljoin, urlsplit
@@ -28,7 +29,7 @@ _REDIRECTS = 10
 # an unknown name it counts as down at once.
 _SILENCES = 2
 _WHOLE = 2  # a whole header may take this many times `Patience.read`
-_WRITTEN = frozenset({200, 201, 204})
+_DONE = frozenset({200, 201, 204, 207})
 _BUSY = frozenset({408, 429, 500, 502, 503, 504})
 
 
@@ -42,10 +43,18 @@ class Patience:
 
 
 class Web:
-    """The shared state of the downloads of one run. All methods are safe in any thread."""
+    """The shared state of the downloads of one run. All methods are safe in any thread.
 
-    def __init__(self, patience: Patience | None = None) -> None:
+    headers: those that a host gets with each request: HOST or HOST:PORT → name → value.
+    """
+
+    def __init__(
+        self,
+        patience: Patience | None = None,
+        headers: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
         self.patience = patience or Patience()
+        self._headers = headers or {}
         self.stop = threading.Event()
         """Set it to stop every download of this run soon."""
         self.remedies: dict[str, None] = {}
@@ -77,15 +86,23 @@ class Web:
             raise
         raise UrlFailed(f"redirects more than {_REDIRECTS} times")
 
-    def put(self, url: str, body: BinaryIO | bytes) -> None:
-        """Write `body` to `url` with PUT (RFC 9110, 9.3.4). Raises UrlFailed and BuildError as get
-        does; a redirect is a failure.
+    def ask(
+        self,
+        method: str,
+        url: str,
+        body: BinaryIO | bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        """The response to one request that is no GET, with a status of success; the caller closes
+        it. Raises UrlFailed and BuildError as get does; a redirect is a failure.
         """
         outward.check(url)
         try:
-            with self._once("PUT", url, {}, body) as response:
-                if response.status_code not in _WRITTEN:
-                    raise _failed(response)
+            response = self._once(method, url, headers or {}, body)
+            if response.status_code not in _DONE:
+                response.close()
+                raise _failed(response)
+            return response
         except UrlFailed as error:
             if error.remedy:
                 self.remedies[error.remedy] = None
@@ -105,7 +122,11 @@ class Web:
         return self._once("GET", url, headers)
 
     def _once(
-        self, method: str, url: str, headers: dict[str, str], body: BinaryIO | bytes | None = None
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: BinaryIO | bytes | None = None,
     ) -> requests.Response:
         import requests
         from urllib3.exceptions import HTTPError
@@ -113,12 +134,15 @@ class Web:
         host = without_password(url).split("/")[2]
         if host in self._down:
             raise UrlFailed(f"{host} is down ({self._down[host]}), not asked again")
+        own = self._headers.get(host.lower(), {})
         try:
             return self._session().request(
                 method,
                 url,
                 data=body,
-                headers={"User-Agent": NAME, **headers},
+                headers={"User-Agent": NAME, **headers, **own},
+                # Otherwise a password in .netrc would replace the header Authorization.
+                auth=(lambda request: request) if own else None,
                 stream=True,
                 allow_redirects=False,
                 timeout=(self.patience.connect, self.patience.read),

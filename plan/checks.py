@@ -172,6 +172,49 @@ def urls(text: str) -> str:
     return ",".join(found)
 
 
+def headers(text: str) -> str:
+    """Lines "HOST NAME: VALUE", or an empty text. What is wrong is told without the value."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not all(re.fullmatch(r"[^\s/@]+ [\w-]+: [ -~]+", line) for line in lines):
+        raise ValueError("each line is HOST NAME: VALUE, or HOST:PORT NAME: VALUE")
+    return "\n".join(lines)
+
+
+def endpoint(text: str) -> str:
+    """grpc(s)://HOST:PORT, or an empty text."""
+    found = re.fullmatch(r"grpcs?://([\w.-]+|\[[0-9a-fA-F:]+\]):(\d+)/?", text)
+    if text and not (found and _is_port(found[2])):
+        raise ValueError("it is grpc://HOST:PORT or grpcs://HOST:PORT")
+    return text.rstrip("/")
+
+
+def instance(text: str) -> str:
+    """The name of an instance (its parts may not be words of the API), or an empty text."""
+    words = {"blobs", "uploads", "actions", "actionResults", "operations", "capabilities"}
+    if text and (not re.fullmatch(r"[\w./-]+", text) or words & {*text.split("/")}):
+        raise ValueError("it is a name like main, or main/linux")
+    return text
+
+
+def properties(text: str) -> str:
+    """KEY=VALUE, separated by commas, or an empty text."""
+    if not all(re.fullmatch(r"[^=\s]+=\S*", each) for each in names(text)):
+        raise ValueError("it is KEY=VALUE, separated by commas, like OSFamily=linux,ISA=x86-64")
+    return ",".join(names(text))
+
+
+def age(text: str) -> str:
+    """A number of days."""
+    if not text.isdecimal() or len(text) > 5:
+        raise ValueError("it is a whole number of days")
+    return str(int(text))
+
+
+def sample(text: str) -> str:
+    """How many of the steps: a whole number, or all; an empty text means that none is drawn."""
+    return text if text in ("", "all") else count(text)
+
+
 def path(text: str) -> str:
     """A path that need not exist."""
     if not text or "\0" in text:

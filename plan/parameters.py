@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from plan import checks
 from plan.architecture import architectures
+from plan.other_machines import OF_OTHER_MACHINES
+from plan.parameter import Parameter, constant
 from plan.yamlfile import top_keys
 
 ARCHITECTURES = architectures()
@@ -23,27 +25,6 @@ VARIATIONS = (
     *("acl", "caller", "cold", "host", "jobs", "links", "locale", "order", "path", "serial"),
     *("time", "umask", "user"),
 )
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One parameter: `check` turns the given text into its canonical text or raises ValueError.
-
-    `placed` runs before it: it makes a relative path absolute.
-    If the default depends on the machine, the docstring of `default` says what it is.
-    of: the commands that read it; empty if all do, because all use one plan.
-    """
-
-    name: str
-    default: Callable[[], str]
-    check: Callable[[str], str]
-    help: str
-    of: tuple[str, ...] = ()
-    placed: Callable[[str, Path], str] = checks.as_it_is
-
-
-def _constant(text: str) -> Callable[[], str]:
-    return lambda: text
 
 
 def _this_machine() -> str:
@@ -61,25 +42,25 @@ IMAGE = ("image", "boot", "sign", "inspect", "attest", "regenerate")
 PRODUCTS = (*IMAGE, "oci", "sysroot", "challenge", "verify", "list")
 
 PARAMETERS = (
-    Parameter("set", _constant("full"), checks.one_of(*SETS), "what to build: " + ", ".join(SETS)),
+    Parameter("set", constant("full"), checks.one_of(*SETS), "what to build: " + ", ".join(SETS)),
     Parameter(
         "layer",
-        _constant(""),
+        constant(""),
         checks.directories,
         "directories outside of this checkout that add recipes, sets and files: a,b",
         placed=checks.placed_list,
     ),
     Parameter(
         "app",
-        _constant(""),
+        constant(""),
         checks.directory,
         "a Crystal project: its program is added as a service, to set=base unless set= is given",
         placed=checks.placed,
     ),
-    Parameter("with", _constant(""), checks.anything, "packages to add to the set: a,b"),
+    Parameter("with", constant(""), checks.anything, "packages to add to the set: a,b"),
     Parameter(
         "loader",
-        _constant("none"),
+        constant("none"),
         checks.one_of(*LOADERS),
         "what the firmware starts: the kernel (none), or a program that checks it (crystal)",
     ),
@@ -92,7 +73,7 @@ PARAMETERS = (
     ),
     Parameter(
         "seed",
-        _constant(AUTO),
+        constant(AUTO),
         checks.seed,
         "the first root: "
         + ", ".join(SEEDS)
@@ -102,43 +83,43 @@ PARAMETERS = (
     ),
     Parameter(
         "seed_tarball",
-        _constant(""),
+        constant(""),
         checks.file,
         "another Alpine minirootfs for the seed alpine",
         placed=checks.placed,
     ),
     Parameter(
         "seed_release",
-        _constant(""),
+        constant(""),
         checks.anything,
         "the release of Alpine for the seed alpine (the one that plan/seeds/alpine.yaml names)",
     ),
     Parameter(
         "seed_sha256",
-        _constant(""),
+        constant(""),
         checks.sha256,
         "the sha256 of the tarball: seed_tarball, or seed",
     ),
     Parameter(
         "seeds",
-        _constant(""),
+        constant(""),
         checks.some_of(*SEEDS),
         "the seeds for challenge (all available)",
         of=("challenge",),
     ),
     Parameter("jobs", _processors, checks.count, "the number of processes at once"),
-    Parameter("timeout", _constant(""), checks.minutes, "minutes until a step is stopped"),
-    Parameter("offline", _constant("0"), checks.flag, "never use the network"),
+    Parameter("timeout", constant(""), checks.minutes, "minutes until a step is stopped"),
+    Parameter("offline", constant("0"), checks.flag, "never use the network"),
     Parameter(
         "bundle",
-        _constant(""),
+        constant(""),
         checks.file,
         "a file that bundle wrote: the only source of files",
         placed=checks.placed,
     ),
     Parameter(
         "image",
-        _constant(""),
+        constant(""),
         checks.file,
         "the image for inspect, and for attest check",
         of=("inspect", "attest"),
@@ -146,42 +127,21 @@ PARAMETERS = (
     ),
     Parameter(
         "key",
-        _constant(""),
+        constant(""),
         checks.file,
         "an SSH key: private to sign, public (.pub) to check",
-        of=("inspect", "publish", "sign"),
+        of=("inspect", "publish", "sign", "verify"),
         placed=checks.placed,
     ),
     Parameter(
-        "strict", _constant("0"), checks.flag, "refuse a seed that differs from its lock file"
+        "strict", constant("0"), checks.flag, "refuse a seed that differs from its lock file"
     ),
-    Parameter(
-        "cache", _constant(""), checks.urls, "shared caches to take finished steps from: URL,…"
-    ),
-    Parameter(
-        "trust",
-        _constant(""),
-        checks.file,
-        "the builders whose steps are taken: a file of ssh-keygen's form allowed_signers",
-        placed=checks.placed,
-    ),
-    Parameter(
-        "agree", _constant("1"), checks.count, "how many builders must name the same artifact"
-    ),
-    Parameter(
-        "publish",
-        _constant(""),
-        checks.urls,
-        "the shared cache that publish writes to: URL",
-        of=("publish",),
-    ),
-    Parameter("mirror", _constant(""), checks.url, "a Debian archive to ask before apt's"),
-    Parameter(
-        "workdir", _constant("work"), checks.path, "the work directory", placed=checks.placed
-    ),
+    *OF_OTHER_MACHINES,
+    Parameter("mirror", constant(""), checks.url, "a Debian archive to ask before apt's"),
+    Parameter("workdir", constant("work"), checks.path, "the work directory", placed=checks.placed),
     Parameter(
         "output",
-        _constant(""),
+        constant(""),
         checks.output,
         "the file of the product (default: output/…)",
         placed=checks.placed,
@@ -189,101 +149,107 @@ PARAMETERS = (
     ),
     Parameter(
         "format",
-        _constant("qcow2"),
+        constant("qcow2"),
         checks.one_of(*FORMATS),
         "the format of the image: " + ", ".join(FORMATS),
         of=(*IMAGE, "challenge", "verify", "list"),
     ),
     Parameter(
         "archs",
-        _constant(""),
+        constant(""),
         checks.some_of(*ARCHITECTURES),
         "the architectures of one OCI image: those of which oci has written the images",
         of=("oci",),
     ),
     Parameter(
         "sources",
-        _constant("1"),
+        constant("1"),
         checks.flag,
         "whether the product holds the sources",
         of=(*PRODUCTS, "report"),
     ),
     Parameter(
         "packages",
-        _constant(""),
+        constant(""),
         checks.anything,
         "the packages to look at (default: all)",
         of=("outdated", "regenerate", "verify"),
     ),
     Parameter(
         "in",
-        _constant("namespace"),
+        constant("namespace"),
         checks.one_of(*PLACES),
         "where regenerate works",
         of=("regenerate",),
     ),
     Parameter(
         "variations",
-        _constant(""),
+        constant(""),
         checks.some_of(*VARIATIONS),
         "what verify varies (all except links, serial)",
         of=("verify",),
     ),
-    Parameter("overlay", _constant("1"), checks.flag, "compose trees with overlayfs if possible"),
+    Parameter("overlay", constant("1"), checks.flag, "compose trees with overlayfs if possible"),
     Parameter(
         "progress",
-        _constant("auto"),
+        constant("auto"),
         checks.one_of(*PROGRESS),
         "what the console shows: " + ", ".join(PROGRESS),
     ),
-    Parameter("json", _constant("0"), checks.flag, "status prints JSON", of=("status",)),
+    Parameter("json", constant("0"), checks.flag, "status prints JSON", of=("status",)),
     Parameter(
         "diff",
-        _constant("0"),
+        constant("0"),
         checks.flag,
         "plan only shows what changed since the last plan",
         of=("plan",),
     ),
     Parameter(
         "suite",
-        _constant("trixie"),
+        constant("trixie"),
         checks.suite,
         "the Debian suite for outdated, bump and recipe",
         of=("bump", "outdated", "recipe"),
     ),
     Parameter(
         "url",
-        _constant(""),
+        constant(""),
         checks.anything,
         "the source for recipe new: https://…, or debian:SOURCE-PACKAGE",
         of=("recipe",),
     ),
-    Parameter("keep", _constant("10"), checks.count, "how many plans gc keeps", of=("gc",)),
-    Parameter("dry", _constant("0"), checks.flag, "gc only shows what it would free", of=("gc",)),
+    Parameter("keep", constant("10"), checks.count, "how many plans gc keeps", of=("gc", "cache")),
+    Parameter(
+        "dry",
+        constant("0"),
+        checks.flag,
+        "gc only shows what it would free",
+        of=("gc", "cache"),
+    ),
     Parameter(
         "phase",
-        _constant(""),
+        constant(""),
         checks.phase,
         "the phase (default: shell the last, verify all)",
         of=("patch", "shell", "verify"),
     ),
     Parameter(
         "run",
-        _constant(""),
+        constant(""),
         checks.anything,
         "a command that boot, shell or ssh runs",
         of=("boot", "shell", "ssh"),
     ),
     Parameter(
         "ports",
-        _constant(""),
+        constant(""),
         checks.ports,
         "ports of this machine that lead to ports of the one that boot starts: 8080:80,…",
         of=("boot",),
     ),
     Parameter(
         "share",
-        _constant(""),
+        constant(""),
         checks.directory,
         "a directory that boot shows the machine, in its /share",
         of=("boot",),
@@ -291,35 +257,35 @@ PARAMETERS = (
     ),
     Parameter(
         "persist",
-        _constant("0"),
+        constant("0"),
         checks.flag,
         "boot keeps what the machine writes, in a file beside the image",
         of=("boot",),
     ),
     Parameter(
         "memory",
-        _constant(""),
+        constant(""),
         checks.memory,
         "the memory of the machine that boot starts: 2G, 512M",
         of=("boot",),
     ),
     Parameter(
         "cpus",
-        _constant(""),
+        constant(""),
         checks.processors,
         "the processors of the machine that boot starts (at most four)",
         of=("boot",),
     ),
     Parameter(
         "screen",
-        _constant("0"),
+        constant("0"),
         checks.flag,
         "boot opens a window with the machine's screen",
         of=("boot",),
     ),
     Parameter(
         "network",
-        _constant("0"),
+        constant("0"),
         checks.flag,
         "the shell has the network of this machine",
         of=("shell",),

@@ -20,7 +20,7 @@ from plan.folder import folder_source
 from plan.keys import RECIPE, SOURCE, kinds, required
 from plan.model import Recipe, Source
 from plan.patch_series import patch_series
-from plan.recipe_files import Files, content, files, tree_recipe
+from plan.recipe_files import content, files, tree_recipe
 from plan.styles import MAKE_VARIABLES, STYLES
 from plan.urls import KNOWN, URL
 from plan.yamlfile import Table, load

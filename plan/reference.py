@@ -19,7 +19,8 @@ from plan.changes import ADD, ADDED, ENTRY_KEYS
 from plan.data import Data
 from plan.keys import APP, COMPILER, INITRAMFS, LAYER, LICENSES, RECIPE, SET, SOURCE, Key, Keys
 from plan.model import Command
-from plan.parameters import PARAMETERS, Parameter
+from plan.parameter import Parameter
+from plan.parameters import PARAMETERS
 from plan.recipes import load_recipes
 from plan.yamlfile import kind_name, load
 

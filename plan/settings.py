@@ -19,7 +19,10 @@ from plan.app import is_layer
 from plan.data import Data, load_data
 from plan.errors import BuildError, nearest
 from plan.origins import from_environment, from_file
-from plan.parameters import PARAMETERS, Parameter, parameters
+from plan.parameter import Parameter
+from plan.parameters import PARAMETERS, parameters
+
+STEPS_HERE, STEPS_THERE = 2, 32
 
 SMALL = "base"
 """The set to which an app is added, unless another one is named."""
@@ -170,6 +173,49 @@ class Settings:
         return self.values["publish"]
 
     @property
+    def headers(self) -> dict[str, dict[str, str]]:
+        """The headers that a host gets with each request: HOST or HOST:PORT → name → value."""
+        found: dict[str, dict[str, str]] = {}
+        for line in self.values["headers"].splitlines():
+            host, _, header = line.partition(" ")
+            name, _, value = header.partition(": ")
+            found.setdefault(host.lower(), {})[name] = value
+        return found
+
+    @property
+    def remote(self) -> str:
+        """The URL of the server whose workers build steps, or ""."""
+        return self.values["remote"]
+
+    @property
+    def instance(self) -> str:
+        return self.values["instance"]
+
+    @property
+    def platform(self) -> list[tuple[str, str]]:
+        """The properties that a worker must have: (name, value)…"""
+        pairs = (each.partition("=") for each in checks.names(self.values["platform"]))
+        return [(name, value) for name, _, value in pairs]
+
+    @property
+    def client_certificate(self) -> Path | None:
+        return self._file("client_certificate")
+
+    @property
+    def at_once(self) -> int:
+        """How many steps may run at once: on this machine few, because each uses all jobs."""
+        return STEPS_THERE if self.remote and not self.offline else min(self.jobs, STEPS_HERE)
+
+    @property
+    def days(self) -> int:
+        return int(self.values["days"])
+
+    @property
+    def sample(self) -> str:
+        """How many of the taken steps verify builds again: a number, "all", or ""."""
+        return self.values["sample"]
+
+    @property
     def packages(self) -> list[str]:
         return checks.names(self.values["packages"])
 
@@ -294,6 +340,14 @@ def resolve(
                     f"unknown parameter {name!r}", where=origin, hint=nearest(name, by_name)
                 )
 
+    for parameter in PARAMETERS:
+        if parameter.secret and parameter.name in given:
+            raise BuildError(
+                f"{parameter.name} is secret, and others can see a command line",
+                where="command line",
+                hint="put it into local.yaml",
+            )
+
     def value(parameter: Parameter) -> tuple[str, str]:
         found = ((o, texts[parameter.name]) for o, texts in origins if parameter.name in texts)
         origin, text = next(found, ("default", ""))
@@ -320,6 +374,7 @@ def _checked(parameter: Parameter, text: str, origin: str, directory: Path) -> s
     try:
         return parameter.check(parameter.placed(text, directory))
     except ValueError as error:
+        shown = "this" if parameter.secret else repr(text)
         raise BuildError(
-            f"{parameter.name} cannot be {text!r}", where=origin, hint=str(error)
+            f"{parameter.name} cannot be {shown}", where=origin, hint=str(error)
         ) from None

@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, str] = {
     "boot": "tasks.boot",
     "bump": "tasks.pins",
     "bundle": "tasks.bundle",
+    "cache": "tasks.shared_cache",
     "challenge": "tasks.reproduce.challenge",
     "choose": "tasks.choose",
     "doctor": "tasks.doctor",
@@ -76,7 +77,7 @@ PURPOSES: Mapping[str, Sequence[str]] = {
     "repair": (*("shell", "overrides", "patch", "forget", "clean", "choose", "fsck", "gc"),),
     "add": ("layer", "recipe"),
     "pin": ("outdated", "bump", "lock"),
-    "share": ("publish", "bundle", "sbom", "licenses", "inspect", "sign", "attest"),
+    "share": ("publish", "cache", "bundle", "sbom", "licenses", "inspect", "sign", "attest"),
     "develop": ("test", "bench", "reference"),
 }
 # What doit's own commands do. For all others, the docstring of task_<command> says it.
@@ -104,6 +105,7 @@ READS = frozenset(
         *(
             "attest",
             "bench",
+            "cache",
             "choose",
             "doctor",
             "inspect",

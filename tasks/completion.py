@@ -108,6 +108,7 @@ def _parameters(before: Sequence[str]) -> list[str]:
     return [
         f"{each.name}="
         for each in parameters.PARAMETERS
+        if not each.secret
         if each.name not in out and (not named or not each.of or {*each.of, SHOWS_ALL} & named)
     ]
 

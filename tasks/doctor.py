@@ -16,6 +16,7 @@ from tasks.console.table import table
 from tasks.engine import health
 from tasks.engine.health import FAIL, WARN, Finding
 from tasks.engine.project import Project
+from tasks.engine.workers_check import remote
 
 CHECKS: Mapping[str, Callable[[Project], Finding]] = {
     "sandbox": health.sandbox,
@@ -30,6 +31,7 @@ CHECKS: Mapping[str, Callable[[Project], Finding]] = {
     "python": health.python,
     "boot": health.emulator,
     "pins": health.pins,
+    "remote": remote,
 }
 # Fast checks of the usual reasons why a long build fails late.
 QUICK = ("sandbox", "disk", "memory")
@@ -37,8 +39,9 @@ SECONDS = 1.6
 TONES = {FAIL: "bad", WARN: "warn"}
 INDENT = 16  # columns of the level and the name of a check
 # These run after the others, so that they do not slow them. "pins" reads an index of 10 MB; "seed"
-# tries the root of seed=PATH, which it may have to unpack. Seconds that they may take:
-SLOW = {"pins": 15, "seed": 900}
+# tries the root of seed=PATH, which it may have to unpack; "remote" waits for a worker. Seconds
+# that they may take:
+SLOW = {"pins": 15, "seed": 900, "remote": 120}
 
 
 def task_doctor(project: Project) -> DoitTask:
@@ -47,6 +50,7 @@ def task_doctor(project: Project) -> DoitTask:
     doctor                    this machine, as builder
     doctor arch=aarch64       also what boots an aarch64 image
     doctor seed=PATH          also each tool of that root
+    doctor remote=URL         also what a worker of that server has
     """
     return {"actions": [(speaking(_doctor), [project])]}
 
@@ -62,10 +66,12 @@ def quick(project: Project) -> list[Finding]:
 
 def _doctor(project: Project) -> None:
     slow = {name: time for name, time in SLOW.items() if name != "seed" or project.given}
-    found = _all_found(project, [name for name in CHECKS if name not in slow], SECONDS)
-    for name, seconds in slow.items():
-        found |= _all_found(project, [name], seconds)
-    for name in CHECKS:
+    asked = [name for name in CHECKS if name != "remote" or project.settings.remote]
+    found = _all_found(project, [name for name in asked if name not in slow], SECONDS)
+    for name in asked:
+        if name in slow:
+            found |= _all_found(project, [name], slow[name])
+    for name in asked:
         finding = found[name]
         remedy = [("", "", line.strip()) for line in finding.remedy.splitlines()]
         rows = [(f"{finding.level:<4}", f"{name:<8}", finding.found), *remedy]

@@ -45,16 +45,16 @@ def task_gc(project: Project) -> DoitTask:
 
 
 def _show(project: Project) -> None:
-    use, _ = _used(project)
-    _tell([*look(project.cache, use), *_work(project)])
+    use, _ = used(project)
+    tell([*look(project.cache, use), *_work(project)])
 
 
 def _free(project: Project) -> None:
     start = time.monotonic()
     with removing(project.cache):
-        use, old_records = _used(project)
+        use, old_records = used(project)
         items = [*look(project.cache, use), *_work(project)]
-        _tell(items)
+        tell(items)
         # Rename everything first: other runs wait only shortly, and never see a half-removed
         # tree under its name.
         hidden = [hide(item.path) for item in items if not item.used]
@@ -63,12 +63,12 @@ def _free(project: Project) -> None:
     for path in hidden:
         remove_tree(path)
     project.store.sweep()
-    used, unused = _parts(items)
+    kept, unused = _parts(items)
     took = time.monotonic() - start
-    say(f"freed {_size(unused)} in {took:.1f} s; {_size(used)} remain in {project.cache} and here")
+    say(f"freed {_size(unused)} in {took:.1f} s; {_size(kept)} remain in {project.cache} and here")
 
 
-def _used(project: Project) -> tuple[Use, list[Path]]:
+def used(project: Project) -> tuple[Use, list[Path]]:
     """What is used, and the records of plans that are too old."""
     use, old_records = recent(project.settings.keep, project.cache)
     use.add(_planned(project))
@@ -116,17 +116,18 @@ def _directories(parent: Path) -> list[Path]:
     return sorted(path for path in parent.glob("*") if path.is_dir() and not path.is_symlink())
 
 
-def _tell(items: Sequence[Item]) -> None:
+def tell(items: Sequence[Item]) -> None:
+    """Print how much of each kind is used and not used."""
     for kind in dict.fromkeys(item.kind for item in items):
-        used, unused = _parts([item for item in items if item.kind == kind])
+        kept, unused = _parts([item for item in items if item.kind == kind])
         say(
             f"{kind:<10} {len(unused):>5} not used {_size(unused):>11}"
-            f" {len(used):>7} used {_size(used):>11}"
+            f" {len(kept):>7} used {_size(kept):>11}"
         )
-    used, unused = _parts(items)
+    kept, unused = _parts(items)
     say(
         f"{'all':<10} {len(unused):>5} not used {_size(unused):>11}"
-        f" {len(used):>7} used {_size(used):>11}"
+        f" {len(kept):>7} used {_size(kept):>11}"
     )
 
 

@@ -75,7 +75,9 @@ def parameter_page(name: str) -> Iterator[str]:
     yield from table([(f"{name}=", each.help)])
     default = each.default.__doc__ or each.default() or "none"
     of = ", ".join(each.of) or "all commands"
-    variable = f"{name}=VALUE on the command line, BQ2_{name.upper()}, or {name}: in local.yaml"
+    variable = f"BQ2_{name.upper()}, or {name}: in local.yaml"
+    if not each.secret:
+        variable = f"{name}=VALUE on the command line, {variable}"
     rows = [("default", default), ("read by", of), ("given as", variable)]
     yield from table(rows, indent="  ")
 

@@ -2,8 +2,9 @@
 
     requirements.txt ──venv, pip──▶ .venv.new ──imports work?──▶ .venv ──▶ doit
 
-One run at a time makes .venv.new, and renames it to .venv when it is complete. A .venv with other
-requirements, another Python or a missing library is replaced. pip's settings say where packages
+remote= also needs what requirements-remote.txt names. One run at a time makes .venv.new, and
+renames it to .venv when it is complete. A .venv with other requirements, another Python or a
+missing library is replaced. pip's settings say where packages
 come from and how to reach them; all other settings of pip are ignored. A bundle (`doit bundle`)
 has the libraries too, so it needs no network.
 
@@ -70,25 +71,39 @@ def _execute(function: str, words: Sequence[str]) -> NoReturn:
     os.execv(python, [python, "-I", "-c", RUN.format(function), os.fspath(ROOT), *words])
 
 
-def _wanted(words: Sequence[str]) -> str:
-    """The name of the requirements file: the tests need more than a build."""
+def _wanted(words: Sequence[str]) -> tuple[str, ...]:
+    """The names of the requirements files: remote= needs more than a build, and so do the tests."""
     task = next((word for word in words if "=" not in word and word[:1] != "-"), "")
-    return "requirements-dev.txt" if task in ("test", "bench") else "requirements.txt"
+    if task in ("test", "bench"):
+        return "requirements-dev.txt", "requirements-remote.txt"
+    return ("requirements.txt", "requirements-remote.txt") if _far(words) else ("requirements.txt",)
 
 
-def _fits(wanted: str) -> bool:
+def _far(words: Sequence[str]) -> bool:
+    """Whether remote= is given: on the command line, in the environment or in local.yaml."""
+    given = [word.removeprefix("remote=") for word in words if word.startswith("remote=")]
+    if given or "BQ2_REMOTE" in os.environ:
+        return bool(given[-1] if given else os.environ["BQ2_REMOTE"])
+    try:
+        lines = (ROOT / "local.yaml").read_text(errors="replace").splitlines()
+    except OSError:
+        return False
+    return any(line.startswith("remote:") and line != "remote:" for line in lines)
+
+
+def _fits(wanted: Sequence[str]) -> bool:
     """Whether .venv is complete, has the requirements `wanted`, and has a Python like this one."""
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     packages = VENV / "lib" / version / "site-packages"
     try:
-        same = (VENV / wanted).read_bytes() == (ROOT / wanted).read_bytes()
+        same = all((VENV / each).read_bytes() == (ROOT / each).read_bytes() for each in wanted)
     except FileNotFoundError:
         return False
     libraries = all((packages / name / "__init__.py").exists() for name in LIBRARIES)
     return same and libraries and os.access(VENV / "bin" / "python", os.X_OK)
 
 
-def _make(wanted: str, words: Sequence[str]) -> None:
+def _make(wanted: Sequence[str], words: Sequence[str]) -> None:
     """Make .venv from the requirements `wanted`. If that fails, the old .venv stays."""
     import importlib.util
     import tempfile
@@ -98,7 +113,8 @@ def _make(wanted: str, words: Sequence[str]) -> None:
     with _alone() as lock, tempfile.TemporaryDirectory() as directory:
         if _fits(wanted):
             return
-        print(f"bq2: making .venv with the libraries in {wanted}", file=sys.stderr)
+        named = " and ".join(wanted)
+        print(f"bq2: making .venv with the libraries in {named}", file=sys.stderr)
         # venv and pip need a UTF-8 path, and the checkout's path may not be one.
         root = Path(directory, "checkout")
         root.symlink_to(ROOT)
@@ -127,7 +143,7 @@ def _alone() -> Iterator[int]:
         os.close(lock)
 
 
-def _fill(root: Path, wanted: str, source: Sequence[str], lock: int) -> None:
+def _fill(root: Path, wanted: Sequence[str], source: Sequence[str], lock: int) -> None:
     """Make .venv.new in the checkout `root`, with the libraries of `wanted`.
 
     source: pip's arguments that say where to find them.
@@ -143,9 +159,10 @@ def _fill(root: Path, wanted: str, source: Sequence[str], lock: int) -> None:
     _call([python, "-I", "-m", "ensurepip", "--default-pip"], _without_pip(), lock)
     # Verbose, because the settings may say `quiet`.
     told = _call([*pip, "-vvv", "config", "list"], _without_pip("PIP_CONFIG_FILE"), lock)
-    _call([*install, "--requirement", os.fspath(root / wanted)], _with_index(told), lock)
+    files = [f"--requirement={root / each}" for each in wanted]
+    _call([*install, *files], _with_index(told), lock)
     _call([python, "-I", "-c", imports], _without_pip(), lock)
-    for name in {"requirements.txt", wanted}:
+    for name in {"requirements.txt", *wanted}:
         (new / name).write_bytes((ROOT / name).read_bytes())
 
 
@@ -202,7 +219,7 @@ def _wheels(words: Sequence[str], root: Path) -> list[str]:
     given = [word.removeprefix("bundle=") for word in words if word.startswith("bundle=")]
     bundle = given[-1] if given else os.environ.get("BQ2_BUNDLE", "")
     wheels = root / "wheels"
-    if _wanted(words) != "requirements.txt" or not (bundle or wheels.is_dir()):
+    if _wanted(words) != ("requirements.txt",) or not (bundle or wheels.is_dir()):
         return []
     if not wheels.is_dir():
         wheels = root.with_name("wheels")

@@ -11,9 +11,6 @@ Only what is missing there is sent. It can be interrupted and goes on where it w
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,13 +28,12 @@ from tasks.engine.trust import key_id
 from tasks.engine.verdicts import IDENTICAL, Verified
 
 if TYPE_CHECKING:
-    from cache.remote import Claim, Remote
+    from cache.remote import Remote
     from cache.store import Record
 
 _Sent = TypeVar("_Sent")
 _SELF = "builder"  # the name of this key's owner in a file of allowed signers
 _AT_ONCE = 4  # files
-_LEVEL = 6  # of gzip: more costs much time and saves little
 
 
 def task_publish(project: Project) -> DoitTask:
@@ -74,13 +70,15 @@ class _Sender:
 
     def step(self, record: Record) -> bool:
         """Send the step of `record`, unless it is there. Returns whether it was sent."""
+        from cache.packed import pack
         from rootfs.inspection.signature import STEPS, signature
 
         if self._is_there(record):
             return False
         with tempfile.TemporaryDirectory() as directory:
             packed = Path(directory, "packed")
-            claim = self._packed(record, packed)
+            self.project.store.require_intact(record.artifact, record.name)
+            claim = pack(self.project.store.artifact(record.artifact), record, packed)
             if not self.remote.has_artifact(claim):
                 with packed.open("rb") as file:
                     self.remote.put_artifact(claim, file)
@@ -118,33 +116,30 @@ class _Sender:
             self.remote.put_source(sha256, file)
         return True
 
-    def _packed(self, record: Record, into: Path) -> Claim:
-        """The claim of `record`; its artifact is packed `into` a file, without name and time."""
-        from cache.remote import Claim
-
-        self.project.store.require_intact(record.artifact, record.name)
-        with (
-            self.project.store.artifact(record.artifact).open("rb") as file,
-            into.open("wb") as out,
-            gzip.GzipFile("", "wb", _LEVEL, out, mtime=0) as packing,
-        ):
-            shutil.copyfileobj(file, packing, 1 << 20)
-        with into.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        return Claim(**record.facts, packed=sha256, packed_size=into.stat().st_size)
-
 
 def _publish(project: Project) -> None:
-    from cache.remote import Remote
     from cache.sources import cached
-    from cache.web import Web
     from tasks.engine.sources import all_sources
+
+    records = [*_own(project, survey(project).values())]
+    send(
+        project,
+        records,
+        [each.sha256 for each in all_sources(project) if cached(each, project.cache)],
+    )
+
+
+def send(project: Project, records: Sequence[Record], sources: Sequence[str]) -> None:
+    """Send the steps of `records`, signed, and the sources with these hashes to publish=.
+
+    Raises BuildError; what was sent stays.
+    """
+    from cache.remote import Remote
+    from cache.web import Web
 
     settings, key = project.settings, project.settings.key
     assert key
-    remote = Remote(settings.publish, Web())
-    records = list(_own(project, survey(project).values()))
-    sources = [each.sha256 for each in all_sources(project) if cached(each, project.cache)]
+    remote = Remote(settings.publish, Web(headers=settings.headers))
     with tempfile.TemporaryDirectory() as directory:
         public, allowed = _public(key), Path(directory, "allowed")
         allowed.write_text(f"{_SELF} {public}\n")

@@ -6,7 +6,9 @@ import json
 from collections.abc import Iterator
 
 from plan.errors import BuildError
+from plan.parameter import Parameter
 from plan.parameters import PARAMETERS
+from plan.settings import Settings
 from plan.typed import typed
 from tasks.actions import DoitTask, speaking, up_to_date
 from tasks.console.console import say
@@ -46,11 +48,16 @@ def task_plan(project: Project) -> DoitTask:
 def _settings(project: Project) -> None:
     settings = project.settings
     rows = [
-        (each.name, settings.values[each.name] or "-", settings.origin[each.name], each.help)
+        (each.name, _shown(each, settings), settings.origin[each.name], each.help)
         for each in PARAMETERS
     ]
     for line in table(rows):
         say(line)
+
+
+def _shown(parameter: Parameter, settings: Settings) -> str:
+    value = settings.values[parameter.name] or "-"
+    return "(secret)" if parameter.secret and value != "-" else value
 
 
 def _plan(project: Project) -> None:

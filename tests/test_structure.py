@@ -31,7 +31,7 @@ ROOMS = {
 # The run-time dependencies, and who may use them.
 LIBRARIES = {
     "plan": {"yaml"},
-    "cache": {"requests", "urllib3", "tqdm"},
+    "cache": {"requests", "urllib3", "tqdm", "grpc", "buildgrid"},
     "tasks": {"doit"},
 }
 TOP = ("plan", "cache", "rootfs", "tasks")
@@ -45,6 +45,9 @@ LINES = 360
 # the file below tests/ that tries it.
 TRIED_IN = {
     "cache/program.py": "cache/test_git.py",
+    "cache/dav.py": "tasks/test_shared_cache.py",
+    "cache/merkle.py": "tasks/engine/test_workers.py",
+    "cache/packed.py": "tasks/test_publish.py",
     "cache/remote.py": "tasks/test_publish.py",
     "cache/source_index.py": "tasks/test_pins.py",
     "cache/watchdog.py": "cache/test_download.py",
@@ -60,7 +63,9 @@ TRIED_IN = {
     "plan/maker.py": "plan/test_plan.py",
     "plan/model.py": "plan/test_plan.py",
     "plan/origins.py": "plan/test_settings.py",
+    "plan/other_machines.py": "tasks/test_publish.py",
     "plan/overrides.py": "tasks/test_overrides.py",
+    "plan/parameter.py": "plan/test_settings.py",
     "plan/parameters.py": "plan/test_settings.py",
     "plan/planner.py": "plan/test_plan.py",
     "plan/provenance.py": "tasks/engine/test_products.py",
@@ -108,6 +113,7 @@ TRIED_IN = {
     "rootfs/sandbox/apply_conditions.py": "rootfs/sandbox/test_conditions.py",
     "rootfs/sandbox/enter.py": "rootfs/sandbox/test_namespaces.py",
     "rootfs/sandbox/started.py": "tasks/test_killed.py",
+    "rootfs/sandbox/worker.py": "tasks/engine/test_workers.py",
     "tasks/__main__.py": "tasks/test_lost_output.py",
     "tasks/actions.py": "tasks/test_full_disk.py",
     "tasks/boot.py": "test_end_to_end.py",
@@ -120,14 +126,19 @@ TRIED_IN = {
     "tasks/engine/duration.py": "tasks/console/test_views.py",
     "tasks/engine/failures.py": "tasks/console/test_views.py",
     "tasks/engine/health.py": "tasks/test_doctor.py",
+    "tasks/engine/here.py": "tasks/engine/test_builder.py",
     "tasks/engine/image_facts.py": "tasks/test_products.py",
     "tasks/engine/no_such.py": "tasks/test_status.py",
     "tasks/engine/oci.py": "tasks/engine/test_products.py",
     "tasks/engine/proof.py": "tasks/engine/test_products.py",
     "tasks/engine/root_report.py": "tasks/engine/test_given_root.py",
+    "tasks/engine/shared_records.py": "tasks/test_shared_cache.py",
+    "tasks/engine/somewhere.py": "tasks/engine/test_workers.py",
     "tasks/engine/taking.py": "tasks/test_publish.py",
     "tasks/engine/trust.py": "tasks/test_publish.py",
     "tasks/engine/try_root.py": "tasks/engine/test_given_root.py",
+    "tasks/engine/worker_code.py": "tasks/engine/test_workers.py",
+    "tasks/engine/workers_check.py": "tasks/engine/test_workers.py",
     "tasks/engine/verdicts.py": "tasks/reproduce/test_verify.py",
     "tasks/fsck.py": "tasks/test_damage.py",
     "tasks/listing.py": "tasks/test_commands.py",
@@ -147,6 +158,8 @@ TRIED_IN = {
     "tasks/reproduce/elsewhere.py": "tasks/reproduce/test_challenge.py",
     "tasks/reproduce/variations.py": "tasks/reproduce/test_verify.py",
     "tasks/seed.py": "tasks/engine/test_seed_roots.py",
+    "tasks/shared_check.py": "tasks/test_shared_cache.py",
+    "tasks/shared_gc.py": "tasks/test_shared_cache.py",
     "tasks/show.py": "tasks/test_commands.py",
     "tasks/why.py": "tasks/test_status.py",
 }

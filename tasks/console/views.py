@@ -99,7 +99,7 @@ def _start(event: Event) -> str:
     return (
         f"continues its earlier build, log: {event['log']}"
         if event["resumed"]
-        else f"building {event['version']}"
+        else f"building {event['version']}" + (" on a worker" if event.get("worker") else "")
     )
 
 

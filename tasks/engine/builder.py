@@ -26,7 +26,7 @@ from tasks.engine.failures import report_file
 from tasks.engine.image_facts import describe_image
 from tasks.engine.project import Project
 from tasks.engine.stamps import Made, Stamp, artifacts, package_artifacts
-from tasks.engine.trees import Ground, keep_tree, unpacked
+from tasks.engine.trees import keep_tree, unpacked
 
 if TYPE_CHECKING:
     from rootfs.sandbox.enter import Sandbox
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 # One lock per step: two dependents may find at the same moment that its artifact is gone.
 _locks: dict[Path, threading.RLock] = {}
 _TOLD = ("artifact", "size", "seconds", "cpu", "memory")  # fields of a record, for events
-_TRIES = 3  # times that a lost tree is made again before the loss is an error
+TRIES = 3  # times that a lost tree is made again before the loss is an error
 
 
 def ensure(project: Project, steps: Iterable[Step]) -> None:
@@ -47,7 +47,7 @@ def ensure(project: Project, steps: Iterable[Step]) -> None:
 
 def tree_of(project: Project, step: Step) -> Path:
     """The unpacked artifact of `step`; it is made again if it is gone. Raises BuildError."""
-    for _ in range(_TRIES):
+    for _ in range(TRIES):
         try:
             return trees.tree_of(project, step)
         except Vanished as error:
@@ -112,7 +112,7 @@ class Builder:
         if record.origin:
             origin = f"from {record.origin}"
         self._stamp(record)
-        self._emit("hit", id=wanted, artifact=record.artifact, size=record.size, origin=origin)
+        self.emit("hit", id=wanted, artifact=record.artifact, size=record.size, origin=origin)
         return record.artifact
 
     def _adopted(self, wanted: str) -> Record | None:
@@ -124,7 +124,8 @@ class Builder:
             return None
         return system.adopt(self.step, wanted, project.store)
 
-    def _emit(self, event: str, **facts: Any) -> None:
+    def emit(self, event: str, **facts: Any) -> None:
+        """Emit an event of this step."""
         self.project.events.emit(event, step=self.step.task, **facts)
 
     def build(self) -> None:
@@ -234,7 +235,7 @@ class Builder:
             for source in step.sources[1:]
         }
         if step.initramfs:
-            files["initramfs.cpio"] = self._initramfs()
+            files["initramfs.cpio"] = self.initramfs()
         tools = [tree_of(project, tool) for tool in project.plan.tools(step)]
         seed = [] if step.phase != SYSROOT_FROM_SEED and tools else [project.seed.tree]
         return Inputs(
@@ -253,54 +254,17 @@ class Builder:
         return prepare(self.step, self.places(), self.directory, overlay=overlay, jobs=jobs)
 
     def _make(self, wanted: str) -> None:
-        """Run the step. Run it again if one of its inputs vanished meanwhile, because `doit fsck`
-        removes damaged files: then the first result is discarded.
-        """
-        from rootfs.sandbox.resume import unmark
-
-        before = self.project.plan.before(self.step)
-        for left in reversed(range(_TRIES)):
-            ground = Ground([tree_of(self.project, each) for each in before])
-            try:
-                self._run(wanted, ground)
-                return
-            except (BuildError, OSError):
-                if not ground.is_lost():
-                    raise
-                unmark(self.directory)
-                if not left:
-                    raise
-                self._emit("note", text="an input vanished during the build: it is built again")
-
-    def _run(self, wanted: str, ground: Ground) -> None:
-        from rootfs.sandbox.edits import set_aside
-        from rootfs.sandbox.resume import interrupted_at, mark, resumed
-        from rootfs.sandbox.step import pack_result, run_commands
+        """Run the step somewhere, and register its artifact."""
         from tasks.engine.layout import require_fit
+        from tasks.engine.somewhere import build
 
-        first = interrupted_at(self.step, self.directory, wanted)
-        log = str(self.directory / "log")
-        self._emit("start", id=wanted, version=self.step.version, log=log, resumed=first > 0)
-        if first:
-            place = resumed(self.directory, self.project.jobs.environment())
-        else:
-            if kept := set_aside(self.directory):
-                text = f"edits that are in no patch are kept in {kept}"
-                self._emit("note", text=text)
-            place = self.prepare()
-            mark(self.directory, wanted)
-        with self.project.jobs.slot():
-            limit = self.project.settings.timeout
-            results = run_commands(self.step, place, first, seconds=limit)
-        packed = pack_result(self.step, place, self.project.store.scratch())
+        built = build(self, wanted)
+        packed = built.packed
         try:
             require_fit(self.project, self.step, packed.tree)
         except BuildError:
             packed.file.unlink()
             raise
-        if ground.is_lost():
-            packed.file.unlink()
-            raise Vanished(self.step.name, self.directory, how="used an input that vanished")
         record = Record(
             step=wanted,
             name=self.step.name,
@@ -308,10 +272,10 @@ class Builder:
             phase=self.step.phase,
             artifact=packed.sha256,
             size=packed.size,
-            seconds=round(sum(result.seconds for result in results), 3),
-            cpu=round(sum(result.cpu for result in results), 3),
-            memory=max(result.memory for result in results),
-            resumed=first > 0,
+            seconds=round(sum(result.seconds for result in built.results), 3),
+            cpu=round(sum(result.cpu for result in built.results), 3),
+            memory=max(result.memory for result in built.results),
+            resumed=built.resumed,
         )
         with saying(self.project.cache):
             self.project.store.register(packed.file, record)
@@ -321,13 +285,20 @@ class Builder:
         self.stamp.forgotten.unlink(missing_ok=True)
         self._say_end(record)
 
+    def say_start(self, wanted: str, *, resumed: bool = False, worker: bool = False) -> None:
+        """Emit the event that the step with the id `wanted` starts."""
+        log = str(self.directory / "log")
+        facts = {"version": self.step.version, "log": log, "resumed": resumed, "worker": worker}
+        self.emit("start", id=wanted, **facts)
+
     def _say_end(self, record: Record) -> None:
         facts = {name: getattr(record, name) for name in _TOLD}
         before = self.stamp.read()
         changed = before is None or before.artifact != record.artifact
-        self._emit("end", id=record.step, changed=changed, **facts)
+        self.emit("end", id=record.step, changed=changed, **facts)
 
-    def _initramfs(self) -> Path:
+    def initramfs(self) -> Path:
+        """Write the initramfs that the step gets, and return its path."""
         from rootfs.image.initramfs import write_initramfs
 
         assert self.step.initramfs
@@ -350,4 +321,4 @@ class Builder:
         for name in self.project.settings.added:
             if name in trees and not files_in(trees[name], self.step.initramfs.exclude):
                 text = f"no file of {name} is in the image: `exclude` of the initramfs in "
-                self._emit("note", text=f"{text}plan/sets.yaml leaves all of them out")
+                self.emit("note", text=f"{text}plan/sets.yaml leaves all of them out")

@@ -10,7 +10,7 @@ Every event has `event` (its kind), `time` (seconds since 1970) and `run` (the s
               costs, took (of each step), seconds
     hit       step, id, artifact, size, origin             it is known: from the store, …
     same      step                                         in the forecast, but up to date
-    start     step, id, version, log, resumed
+    start     step, id, version, log, resumed, worker      worker: on one of remote=
     progress  step, done, all                              counted by Ninja
     end       step, id, artifact, size, seconds, cpu, memory, changed
     failure   task, message, and of a step: command, status, error, cause, log, report

@@ -54,7 +54,8 @@ OWN_FILES = (
         "LICENSE",
     ),
     *("README.md", "bq2", "cache", "completions", "docs"),
-    *("dodo.py", "plan", "pyproject.toml", "requirements.txt", "requirements-dev.txt", "rootfs"),
+    *("dodo.py", "plan", "pyproject.toml", "requirements.txt", "requirements-dev.txt"),
+    *("requirements-remote.txt", "rootfs"),
     *("tasks", "tests"),
 )
 

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from tasks.engine.given_root import Given
     from tasks.engine.seed_roots import Seed
     from tasks.engine.taking import Taking
+    from tasks.engine.workers import Workers
 
 # Two threads may ask first for the same thing.
 _once = threading.Lock()
@@ -209,6 +210,20 @@ class Project:
         from tasks.engine.taking import Taking
 
         return Taking(self)
+
+    @property
+    def workers(self) -> Workers | None:
+        """The workers that build steps, or None without remote=."""
+        if not self.settings.remote or self.settings.offline:
+            return None
+        with _once:
+            return self._workers
+
+    @cached_property
+    def _workers(self) -> Workers:
+        from tasks.engine.workers import Workers
+
+        return Workers(self)
 
     @cached_property
     def bundle(self) -> Bundle | None:

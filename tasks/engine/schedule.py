@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Collection, Mapping
 
-AT_ONCE = 2  # steps; dodo.py starts no more, because each uses all jobs
+from plan.settings import STEPS_HERE
 
 
 def alone(cost: float, took: float | None, jobs: int) -> float:
@@ -27,7 +27,7 @@ def duration(
     `walls`: the seconds of each step by itself, in build order; `costs`: its processor seconds;
     `before`: the steps that it waits for. It cannot be shorter than the processor time allows.
     """
-    return max(_last_end(walls, before, min(jobs, AT_ONCE)), sum(costs.values()) / jobs)
+    return max(_last_end(walls, before, min(jobs, STEPS_HERE)), sum(costs.values()) / jobs)
 
 
 def _last_end(

@@ -84,6 +84,7 @@ def fetch_now(project: Project, sources: Sequence[Source], *, verify: bool = Fal
     """
     from cache.progress import Silent, choose
     from cache.sources import FetchFailed, fetch, present
+    from cache.web import Web
 
     settings = project.settings
     shown = Silent() if settings.progress in ("json", "quiet") else choose(sys.stderr)
@@ -99,6 +100,7 @@ def fetch_now(project: Project, sources: Sequence[Source], *, verify: bool = Fal
             mirror=settings.mirror or "",
             shared=settings.caches,
             progress=_Kept(project, shown),
+            web=Web(headers=settings.headers),
             cache=project.cache,
         )
     except FetchFailed as error:

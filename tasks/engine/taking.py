@@ -11,16 +11,14 @@ reason is kept for `doit why`. work/passed/<phase>-<name>.json: {"step": id, "re
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import json
 import os
 import threading
-import zlib
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
+from cache.packed import chunks, unpacked
 from cache.places import UrlFailed
 from cache.remote import Claim, Remote, parse
 from cache.store import Record
@@ -37,10 +35,9 @@ from tasks.engine.project import Project
 from tasks.engine.trust import Signer, signers
 
 _AT_ONCE = 8  # steps
-_CHUNK = 1 << 20
 _PATIENCE = Patience(connect=4, read=10)  # a build is an alternative to a slow server
 # Why an artifact is passed over: it cannot be fetched, unpacked or stored, or is another one.
-_UNUSABLE = (BuildError, OSError, EOFError, ValueError, zlib.error)
+_UNUSABLE = (BuildError, OSError, ValueError)
 
 
 class Taking:
@@ -48,7 +45,7 @@ class Taking:
 
     def __init__(self, project: Project) -> None:
         settings = project.settings
-        self.project, self.web = project, Web(_PATIENCE)
+        self.project, self.web = project, Web(_PATIENCE, settings.headers)
         self.remotes = [Remote(url, self.web) for url in settings.caches]
         self.signers = signers(settings.trust) if settings.trust else []
         self._claims: dict[str, list[tuple[Remote, Claim]]] = {}
@@ -197,19 +194,11 @@ class Taking:
     def _unpacked(self, claim: Claim, packed: Path) -> Path:
         """The artifact, unpacked into a temporary file of the store and synced."""
         file = unfinished(self.project.store.scratch() / claim.artifact)
-        hashed, size = hashlib.sha256(), 0
         try:
-            with gzip.open(packed) as unpacking, file.open("wb") as out:
-                while chunk := unpacking.read(_CHUNK):
-                    size += len(chunk)
-                    if size > claim.size:
-                        break
-                    hashed.update(chunk)
-                    out.write(chunk)
+            with packed.open("rb") as given, file.open("wb") as out:
+                out.writelines(unpacked(chunks(given), claim))
                 out.flush()
                 os.fsync(out.fileno())
-            if size != claim.size or hashed.hexdigest() != claim.artifact:
-                raise ValueError("its content is not the artifact")
         except BaseException:
             file.unlink(missing_ok=True)
             raise

@@ -135,6 +135,7 @@ class Again:
             "BQ2_OUTPUT": os.fspath(output or ""),
             "BQ2_OFFLINE": "1",
             "BQ2_PROGRESS": "plain",
+            "BQ2_REMOTE": "",  # a worker has conditions of its own
         }
         own |= variations.environment(names, settings.jobs)
         above = [*memory, *map(os.fspath, (self.workdir, self.cache))]

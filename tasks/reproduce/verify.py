@@ -3,12 +3,16 @@
     artifacts ──▶ for each step: build again (tasks/reproduce/again.py) ─▶ compare ─▶ work/verified/
               ──▶ for tarball and image: write again            ─▶ compare ─▶ work/verified/
 
+sample=: only some of the steps that were taken from a shared cache, drawn by chance. Those that
+come out the same are signed, and sent to publish=.
+
 A step is built from the first builds of its dependencies, never from second builds: each step is
 tested alone. No result gets into the store. Identical steps are not built again.
 """
 
 from __future__ import annotations
 
+import random
 import shutil
 import time
 from collections.abc import Sequence
@@ -31,6 +35,7 @@ from tasks.engine.products import Product, image, sysroot
 from tasks.engine.project import Project
 from tasks.engine.stamps import Stamp
 from tasks.engine.verdicts import DIFFERS, FAILED, IDENTICAL, Verdict, Verified
+from tasks.publish import before_publish, send
 from tasks.reproduce import variations
 from tasks.reproduce.again import Again
 
@@ -43,8 +48,9 @@ def task_verify(project: Project) -> DoitTask:
 
     verify packages=musl,image
     verify variations=jobs,umask
+    verify sample=5 cache=URL trust=FILE publish=URL key=FILE
     """
-    needs = [*project.plan.phases, *PRODUCTS]
+    needs = [*project.plan.phases, *(() if project.settings.sample else PRODUCTS)]
     if _some(project):
         needs = [*(step.task for step in _chosen(project)), *_chosen_products(project)]
     return {
@@ -55,8 +61,12 @@ def task_verify(project: Project) -> DoitTask:
 
 
 def before_verify(project: Project, _words: Sequence[str]) -> None:
-    """Raise BuildError if a package is misspelt, or no step is chosen."""
+    """Raise BuildError if a package is misspelt, no step is chosen, or what is to be sent to a
+    shared cache cannot be signed.
+    """
     _steps(project)
+    if project.settings.sample and project.settings.publish:
+        before_publish(project, ())
 
 
 @dataclass(frozen=True)
@@ -78,7 +88,8 @@ class Subject:
 def _verify(project: Project) -> None:
     project.require("fetch", "seed")
     names, lacking = variations.chosen(project)
-    subjects = [_step(project, step) for step in _steps(project)]
+    steps = _drawn(project) if project.settings.sample else _steps(project)
+    subjects = [_step(project, step) for step in steps]
     subjects += [_product(task, PRODUCTS[task](project)) for task in _chosen_products(project)]
     say(f"varied: {', '.join(sorted(names))}")
     for name, why in sorted(lacking.items()):
@@ -88,6 +99,27 @@ def _verify(project: Project) -> None:
     remove_tree(again.directory)
     say(f"{sum(identical)} of {len(identical)} identical")
     project.exit_status = 0 if all(identical) else 1
+    if project.settings.sample and project.settings.publish:
+        same = [each for each, is_same in zip(subjects, identical, strict=True) if is_same]
+        found = [project.store.find(each.identity) for each in same]
+        send(project, [record for record in found if record], [])
+
+
+def _drawn(project: Project) -> list[Step]:
+    """Some of the chosen steps that were taken from shared caches, and that were not built again
+    yet. Nobody can foresee which: so no builder knows which of its records will be checked.
+    """
+    wanted, taken = project.settings.sample, list[Step]()
+    for step in _steps(project):
+        made = Stamp(project, step).require()
+        record = project.store.find(made.step)
+        known = Verified(project.workdir, step.file_stem).read(made.step, made.artifact)
+        if record and record.origin and not (known and known.verdict == IDENTICAL):
+            taken.append(step)
+    count = len(taken) if wanted == "all" else min(int(wanted), len(taken))
+    say(f"steps that were taken and not built again yet: {len(taken)}; built again now: {count}")
+    drawn = random.SystemRandom().sample(taken, count)
+    return [step for step in taken if step in drawn]
 
 
 def _some(project: Project) -> bool:
@@ -97,6 +129,8 @@ def _some(project: Project) -> bool:
 
 def _chosen_products(project: Project) -> list[str]:
     """The products that `packages=` names; all if nothing is chosen."""
+    if project.settings.sample:
+        return []
     return [task for task in PRODUCTS if not _some(project) or task in project.settings.packages]
 
 

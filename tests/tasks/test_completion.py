@@ -33,9 +33,9 @@ def root(tmp_path: Path) -> Path:
     [
         ("im", "image"),
         ("inspect im", "image image="),
-        ("i", "image in= info inspect"),
-        ("forget i", "image inspect"),
-        ("set=base i", "image in= info inspect"),
+        ("i", "image in= info inspect instance="),
+        ("forget i", "image inspect instance="),
+        ("set=base i", "image in= info inspect instance="),
         ("pk", "pkg pkg:"),
         ("pkg:z", "pkg:zlib pkg:zstd"),
         ("forget pkg:mus", "pkg:musl"),
@@ -58,7 +58,7 @@ def root(tmp_path: Path) -> Path:
         ("test tests/", "tests/test_a.py"),
         ("shell ro", "rootfs rootfs-from-sysroot:"),
         ("set=base shell o", "offline= overlay="),
-        ("why p", "pkg: progress="),
+        ("why p", "pkg: platform= progress="),
         ("patch pk", "pkg:"),
         ("overrides appl", "apply"),
         ("phase=s", "phase=sysroot-from-seed"),
@@ -82,7 +82,14 @@ def test_what_is_named_here_is_there() -> None:
     assert choices <= VALUES.keys()
     offered = set(words([], ""))
     assert offered >= TARGETS.keys()
-    assert offered >= {*OF_DOIT, *(f"{name}=" for name in parameters if name not in COMMANDS)}
+    assert offered >= {
+        *OF_DOIT,
+        *(
+            f"{name}="
+            for name in parameters
+            if name not in COMMANDS and not parameters[name].secret
+        ),
+    }
     for name, parameter in parameters.items():
         assert all(f"{name}=" in words([task], "") for task in parameter.of)
     assert offered >= COMMANDS.keys()

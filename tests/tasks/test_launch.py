@@ -187,6 +187,31 @@ def test_settings_of_pip(clone: Clone, shelf: Path, tmp_path: Path) -> None:
     assert (clone.venv / "bin/doit").read_text().startswith(f"#!{clone.venv}/bin/python")
 
 
+@pytest.mark.parametrize("how", ["command line", "environment", "local.yaml"])
+def test_remote_gets_its_libraries_and_nothing_else_does(
+    made: Clone, shelf: Path, tmp_path: Path, how: str
+) -> None:
+    far = tmp_path / "far"
+    far.mkdir()
+    requirements = write_wheel(far, "farlib", {"farlib/__init__.py": ""})
+    (made.root / "requirements-remote.txt").write_text(requirements)
+    made.variables["PIP_FIND_LINKS"] = f"{shelf} {far}"
+    assert made.run("image").err == "", "it is made without them"
+    words, variables = ["image"], {}
+    if how == "command line":
+        words.append("remote=grpc://127.0.0.1:9")
+    elif how == "environment":
+        variables["BQ2_REMOTE"] = "grpc://127.0.0.1:9"
+    else:
+        (made.root / "local.yaml").write_text("remote: grpc://127.0.0.1:9\n")
+    done = made.run(*words, **variables)
+    assert "requirements.txt and requirements-remote.txt" in done.err and done.status == RAN, done
+    assert [*made.venv.glob("lib/*/site-packages/farlib/__init__.py")]
+    assert made.run(*words, **variables).err == ""
+    (made.root / "local.yaml").unlink(missing_ok=True)
+    assert made.run("image").err == "", "a build without workers takes what is there"
+
+
 def lose_python(clone: Clone) -> None:
     link = clone.venv / "bin" / "python3"
     for name in ("python", "python3"):
