@@ -68,7 +68,7 @@ def make_plan(
     chosen = _loaded(chosen, loader, without)
     wanted = _ordered(chosen, depends)
     chosen = _slimmed(chosen, [recipes[name] for name in wanted])
-    _check(chosen, wanted, machines.target)
+    _check(chosen, wanted, recipes, machines.target)
     if chosen.root:
         _check_root(
             chosen, wanted, machines, graph.order(load_image_tools(toolbox, recipes), depends)
@@ -230,12 +230,16 @@ def _ordered(chosen: Set, depends: Mapping[str, Sequence[str]]) -> list[str]:
     return graph.order(chosen.packages, {**depends, **more})
 
 
-def _check(chosen: Set, wanted: Sequence[str], target: Architecture) -> None:
+def _check(
+    chosen: Set, wanted: Sequence[str], recipes: Mapping[str, Recipe], target: Architecture
+) -> None:
     """Raise BuildError for a package that `target` cannot have, or a wrong initramfs."""
     for name in wanted:
-        if name in target.without:
+        # A style may have the name of its compiler.
+        needed = recipes[name].style if recipes[name].style in target.without else name
+        if needed in target.without:
             raise BuildError(
-                f"{name} does not exist for {target.name}: {target.without[name]}",
+                f"{name} does not exist for {target.name}: {target.without[needed]}",
                 where="plan/architectures.yaml",
                 hint="remove the packages that depend on it",
             )

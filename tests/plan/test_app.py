@@ -190,6 +190,13 @@ def test_it_is_a_part_of_the_base_set(app: Path, tmp_path: Path) -> None:
     assert [path for path, _ in step.files] == ["ended", "listens", "start", "tell"]
 
 
+@fault("an app for an architecture that Crystal cannot compile for", "refused, with the reason")
+def test_an_architecture_without_crystal(app: Path) -> None:
+    data = load_data(PLAN, app=app)
+    with pytest.raises(BuildError, match="my-server does not exist for riscv64: Crystal cannot"):
+        make_plan(data, set_name="base", arch_name="riscv64", build_name="x86_64")
+
+
 def test_it_may_be_a_layer_too(app: Path) -> None:
     (app / "files").mkdir()
     (app / "files" / "motd").touch()
