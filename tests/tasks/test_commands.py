@@ -41,7 +41,7 @@ def refused(toy: Checkout, *words: str, **variables: str) -> str:
         ("forget pkg:tpo", "there is no task 'pkg:tpo'", "did you mean pkg:top?"),
         ("list sysrot", "there is no task 'sysrot'", "did you mean sysroot?"),
         ("clean imag", "there is no task 'imag'", "did you mean image?"),
-        ("info SOMETHING", "there is no task 'SOMETHING'", "known: bench, boot"),
+        ("info SOMETHING", "there is no task 'SOMETHING'", "known: attest, bench"),
         ("image --wrong", "option --wrong not recognized", ""),
     ],
 )
