@@ -30,7 +30,7 @@ def task_recipe(project: Project) -> DoitTask:
 
     recipe new lz4 url=https://example.org/lz4-1.10.0.tar.gz layer=../mine
     recipe new lz4 url=debian:lz4    Debian's source package of that name
-    recipe new lz4 url=git+https://example.org/lz4.git@COMMIT    a commit, by its whole name
+    recipe new lz4 url=git+https://example.org/lz4@COMMIT    a commit
     """
     return {"actions": [(speaking(_recipe), [project])], "pos_arg": "words"}
 

@@ -68,6 +68,7 @@ TRIED_IN = {
     "plan/parameter.py": "plan/test_settings.py",
     "plan/parameters.py": "plan/test_settings.py",
     "plan/planner.py": "plan/test_plan.py",
+    "plan/resolve.py": "plan/test_settings.py",
     "plan/provenance.py": "tasks/engine/test_products.py",
     "plan/reference.py": "tasks/test_reference.py",
     "plan/sbom.py": "tasks/test_sbom.py",

@@ -26,7 +26,8 @@ from plan.overrides import patch_directory
 from plan.plan import Plan
 from plan.planner import make_plan
 from plan.recipe_files import Made, content, files
-from plan.settings import Settings, resolve
+from plan.resolve import resolve
+from plan.settings import Settings
 from plan.toolbox import seed_tools
 from plan.toolchain import Tools
 from tasks.engine.built import recall

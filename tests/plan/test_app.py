@@ -13,7 +13,7 @@ from plan.data import Data, load_data
 from plan.errors import BuildError
 from plan.planner import make_plan
 from plan.recipes import load_recipes
-from plan.settings import resolve
+from plan.resolve import resolve
 from tests.checkout import ROOT
 from tests.plan.conftest import PLAN
 

@@ -9,7 +9,7 @@ import pytest
 
 from plan.errors import BuildError
 from plan.parameters import PARAMETERS
-from plan.settings import resolve
+from plan.resolve import resolve
 from tests.plan.conftest import PLAN
 
 

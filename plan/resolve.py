@@ -1,0 +1,85 @@
+"""Finds the value of each parameter of a run.
+
+    command line (name=value) ▶ environment (BQ2_NAME) ▶ local.yaml ▶ default
+
+The first source that has a parameter wins. Unknown names and values are refused, with the nearest
+valid one: a misspelt parameter must never start a wrong build. A relative path from the command
+line or the environment starts at the person's directory, all others at the checkout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from plan import checks
+from plan.app import is_layer
+from plan.errors import BuildError, nearest
+from plan.origins import from_environment, from_file
+from plan.parameter import Parameter
+from plan.parameters import PARAMETERS, parameters
+from plan.settings import Settings
+
+SMALL = "base"
+"""The set to which an app is added, unless another one is named."""
+
+
+def resolve(
+    root: Path, given: Mapping[str, str], environment: Mapping[str, str], here: Path | None = None
+) -> Settings:
+    """Settings from the command line's `given`, the environment and `root`/local.yaml.
+
+    here: the directory of the person, if it is not `root`, which is absolute.
+    Raises BuildError for an unknown name or value, with the nearest valid one.
+    """
+    by_name = {parameter.name: parameter for parameter in PARAMETERS}
+    origins: list[tuple[str, dict[str, str]]] = [
+        ("command line", dict(given)),
+        ("environment", from_environment(environment)),
+        ("local.yaml", from_file(root / "local.yaml")),
+    ]
+    for origin, texts in origins:
+        for name in texts:
+            if name not in by_name:
+                raise BuildError(
+                    f"unknown parameter {name!r}", where=origin, hint=nearest(name, by_name)
+                )
+
+    for parameter in PARAMETERS:
+        if parameter.secret and parameter.name in given:
+            raise BuildError(
+                f"{parameter.name} is secret, and others can see a command line",
+                where="command line",
+                hint="put it into local.yaml",
+            )
+
+    def value(parameter: Parameter) -> tuple[str, str]:
+        found = ((o, texts[parameter.name]) for o, texts in origins if parameter.name in texts)
+        origin, text = next(found, ("default", ""))
+        if origin == "default":
+            text = parameter.default()
+        directory = root if origin in ("default", "local.yaml") else here or root
+        return _checked(parameter, text, origin, directory), origin
+
+    # Layers define further values of other parameters.
+    layers = [Path(each) for each in checks.names(value(by_name["layer"])[0])]
+    app = value(by_name["app"])[0]
+    layers += [Path(app)] if app and is_layer(Path(app)) else []
+    found = {parameter.name: value(parameter) for parameter in parameters(layers)}
+    if app and found["set"][1] == "default":
+        found["set"] = (SMALL, "app=")
+    return Settings(
+        root,
+        {name: text for name, (text, _) in found.items()},
+        {name: origin for name, (_, origin) in found.items()},
+    )
+
+
+def _checked(parameter: Parameter, text: str, origin: str, directory: Path) -> str:
+    try:
+        return parameter.check(parameter.placed(text, directory))
+    except ValueError as error:
+        shown = "this" if parameter.secret else repr(text)
+        raise BuildError(
+            f"{parameter.name} cannot be {shown}", where=origin, hint=str(error)
+        ) from None
