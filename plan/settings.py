@@ -236,8 +236,9 @@ class Settings:
 
     @property
     def ports(self) -> tuple[tuple[int, int], ...]:
-        """(a port of this machine, a port of the booted one), …"""
-        return checks.pairs(self.values["ports"])
+        """(a port of this machine, a port of the booted one), …; those of the app by default."""
+        own = self.data.app.ports if self.app and self.data.app else ()
+        return checks.pairs(self.values["ports"]) or own
 
     @property
     def share(self) -> Path | None:

@@ -10,7 +10,6 @@ Nothing is built. check.py is one file that needs only Python: it explains what 
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
@@ -25,15 +24,18 @@ from plan.outputs import write_file
 from plan.plan import canonical
 from plan.typed import typed
 from rootfs.inspection import attestation
+from rootfs.inspection.signature import signature_file
 from tasks.actions import DoitTask, speaking
 from tasks.console.console import say
 from tasks.engine.products import image
 from tasks.engine.project import Project
 from tasks.engine.proof import PROVENANCE, beside
 from tasks.engine.stamps import Stamp
-from tasks.engine.verdicts import CHALLENGED, DIRECTORY
+from tasks.engine.verdicts import verdicts
 
 ATTESTATION = ".attest"
+# Of each verdict.
+_TOLD = ("step", "artifact", "verdict", "variations", "shared", "when", "machine")
 
 
 def task_attest(project: Project) -> DoitTask:
@@ -77,7 +79,7 @@ def _written(project: Project) -> Path:
     lines = {"steps.jsonl": [*_steps(project)], "verdicts.jsonl": [*_verdicts(project)]}
     for name, rows in lines.items():
         write_file(directory / name, b"".join(canonical(row) + b"\n" for row in rows))
-    for path in (told, told.with_name(f"{told.name}.sig")):
+    for path in (told, signature_file(told)):
         if path.exists():
             shutil.copyfile(path, directory / path.name.removeprefix(f"{file.name}."))
     shutil.copyfile(attestation.__file__, directory / "check.py")
@@ -93,18 +95,13 @@ def _written(project: Project) -> Path:
 
 def _steps(project: Project) -> Iterator[dict[str, Any]]:
     for step in project.plan.steps:
-        made, stamp = Stamp(project, step).require(), Stamp(project, step)
-        inputs = stamp.read_inputs() or {}
+        stamp = Stamp(project, step)
+        made, inputs = stamp.require(), stamp.read_inputs() or {}
         inputs.pop("tools", None)  # by name, for people
         yield {"task": step.task, "id": made.step, "artifact": made.artifact, "inputs": inputs}
 
 
 def _verdicts(project: Project) -> Iterator[dict[str, Any]]:
-    for directory in (DIRECTORY, CHALLENGED):
-        for path in sorted((project.workdir / directory).glob("*.json")):
-            row = json.loads(path.read_text())
-            kept = ("step", "artifact", "verdict", "variations", "shared")
-            told = {key: row[key] for key in kept} | {
-                key: row.get(key, "") for key in ("when", "machine")
-            }
-            yield {"of": path.stem, **told}
+    for name, row in verdicts(project.workdir):
+        known = {"shared": [], "when": "", "machine": "", **row}
+        yield {"of": name, **{key: known[key] for key in _TOLD}}

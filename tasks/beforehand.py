@@ -43,8 +43,7 @@ def require_devices(project: Project) -> None:
         find_display(find_qemu(asked.arch))
     if asked.persist:
         find_qemu_img()
-    ports = asked.ports or (project.data.app.ports if project.data.app else ())
-    if port := taken_port([here for here, _ in ports]):
+    if port := taken_port([here for here, _ in asked.ports]):
         hint = "choose another one, or end what listens there"
         raise BuildError(f"port {port} of this machine cannot be had", where="ports=", hint=hint)
 

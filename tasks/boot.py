@@ -87,7 +87,7 @@ def as_asked(project: Project) -> Machine:
         usual,
         memory_mib=asked.memory or usual.memory_mib,
         cpus=asked.cpus,
-        ports=asked.ports or (project.data.app.ports if project.data.app else ()),
+        ports=asked.ports,
         share=asked.share,
         display=find_display(find_qemu(asked.arch)) if asked.screen else None,
     )

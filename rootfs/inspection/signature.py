@@ -25,12 +25,17 @@ STEPS = "bootstrap-qcow2-step"
 _SECONDS = 60
 
 
+def signature_file(file: Path) -> Path:
+    """The path of the signature beside `file`."""
+    return file.with_name(f"{file.name}.sig")
+
+
 def sign(file: Path, key: Path) -> Path:
     """Sign `file` with the private key `key` (or a public key whose private key ssh-agent has).
 
     Returns the signature's file. Raises BuildError, or OSError if the file cannot be written.
     """
-    made = file.with_name(f"{file.name}.sig")
+    made = signature_file(file)
     write_file(made, signature(file.read_bytes(), key))
     return made
 
@@ -63,7 +68,7 @@ def verify(file: Path, key: Path) -> str:
 
     Raises BuildError if the signature is missing, or if it does not match the key or the file.
     """
-    made = file.with_name(f"{file.name}.sig")
+    made = signature_file(file)
     if not file.exists() or not made.exists():
         raise BuildError("is not there", where=str(made), hint=f"{typed('sign key=FILE')} makes it")
     try:

@@ -28,7 +28,7 @@ from plan.plan import canonical
 from rootfs.image.names import BILL, LICENSES
 from tasks.engine.project import Project
 from tasks.engine.stamps import Stamp, product_artifacts
-from tasks.engine.verdicts import CHALLENGED, DIRECTORY
+from tasks.engine.verdicts import verdicts
 
 PROVENANCE = ".provenance.json"
 ARTIFACTS = ".artifacts.jsonl"
@@ -95,8 +95,7 @@ class Attestation:
         self.project, self.kind, self.file = project, kind, file
         self.parts, self.own = parts, own
         self.steps = closure(project, packages)
-        directories = (project.workdir / name for name in (DIRECTORY, CHALLENGED))
-        self.verdicts = [row for directory in directories for row in _verdicts(directory)]
+        self.verdicts = [row for _, row in verdicts(project.workdir)]
 
     def is_up_to_date(self) -> bool:
         """Whether both files have the current content. Raises ValueError if one is no JSON."""
@@ -158,17 +157,6 @@ class Attestation:
                 told = ("variations", "verdict", *(["shared"] if row.get("shared") else []))
                 found.append({key: row[key] for key in told})
         return sorted(found, key=canonical)
-
-
-def _verdicts(directory: Path) -> Iterable[Mapping[str, Any]]:
-    """The verdicts in `directory`; unreadable files are skipped, as `doit verify` does."""
-    for path in sorted(directory.glob("*.json")):
-        try:
-            row = dict(json.loads(path.read_text()))
-            if {"step", "artifact", "variations", "verdict"} <= row.keys():
-                yield row
-        except (OSError, ValueError, TypeError):
-            continue
 
 
 def closure(project: Project, packages: Iterable[str]) -> list[Step]:

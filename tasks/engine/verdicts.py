@@ -23,6 +23,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -80,6 +81,21 @@ class Verified:
         write_file(self.file, json.dumps(content, indent=1) + "\n")
         if new.verdict == IDENTICAL:
             self.made.unlink(missing_ok=True)
+
+
+def verdicts(workdir: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """All results in the work directory `workdir`, with the names of their files.
+
+    Unreadable files are skipped, as `doit verify` does.
+    """
+    for directory in (DIRECTORY, CHALLENGED):
+        for path in sorted((workdir / directory).glob("*.json")):
+            try:
+                row = dict(json.loads(path.read_text()))
+                if {"step", "artifact", "variations", "verdict"} <= row.keys():
+                    yield path.stem, row
+            except (OSError, ValueError, TypeError):
+                continue
 
 
 def _machine() -> str:
