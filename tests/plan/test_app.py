@@ -83,6 +83,13 @@ def test_what_layer_yaml_says_of_it(app: Path, tmp_path: Path) -> None:
     ]
 
 
+def test_the_ports_that_a_person_gives_count_first(app: Path) -> None:
+    (app / "layer.yaml").write_text("name: mine\napp: {ports: '8080:80'}\n")
+    assert resolve(ROOT, {"app": str(app)}, {}).ports == ((8080, 80),)
+    assert resolve(ROOT, {"app": str(app), "ports": "9000:80"}, {}).ports == ((9000, 80),)
+    assert resolve(ROOT, {}, {}).ports == ()
+
+
 def several(app: Path) -> None:
     more = "  other:\n    main: src/other.cr\n"
     (app / "shard.yml").write_text(SHARD + more)

@@ -80,7 +80,9 @@ def verdict(row: Row) -> None:
     ("file", "change", "found"),
     [
         ("steps.jsonl", command, "its inputs give another id"),
+        ("steps.jsonl", command, "these are not the steps of its plan"),
         ("steps.jsonl", artifact, "another step or artifact"),
+        ("steps.jsonl", artifact, "it used another bottom"),
         ("steps.jsonl", root, "it was built in another root"),
         ("verdicts.jsonl", verdict, "sysroot-from-seed-left: differs (jobs"),
     ],
