@@ -173,6 +173,17 @@ def image(built: Run) -> Path:
     return ROOT / "output" / f"bootstrap-qcow2-full-{os.uname().machine}.qcow2"
 
 
+@pytest.mark.qemu
+def test_fossil_serves_this_project(doit: Run) -> None:
+    page = "http://localhost:8080/dir?ci=tip"
+    wait = f"tries=60; until wget -qO /tmp/page '{page}' || [ $((tries -= 1)) = 0 ]"
+    wait += "; do sleep 1; done"
+    doit("image", "with=fossil-service")
+    said = doit("boot", "with=fossil-service", f"run={wait}; grep -o 'dodo.py' /tmp/page; ps")
+    assert "dodo.py" in said
+    assert re.search(r"nobody .*fossil server", said), said
+
+
 MACHINE = Machine(os.uname().machine, memory_mib=1024, cache=own_cache())
 
 

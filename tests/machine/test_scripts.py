@@ -8,18 +8,20 @@ from pathlib import Path
 
 import pytest
 
+from tests.checkout import ROOT
 from tests.machine.conftest import INIT, PROGRAM
 from tests.rootfs.tools import tool
 
+FOSSIL = ROOT / "plan/recipes/fossil-service"
 SCRIPTS = [
     path
-    for path in (*sorted(INIT.rglob("*")), *sorted(PROGRAM.iterdir()))
+    for path in (*sorted(INIT.rglob("*")), *sorted(PROGRAM.iterdir()), *sorted(FOSSIL.iterdir()))
     if path.is_file() and path.read_text().startswith("#!/bin/sh")
 ]
 
 
 def test_there_are_scripts() -> None:
-    assert {"init", "lease", "ssh", "start"} <= {path.name for path in SCRIPTS}
+    assert {"init", "lease", "ssh", "start", "fossil"} <= {path.name for path in SCRIPTS}
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
