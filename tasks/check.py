@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from doit import get_initial_workdir
@@ -17,6 +18,7 @@ def task_test(project: Project) -> DoitTask:
 
     test                      all tests; they build and boot the base image
     test tests/plan           these only
+    test nightly              those that take hours; an interrupted run goes on
     """
     return {"actions": [(speaking(_test), [project])], "pos_arg": "words"}
 
@@ -34,12 +36,19 @@ SIDE_BY_SIDE = ("-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder")
 
 
 def _test(project: Project, words: list[str]) -> None:
-    command = [sys.executable, "-m", "pytest", *(map(_placed, words) if words else SIDE_BY_SIDE)]
-    project.exit_status = subprocess.run(command, cwd=project.root, check=False).returncode
+    if words[:1] == ["nightly"]:
+        _run(project, "tests.nightly", words[1:])
+    else:
+        _run(project, "pytest", [*map(_placed, words)] or SIDE_BY_SIDE)
 
 
 def _bench(project: Project, words: list[str]) -> None:
-    command = [sys.executable, "-m", "tests.bench", *words]
+    _run(project, "tests.bench", words)
+
+
+def _run(project: Project, module: str, words: Sequence[str]) -> None:
+    """Run a Python module; its status is that of this command."""
+    command = [sys.executable, "-m", module, *words]
     project.exit_status = subprocess.run(command, cwd=project.root, check=False).returncode
 
 

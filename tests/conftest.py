@@ -12,6 +12,7 @@ import pytest
 
 from tests import scratch
 
+LONG = {"slow": "BQ2_TEST_SLOW", "full": "BQ2_TEST_FULL"}
 _directory = pytest.StashKey[Path]()
 
 
@@ -35,14 +36,15 @@ def _removable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what is marked `slow`, unless BQ2_TEST_SLOW is set."""
+    """Skip what is marked `slow` or `full`, unless its variable is set."""
     # Where tests run side by side, nothing waits for the longest file at the end.
     items.sort(key=lambda item: item.get_closest_marker("end_to_end") is None)
-    if "BQ2_TEST_SLOW" in os.environ:
-        return
-    for item in items:
-        if item.get_closest_marker("slow"):
-            item.add_marker(pytest.mark.skip(reason="slow: BQ2_TEST_SLOW=1"))
+    for name, variable in LONG.items():
+        if variable in os.environ:
+            continue
+        for item in items:
+            if item.get_closest_marker(name):
+                item.add_marker(pytest.mark.skip(reason=f"{name}: {variable}=1"))
 
 
 @pytest.fixture(scope="session")

@@ -32,7 +32,7 @@ OTHERS = [
     if name != os.uname().machine and not load_architecture(name).without
 ]
 pytestmark = [
-    pytest.mark.skipif("BQ2_TEST_FULL" not in os.environ, reason="hours: BQ2_TEST_FULL=1"),
+    pytest.mark.full,
     pytest.mark.namespace,
     pytest.mark.timeout(HOURS),
 ]

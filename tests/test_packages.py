@@ -6,7 +6,6 @@ The five cheapest are built in tests/test_end_to_end.py.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -28,7 +27,7 @@ def test_all_of_them_are_tried() -> None:
     assert {path.stem for path in RECIPES} == COMMANDS.keys() and {*CHEAPEST} < COMMANDS.keys()
 
 
-@pytest.mark.skipif("BQ2_TEST_SLOW" not in os.environ, reason="half an hour: BQ2_TEST_SLOW=1")
+@pytest.mark.slow
 @pytest.mark.namespace
 @pytest.mark.qemu
 @pytest.mark.timeout(HOURS)

@@ -1,0 +1,117 @@
+"""The tests that take too long for every change, one file after another, on the base image.
+
+    pytest --collect-only -m "slow or full" ──▶ files ──▶ tests/nightly.yaml: how long they take
+                                                  └─▶ one pytest for each ──▶ work/nightly.json
+
+After an interruption the same command goes on: at the same commit, a file that passed is not run
+again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.conftest import LONG
+
+ROOT = Path(__file__).resolve().parents[1]
+SECONDS = ROOT / "tests" / "nightly.yaml"
+STATE = ROOT / "work" / "nightly.json"
+CHOSEN = ("-m", " or ".join(LONG))
+
+
+class _Files:
+    """Takes the files of the tests that pytest collects."""
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self.found = [*dict.fromkeys(item.nodeid.partition("::")[0] for item in session.items)]
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the long tests, or only those in the files `words`. 0 if all pass; 130 after Ctrl-C."""
+    known = yaml.safe_load(SECONDS.read_text(encoding="utf-8"))
+    passed = _passed(_commit())
+    files = [path for path in _collected(words) if path not in passed]
+    sys.stdout.write(forecast(files, known, len(passed)))
+    sys.stdout.flush()
+    failed = []
+    try:
+        image = {"BQ2_TEST_IMAGE": os.fspath(_image())}
+        environment = os.environ | dict.fromkeys(LONG.values(), "1") | image
+        for path in sorted(files, key=lambda path: known.get(path, 0)):
+            begin = time.monotonic()
+            command = [sys.executable, "-m", "pytest", "-q", *CHOSEN, path]
+            if subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode:
+                failed.append(path)
+            else:
+                passed[path] = round(time.monotonic() - begin)
+                _keep(_commit(), passed)
+    except KeyboardInterrupt:
+        sys.stdout.write("interrupted; the same command goes on with what is left\n")
+        return 130
+    sys.stdout.write("".join(f"{path}: {passed[path]}\n" for path in files if path in passed))
+    sys.stdout.write("".join(f"{path}: FAILED\n" for path in failed))
+    return 1 if failed else 0
+
+
+def forecast(files: Iterable[str], known: Mapping[str, int], before: int) -> str:
+    """What will be run, and how long. `known`: file → seconds. `before`: how many passed."""
+    files = [*files]
+    lines = [f"{known[path] / 60:6.1f} min  {path}" for path in files if path in known]
+    lines += [f"   ? min     {path}" for path in files if path not in known]
+    minutes = sum(known.get(path, 0) for path in files) / 60
+    lines.append(f"{minutes:6.0f} min in all; {before} passed at this commit before")
+    return "\n".join(lines) + "\n"
+
+
+def _collected(words: Sequence[str]) -> list[str]:
+    files = _Files()
+    chosen = [*words] or [os.fspath(ROOT / "tests")]
+    quiet = ("--collect-only", "-qq", "--no-summary", "--rootdir", os.fspath(ROOT))
+    status = pytest.main([*quiet, *CHOSEN, *chosen], [files])
+    if status != pytest.ExitCode.OK:
+        sys.exit(f"nightly: no long test is in {' '.join(chosen)}")
+    return files.found
+
+
+def _image() -> Path:
+    """The base image of this commit, which many of these tests boot."""
+    subprocess.run([ROOT / "bq2", "image", "set=base"], cwd=ROOT, check=True)
+    return ROOT / "output" / f"bootstrap-qcow2-base-{platform.machine()}.qcow2"
+
+
+def _commit() -> str:
+    """The commit of this checkout; with what is changed and not committed, a name used once."""
+    changed = subprocess.check_output(["git", "status", "--porcelain"], cwd=ROOT, text=True)
+    head = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=ROOT, text=True).strip()
+    return f"{head} changed at {time.time()}" if changed else head
+
+
+def _passed(commit: str) -> dict[str, int]:
+    """What passed at `commit`: file → seconds."""
+    if not STATE.exists():
+        return {}
+    state = json.loads(STATE.read_text(encoding="utf-8"))
+    return dict(state["passed"]) if state["commit"] == commit else {}
+
+
+def _keep(commit: str, passed: Mapping[str, int]) -> None:
+    STATE.parent.mkdir(exist_ok=True)
+    text = json.dumps({"commit": commit, "passed": passed}, indent=1)
+    STATE.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

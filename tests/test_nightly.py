@@ -1,0 +1,107 @@
+"""The long tests: told with their minutes, and an interrupted run goes on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests import nightly
+from tests.checkout import ROOT
+from tests.rootfs.tools import tool
+
+TOY = """
+import pathlib, time, pytest
+here = pathlib.Path(__file__).with_suffix(".runs")
+
+@pytest.mark.slow
+def test_it():
+    with here.open("a") as file:
+        file.write("x")
+    {body}
+
+def test_another():
+    raise AssertionError("this one is not long")
+"""
+# It builds no image: these tests boot none.
+BQ2 = "#!/bin/sh\n"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A repository with the code of this one and two long tests."""
+    (tmp_path / "tests").mkdir()
+    for name in ("__init__.py", "conftest.py", "nightly.py", "nightly.yaml", "scratch.py"):
+        shutil.copy(ROOT / "tests" / name, tmp_path / "tests")
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for name in ("plan", "rootfs"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / ".gitignore").write_text("work\n*.runs\n__pycache__\n")
+    (tmp_path / "bq2").write_text(BQ2)
+    (tmp_path / "bq2").chmod(0o755)
+    tool("git", "init", "-q", tmp_path)
+    _write(tmp_path, "first", "pass")
+    return tmp_path
+
+
+def _write(checkout: Path, name: str, body: str) -> None:
+    """Commit the long test `name`."""
+    (checkout / "tests" / f"test_{name}.py").write_text(TOY.format(body=body))
+    who = ("-c", "user.name=x", "-c", "user.email=x@example.org")
+    tool("git", "-C", checkout, "add", ".")
+    tool("git", "-C", checkout, *who, "commit", "-qm", name)
+
+
+def _nightly(checkout: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "tests.nightly"]
+    return subprocess.Popen(
+        command, cwd=checkout, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def _ended(run: subprocess.Popen[str]) -> tuple[int, str]:
+    said, _ = run.communicate(timeout=120)
+    return run.returncode, said
+
+
+def _runs(checkout: Path, name: str) -> int:
+    file = checkout / "tests" / f"test_{name}.runs"
+    return len(file.read_text()) if file.exists() else 0
+
+
+def test_what_passed_is_not_repeated_at_the_same_commit(checkout: Path) -> None:
+    _write(checkout, "second", "assert False")
+    status, said = _ended(_nightly(checkout))
+    assert status == 1
+    assert "tests/test_second.py: FAILED" in said and "this one is not long" not in said
+    assert "1 passed at this commit before" in _ended(_nightly(checkout))[1]
+    assert (_runs(checkout, "first"), _runs(checkout, "second")) == (1, 2)
+    _write(checkout, "second", "pass")
+    assert _ended(_nightly(checkout))[0] == 0
+    assert (_runs(checkout, "first"), _runs(checkout, "second")) == (2, 3)
+
+
+@pytest.mark.fault("Ctrl-C during the long tests", "the same command goes on with what is left")
+def test_an_interrupted_run_goes_on(checkout: Path) -> None:
+    _write(checkout, "second", "here.stat().st_size > 1 or time.sleep(60)")
+    run = _nightly(checkout)
+    until = time.monotonic() + 60
+    while not _runs(checkout, "second") and run.poll() is None and time.monotonic() < until:
+        time.sleep(0.1)
+    os.killpg(run.pid, signal.SIGINT)
+    status, said = _ended(run)
+    assert (status, said.splitlines()[-1][:11]) == (130, "interrupted")
+    assert _ended(_nightly(checkout))[0] == 0
+    assert (_runs(checkout, "first"), _runs(checkout, "second")) == (1, 2)
+
+
+def test_the_minutes_are_told_first() -> None:
+    said = nightly.forecast(["a.py", "b.py"], {"a.py": 90}, before=3)
+    assert "1.5 min  a.py" in said and "?" in said
+    assert "2 min in all; 3 passed at this commit before" in said
