@@ -36,7 +36,8 @@ def refused(directory: Path) -> str:
     if os.geteuid():
         return "only root mounts a file system"
     if not other_kind(directory):
-        return f"none of {', '.join(maker for maker, *_ in MAKERS.values())} makes another kind"
+        makers = ", ".join(maker for maker, *_ in MAKERS.values())
+        return f"none of {makers} is on the PATH and makes another kind"
     try:
         with (
             tempfile.TemporaryDirectory(prefix=".bq2-trial-", dir=directory) as name,

@@ -155,7 +155,7 @@ def _lacks(project: Project, name: str) -> str:
     if name == "filesystem":
         return other_file_system.refused(project.workdir)
     if name == "python":
-        return "" if another() else "no other Python on the PATH runs this project"
+        return "" if another() else "no other Python, 3.11 or newer, on the PATH runs this project"
     trial = conditions({name}, {"": {}}, 0, [""])
     return "" if trial == Conditions() else refused(trial, project.workdir)
 

@@ -311,6 +311,23 @@ def test_what_cannot_be_varied_is_said(built: Checkout) -> None:
     assert "not order: the work directory is already in memory" in done.said, done
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("python", "no other Python, 3.11 or newer, on the PATH"),
+        ("filesystem", "none of mkfs.xfs" if IS_ROOT else "only root mounts a file system"),
+    ],
+)
+@pytest.mark.fault(
+    "a variation that needs another Python, root or mkfs, and there is none",
+    "one error says what is missing",
+)
+def test_what_a_variation_needs(built: Checkout, name: str, message: str) -> None:
+    done = built.doit("verify", "packages=left", f"variations={name}", PATH="/nowhere")
+    assert done.status != 0 and "Traceback" not in done.said, done
+    assert f"{name} cannot be varied here: {message}" in done.said, done
+
+
 def test_what_is_remembered_adds_up(tmp_path: Path) -> None:
     verified = Verified(tmp_path, "x")
 
