@@ -23,7 +23,7 @@ from tasks.launch import LIBRARIES
 OLDEST = (3, 11)
 _NAME = re.compile(r"python3(\.\d+)?")
 _TELL = f"import json, sys, {', '.join(LIBRARIES)}; print(json.dumps([*sys.version_info[:3]]))"
-_SECONDS = 30
+_SECONDS = 300  # for one that hangs: on a busy machine an import takes long
 
 
 @dataclass(frozen=True)
