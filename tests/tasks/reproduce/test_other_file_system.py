@@ -40,8 +40,9 @@ def test_only_this_process_sees_it(tmp_path: Path, kind: str) -> None:
     if kind == host.file_system(tmp_path):
         pytest.skip(f"the tests run on {kind}")
     command = [sys.executable, "-c", MOUNT, os.fspath(tmp_path), kind]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, cwd=ROOT, text=True, **pipes) as process:
+    with subprocess.Popen(
+        command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
         assert process.stdin and process.stdout
         assert json.loads(process.stdout.readline()) == [kind, ["disk"]]
         assert list((tmp_path / "disk").iterdir()) == []  # seen from here
