@@ -46,8 +46,8 @@ _ENTRIES = ((1, 7, _NO_ID), (4, 7, _NO_ID), (0x20, 0, _NO_ID))
 _ACL = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in _ENTRIES)
 # linux/personality.h, linux/prctl.h
 _ADDR_NO_RANDOMIZE, _PR_SET_TIMERSLACK = 0x0004_0000, 29
-# UNAME26, ADDR_COMPAT_LAYOUT. Not PER_LINUX32: it changes the name of the
-# architecture, and this project refuses to build then.
+# UNAME26, ADDR_COMPAT_LAYOUT. Not PER_LINUX32: it changes the name of the architecture, and this
+# project refuses to build then.
 _OTHER_KERNEL = 0x0002_0000 | 0x0020_0000
 _FOUND = 0xFFFF_FFFF  # asks for the personality
 # A value for soft limits without one: bytes, seconds or numbers that no step reaches.

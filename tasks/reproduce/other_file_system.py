@@ -82,7 +82,11 @@ def _seclude() -> None:
 
 
 def _run(command: Sequence[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
-    if done.returncode:
-        told = (done.stderr.strip() or f"status {done.returncode}").splitlines()[0]
-        raise BuildError(f"no other file system can be mounted: {told}", where=command[0])
+    try:
+        subprocess.run(command, capture_output=True, text=True, errors="replace", check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        output = error.stderr if isinstance(error, subprocess.CalledProcessError) else ""
+        told = (output.strip() or str(error)).splitlines()[0]
+        raise BuildError(
+            f"no other file system can be mounted: {told}", where=command[0]
+        ) from error

@@ -61,8 +61,8 @@ def chosen(project: Project) -> tuple[set[str], dict[str, str]]:
     Raises BuildError if a requested one is not possible here.
     """
     asked = project.settings.variations
-    for name in set(INSTEAD) & set(asked):
-        if other := next((each for each in INSTEAD[name] if each in asked), ""):
+    for name, others in INSTEAD.items():
+        if name in asked and (other := next((each for each in others if each in asked), "")):
             raise BuildError(
                 f"{name} and {other} cannot be varied in the same build",
                 where=f"variations={','.join(asked)}",
@@ -83,11 +83,8 @@ def told(project: Project, names: set[str]) -> list[str]:
     python = another() if "python" in names else None
     lines = [f"python: {python.name}, {python.program}"] if python else []
     if "filesystem" in names:
-        own, other = (
-            host.file_system(project.workdir),
-            other_file_system.other_kind(project.workdir),
-        )
-        lines.insert(0, f"filesystem: {other}, not {own}")
+        kind = other_file_system.other_kind(project.workdir)
+        lines.insert(0, f"filesystem: {kind}, not {host.file_system(project.workdir)}")
     return lines
 
 
