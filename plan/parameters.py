@@ -22,8 +22,8 @@ FORMATS = ("qcow2", "raw", "vmdk", "vdi", "vhd")
 AUTO, SEEDS = checks.AUTO, checks.SEEDS
 PROGRESS = ("auto", "live", "plain", "json", "quiet")
 VARIATIONS = (
-    *("acl", "caller", "cold", "host", "jobs", "links", "locale", "order", "path", "serial"),
-    *("time", "umask", "user"),
+    *("acl", "caller", "cold", "filesystem", "host", "jobs", "links", "locale", "many", "order"),
+    *("path", "personality", "python", "serial", "time", "umask", "user", "variables"),
 )
 
 
@@ -186,7 +186,7 @@ PARAMETERS = (
         "variations",
         constant(""),
         checks.some_of(*VARIATIONS),
-        "what verify varies (all except links, serial)",
+        "what verify varies (all except links, many, serial)",
         of=("verify",),
     ),
     Parameter("overlay", constant("1"), checks.flag, "compose trees with overlayfs if possible"),

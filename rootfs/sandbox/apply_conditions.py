@@ -13,8 +13,9 @@ SPEC is JSON. A field that is null or empty changes nothing:
      "memory": {directory: {name: target}}, each directory a tmpfs that holds only these links,
      "limit": size of each tmpfs in bytes,
      "above": [directories that get a default ACL and the setgid bit],
-     "caller": whether to set what a desktop, nohup, nice or setarch leave behind,
-     "one_processor": whether the command may use one processor only}
+     "caller": whether to set what a desktop, nohup, nice, chrt or setarch leave,
+     "one_processor": whether the command may use one processor only,
+     "personality": whether the kernel says that it is an old one, and lays memory out otherwise}
 
 Files keep their owner: a user namespace only gives the same user another id.
 Exits with status 125 if a condition cannot be set. The command dies with its caller.
@@ -22,6 +23,7 @@ Exits with status 125 if a condition cannot be set. The command dies with its ca
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import resource
@@ -33,7 +35,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rootfs.sandbox import namespaces
+from rootfs.sandbox import inherited, namespaces
 
 REFUSED = 125
 
@@ -44,6 +46,12 @@ _ENTRIES = ((1, 7, _NO_ID), (4, 7, _NO_ID), (0x20, 0, _NO_ID))
 _ACL = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in _ENTRIES)
 # linux/personality.h, linux/prctl.h
 _ADDR_NO_RANDOMIZE, _PR_SET_TIMERSLACK = 0x0004_0000, 29
+# UNAME26, ADDR_COMPAT_LAYOUT. Not PER_LINUX32: it changes the name of the architecture, and this
+# project refuses to build then.
+_OTHER_KERNEL = 0x0002_0000 | 0x0020_0000
+_FOUND = 0xFFFF_FFFF  # asks for the personality
+# A value for soft limits without one: bytes, seconds or numbers that no step reaches.
+_VAST = 1 << 40
 
 
 def vary(spec: Mapping[str, Any]) -> None:
@@ -70,6 +78,8 @@ def vary(spec: Mapping[str, Any]) -> None:
         _burden()
     if spec["one_processor"]:
         os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
+    if spec["personality"]:
+        _be(_OTHER_KERNEL)
     if spec["umask"] is not None:
         os.umask(spec["umask"])
 
@@ -78,14 +88,22 @@ def _burden() -> None:
     """Set everything that a child process inherits to an unusual value."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
-    for number in (resource.RLIMIT_NOFILE, resource.RLIMIT_STACK):
+    for _, number, _, _ in inherited.LIMITS:
         soft, hard = resource.getrlimit(number)
-        resource.setrlimit(number, (soft // 2 if soft > 1 else 1 << 20, hard))
-    namespaces.libc.personality(_ADDR_NO_RANDOMIZE)
+        wanted = soft // 2 if soft > 1 else _VAST
+        resource.setrlimit(number, (wanted if hard < 0 else min(wanted, hard), hard))
+    _be(_ADDR_NO_RANDOMIZE)
+    os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     namespaces.prctl(_PR_SET_TIMERSLACK, 1_000_000)
     os.nice(1)
     score = Path("/proc/self/oom_score_adj")
     score.write_text(str(max(500, int(score.read_text()))))
+
+
+def _be(flags: int) -> None:
+    """Add `flags` to the personality, which the command inherits: personality(2)."""
+    found = namespaces.libc.personality(ctypes.c_ulong(_FOUND))
+    namespaces.libc.personality(ctypes.c_ulong(found | flags))
 
 
 def _map(inside: tuple[int, int], outside: tuple[int, int]) -> None:

@@ -32,6 +32,7 @@ class Conditions:
     above: Sequence[str] = ()
     caller: bool = False
     one_processor: bool = False
+    personality: bool = False
 
 
 def run(

@@ -9,6 +9,7 @@ result stays in that cache and never reaches the user's.
 
 work/verify/cache/                the cache of the second run
 work/verify/another-…/            its work directory
+work/verify/disk/                 both, on another file system
 work/verify/log                   its output
 """
 
@@ -32,18 +33,22 @@ from tasks.engine.stamps import Stamp
 from tasks.engine.trees import listing_file, source_tree
 from tasks.reproduce import variations
 from tasks.reproduce.elsewhere import Elsewhere
+from tasks.reproduce.other_python import another, libraries
 
 TAIL = 12  # lines
 
 
 class Again:
-    """Makes second builds under the variations `names`."""
+    """Makes second builds under the variations `names`.
 
-    def __init__(self, project: Project, names: set[str]) -> None:
+    `directory`: where files for the comparison are kept. `place`: where the second run works.
+    """
+
+    def __init__(self, project: Project, names: set[str], directory: Path, place: Path) -> None:
         self.project, self.names = project, names
-        self.directory = fresh_directory(project.workdir / "verify")
-        self.workdir = fresh_directory(self.directory / variations.WORK)
-        self.cache = fresh_directory(self.directory / "cache")
+        self.directory, self.place = directory, place
+        self.workdir = fresh_directory(place / variations.WORK)
+        self.cache = fresh_directory(place / "cache")
         self.log = self.directory / "log"
         self._limits: dict[Step | None, int] = {}
         self.marks = variations.marks(names, project.workdir, project.settings.jobs)
@@ -69,7 +74,7 @@ class Again:
     def product(self, task: str) -> Path | None:
         """Write the product of `task`, a command, again; return None if that failed."""
         self._lay_out(without=None)
-        out = self.directory / task
+        out = self.place / task
         out.unlink(missing_ok=True)
         self._run(None, task, output=out)
         return out if out.exists() else None
@@ -141,6 +146,9 @@ class Again:
         above = [*memory, *map(os.fspath, (self.workdir, self.cache))]
         found = variations.conditions(names, memory, self._limit(step), above)
         command = [sys.executable, "-m", "doit", task]
+        if "python" in names and (python := another()):
+            command[0] = python.program
+            own |= {"PYTHONPATH": libraries(), "PYTHONDONTWRITEBYTECODE": "1"}
         status = run(command, found, environment=own, log=self.log)
         if status in (-signal.SIGKILL, -signal.SIGTERM):
             raise BuildError("the second build was killed", where=task, hint=f"log: {self.log}")

@@ -16,6 +16,7 @@ import random
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -38,6 +39,7 @@ from tasks.engine.verdicts import DIFFERS, FAILED, IDENTICAL, Verdict, Verified
 from tasks.publish import before_publish, send
 from tasks.reproduce import variations
 from tasks.reproduce.again import Again
+from tasks.reproduce.other_file_system import mounted
 
 SHOWN = 5  # differences of one package
 PRODUCTS = {"sysroot": sysroot, "image": image, "oci": oci}
@@ -94,9 +96,14 @@ def _verify(project: Project) -> None:
     say(f"varied: {', '.join(sorted(names))}")
     for name, why in sorted(lacking.items()):
         say(f"  not {name}: {why}")
-    again = Again(project, names)
-    identical = [_is_identical(project, subject, again) for subject in subjects]
-    remove_tree(again.directory)
+    for line in variations.told(project, names):
+        say(f"  {line}")
+    directory = fresh_directory(project.workdir / "verify")
+    disk = mounted(directory / "disk") if "filesystem" in names else nullcontext(directory)
+    with disk as place:
+        again = Again(project, names, directory, place)
+        identical = [_is_identical(project, subject, again) for subject in subjects]
+    remove_tree(directory)
     say(f"{sum(identical)} of {len(identical)} identical")
     project.exit_status = 0 if all(identical) else 1
     if project.settings.sample and project.settings.publish:
@@ -193,7 +200,7 @@ def _is_identical(project: Project, subject: Subject, again: Again) -> bool:
         shutil.copyfile(log, verified.made)
         say("\n".join(f"  {line}" for line in [*lines, f"log: {verified.made}"]))
     elif found:
-        made.replace(verified.made)
+        shutil.move(made, verified.made)  # it may be on another file system
         _show(found, subject.file, verified.made)
     return verdict == IDENTICAL
 

@@ -62,7 +62,11 @@ def test_what_is_inherited(tmp_path: Path) -> None:
     assert fewer == ["1", *usual[1:]]
     other = told(Conditions(umask=0, caller=True))
     nice, soft = int(usual[1]), int(usual[3])
-    assert other == [usual[0], str(nice + 1), "True", str(soft // 2), "666"]
+    assert other == [usual[0], str(min(nice + 1, 19)), "True", str(soft // 2), "666"]
+    kernel = ["sh", "-c", "uname -r; cat /proc/self/personality"]
+    both = Conditions(caller=True, personality=True)
+    assert run(kernel, both, environment={"PATH": "/usr/bin:/bin"}, log=log) == 0
+    assert log.read_text().split()[0][:4] == "2.6." and log.read_text().split()[1] == "00260000"
     assert told(Conditions(umask=0, above=[os.fspath(tmp_path)])) == [*usual[:4], "660"]
 
 

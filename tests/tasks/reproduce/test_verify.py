@@ -17,7 +17,11 @@ from typing import Any
 
 import pytest
 
+from plan.parameters import VARIATIONS
 from tasks.engine.verdicts import IDENTICAL, Verdict, Verified
+from tasks.reproduce.other_python import another
+from tasks.reproduce.variations import INSTEAD
+from tests.nobody import IS_ROOT
 from tests.tasks.test_limits import as_master
 from tests.tasks.toy import (
     DEPENDS,
@@ -45,6 +49,10 @@ LEAKS = {
     "cold": "cat /sysroot/usr/share/bottom > $share/x",
     "jobs": "echo $JOBS > $share/x",
     "links": "stat -f -c %t /source > $share/x",
+    "filesystem": "mkdir d; stat -c %s d > $share/x",
+    "personality": "uname -r > $share/x",
+    "python": "echo $PACKER > $share/x",
+    "variables": "echo $SOURCE_DATE_EPOCH > $share/x",
 }
 ALWAYS = {
     "path": "grep ' /dest ' /proc/self/mountinfo | tr ' ' '\\n' | grep dest > $share/x",
@@ -60,6 +68,9 @@ CAUSES = {
     "host": "the host's name",
     "order": "another order",
     "jobs": "the number of processes",
+    "personality": "the release of the kernel",
+    "python": "the Python that packs",
+    "variables": "a variable of the caller",
     "path": "the path of the work directory",
     "random": "a random number",
     "time": "a time stamp",
@@ -73,9 +84,23 @@ GUARDS = (
     (
         "rootfs/sandbox/step.py",
         "dict(step.environment) |",
-        "dict(step.environment) | {'TZ': os.environ['TZ']} |",
+        "dict(step.environment) | {'TZ': os.environ['TZ']} | _SEEN |",
+    ),
+    (
+        "rootfs/sandbox/step.py",
+        "\nFIXED =",
+        """
+_SEEN = {"PACKER": __import__("platform").python_version()}
+_SEEN["SOURCE_DATE_EPOCH"] = os.environ.get("SOURCE_DATE_EPOCH", "none")
+FIXED =""",
     ),
 )
+DISK = IS_ROOT and shutil.which("mkfs.xfs") and Path("/dev/loop-control").exists()
+# What not every machine can vary, and what it lacks.
+SOMETIMES = {
+    "filesystem": (DISK, "root, mkfs.xfs and a loop device"),
+    "python": (another(), "another Python on the PATH"),
+}
 
 
 def source_of_many_files(cache: Path) -> str:
@@ -133,6 +158,9 @@ def block(said: str) -> str:
     "`doit verify` shows the file, the bytes and the likely cause, and ends with status 1",
 )
 def test_each_variation_shows_what_it_is_for(leaks: Checkout, name: str) -> None:
+    possible, what = SOMETIMES.get(name, (True, ""))
+    if not possible:
+        pytest.skip(f"needs {what}")
     done = verify(leaks, f"packages={name}", f"variations={name}")
     assert done.status == 1, done
     assert "0 of 1 identical" in done.said and f"sysroot-from-seed:{name} " in done.said, done
@@ -140,8 +168,9 @@ def test_each_variation_shows_what_it_is_for(leaks: Checkout, name: str) -> None
     assert name not in CAUSES or block(done.said) == CAUSES[name], done
 
 
-def test_one_process_is_a_variation_too(leaks: Checkout) -> None:
-    done = verify(leaks, "packages=clean,jobs", "variations=serial")
+@pytest.mark.parametrize("number", ["serial", "many"])
+def test_one_process_and_64_are_variations_too(leaks: Checkout, number: str) -> None:
+    done = verify(leaks, "packages=clean,jobs", f"variations={number}")
     assert done.status == 1 and "1 of 2 identical" in done.said, done
     assert block(done.said) == CAUSES["jobs"], done
 
@@ -179,10 +208,11 @@ def test_what_leaks_nothing_is_identical_and_the_store_never_hears_of_it(built: 
     before = listing(built.cache)
     done = verify(built)
     assert done.status == 0 and "8 of 8 identical" in done.said, done
-    assert (
-        "varied: acl, caller, cold, host, jobs, locale, order, path, time, umask, user\n"
-        in done.said
-    )
+    varied = set(VARIATIONS) - set(INSTEAD)
+    lacking = {name for name, (possible, _) in SOMETIMES.items() if not possible}
+    assert f"varied: {', '.join(sorted(varied - lacking))}\n" in done.said, done
+    for name in lacking:
+        assert f"  not {name}: " in done.said, done
     assert listing(built.cache) == before
     assert not (built.root / "work" / "verify").exists()
     found = json.loads((built.root / "work/verified/sysroot-from-seed-left.json").read_text())
@@ -254,6 +284,7 @@ def test_killed_it_goes_on(built: Checkout, tmp_path: Path, number: signal.Signa
     [
         (["variations=umaks"], "did you mean umask?"),
         (["variations=links,order"], "links and order cannot be varied in the same build"),
+        (["variations=serial,many"], "many and serial cannot be varied in the same build"),
         (["packages=lfet"], "did you mean left?"),
         (
             ["phase=rootfs-from-sysroot"],
@@ -278,6 +309,23 @@ def test_what_cannot_be_varied_is_said(built: Checkout) -> None:
     done = as_master(built, f"{mount}; exec {' '.join(doit('verify', 'packages=left'))}")
     assert done.status == 0 and "1 of 1 identical" in done.said, done
     assert "not order: the work directory is already in memory" in done.said, done
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("python", "no other Python, 3.11 or newer, on the PATH"),
+        ("filesystem", "none of mkfs.xfs" if IS_ROOT else "only root mounts a file system"),
+    ],
+)
+@pytest.mark.fault(
+    "a variation that needs another Python, root or mkfs, and there is none",
+    "one error says what is missing",
+)
+def test_what_a_variation_needs(built: Checkout, name: str, message: str) -> None:
+    done = built.doit("verify", "packages=left", f"variations={name}", PATH="/nowhere")
+    assert done.status != 0 and "Traceback" not in done.said, done
+    assert f"{name} cannot be varied here: {message}" in done.said, done
 
 
 def test_what_is_remembered_adds_up(tmp_path: Path) -> None:
