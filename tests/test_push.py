@@ -145,7 +145,9 @@ def disk(checkout: Checkout, tmp_path: Path) -> Path:
 def running(checkout: Checkout, disk: Path, tmp_path: Path) -> Iterator[Guest]:
     """The machine; the end of the block is a power cut."""
     files = [(CREDENTIAL, checkout.way.public_key)]
-    with Guest(disk, tmp_path, port=checkout.way.port, files=files, persist=True) as guest:
+    # One processor: emulated ones wait for each other, longest when a machine starts again.
+    port = checkout.way.port
+    with Guest(disk, tmp_path, port=port, files=files, persist=True, cpus=1) as guest:
         guest.expect(READY)
         yield guest
 

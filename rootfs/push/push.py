@@ -16,12 +16,13 @@ import secrets
 import tarfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from plan.errors import BuildError
 from plan.typed import typed
-from rootfs.push.facts import KERNEL, LOADER, Esp, Facts, Parts, facts, fitting, hashes, places_of
+from rootfs.push.facts import KERNEL, LOADER, Esp, Parts, facts, fitting, hashes, places_of
 from rootfs.push.reach import Refused, Silent, Way
 
 # Seconds between two questions, and for what comes after the answer: whether it is well.
@@ -72,12 +73,12 @@ def push(way: Way, new: Next, say: Callable[[str], None], *, wait_s: int) -> boo
         _copy(way, new, esp)
     token = secrets.token_hex(16)
     say(f"{way.host}: starts again, with the place {esp.next}, once")
-    now = replace(way, known=way.known.with_suffix(".new")) if way.known else way
+    known = way.known and way.known.with_name(f"{way.known.name}.new")
     way.step("mark", esp.device, esp.next, f"{min(wait_s + SPARE_S, 9999):04d}", token)
-    _await(now, esp, found.boot, token, wait_s)
-    if way.known and now.known:
-        now.known.replace(way.known)
-    _keep(way, new, esp.device, esp.next, token, say)
+    device = _await(replace(way, known=known), esp, found.boot, token, wait_s)
+    if way.known and known:
+        known.replace(way.known)
+    _keep(way, new, device, esp.next, token, say)
     return True
 
 
@@ -105,8 +106,11 @@ def _copy(way: Way, new: Next, esp: Esp) -> None:
         )
 
 
-def _await(way: Way, esp: Esp, boot: str, token: str, wait_s: int) -> Facts:
-    """Wait until the machine is up again with what is tried. Raises BuildError if it is not."""
+def _await(way: Way, esp: Esp, boot: str, token: str, wait_s: int) -> str:
+    """Wait until the machine is up again with what is tried; return the name of its ESP now.
+
+    Raises BuildError if it does not come up.
+    """
     end = time.monotonic() + wait_s
     why = ""
     while (left := end - time.monotonic()) > 0:
@@ -122,7 +126,7 @@ def _await(way: Way, esp: Esp, boot: str, token: str, wait_s: int) -> Facts:
             why = "it did not go down" if found.boot == boot else "another machine answers"
             continue
         if ours[0].started == esp.next and ours[0].tried == "-":
-            return found
+            return ours[0].device
         raise _went_back(way, ours[0])
     raise BuildError(
         f"it is not up with the new image within {wait_s} s ({why or 'no answer'})",
@@ -157,7 +161,8 @@ def _keep(
         raise
     except BuildError as error:
         say(f"{way.host}: starts again, with the old image")
-        way.step("again")
+        with suppress(Silent):
+            way.step("again")
         raise error
     way.step("keep", device, place, token)
 

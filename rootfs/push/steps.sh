@@ -44,7 +44,7 @@ read_state() {
 # In its place: the file keeps its sector, so the old text or the new one is there after a power cut.
 write_state() {
   printf 'BQ2 %s %s %s %s %s\n%463s\n' "$kept" "$tried" "$started" "$seconds" "$token" '' |
-    dd of="$disk/BQ2/STATE" bs=512 conv=notrunc,fsync 2>/dev/null || fail readonly
+    dd of="$disk/BQ2/STATE" bs=512 iflag=fullblock conv=notrunc,fsync 2>/dev/null || fail readonly
 }
 
 look() {
