@@ -180,6 +180,29 @@ def headers(text: str) -> str:
     return "\n".join(lines)
 
 
+def host(text: str) -> str:
+    """The name or address of a machine, also one of ssh_config(5), or an empty text."""
+    if "@" in text:
+        raise ValueError("it is the name or address alone: the user is always root")
+    if text and not re.fullmatch(r"[\w.:%][\w.:%-]*", text):
+        raise ValueError("it is the name or address of a machine; port= is its port")
+    return text
+
+
+def port(text: str) -> str:
+    """The number of a TCP port, or an empty text."""
+    if text and not _is_port(text):
+        raise ValueError("it is the number of a port, from 1 to 65535")
+    return str(int(text)) if text else ""
+
+
+def seconds(text: str) -> str:
+    """A number of seconds, up to two hours."""
+    if not text.isdecimal() or not 1 <= int(text) <= 7200:
+        raise ValueError("it is a whole number of seconds, from 1 to 7200")
+    return str(int(text))
+
+
 def endpoint(text: str) -> str:
     """grpc(s)://HOST:PORT, or an empty text."""
     found = re.fullmatch(r"grpcs?://([\w.-]+|\[[0-9a-fA-F:]+\]):(\d+)/?", text)

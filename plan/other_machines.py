@@ -1,4 +1,5 @@
-"""The parameters of what other machines do: shared caches, remote execution (docs/scale.md)."""
+"""The parameters of what other machines do: shared caches and remote execution (docs/scale.md), and
+the machine that an update goes to (docs/machine.md)."""
 
 from __future__ import annotations
 
@@ -66,5 +67,22 @@ OF_OTHER_MACHINES = (
         checks.file,
         "a file with a key and its certificate (PEM), which remote= asks for",
         placed=checks.placed,
+    ),
+    Parameter(
+        "to",
+        constant(""),
+        checks.host,
+        "the machine that push updates, by ssh (default: the one that boot started here)",
+        of=("push",),
+    ),
+    Parameter(
+        "port", constant(""), checks.port, "the port of its SSH server, if not 22", of=("push",)
+    ),
+    Parameter(
+        "wait",
+        constant("180"),
+        checks.seconds,
+        "how many seconds push waits until the machine is up again",
+        of=("push",),
     ),
 )

@@ -54,7 +54,8 @@ PARAMETERS = (
         "app",
         constant(""),
         checks.directory,
-        "a Crystal project: its program is added as a service, to set=base unless set= is given",
+        "a Crystal project: its program is added as a service, to set=base with loader=crystal "
+        "unless they are given",
         placed=checks.placed,
     ),
     Parameter("with", constant(""), checks.anything, "packages to add to the set: a,b"),
@@ -129,8 +130,8 @@ PARAMETERS = (
         "key",
         constant(""),
         checks.file,
-        "an SSH key: private to sign, public (.pub) to check",
-        of=("inspect", "publish", "sign", "verify"),
+        "an SSH key: private to sign or to enter, public (.pub) to check",
+        of=("inspect", "publish", "push", "sign", "verify"),
         placed=checks.placed,
     ),
     Parameter(
@@ -237,8 +238,8 @@ PARAMETERS = (
         "run",
         constant(""),
         checks.anything,
-        "a command that boot, shell or ssh runs",
-        of=("boot", "shell", "ssh"),
+        "a command that boot, shell or ssh runs; for push, it must succeed in what is kept",
+        of=("boot", "push", "shell", "ssh"),
     ),
     Parameter(
         "ports",

@@ -20,8 +20,8 @@ from plan.parameter import Parameter
 from plan.parameters import PARAMETERS, parameters
 from plan.settings import Settings
 
-SMALL = "base"
-"""The set to which an app is added, unless another one is named."""
+OF_APPS = {"set": "base", "loader": "crystal"}
+"""What an app is added to, unless another one is named. The loader lets `push` update it."""
 
 
 def resolve(
@@ -66,8 +66,10 @@ def resolve(
     app = value(by_name["app"])[0]
     layers += [Path(app)] if app and is_layer(Path(app)) else []
     found = {parameter.name: value(parameter) for parameter in parameters(layers)}
-    if app and found["set"][1] == "default":
-        found["set"] = (SMALL, "app=")
+    if app:
+        for name, text in OF_APPS.items():
+            if found[name][1] == "default":
+                found[name] = (text, "app=")
     return Settings(
         root,
         {name: text for name, (text, _) in found.items()},

@@ -235,6 +235,20 @@ class Settings:
         return self.values["run"]
 
     @property
+    def to(self) -> str:
+        """The machine that is updated, or "": the one that boot started."""
+        return self.values["to"]
+
+    @property
+    def port(self) -> int | None:
+        return int(self.values["port"]) if self.values["port"] else None
+
+    @property
+    def wait(self) -> int:
+        """The seconds in which an updated machine must be up again."""
+        return int(self.values["wait"])
+
+    @property
     def ports(self) -> tuple[tuple[int, int], ...]:
         """(a port of this machine, a port of the booted one), …; those of the app by default."""
         own = self.data.app.ports if self.app and self.data.app else ()

@@ -49,6 +49,7 @@ COMMANDS: Mapping[str, str] = {
     "pkg": "tasks.packages",
     "plan": "tasks.show",
     "publish": "tasks.publish",
+    "push": "tasks.push",
     "recipe": "tasks.recipe",
     "reference": "tasks.reference",
     "regenerate": "tasks.reproduce.regenerate",
@@ -70,7 +71,7 @@ COMMANDS: Mapping[str, str] = {
 # Purpose → its commands, in the order of `doit list` and of the table in README.md.
 PURPOSES: Mapping[str, Sequence[str]] = {
     "build": (
-        *("image", "sysroot", "oci", "boot", "ssh", "pkg", "fetch", "seed", "stage"),
+        *("image", "sysroot", "oci", "boot", "ssh", "push", "pkg", "fetch", "seed", "stage"),
         *("regenerate", "verify", "challenge"),
     ),
     "look": ("doctor", "list", "report", "status", "why", "plan", "log", "settings"),
@@ -137,8 +138,8 @@ OF_A_BUILD = ("fetch", "image", "oci", "pkg", "plan", "seed", "sysroot")
 # They look at a build or its product. Without set= or arch= this is the last one here.
 OF_THE_LAST = frozenset(
     {
-        *("boot", "inspect", "licenses", "list", "log", "report", "sbom", "sign", "status"),
-        "why",
+        *("boot", "inspect", "licenses", "list", "log", "push", "report", "sbom", "sign"),
+        *("status", "why"),
     }
 )
 # The other words on their command lines are no commands.

@@ -121,10 +121,11 @@ def built(checkout: Path, request: pytest.FixtureRequest) -> Iterator[Built]:
     yield found
 
 
-def console(image: Path, arch: str, until: str, keys: bytes = b"") -> str:
-    """What the firmware and its programs print until they print `until`; `keys` are pressed again
-    and again."""
-    command = find_emulator(Machine(arch, accel="tcg", memory_mib=256)).command(image=image)
+def console(image: Path, arch: str, until: str, keys: bytes = b"", *, persist: bool = False) -> str:
+    """What the firmware and its programs print until they print `until`, when QEMU is killed;
+    `keys` are pressed again and again. persist: the image keeps what they write."""
+    emulator = find_emulator(Machine(arch, accel="tcg", memory_mib=256))
+    command = emulator.command(image=image, persist=persist)
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin and process.stdout
     stop = threading.Timer(SECONDS, process.kill)
@@ -206,13 +207,113 @@ def test_another_kernel_is_not_started(built: Built, tmp_path: Path) -> None:
     assert "does not have the hash of the kernel" in checks["loader"].found
 
 
+NOTHING = 32 * "0"
+
+
+class Disk:
+    """A copy of the image that keeps what is written, with the same kernel in both places."""
+
+    def __init__(self, built: Built, path: Path) -> None:
+        self.path, self.arch = path, built.arch
+        shutil.copy(built.file(), path)
+        for name in ("LOADER.EFI", "KERNEL.EFI"):
+            self.put(f"BQ2/B/{name}", self.get(f"BQ2/A/{name}"))
+
+    def put(self, name: str, data: bytes) -> None:
+        at, folder = f"{self.path}@@1M", name.rpartition("/")[0]
+        subprocess.run(["mmd", "-D", "s", "-i", at, f"::/{folder}"], check=False)
+        subprocess.run(["mcopy", "-o", "-i", at, "-", f"::/{name}"], input=data, check=True)
+
+    def get(self, name: str) -> bytes:
+        argv = ["mcopy", "-i", f"{self.path}@@1M", f"::/{name}", "-"]
+        return subprocess.run(argv, capture_output=True, check=True).stdout
+
+    @property
+    def state(self) -> str:
+        return self.get("BQ2/STATE")[:14].decode()
+
+    def choose(self, state: str) -> None:
+        """Let the sector say so, as an update does."""
+        self.put("BQ2/STATE", f"{state} {NOTHING}\n".encode().ljust(511) + b"\n")
+
+    def start(self) -> str:
+        """What is printed until the kernel ends, when the power goes."""
+        return console(self.path, self.arch, WORDS, persist=True)
+
+    def damage(self, place: str) -> None:
+        """Change a byte of the kernel's initramfs, so that the kernel itself would run."""
+        name = f"BQ2/{place}/KERNEL.EFI"
+        self.put(name, self.get(name).replace(b"070701", b"0707O1", 1))
+
+
+@pytest.fixture
+def disk(built: Built, tmp_path: Path) -> Disk:
+    return Disk(built, tmp_path / "disk.raw")
+
+
+def test_the_second_place_is_tried_once(disk: Disk) -> None:
+    """The mark is gone before the kernel runs; what is tried has to be kept within the seconds."""
+    assert disk.state == "BQ2 A - A 0000"
+    disk.choose("BQ2 A B A 0300")
+    words = handed(disk.start())
+    assert words.endswith('(sleep 0300; [ -e /run/kept ] || { echo bq2: nobody kept this '
+                          'system; reboot -f; }) & exec /init"')  # fmt: skip
+    assert disk.state == "BQ2 A - B 0300"
+    assert "sleep" not in handed(disk.start())
+    assert disk.state == "BQ2 A - A 0300"
+
+
+def test_what_is_kept_is_started(disk: Disk) -> None:
+    disk.damage("A")
+    disk.choose("BQ2 B - B 0300")
+    said = disk.start()
+    assert "sleep" not in handed(said) and "not started" not in said
+    assert disk.state == "BQ2 B - B 0300"
+
+
+@pytest.mark.fault(
+    "the kernel that an update tries is damaged, or gone",
+    "the loader says so, and the former one is started at once",
+)
+@pytest.mark.parametrize("kernel", ["damaged", "gone", "no program"])
+def test_a_bad_kernel_is_tried(disk: Disk, kernel: str) -> None:
+    if kernel == "damaged":
+        disk.damage("B")
+    elif kernel == "gone":
+        argv = ["mdel", "-i", f"{disk.path}@@1M", "::/BQ2/B/KERNEL.EFI", "::/BQ2/B/LOADER.EFI"]
+        subprocess.run(argv, check=True)
+    else:
+        disk.put("BQ2/B/LOADER.EFI", b"MZ" + 5000 * b"\0")
+    disk.choose("BQ2 A B A 0300")
+    said = disk.start()
+    assert "not started" in said and "sleep" not in handed(said)
+    assert disk.state == "BQ2 A - A 0300"
+
+
+@pytest.mark.fault(
+    "the sector that says what is started is damaged, or the kept kernel is",
+    "the other place is started",
+)
+def test_whatever_can_be_started_is(disk: Disk) -> None:
+    disk.choose("nonsense")
+    assert handed(disk.start())
+    disk.choose("BQ2 A - A 0000")
+    disk.damage("A")
+    said = disk.start()
+    assert "A\\KERNEL.EFI is not the kernel of this image" in said and handed(said)
+    assert disk.state == "BQ2 A - B 0000"
+    disk.damage("B")
+    assert "there is nothing to start" in console(disk.path, disk.arch, "nothing to start")
+
+
 def test_its_proof(built: Built) -> None:
     said = built.doit("inspect", "loader=crystal", "format=raw")
     efi = load_architecture(built.arch).efi
-    assert f"EFI/BOOT/{efi}, starts only this kernel" in said
+    assert "BQ2/A/LOADER.EFI, starts only this kernel" in said
     told = json.loads(Path(f"{built.file()}.provenance.json").read_text())
     names = [row["name"] for row in told["subject"]]
-    assert names == [built.file().name, f"EFI/BOOT/{efi}", "EFI/BOOT/KERNEL.EFI"]
+    places = ["BQ2/A/LOADER.EFI", "BQ2/A/KERNEL.EFI", "BQ2/STATE"]
+    assert names == [built.file().name, f"EFI/BOOT/{efi}", *places]
     assert told["predicate"]["buildDefinition"]["externalParameters"]["loader"] == "loader"
     assert "identical" in built.doit("verify", "loader=crystal", "packages=loader")
 

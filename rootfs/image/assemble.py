@@ -22,8 +22,8 @@ from plan.outputs import replacing
 from plan.room import no_room
 from plan.toolchain import SOURCE_DATE_EPOCH
 from rootfs.image import fat, gpt, qcow2, vdi, vhd, vmdk
-from rootfs.image.disk import SECTOR, Disk
-from rootfs.image.names import BOOT, LOADED
+from rootfs.image.disk import SECTOR, Disk, file_size
+from rootfs.image.names import BOOT, CHECKED_BY, CHOICE, LOADED, LOADER, STARTER, STATE
 
 ESP_NAME = "ESP"
 # Each writes a disk to an empty file.
@@ -59,11 +59,14 @@ def write_image(
 
     efi_name: the name that the firmware looks for in \EFI\BOOT: "BOOTX64.EFI", "BOOTAA64.EFI".
     identity: all GUIDs derive from it; `gpt.partition_guid` gives them in advance.
-    loader: the program that starts the EFI executable; without it the firmware does.
+    loader: the tree of the package that starts the EFI executable; without it the firmware does.
     form: the format of the file, one of WRITERS.
     Raises BuildError for an unreadable input, an invalid name, or a full disk.
     """
-    esp = _esp(esp_files(efi_executable, efi_name, loader), identity)
+    files = esp_files(efi_executable, efi_name, loader)
+    # An update needs a second place, for a kernel that may have grown by half.
+    spare = 3 * file_size(efi_executable) // 2 if loader else 0
+    esp = _esp(files, identity, spare)
     others = [gpt.Partition(Disk.of_file(raw.file), raw.kind, raw.name) for raw in partitions]
     disk = gpt.disk([esp, *others], identity=identity)
     with _written(out) as file:
@@ -71,20 +74,29 @@ def write_image(
 
 
 def esp_files(kernel: Path, efi_name: str, loader: Path | None) -> dict[str, Path]:
-    """The files of the ESP: path → content. The first is what the firmware starts."""
+    """The files of the ESP: path → content. The first is what the firmware starts.
+
+    loader: the tree of the package with the programs that start the kernel, or None.
+    """
+    first = f"{BOOT}/{efi_name}"
     if loader is None:
-        return {f"{BOOT}/{efi_name}": kernel}
-    return {f"{BOOT}/{efi_name}": loader, LOADED: kernel}
+        return {first: kernel}
+    programs = {first: loader / STARTER, CHECKED_BY: loader / LOADER}
+    return {**programs, LOADED: kernel, CHOICE: loader / STATE}
 
 
-def _esp(files: dict[str, Path], identity: str) -> gpt.Partition:
-    """The EFI system partition, the first of the disk: FAT32 (UEFI specification, 13.3)."""
+def _esp(files: dict[str, Path], identity: str, spare: int) -> gpt.Partition:
+    """The EFI system partition, the first of the disk: FAT32 (UEFI specification, 13.3).
+
+    spare: bytes that stay free.
+    """
     volume = fat.volume(
         files,
         label=ESP_NAME,
         volume_id=gpt.guid(identity, "ESP volume").time_low,
         timestamp=SOURCE_DATE_EPOCH,
         first_sector=gpt.FIRST_PARTITION // SECTOR,
+        spare=spare,
     )
     return gpt.Partition(volume, gpt.EFI_SYSTEM, ESP_NAME)
 

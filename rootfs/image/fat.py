@@ -96,8 +96,9 @@ def volume(
     volume_id: int,
     timestamp: int,
     first_sector: int = 0,
+    spare: int = 0,
 ) -> Disk:
-    """The smallest volume, in whole MiB, that the files fit into.
+    """The smallest volume, in whole MiB, that the files fit into, and `spare` more bytes.
 
     files: path on the volume, with slashes → the file with the contents. label: at most 11 ASCII
     characters. volume_id: 32 bits. timestamp: seconds since 1970, for all entries.
@@ -106,7 +107,7 @@ def volume(
     """
     layout = _Layout(_stamp(timestamp))
     layout.add_directory(_tree(files), parent=None, label=label.encode("ascii"))
-    sectors, fat_sectors = _geometry(len(layout.fat) - 2)
+    sectors, fat_sectors = _geometry(len(layout.fat) - 2 + -(-spare // SECTOR))
     used = len(layout.fat)
     boot = _boot_sector(sectors, fat_sectors, first_sector, volume_id, label.encode("ascii"))
     info = _fsinfo(free=sectors - RESERVED_SECTORS - 2 * fat_sectors - (used - 2), following=used)

@@ -18,7 +18,18 @@ from typing import IO, Any
 
 from plan.errors import BuildError
 from rootfs.image.gpt import EFI_SYSTEM, LINUX_FILESYSTEM
-from rootfs.image.names import ABOUT, BOOT, KERNEL, LOADED, LOADER, PROVENANCE
+from rootfs.image.names import (
+    ABOUT,
+    BOOT,
+    CHECKED_BY,
+    CHOICE,
+    KERNEL,
+    LOADED,
+    LOADER,
+    PROVENANCE,
+    STARTER,
+    STATE,
+)
 from rootfs.inspection import gpt_reader
 from rootfs.inspection.disk_file import reader_of
 from rootfs.inspection.fat_reader import Fat
@@ -46,7 +57,9 @@ class Inspection:
     def __init__(self, file: IO[bytes], name: str, beside: bytes | None) -> None:
         self._file, self._name, self._beside = file, name, beside
         self._kernel, self._path = b"", "the kernel"
-        self._loader, self._loader_path = b"", ""
+        self._loader = b""
+        # Path → sha256 of what else starts the kernel.
+        self._before: dict[str, str] = {}
         self._image: Any = None
         self._root: Root | None = None
         self._partitions: list[gpt_reader.Found] = []
@@ -88,24 +101,32 @@ class Inspection:
 
     def _esp(self, partition: gpt_reader.Found) -> str:
         files = Fat(partition.content).files()
-        first = next((path for path in files if path != LOADED), "")
-        if {*files} not in ({first}, {first, LOADED}) or not first.startswith(f"{BOOT}/"):
+        first = next((path for path in files if path.startswith(f"{BOOT}/")), "")
+        if not first or {*files} not in ({first}, {first, LOADED, CHECKED_BY, CHOICE}):
             raise BuildError(
                 f"must have the kernel, alone or with a loader; has: {', '.join(files) or 'none'}"
             )
         self._path = LOADED if LOADED in files else first
         self._kernel = _whole_file(self._path, files[self._path])
         if self._path != first:
-            self._loader, self._loader_path = _whole_file(first, files[first]), first
+            self._loader = _whole_file(CHECKED_BY, files[CHECKED_BY])
+            others = {path: _whole_file(path, files[path]) for path in (first, CHOICE)}
+            self._before = {
+                path: _sha256(content)
+                for path, content in {**others, CHECKED_BY: self._loader}.items()
+            }
         return f"{self._path}, {len(self._kernel)} bytes, {_sha256(self._kernel)[:12]}"
 
     def _starts_it(self) -> str:
         """Check that the loader has the hash of the kernel: it starts no other."""
         if _sha256(self._kernel).encode() not in self._loader:
-            raise BuildError("does not have the hash of the kernel", where=self._loader_path)
-        if self._root is not None and self._root.content(LOADER) != self._loader:
-            raise BuildError("differs from the loader of the package", where=self._loader_path)
-        return f"{self._loader_path}, starts only this kernel"
+            raise BuildError("does not have the hash of the kernel", where=CHECKED_BY)
+        if self._root is not None:
+            for path, digest in self._before.items():
+                own = {CHECKED_BY: LOADER, CHOICE: STATE}.get(path, STARTER)
+                if _sha256(self._root.content(own)) != digest:
+                    raise BuildError(f"differs from /{own} of the package", where=path)
+        return f"{CHECKED_BY}, starts only this kernel"
 
     def _initramfs(self) -> str:
         files = initramfs(self._kernel, self._path)
@@ -146,8 +167,7 @@ class Inspection:
         told = {row["name"]: row["digest"]["sha256"] for row in subject_of(statement, "provenance")}
         # The first subject is the image itself, whose file may have another name now.
         found = {next(iter(told), ""): self._whole(), self._path: _sha256(self._kernel)}
-        if self._loader:
-            found[self._loader_path] = _sha256(self._loader)
+        found |= self._before
         if self._root is not None:
             found[f"/{PROVENANCE}"] = _sha256(self._root.content(PROVENANCE))
         if differing := [name for name in told if told[name] != found.get(name)]:

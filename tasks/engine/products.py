@@ -23,7 +23,7 @@ from plan.layer import Layer
 from plan.outputs import replacing, target, write_file
 from plan.plan import sha256_of
 from rootfs.archives.files import file_sha256, remove_tree, remove_unfinished
-from rootfs.image.names import KERNEL, LOADER, PROVENANCE
+from rootfs.image.names import KERNEL, PROVENANCE
 from tasks.engine import proof
 from tasks.engine.builder import tree_of
 from tasks.engine.image_facts import describe_image, image_identity, root_uuid
@@ -154,7 +154,7 @@ def _write_image(project: Project, out: Path) -> dict[str, str]:
     root = [RawPartition(_root(project), LINUX_FILESYSTEM, "root")] if plan.set.root else []
     kernel = tree_of(project, plan.product[plan.set.kernel]) / KERNEL
     name = plan.set.loader
-    loader = tree_of(project, plan.product[name]) / LOADER if name else None
+    loader = tree_of(project, plan.product[name]) if name else None
     files = esp_files(kernel, plan.arch.efi, loader)
     parts = {path: file_sha256(file) for path, file in files.items()}
     if root:

@@ -41,6 +41,8 @@ class Guest:
     """A machine started from `image`, which keeps its bytes. A context manager that ends it.
 
     port: of this host, for its SSH server; None: no network. options: more of QEMU's.
+    persist: `image` gets what the machine writes; the end of the block is a power cut.
+    cpus: None: as many as QEMU is given by default.
     """
 
     def __init__(
@@ -53,11 +55,13 @@ class Guest:
         options: Sequence[str] = (),
         memory: int = 512,
         arch: str = "x86_64",
+        persist: bool = False,
+        cpus: int | None = None,
     ) -> None:
         ports = None if port is None else ((port, SSH_PORT),)
-        machine = Machine(arch, memory, accel="tcg", ports=ports, files=tuple(files))
+        machine = Machine(arch, memory, cpus, accel="tcg", ports=ports, files=tuple(files))
         self.monitor = directory / "monitor"
-        argv = [*find_emulator(machine).command(image=image), *options]
+        argv = [*find_emulator(machine).command(image=image, persist=persist), *options]
         argv += ["-qmp", f"unix:{self.monitor},server=on,wait=off"]
         self.port = port
         self.started = time.monotonic()

@@ -189,7 +189,9 @@ def test_an_unknown_library(app: Path) -> None:
 def test_it_is_a_part_of_the_base_set(app: Path, tmp_path: Path) -> None:
     settings = resolve(ROOT, {"app": "My Server"}, {}, tmp_path)
     assert (settings.set, settings.origin["set"]) == ("base", "app=")
+    assert (settings.loader, settings.origin["loader"]) == ("loader", "app=")
     assert resolve(ROOT, {"app": "My Server", "set": "full"}, {}, tmp_path).set == "full"
+    assert resolve(ROOT, {"app": "My Server", "loader": "none"}, {}, tmp_path).loader == ""
     plan = make_plan(settings.data, set_name="base", arch_name="x86_64")
     assert plan.app == plan.title == "my-server" and "my-server" in plan.set.initramfs.packages
     step = plan.product["my-server"]

@@ -1,4 +1,4 @@
-# The parts of UEFI that the loader calls (UEFI specification 2.10). What it does not use is only
+# The parts of UEFI that the programs call (UEFI specification 2.10). What they do not use is only
 # counted, so that the rest has its place.
 
 lib Efi
@@ -81,9 +81,11 @@ lib Efi
     close : (File*) -> Status
     delete : Void*
     read : (File*, UInt64*, UInt8*) -> Status
-    write : Void*
+    write : (File*, UInt64*, UInt8*) -> Status
     position : (File*, UInt64*) -> Status
     set_position : (File*, UInt64) -> Status
+    info : Void*[2]
+    flush : (File*) -> Status
   end
 
   struct PathToText # 10.6.2

@@ -80,6 +80,16 @@ def test_sizes_of_files(tmp_path: Path, size: int) -> None:
     assert int(clusters.split()[0]) >= 65525 + 16
 
 
+def test_what_is_to_stay_free_does(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"1")
+    given = {"FILE": tmp_path / "file"}
+    usual = fat.volume(given, label="A", volume_id=1, timestamp=TIME)
+    assert fat.volume(given, label="A", volume_id=1, timestamp=TIME, spare=20 << 20) == usual
+    larger = fat.volume(given, label="A", volume_id=1, timestamp=TIME, spare=50 << 20)
+    assert 50 << 20 < larger.size < 53 << 20
+    read_back(write(larger, tmp_path / "raw"), tmp_path / "back")
+
+
 def test_a_directory_of_many_clusters(tmp_path: Path) -> None:
     files = {f"MANY/RATHERLONG{n}.TXT": b"%d" % n for n in range(300)}
     raw = write(volume_of(make_tree(tmp_path / "tree", files)), tmp_path / "raw")

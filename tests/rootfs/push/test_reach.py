@@ -1,0 +1,51 @@
+"""The way to a machine that does not answer. tests/test_push.py reaches one that runs."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from plan.errors import BuildError
+from rootfs.push.reach import STEPS, Answer, Refused, Silent, Way
+from tests.rootfs.tools import tool
+
+# dropbear refuses a longer command (MAX_CMD_LEN).
+LONGEST = 9000
+
+
+@pytest.mark.fault(
+    "the machine to update is off, or its name is wrong", "ssh's reason, and a remedy"
+)
+@pytest.mark.parametrize("host", ["127.0.0.1", "no-such-machine.invalid"])
+def test_nobody_is_there(host: str, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # nobody listens there, and nobody else can
+        way = Way(host, taken.getsockname()[1], known=tmp_path / "known")
+        with pytest.raises(Silent, match="it cannot be reached: ssh: ") as caught:
+            way.step("look")
+    assert caught.value.where == host
+    assert "does its console say that ssh is open" in (caught.value.hint or "")
+
+
+def test_the_steps_fit_into_one_command() -> None:
+    assert len(STEPS.read_bytes()) + 500 < LONGEST
+
+
+def test_shellcheck() -> None:
+    tool("shellcheck", "-s", "sh", STEPS)
+
+
+@pytest.mark.parametrize(
+    ("why", "message"),
+    [
+        ("foreign", "it is no machine of bootstrap-qcow2"),
+        ("full 100 7000", "too full: 100 KiB are free, 7000 are needed"),
+        ("readonly", "takes no writing"),
+        ("unreadable /dev/vda1", "/dev/vda1 cannot be mounted for writing"),
+    ],
+)
+def test_each_reason_of_a_machine_has_words(why: str, message: str) -> None:
+    error: BuildError = Refused("web", why, Answer.of(""))
+    assert message in error.message and error.hint and error.where == "web"
