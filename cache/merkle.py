@@ -43,9 +43,51 @@ def of_file(path: Path, sha256: str = "") -> Blob:
 
 
 @dataclass
-class _Directory:
-    files: dict[str, Blob] = field(default_factory=dict)
-    directories: dict[str, _Directory] = field(default_factory=dict)
+class Tree:
+    """A directory that is put together, and becomes a Directory message."""
+
+    files: dict[str, tuple[Blob, bool]] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
+    directories: dict[str, Tree] = field(default_factory=dict)
+
+    def directory(self, path: str) -> Tree:
+        """The directory at `path`, "" for this one; it is made if it is missing."""
+        found = self
+        for name in filter(None, path.split("/")):
+            found = found.directories.setdefault(name, Tree())
+        return found
+
+    def add(self, path: str, blob: Blob, *, executable: bool = False) -> None:
+        """Put the file `blob` at `path`."""
+        above, _, name = path.rpartition("/")
+        self.directory(above).files[name] = (blob, executable)
+
+    def link(self, path: str, target: str) -> None:
+        """Put a symbolic link to `target` at `path`."""
+        above, _, name = path.rpartition("/")
+        self.directory(above).links[name] = target
+
+    def encoded(self, protocol: Any) -> tuple[Blob, dict[str, Blob]]:
+        """This directory as a blob, and all blobs that it needs, also itself, by sha256.
+
+        protocol: the module of the generated messages.
+        """
+        blobs: dict[str, Blob] = {}
+        return self._encoded(protocol, blobs), blobs
+
+    def _encoded(self, protocol: Any, blobs: dict[str, Blob]) -> Blob:
+        message = protocol.Directory()
+        for name, (blob, executable) in sorted(self.files.items()):
+            message.files.add(name=name, digest=digest(blob, protocol), is_executable=executable)
+            blobs[blob.sha256] = blob
+        for name, inner in sorted(self.directories.items()):
+            made = inner._encoded(protocol, blobs)
+            message.directories.add(name=name, digest=digest(made, protocol))
+        for name, target in sorted(self.links.items()):
+            message.symlinks.add(name=name, target=target)
+        made = of_bytes(message.SerializeToString(deterministic=True))
+        blobs[made.sha256] = made
+        return made
 
 
 def input_root(files: Mapping[str, Blob], protocol: Any) -> tuple[Blob, dict[str, Blob]]:
@@ -53,27 +95,10 @@ def input_root(files: Mapping[str, Blob], protocol: Any) -> tuple[Blob, dict[str
 
     protocol: the module of the generated messages.
     """
-    root, blobs = _Directory(), {blob.sha256: blob for blob in files.values()}
+    root = Tree()
     for path, blob in files.items():
-        *above, name = path.split("/")
-        directory = root
-        for each in above:
-            directory = directory.directories.setdefault(each, _Directory())
-        directory.files[name] = blob
-    return _encoded(root, protocol, blobs), blobs
-
-
-def _encoded(directory: _Directory, protocol: Any, blobs: dict[str, Blob]) -> Blob:
-    message = protocol.Directory()
-    for name, blob in sorted(directory.files.items()):
-        message.files.add(name=name, digest=digest(blob, protocol))
-    for name, inner in sorted(directory.directories.items()):
-        message.directories.add(
-            name=name, digest=digest(_encoded(inner, protocol, blobs), protocol)
-        )
-    made = of_bytes(message.SerializeToString(deterministic=True))
-    blobs[made.sha256] = made
-    return made
+        root.add(path, blob)
+    return root.encoded(protocol)
 
 
 def digest(blob: Blob, protocol: Any) -> Any:

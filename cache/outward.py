@@ -60,6 +60,19 @@ def certificates() -> str | None:
     return path
 
 
+def certificate_file() -> str:
+    """The file of trusted certificates: that of the environment, or certifi's.
+
+    Raises BuildError if a variable names none, or a directory.
+    """
+    from requests.utils import DEFAULT_CA_BUNDLE_PATH
+
+    found = certificates() or DEFAULT_CA_BUNDLE_PATH
+    if Path(found).is_dir():
+        raise BuildError("a file is needed, not a directory", where=found, hint=_NAME_THEM)
+    return found
+
+
 @functools.cache
 def _unusable(path: str) -> str:
     if Path(path).is_dir():

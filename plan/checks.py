@@ -226,6 +226,13 @@ def properties(text: str) -> str:
     return ",".join(names(text))
 
 
+def packages(text: str) -> str:
+    """Names of packages, separated by commas, or an empty text."""
+    if not all(re.fullmatch(r"[a-z0-9][a-z0-9+.-]*", each) for each in names(text)):
+        raise ValueError("it is names of packages, separated by commas, like llvm,cmake")
+    return ",".join(dict.fromkeys(names(text)))
+
+
 def age(text: str) -> str:
     """A number of days."""
     if not text.isdecimal() or len(text) > 5:

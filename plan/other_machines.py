@@ -62,6 +62,12 @@ OF_OTHER_MACHINES = (
         "what a worker of remote= must be: KEY=VALUE,…",
     ),
     Parameter(
+        "objects",
+        constant(""),
+        checks.packages,
+        "packages that are built here, but compiled by the workers of remote=: NAME,…",
+    ),
+    Parameter(
         "client_certificate",
         constant(""),
         checks.file,

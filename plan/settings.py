@@ -184,6 +184,11 @@ class Settings:
         return [(name, value) for name, _, value in pairs]
 
     @property
+    def objects(self) -> list[str]:
+        """The packages that the workers compile object by object."""
+        return checks.names(self.values["objects"])
+
+    @property
     def client_certificate(self) -> Path | None:
         return self._file("client_certificate")
 

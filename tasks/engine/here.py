@@ -13,6 +13,8 @@ from cache.store import Vanished
 from plan.errors import BuildError
 from plan.settings import STEPS_HERE
 from rootfs.sandbox.edits import set_aside
+from rootfs.sandbox.enter import Result, Sandbox
+from rootfs.sandbox.launcher import alone
 from rootfs.sandbox.resume import interrupted_at, mark, resumed, unmark
 from rootfs.sandbox.step import pack_result, run_commands
 from tasks.engine.builder import TRIES, Builder, tree_of
@@ -57,9 +59,17 @@ def _run(builder: Builder, wanted: str, ground: Ground) -> Built:
         place = builder.prepare()
         mark(directory, wanted)
     with project.jobs.slot():
-        results = run_commands(step, place, first, seconds=project.settings.timeout)
+        results = _run_commands(builder, place, first)
     packed = pack_result(step, place, project.store.scratch())
     if ground.is_lost():
         packed.file.unlink()
         raise Vanished(step.name, directory, how="used an input that vanished")
     return Built(packed, results, resumed=first > 0)
+
+
+def _run_commands(builder: Builder, place: Sandbox, first: int) -> list[Result]:
+    """Run the step's commands from index `first` on; its compilers perhaps on workers."""
+    project, step = builder.project, builder.step
+    if step.name in project.settings.objects and (objects := project.objects):
+        return objects.run(builder, place, first)
+    return run_commands(step, alone(place), first, seconds=project.settings.timeout)

@@ -20,6 +20,7 @@ from plan.checks import SELF
 from plan.data import Data
 from plan.errors import BuildError
 from plan.model import Source
+from plan.objects import require_objects
 from plan.outputs import write_file
 from plan.overrides import NAME as OVERRIDES
 from plan.overrides import patch_directory
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from plan.needs import Needs
     from rootfs.sandbox.jobserver import JobServer
     from tasks.engine.given_root import Given
+    from tasks.engine.objects import Objects
     from tasks.engine.seed_roots import Seed
     from tasks.engine.taking import Taking
     from tasks.engine.workers import Workers
@@ -88,6 +90,7 @@ class Project:
         """Whether this run holds the work directory's lock, so that it may write."""
         self.only_asks = False
         """Whether this run writes nothing: it only shows something, or was refused."""
+        self._objects: Objects | None = None
         self.exit_status = 0
         """The exit status if doit itself reports no failure (`doit boot run=…`)."""
 
@@ -226,6 +229,19 @@ class Project:
 
         return Workers(self)
 
+    @property
+    def objects(self) -> Objects | None:
+        """What compiles the packages of objects= on the workers, or None without remote=."""
+        workers = self.workers
+        if workers is None:
+            return None
+        with _once:
+            if self._objects is None:
+                from tasks.engine.objects import Objects
+
+                self._objects = Objects(self, workers)
+        return self._objects
+
     @cached_property
     def bundle(self) -> Bundle | None:
         """The bundle that all files come from, or None."""
@@ -297,5 +313,9 @@ def open_project(
     asked = resolve(root, given, environ, here)
     settings, choice = settled(recall(asked) if last else asked, cache, asks=asks)
     project = Project(settings, cache=cache, choice=choice)
-    project.plan  # noqa: B018  report errors in authored files now, before any task
+    # This also reports errors in authored files now, before any task.
+    try:
+        require_objects(settings.objects, project.plan.recipes)
+    except BuildError as error:
+        raise settings.located(error) from None
     return project

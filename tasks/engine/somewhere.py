@@ -30,6 +30,8 @@ def build(builder: Builder, wanted: str) -> Built:
     """Run the step of `builder`, whose id is `wanted`. Raises BuildError if it fails."""
     from tasks.engine import here
 
-    workers = builder.project.workers
+    project = builder.project
+    # Those of objects= are built here: only their compilers run on workers.
+    workers = None if builder.step.name in project.settings.objects else project.workers
     built = workers.build(builder, wanted) if workers else None
     return built or here.build(builder, wanted)

@@ -85,7 +85,7 @@ class Workers:
             outputs = self.run(self._files(builder), fresh=builder.stamp.forgotten.exists())
             return self._built(builder, outputs)
         except ServerFailed as error:
-            self._tell(builder.step, error)
+            self.tell(builder.step, error)
             return None
 
     def run(self, files: Mapping[str, Blob], *, fresh: bool) -> dict[str, Any]:
@@ -221,7 +221,12 @@ class Workers:
             raise ServerFailed("the worker's artifact is not one that this project packs")
         return packed
 
-    def _tell(self, step: Step, error: ServerFailed) -> None:
+    @property
+    def is_gone(self) -> bool:
+        """Whether the server is not asked again in this run."""
+        return self._is_gone
+
+    def tell(self, step: Step, error: ServerFailed) -> None:
         """Tell that a step is built here; of a server that is gone only once."""
         with self._lock:
             told, self._is_gone = self._is_gone, self._is_gone or error.gone

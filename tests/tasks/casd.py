@@ -63,10 +63,17 @@ def unpack_programs(into: Path) -> Path:
 class Casd:
     """One server in `directory`, which an ordinary user may write to, with workers.
 
-    shown: what an Action sees of this machine, HOST:THERE…
+    shown: what an Action sees of this machine, HOST:THERE… runner: what runs an Action, by default
+    the one of buildbox.
     """
 
-    def __init__(self, programs: Path, directory: Path, shown: Sequence[str] = HOST) -> None:
+    def __init__(
+        self,
+        programs: Path,
+        directory: Path,
+        shown: Sequence[str] = HOST,
+        runner: Path | None = None,
+    ) -> None:
         self.programs, self.directory = programs, directory
         kept = directory / "kept"
         kept.mkdir(mode=0o700)
@@ -80,7 +87,7 @@ class Casd:
             *AS_ORDINARY,
             os.fspath(programs / "buildbox-casd"),
             f"--bind=127.0.0.1:{self.port}",
-            f"--buildbox-run={programs / 'buildbox-run'}",
+            f"--buildbox-run={runner or programs / 'buildbox-run'}",
             "--jobs=3",
             "--runner-arg=--staging-mode=copy-or-link",
             *binds,
