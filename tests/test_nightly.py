@@ -59,9 +59,14 @@ def _write(checkout: Path, name: str, body: str) -> None:
 
 
 def _nightly(checkout: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.nightly"]
     return subprocess.Popen(
-        command, cwd=checkout, stdout=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, "-m", "tests.nightly"],
+        cwd=checkout,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # A shell lets what it starts in the background ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
