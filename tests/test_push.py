@@ -28,7 +28,12 @@ from tests.checkout import copy_project, own_cache
 from tests.machine.guest import Guest, Key
 
 SECONDS = 1800
-pytestmark = [pytest.mark.qemu, pytest.mark.namespace, pytest.mark.timeout(2 * SECONDS)]
+pytestmark = [
+    pytest.mark.qemu,
+    pytest.mark.namespace,
+    pytest.mark.slow,
+    pytest.mark.timeout(2 * SECONDS),
+]
 
 # Image → the files of its layer.
 IMAGES = {
@@ -217,7 +222,6 @@ def test_what_does_not_come_up_is_not_kept(checkout: Checkout, disk: Path, tmp_p
     "the image of an update comes up, and nobody can get in",
     "after its time the machine starts again by itself, with the old one",
 )
-@pytest.mark.slow
 def test_nobody_can_get_in(checkout: Checkout, disk: Path, tmp_path: Path) -> None:
     checkout.choose("deaf")
     with running(checkout, disk, tmp_path) as guest:
