@@ -359,6 +359,7 @@ def test_a_crystal_project_is_a_machine_that_answers(image: Path, checkout: Path
             made = _asked(url, b'{"text": "first"}')
             assert made and _asked(f"{url}/{made['id']}") == made
             # A changed line, and the machine that runs has it.
+            first = _stamped(checkout, "notes")
             line = 'when {"GET", "/"}, {"GET", "/notes"} then answer response, '
             main = app / "src" / "notes.cr"
             text = main.read_text()
@@ -380,6 +381,18 @@ def test_a_crystal_project_is_a_machine_that_answers(image: Path, checkout: Path
     assert "notes listens on port 80" in said
     error = said.partition("the console said before:")[2]
     assert "Unexpected char 'w' at line 1" in error, said
+    # The run of `boot` ended after that of `push`; it forgot nothing, and knows nothing old.
+    assert _stamped(checkout, "notes") != first
+    main.write_text(text)
+    again = [sys.executable, "-m", "doit", "pkg:notes", f"app={app}", "workdir=mine"]
+    subprocess.run(again, cwd=checkout, env=environment, check=True)
+    assert _stamped(checkout, "notes") == first
+
+
+def _stamped(checkout: Path, name: str) -> str:
+    """The artifact of a package in the work directory `mine`."""
+    stamp = checkout / "mine" / "stamps" / "sysroot-from-seed" / f"{name}.json"
+    return str(json.loads(stamp.read_text())["artifact"])
 
 
 @pytest.mark.timeout(HOURS)
