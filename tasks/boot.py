@@ -13,6 +13,7 @@ from tasks.console.console import say
 from tasks.console.interrupt import terminal_taken
 from tasks.engine.products import image
 from tasks.engine.project import Project
+from tasks.release import let_others_build
 
 if TYPE_CHECKING:
     from rootfs.vm.entrance import Entrance
@@ -49,7 +50,7 @@ def _boot(project: Project) -> None:
     from rootfs.vm.entrance import opened
 
     # The machine may run for days: let other runs build meanwhile.
-    project.lock.release()
+    let_others_build(project)
     disk, persist = _disk(project), project.settings.persist
     if project.settings.run:
         seconds = project.needs.image["command"]

@@ -193,7 +193,7 @@ def _of_who_writes(project: Project) -> Any:
     """Ignore write errors, for example a full disk: a lost database costs only look-ups."""
 
     def dump(self: Any) -> None:
-        if not project.only_asks:
+        if not project.only_asks and not project.has_let_go:
             with contextlib.suppress(OSError), replacing(Path(self.name)) as file:
                 file.write(self.codec.encode(self._db).encode())
 

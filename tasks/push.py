@@ -14,6 +14,7 @@ from tasks.boot import ENTRANCE
 from tasks.console.console import say
 from tasks.engine.builder import ensure, tree_of
 from tasks.engine.project import Project
+from tasks.release import let_others_build
 
 if TYPE_CHECKING:
     from rootfs.push.push import Next
@@ -52,7 +53,7 @@ def _push(project: Project) -> None:
     _require_fit(project)
     way, new = _way(project), _next(project)
     # The rest takes a minute or more: let other runs build meanwhile.
-    project.lock.release()
+    let_others_build(project)
     kept = push(way, new, say, wait_s=project.settings.wait)
     say(
         f"{way.host}: runs the new image, and keeps it" if kept else f"{way.host}: has this already"

@@ -158,6 +158,7 @@ TRIED_IN = {
     "tasks/report/sizes.py": "tasks/report/test_page.py",
     "tasks/report/tables.py": "tasks/report/test_page.py",
     "tasks/report/timeline.py": "tasks/report/test_page.py",
+    "tasks/release.py": "test_end_to_end.py",
     "tasks/reporter.py": "tasks/console/test_views.py",
     "tasks/reproduce/again.py": "tasks/reproduce/test_verify.py",
     "tasks/reproduce/agreements.py": "tasks/reproduce/test_challenge.py",

@@ -91,6 +91,8 @@ class Project:
         self.only_asks = False
         """Whether this run writes nothing: it only shows something, or was refused."""
         self._objects: Objects | None = None
+        self.has_let_go = False
+        """Whether other runs may have built in the work directory since this one began."""
         self.exit_status = 0
         """The exit status if doit itself reports no failure (`doit boot run=…`)."""
 
