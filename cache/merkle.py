@@ -42,6 +42,11 @@ def of_file(path: Path, sha256: str = "") -> Blob:
     return Blob(sha256, path.stat().st_size, lambda: path.open("rb"))
 
 
+def of_message(message: Any) -> Blob:
+    """The blob of a message, as all of the API encode it."""
+    return of_bytes(message.SerializeToString(deterministic=True))
+
+
 @dataclass
 class Tree:
     """A directory that is put together, and becomes a Directory message."""
@@ -85,7 +90,7 @@ class Tree:
             message.directories.add(name=name, digest=digest(made, protocol))
         for name, target in sorted(self.links.items()):
             message.symlinks.add(name=name, target=target)
-        made = of_bytes(message.SerializeToString(deterministic=True))
+        made = of_message(message)
         blobs[made.sha256] = made
         return made
 

@@ -211,18 +211,16 @@ def base_image() -> Path:
 
 def image(directory: Path) -> None:
     from rootfs.image.assemble import write_image
-    from rootfs.image.names import BOOT, LOADED
+    from rootfs.image.names import BOOT
 
     raw = directory / "image.raw"
     run("qemu-img", "convert", "-O", "raw", base_image(), raw)
-    name = "BOOTX64.EFI"
-    kernel, loader = directory / "kernel", directory / "loader"
-    run("mcopy", "-i", f"{raw}@@1M", f"::/{LOADED}", kernel)
-    run("mcopy", "-i", f"{raw}@@1M", f"::/{BOOT}/{name}", loader)
+    name, kernel = "BOOTX64.EFI", directory / "kernel"
+    run("mcopy", "-i", f"{raw}@@1M", f"::/{BOOT}/{name}", kernel)
     out = directory / "image.qcow2"
 
     def ours() -> None:
-        write_image(out, efi_executable=kernel, efi_name=name, identity="bench", loader=loader)
+        write_image(out, efi_executable=kernel, efi_name=name, identity="bench")
 
     plain = ["qemu-img", "convert", "-c", "-O", "qcow2", raw, directory / "theirs.qcow2"]
     took, theirs = turns(ours, lambda: run(*plain), runs=3)

@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from plan.outputs import write_file
 from tests.conftest import LONG
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,7 +43,8 @@ class _Files:
 def main(words: Sequence[str]) -> int:
     """Run the long tests, or only those in the files `words`. 0 if all pass; 130 after Ctrl-C."""
     known = yaml.safe_load(SECONDS.read_text(encoding="utf-8"))
-    passed = _passed(_commit())
+    commit = _commit()
+    passed = _passed(commit)
     files = [path for path in _collected(words) if path not in passed]
     sys.stdout.write(forecast(files, known, len(passed)))
     sys.stdout.flush()
@@ -57,7 +59,7 @@ def main(words: Sequence[str]) -> int:
                 failed.append(path)
             else:
                 passed[path] = round(time.monotonic() - begin)
-                _keep(_commit(), passed)
+                write_file(STATE, json.dumps({"commit": commit, "passed": passed}, indent=1))
     except KeyboardInterrupt:
         sys.stdout.write("interrupted; the same command goes on with what is left\n")
         return 130
@@ -105,12 +107,6 @@ def _passed(commit: str) -> dict[str, int]:
         return {}
     state = json.loads(STATE.read_text(encoding="utf-8"))
     return dict(state["passed"]) if state["commit"] == commit else {}
-
-
-def _keep(commit: str, passed: Mapping[str, int]) -> None:
-    STATE.parent.mkdir(exist_ok=True)
-    text = json.dumps({"commit": commit, "passed": passed}, indent=1)
-    STATE.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

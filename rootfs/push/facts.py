@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from plan.errors import BuildError
@@ -63,11 +64,6 @@ class Facts:
     unreadable: tuple[str, ...]
     image: Mapping[str, Any]
 
-    @property
-    def name(self) -> str:
-        """The set that it runs, and its architecture."""
-        return f"set {self.image.get('set')}, {self.image.get('arch')}"
-
 
 def facts(answer: Answer, where: str) -> Facts:
     """The facts in the `answer` of the machine `where`. Raises BuildError if it makes no sense."""
@@ -90,26 +86,18 @@ def facts(answer: Answer, where: str) -> Facts:
 
 
 def _esps(answer: Answer) -> list[Esp]:
-    found = list[Esp]()
-    files = dict[str, str]()
-    for kind, words in answer.lines:
-        if kind == "esp":
-            device, kept, tried, started, token = words.split()
-            files = {}
-            # The starter takes the first place if the letter is none.
-            kept = kept if kept in OTHER else "A"
-            found.append(Esp(device, kept, tried, started, token, {}, ""))
-        elif kind == "file" and found:
-            digest, path = words.split(maxsplit=1)
-            files[path] = digest
-            found[-1] = _with(found[-1], files)
-    return found
+    """The ESPs of an answer: after each line "esp" come its lines "file"."""
+    starts = [at for at, (kind, _) in enumerate(answer.lines) if kind == "esp"]
+    parts = [answer.lines[at:end] for at, end in pairwise([*starts, None])]
+    return [_esp(lines[0][1], hashes(Answer(lines))) for lines in parts]
 
 
-def _with(esp: Esp, files: Mapping[str, str]) -> Esp:
-    places = places_of(files)
+def _esp(words: str, files: Mapping[str, str]) -> Esp:
+    device, kept, tried, started, token = words.split()
+    # The starter takes the first place if the letter is none.
+    kept = kept if kept in OTHER else "A"
     starter = next((each for path, each in files.items() if path.startswith("EFI/")), "")
-    return Esp(esp.device, esp.kept, esp.tried, esp.started, esp.token, places, starter)
+    return Esp(device, kept, tried, started, token, places_of(files), starter)
 
 
 def hashes(answer: Answer) -> dict[str, str]:

@@ -155,12 +155,11 @@ class Refused(BuildError):
         super().__init__(message.format(*words), where=host, hint=hint)
 
 
-_FOREIGN = (
-    "it is no machine of bootstrap-qcow2: it has no /etc/bq2/image.json",
-    "to= names a machine that runs an image of this project",
-)
 _REASONS: dict[str, tuple[str, str | None]] = {
-    "foreign": _FOREIGN,
+    "foreign": (
+        "it is no machine of bootstrap-qcow2: it has no /etc/bq2/image.json",
+        "to= names a machine that runs an image of this project",
+    ),
     "busy": (
         "another update of it runs, or its EFI system partition is in use",
         "wait for it, or unmount /run/push there",

@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cache.merkle import Blob, Tree, digest, of_bytes, of_file
+from cache.merkle import Blob, Tree, of_bytes, of_file
 from cache.reapi import ServerFailed, protocol
 from plan import styles
 from rootfs.archives.tree import merge
@@ -29,7 +29,7 @@ from rootfs.sandbox.step import StepFailed, run_commands
 from tasks.engine.builder import Builder
 from tasks.engine.casd import SOCKET, Casd, argv, programs
 from tasks.engine.project import Project
-from tasks.engine.workers import Workers
+from tasks.engine.workers import Workers, platform_of
 
 # What a worker gets with each file that it compiles; all else below / is in its root.
 _SENT = frozenset({"build", "casd", "dest", "dev", "input", "proc", "recc", "recipe", "source"})
@@ -140,21 +140,13 @@ class Objects:
         tree.add(_MARK, of_bytes(_MARKED))
         root, blobs = tree.encoded(protocol)
         parts = {*tree.directories, *tree.links} - _SENT - _SENT_TOO
-        command = protocol.Command(arguments=["/bin/sh", "-c", f"cat /{_MARK}"])
-        for name, value in self._platform(root):
-            command.platform.properties.add(name=name, value=value)
-        asked = of_bytes(command.SerializeToString(deterministic=True))
-        empty, _ = Tree().encoded(protocol)
-        action = protocol.Action(
-            command_digest=digest(asked, protocol),
-            input_root_digest=digest(empty, protocol),
-            platform=command.platform,
-            do_not_cache=True,
+        command = protocol.Command(
+            arguments=["/bin/sh", "-c", f"cat /{_MARK}"],
+            platform=platform_of(self._platform(root)),
         )
-        acting = of_bytes(action.SerializeToString(deterministic=True))
-        server = self.workers.server
-        server.upload([*blobs.values(), empty, asked, acting])
-        result = server.execute(acting, fresh=True)
+        empty, _ = Tree().encoded(protocol)
+        blobs[empty.sha256] = empty
+        result = self.workers.act(command, empty, blobs.values(), fresh=True, kept=False)
         if result.exit_code or not self._says_mark(result):
             said = result.stderr_raw.decode(errors="replace").strip()
             reason = said or "it has another /usr"

@@ -90,7 +90,6 @@ class Project:
         """Whether this run holds the work directory's lock, so that it may write."""
         self.only_asks = False
         """Whether this run writes nothing: it only shows something, or was refused."""
-        self._objects: Objects | None = None
         self.has_let_go = False
         """Whether other runs may have built in the work directory since this one began."""
         self.exit_status = 0
@@ -234,15 +233,16 @@ class Project:
     @property
     def objects(self) -> Objects | None:
         """What compiles the packages of objects= on the workers, or None without remote=."""
-        workers = self.workers
-        if workers is None:
+        if self.workers is None:
             return None
         with _once:
-            if self._objects is None:
-                from tasks.engine.objects import Objects
+            return self._objects
 
-                self._objects = Objects(self, workers)
-        return self._objects
+    @cached_property
+    def _objects(self) -> Objects:
+        from tasks.engine.objects import Objects
+
+        return Objects(self, self._workers)
 
     @cached_property
     def bundle(self) -> Bundle | None:

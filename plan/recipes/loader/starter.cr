@@ -44,24 +44,10 @@ struct Program
     (state + TRIED).value = 45_u8 # "-"
     (state + STARTED).value = place.to_u8!
     if written?(device, state)
-      try_now(device, state, place)
+      start_with(device, place, state + TIME)
     else
       say("bq2: \\BQ2\\STATE cannot be written, so the new system is not tried\r\n")
     end
-  end
-
-  def try_now(device : Efi::Handle, state : UInt8*, place : UInt16)
-    words = uninitialized UInt16[8]
-    at = pointerof(words).as(UInt16*)
-    at.value = place
-    (at + 1_i64).value = SPACE
-    i = 0_i64
-    while i < 4_i64
-      (at + (i &+ 2_i64)).value = (state + (TIME &+ i)).value.to_u16!
-      i = i &+ 1_i64
-    end
-    (at + 6_i64).value = 0_u16
-    start_with(device, place, at)
   end
 
   # Start `place`, and record that, if the record says another one.
@@ -70,15 +56,25 @@ struct Program
       (state + STARTED).value = place.to_u8!
       written?(device, state)
     end
-    words = uninitialized UInt16[2]
-    at = pointerof(words).as(UInt16*)
-    at.value = place
-    (at + 1_i64).value = 0_u16
-    start_with(device, place, at)
+    start_with(device, place, Pointer(UInt8).new(0_u64))
   end
 
-  # This returns only if it fails.
-  def start_with(device : Efi::Handle, place : UInt16, words : UInt16*)
+  # Start the loader of `place`. Its words are the letter and, if the place is tried, the four digits at
+  # `seconds`; otherwise that is a null pointer. This returns only if it fails.
+  def start_with(device : Efi::Handle, place : UInt16, seconds : UInt8*)
+    buffer = uninitialized UInt16[8]
+    words = pointerof(buffer).as(UInt16*)
+    words.value = place
+    (words + 1_i64).value = 0_u16
+    if seconds.address != 0_u64
+      (words + 1_i64).value = SPACE
+      i = 0_i64
+      while i < 4_i64
+        (words + (i &+ 2_i64)).value = (seconds + i).value.to_u16!
+        i = i &+ 1_i64
+      end
+      (words + 6_i64).value = 0_u16
+    end
     name = uninitialized UInt16[64]
     text = pointerof(name).as(UInt16*)
     path(place, "\\LOADER.EFI", text)

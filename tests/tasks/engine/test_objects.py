@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,8 +20,7 @@ from rootfs.sandbox.step import Inputs, prepare, run_commands
 from tasks.engine.builder import Builder
 from tasks.engine.project import Project, open_project
 from tests.checkout import own_cache
-from tests.nobody import open_directory
-from tests.tasks.casd import HOST, Casd, missing, unpack_programs
+from tests.tasks.casd import HOST, Casd, Serve, missing, programs, serve
 from tests.tasks.toy import BUSYBOX, ROOT, Checkout, until
 
 # Shown only to Actions that ask for it, so the root of a compiler stays what it is.
@@ -38,7 +37,7 @@ for file in /source/*.cpp; do
 done
 """
 
-Serve = Callable[..., Casd]
+__all__ = ["programs", "serve"]
 pytestmark = pytest.mark.namespace
 
 
@@ -50,35 +49,6 @@ def test_what_objects_takes(toy: Checkout) -> None:
     assert done.status != 0 and "bottoms is no package" in done.said, done
     done = toy.doit("pkg", "objects=a b")
     assert done.status != 0 and "names of packages, separated by commas" in done.said, done
-
-
-@pytest.fixture(scope="module")
-def programs() -> Iterator[Path]:
-    if lacking := missing():
-        pytest.skip(lacking)
-    with open_directory() as directory:
-        yield unpack_programs(directory)
-
-
-@pytest.fixture
-def serve(programs: Path) -> Iterator[Serve]:
-    """Starts servers, and kills them with the test."""
-    started: list[Casd] = []
-    with open_directory() as directory:
-
-        def start(shown: Sequence[str] = SHOWN, runner: str = "") -> Casd:
-            own = directory / str(len(started))
-            own.mkdir()
-            own.chmod(0o777)
-            if runner:
-                (own / "run").write_text(runner.format(programs=programs))
-                (own / "run").chmod(0o755)
-            started.append(Casd(programs, own, shown, own / "run" if runner else None))
-            return started[-1]
-
-        yield start
-        for each in started:
-            each.kill()
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +174,7 @@ def _project(ready: Checkout, casd: Casd) -> Project:
 def test_workers_compile_the_same_objects(
     ready: Checkout, root: Path, source: Path, serve: Serve
 ) -> None:
-    project = _project(ready, serve())
+    project = _project(ready, serve(SHOWN))
     there, here = compiled(project, root, source), compiled(project, root, source, here=True)
     assert len(here.objects) == FILES and there.objects == here.objects, there.log
     assert not there.notes, there.notes
@@ -216,7 +186,7 @@ def test_workers_compile_the_same_objects(
     "the other files are compiled here, with the same bits; one line says how many",
 )
 def test_a_server_that_goes_away(ready: Checkout, root: Path, source: Path, serve: Serve) -> None:
-    casd = serve()
+    casd = serve(SHOWN)
     project = _project(ready, casd)
     first = project.workdir / "there" / "new-build" / "0.cpp.o"
 
@@ -252,7 +222,7 @@ def test_a_build_reaches_no_file_of_the_user(
     ready: Checkout, root: Path, source: Path, serve: Serve
 ) -> None:
     """casd serves calls that read files: it sees its own directories only."""
-    project = _project(ready, serve())
+    project = _project(ready, serve(SHOWN))
     compiled(project, root, source)
     spec = (project.workdir / "objects" / "casd" / "sandbox.json").read_text()
     assert '"cmdline"' not in spec

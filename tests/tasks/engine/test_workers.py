@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import signal
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,40 +12,13 @@ import pytest
 from plan.model import SYSROOT_FROM_SEED
 from tasks.engine.worker_code import code
 from tests.nobody import open_directory
-from tests.tasks.casd import HOST, PLATFORM, Casd, missing, unpack_programs
+from tests.tasks.casd import HOST, PLATFORM, Serve, missing, programs, serve
 from tests.tasks.toy import ROOT, Checkout, doit, make_checkout, processes, until
 
+__all__ = ["programs", "serve"]
 pytestmark = pytest.mark.namespace
 ALL = ["bottom", "kernel", "left", "right", "top"]
 NOWHERE = "grpc://127.0.0.1:9"
-
-Serve = Callable[..., Casd]
-
-
-@pytest.fixture(scope="module")
-def programs() -> Iterator[Path]:
-    if lacking := missing():
-        pytest.skip(lacking)
-    with open_directory() as directory:
-        yield unpack_programs(directory)
-
-
-@pytest.fixture
-def serve(programs: Path) -> Iterator[Serve]:
-    """Starts servers, and kills them with the test."""
-    started: list[Casd] = []
-    with open_directory() as directory:
-
-        def start(shown: Sequence[str] = HOST) -> Casd:
-            own = directory / str(len(started))
-            own.mkdir()
-            own.chmod(0o777)
-            started.append(Casd(programs, own, shown))
-            return started[-1]
-
-        yield start
-        for each in started:
-            each.kill()
 
 
 @pytest.fixture
