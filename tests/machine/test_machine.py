@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from plan.errors import BuildError
+from rootfs.push.reach import Way
 from rootfs.vm.boot import PROMPT
 from rootfs.vm.entrance import CREDENTIAL, Entrance, opened
 from tests.machine.guest import Guest, Key, drive, fat_disk
@@ -68,6 +71,7 @@ def test_it_comes_up_and_is_entered(
         guest.expect("42 on web-7 as root")
         _entered(guest, mine, Key(way.key))
         _refused(guest, other)
+        _asked_by_push(guest, mine, other, tmp_path / "known")
         _supervised(guest, mine)
         print(f"prompt {prompt:.1f} s, address and ssh {address - prompt:.1f} s later")
         guest.ssh(mine, "poweroff")
@@ -92,6 +96,19 @@ def _refused(guest: Guest, other: Key) -> None:
     # Only "publickey" in that answer: the server offers no password.
     done = guest.ssh(other, "true", "-o", "PreferredAuthentications=password,keyboard-interactive")
     assert done.returncode == 255 and "Permission denied (publickey)" in done.stderr, done
+
+
+def _asked_by_push(guest: Guest, mine: Key, other: Key, known: Path) -> None:
+    """What an update says of a key that is not let in, and of a machine with another key."""
+    known.write_text(f"[127.0.0.1]:{guest.port} {other.line}\n")
+    way = Way("127.0.0.1", guest.port, (mine.file,), alone=True, known=known)
+    with pytest.raises(BuildError, match="it has another key than last time") as caught:
+        way.step("look")
+    assert "SHA256:" in (caught.value.hint or "")
+    way.forget()
+    with pytest.raises(BuildError, match="it does not let this key in"):
+        replace(way, keys=(other.file,)).step("look")
+    assert way.step("look").first("boot")
 
 
 def _supervised(guest: Guest, key: Key) -> None:
