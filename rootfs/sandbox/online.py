@@ -1,8 +1,9 @@
-"""The root of a shell with the host's network: the same root, with the host's names in /etc.
+"""The root of what has the host's network: the same root, with the host's names in /etc.
 
 root ◀── a layer with copies of the host's /etc/hosts and /etc/resolv.conf
 
-Only `doit shell network=yes` uses it. No step has a network.
+Only `doit shell network=yes` and the casd of objects= (tasks/engine/casd.py) use it. No step has a
+network.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def root(tmp_path: Path) -> Path:
         ("workdir=plan/re", "workdir=plan/recipes/"),
         ("test tests/", "tests/test_a.py"),
         ("shell ro", "rootfs rootfs-from-sysroot:"),
-        ("set=base shell o", "offline= overlay="),
+        ("set=base shell o", "objects= offline= overlay="),
         ("why p", "pkg: platform= progress="),
         ("patch pk", "pkg:"),
         ("overrides appl", "apply"),

@@ -102,7 +102,7 @@ def test_commands_of_doit_that_make_no_sense(toy: Checkout) -> None:
         ("dry=1", "no command is given"),
         ("pkg:bottom gc json=1", "no command here knows json: pkg, gc\n  known to: status"),
         ("shell sysroot output=x", "no command here knows output: shell"),
-        ("list run=x", "known to: boot, shell"),
+        ("list run=x", "known to: boot, push, shell, ssh"),
         ("forget pkg:bottom keep=3", "no command here knows keep: forget, pkg"),
         ("status diff=1", "known to: plan"),
     ],
