@@ -1,6 +1,7 @@
 """The project's own image on other machines: buses, cards, a screen, a share.
 
-`BQ2_TEST_IMAGE` names the image, of x86_64. Its kernel must find the devices by itself.
+`BQ2_TEST_IMAGE` names the image. The end of its name says the architecture, otherwise it is one of
+x86_64. Its kernel must find the devices by itself.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from rootfs.vm.qemu import Machine
 
 pytestmark = [pytest.mark.qemu, pytest.mark.slow]
 
-MACHINE = Machine("x86_64", accel="tcg", cpus=1)
 SECONDS = 300
+STARTS = 30
 # Bus → the driver of the controller, as the kernel names it below /sys.
 DRIVERS = {
     "virtio": "virtio_blk",
@@ -38,6 +39,20 @@ done
 """
 
 
+# What each architecture's firmware shows a picture on.
+SCREENS = {
+    "x86_64": ("VGA", "virtio-vga", "virtio-gpu-pci"),
+    "aarch64": ("ramfb", "virtio-gpu-pci"),
+}
+
+
+@pytest.fixture
+def machine(real_image: Path) -> Machine:
+    """A machine of the image's architecture."""
+    named = real_image.stem.rpartition("-")[2]
+    return Machine(named if named in SCREENS else "x86_64", accel="tcg", cpus=1)
+
+
 def said(image: Path, machine: Machine, command: str) -> str:
     result = boot.run(image, command, machine, timeout_s=SECONDS)
     assert (result.status, result.powered_off) == (0, True), result.output
@@ -51,8 +66,8 @@ def test_the_lists_are_whole() -> None:
 
 # Not every build of OVMF reads a disk at pvscsi, so another test tries its driver.
 @pytest.mark.parametrize("bus", [bus for bus in DRIVERS if bus != "pvscsi"])
-def test_a_disk_on_each_bus(real_image: Path, bus: str) -> None:
-    machine = replace(MACHINE, disk=bus)
+def test_a_disk_on_each_bus(real_image: Path, machine: Machine, bus: str) -> None:
+    machine = replace(machine, disk=bus)
     # USB needs a moment.
     command = f"sleep 2\n{ABOVE % 'block/*'}\nblkid"
     output = said(real_image, machine, command)
@@ -60,28 +75,36 @@ def test_a_disk_on_each_bus(real_image: Path, bus: str) -> None:
     assert 'TYPE="vfat"' in output
 
 
-def test_the_controller_of_vmware(real_image: Path) -> None:
-    machine = replace(MACHINE, more=("-device", "pvscsi"))
+def test_the_controller_of_vmware(real_image: Path, machine: Machine) -> None:
+    machine = replace(machine, more=("-device", "pvscsi"))
     assert "0000:" in said(real_image, machine, f"ls /sys/bus/pci/drivers/{DRIVERS['pvscsi']}")
 
 
 @pytest.mark.parametrize("card", CARDS)
-def test_each_card(real_image: Path, card: str) -> None:
-    output = said(real_image, replace(MACHINE, card=card, ports=()), ABOVE % "net/eth0")
+def test_each_card(real_image: Path, machine: Machine, card: str) -> None:
+    output = said(real_image, replace(machine, card=card, ports=()), ABOVE % "net/eth0")
     assert CARDS[card] in output.split()
 
 
-@pytest.mark.parametrize("screen", ["VGA", "virtio-vga", "virtio-gpu-pci"])
-def test_a_text_console_on_a_screen(real_image: Path, screen: str) -> None:
+@pytest.mark.parametrize("screen", sorted({each for all_of in SCREENS.values() for each in all_of}))
+def test_a_text_console_on_a_screen(real_image: Path, machine: Machine, screen: str) -> None:
+    if screen not in SCREENS[machine.arch]:
+        pytest.skip(f"{screen}: not on {machine.arch}")
     command = "dmesg | grep 'frame buffer'; cat /sys/class/tty/console/active"
-    output = said(real_image, replace(MACHINE, more=("-device", screen)), command)
+    output = said(real_image, replace(machine, more=("-device", screen)), command)
     assert "switching to colour frame buffer device" in output
     assert "tty0" in output
 
 
-def test_a_share(real_image: Path, tmp_path: Path) -> None:
+@pytest.mark.timeout(STARTS * SECONDS)
+def test_it_comes_up_each_time(real_image: Path, machine: Machine) -> None:
+    for _ in range(STARTS):
+        assert said(real_image, machine, "echo $((6 * 7))") == "42\n"
+
+
+def test_a_share(real_image: Path, machine: Machine, tmp_path: Path) -> None:
     (tmp_path / "hello").write_text("from the host\n")
-    machine = replace(MACHINE, share=tmp_path)
+    machine = replace(machine, share=tmp_path)
     assert (
         said(real_image, machine, "cat /share/hello; echo back > /share/answer")
         == "from the host\n"
