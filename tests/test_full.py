@@ -51,12 +51,18 @@ c++ -O2 b.cc -o b && ./b
 echo 'puts "Crystal #{6 * 7}"' > c.cr && crystal build c.cr && ./c
 crystal eval 'puts "eval #{6 * 7}"'
 cat > d.cr <<'END'
-watcher = Thread.new { Thread.sleep(50.milliseconds); puts "a thread without a scheduler #{SLOW}" }
-SLOW = begin
+def slow
   Thread.sleep(500.milliseconds)
   42
 end
+seen = 0
+watcher = Thread.new do
+  Thread.sleep(50.milliseconds)
+  seen = SLOW
+end
+SLOW = slow
 watcher.join
+puts "a thread without a scheduler saw #{seen}"
 END
 crystal run d.cr
 clang --version | head -1
@@ -74,7 +80,7 @@ ANSWERS = (
     "C++ 42",
     "Crystal 42",
     "eval 42",
-    "a thread without a scheduler 42",
+    "a thread without a scheduler saw 42",
     "clang version 19",
     "modules",
     "https",
