@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from plan import provenance
 from plan.sbom import sbom
 from tasks import bundle
 from tasks.completion import words
@@ -243,6 +244,9 @@ def test_what_local_yaml_says_of_an_app_travels(toy: Checkout, tmp_path: Path) -
     assert after.data.app.table["after"] == before.data.app.table["after"]
     assert "export LINES=" in after.data.app.table["after"]
     assert after.plan.digest == before.plan.digest
+    told = provenance._external(after.plan, [])
+    assert told["app_section"] == provenance._external(before.plan, [])["app_section"]
+    assert told["app_section"]["arguments"] == ["a: b", ""]
     assert own_hash(after) == own
     (there.root / "work").mkdir()
     (there.root / "work" / "overrides.yaml").write_text("left: {version: '2'}\n")
