@@ -38,7 +38,7 @@ def fetch_unknown(url: str, cache: Path | None = None) -> Source:
         path.chmod(0o444)
         path.replace(paths.source(sha256, cache))
     except UrlFailed as error:
-        hint = "\n  ".join(web.remedies) or "check the URL"
+        hint = "\n  ".join(web.remedies) or "check the URL, and the network"
         raise BuildError(f"cannot be fetched: {error.reason}", where=url, hint=hint) from error
     except OSError as error:
         raise disk_error(error, path) from error

@@ -2,6 +2,7 @@
 
     DIR/shard.yml ──────────▶ name, version, license, the program ─┐
     DIR/layer.yaml, `app:` ─▶ ports, environment, arguments, … ────┼─▶ a recipe of the style crystal
+    local.yaml, `app:` ─────▶ the same, for this checkout ─────────┤
     DIR/**/*.cr ────────────▶ the libraries that it links to ──────┘
 
 The recipe is an ordinary one, with the folder as its source: all commands know it as any other.
@@ -17,10 +18,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from plan import checks, licenses
+from plan import app_section, checks, licenses
 from plan.errors import BuildError, nearest
 from plan.folder import SHARDS
-from plan.keys import APP, kinds
 from plan.layer import ABOUT
 from plan.yamlfile import Table, load
 
@@ -32,7 +32,6 @@ ALWAYS = ("libcxx", "pcre2", "bdwgc", "libevent")
 # Library → the option without which Crystal's library links to it.
 LEFT_OUT = {"openssl": "-Dwithout_openssl", "zlib": "-Dwithout_zlib"}
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*\Z")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _REQUIRE = re.compile(r'^\s*require "([a-z0-9_/]+)"', re.MULTILINE)
 _LICENSE = "LicenseRef-app"
 
@@ -47,6 +46,8 @@ class App:
     ports: tuple[tuple[int, int], ...] = ()
     """What `boot` connects, unless it is told: (a port of this machine, a port of that one), …"""
     depends: tuple[str, ...] = field(default=ALWAYS)
+    checkout: Table | None = None
+    """The section `app` of local.yaml, for what has a local.yaml of its own, as a bundle."""
 
 
 def is_layer(path: Path) -> bool:
@@ -54,10 +55,11 @@ def is_layer(path: Path) -> bool:
     return (path / ABOUT).is_file()
 
 
-def load_app(path: Path, libraries: Mapping[str, str]) -> App:
+def load_app(path: Path, libraries: Mapping[str, str], checkout: Table | None = None) -> App:
     """The app in the directory `path`. Raises BuildError if something in it is wrong.
 
-    libraries: how a `require` begins → the package that it links to.
+    libraries: how a `require` begins → the package that it links to. checkout: the checked section
+    `app` of local.yaml, which wins over that of the app.
     """
     file = path / SHARD
     if not file.is_file():
@@ -74,7 +76,7 @@ def load_app(path: Path, libraries: Mapping[str, str]) -> App:
             where=shard.where("name"),
             hint="it has lower case letters, digits, - and _",
         )
-    asked = _asked(path)
+    asked = _asked(path, checkout)
     target, main = _target(path, shard, asked)
     ports = asked.get("ports", "")
     needed = (*ALWAYS, *_linked(path, libraries), *asked.texts("depends"))
@@ -97,7 +99,7 @@ def load_app(path: Path, libraries: Mapping[str, str]) -> App:
     )
     if "depends" in asked:
         table.elsewhere["depends"] = asked.where("depends")
-    return App(path, name, table, checks.pairs(ports), tuple(table["depends"]))
+    return App(path, name, table, checks.pairs(ports), tuple(table["depends"]), checkout)
 
 
 def _text(shard: Table, key: str, default: str | None = None) -> str:
@@ -108,26 +110,11 @@ def _text(shard: Table, key: str, default: str | None = None) -> str:
     return value
 
 
-def _asked(path: Path) -> Table:
-    """The section `app` of layer.yaml, checked; an empty table if there is none."""
+def _asked(path: Path, checkout: Table | None) -> Table:
+    """What layer.yaml and `checkout` say under `app`, checked; an empty table if they do not."""
     about = load(path / ABOUT) if is_layer(path) else Table(os.fspath(path / ABOUT), 1)
-    asked = about.get("app", Table(about.file, 1))
-    if not isinstance(asked, Table):
-        raise BuildError("'app' must be a mapping", where=about.where("app"))
-    asked.expect(kinds(APP))
-    try:
-        checks.ports(asked.get("ports", ""))
-    except ValueError as error:
-        raise BuildError(
-            "these are no ports", where=asked.where("ports"), hint=str(error)
-        ) from None
-    for name in asked.mapping("environment"):
-        if not _VARIABLE.match(name):
-            raise BuildError(
-                f"{name!r} cannot be the name of a variable",
-                where=asked["environment"].where(name),
-            )
-    return asked
+    asked = app_section.of_program(about)
+    return app_section.merged(asked, checkout) if checkout else asked
 
 
 def _target(path: Path, shard: Table, asked: Table) -> tuple[str, str]:

@@ -22,7 +22,7 @@ from plan.app import LIBRARIES, SHARD, App, is_layer, load_app
 from plan.errors import BuildError, nearest
 from plan.keys import LICENSES, kinds
 from plan.layer import FILES, Layer, load_layer
-from plan.yamlfile import load, top_keys
+from plan.yamlfile import Table, load, top_keys
 
 SETS, ARCHITECTURES, WORDS = "sets.yaml", "architectures.yaml", "licenses.yaml"
 SERVICE = "program"
@@ -164,9 +164,15 @@ class _Below:
         return (self / name for name in sorted(names))
 
 
-def load_data(own: Path, layers: Sequence[Path] = (), app: Path | None = None) -> Data:
+def load_data(
+    own: Path,
+    layers: Sequence[Path] = (),
+    app: Path | None = None,
+    checkout: Table | None = None,
+) -> Data:
     """The data in the directory plan/ at `own`, in the directories `layers`, and of the app `app`.
 
+    checkout: what local.yaml says of the app.
     Raises BuildError if a layer or the app is wrong, or replaces something without a word.
     """
     data = Data(own)
@@ -183,7 +189,7 @@ def load_data(own: Path, layers: Sequence[Path] = (), app: Path | None = None) -
     if app:
         libraries = load(data / LIBRARIES)
         libraries.expect(dict.fromkeys(libraries, str))
-        data = Data(own, data.layers, load_app(app, libraries))
+        data = Data(own, data.layers, load_app(app, libraries, checkout))
     for name in data.trees:
         if name in data.recipes:
             raise BuildError(

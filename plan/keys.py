@@ -240,6 +240,15 @@ APP: Keys = {
     "options": Key(list, "Options of Crystal's compiler. With -O…, it is not `--release`."),
 }
 
+LOCAL_APP: Keys = {
+    "directory": Key(
+        str,
+        "The same as `app=`. Then the other keys are for this program only; without it, for each "
+        "that `app=` names.",
+    ),
+    **APP,
+}
+
 LICENSES: Keys = {
     "licenses": Key(list, "SPDX identifiers that recipes of the layer may use."),
     "exceptions": Key(list, "The same for what may follow `WITH`."),

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from plan.app_section import of_checkout
 from plan.errors import BuildError
-from plan.yamlfile import load
+from plan.yamlfile import Table, load
 
 # Other parts of the project read these before or beside the settings: no parameters.
 OTHER_VARIABLES = frozenset({"BQ2_CACHE", "BQ2_FIRMWARE"})
@@ -34,12 +35,24 @@ def from_environment(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def from_file(path: Path) -> dict[str, str]:
-    """The parameters in the YAML file `path`, if it exists. Raises BuildError if it is broken."""
+def from_file(path: Path) -> tuple[dict[str, str], Table]:
+    """The parameters in the YAML file `path`, if it exists, and what it says of the app.
+
+    `app` is the app's directory, or a section that may name it. Raises BuildError if the file is
+    broken.
+    """
     if not path.exists():
-        return {}
+        return {}, Table("local.yaml", 1)
     table = load(path, shown_as="local.yaml")
+    section = table.get("app")
+    if isinstance(section, Table):
+        directory, section = of_checkout(section)
+        del table["app"]
+        table |= {"app": directory} if directory else {}
+    else:
+        section = Table("local.yaml", 1)
     for name in table:
         if not isinstance(table[name], str):
-            raise BuildError(f"{name!r} must be a plain value", where=table.where(name))
-    return dict(table)
+            what = "a directory, or a mapping" if name == "app" else "a plain value"
+            raise BuildError(f"{name!r} must be {what}", where=table.where(name))
+    return dict(table), section

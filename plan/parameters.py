@@ -174,7 +174,7 @@ PARAMETERS = (
         constant(""),
         checks.anything,
         "the packages to look at (default: all)",
-        of=("outdated", "regenerate", "verify"),
+        of=("challenge", "outdated", "regenerate", "verify"),
     ),
     Parameter(
         "in",

@@ -49,6 +49,8 @@ class Plan:
     """Package → the layer that its recipe comes from; the others are this project's."""
     app: str = ""
     """The package of the app, or ""."""
+    app_section: Mapping[str, Any] = field(default_factory=dict)
+    """What local.yaml says of the app; what its own layer.yaml says is among its files."""
 
     @property
     def title(self) -> str:

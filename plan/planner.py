@@ -92,6 +92,7 @@ def make_plan(
         without={name: without[name] for name in complete.packages if name not in wanted},
         layers=data.layers,
         app=data.app.name if data.app else "",
+        app_section=(data.app.checkout if data.app else None) or {},
         layered={name: layer for name in recipes if (layer := data.layer_of(name))},
     )
 

@@ -128,10 +128,11 @@ def of_step(step: Step, inputs: Mapping[str, Any], made: Mapping[str, Any]) -> d
 
 
 def _external(plan: Plan, added: Sequence[str]) -> dict[str, Any]:
-    told = {"arch": plan.arch.name, "set": plan.set.name, "with": [*added]}
+    told: dict[str, Any] = {"arch": plan.arch.name, "set": plan.set.name, "with": [*added]}
     told |= {"loader": plan.set.loader} if plan.set.loader else {}
     told |= {"build": plan.machines.build.name} if plan.machines.crossed else {}
     told |= {"app": plan.app} if plan.app else {}
+    told |= {"app_section": {**plan.app_section}} if plan.app_section else {}
     return told | ({"layers": _layers(plan)} if plan.layers else {})
 
 

@@ -17,7 +17,18 @@ from plan import styles, toolchain
 from plan.architecture import Machines, load_architecture
 from plan.changes import ADD, ADDED, ENTRY_KEYS
 from plan.data import Data
-from plan.keys import APP, COMPILER, INITRAMFS, LAYER, LICENSES, RECIPE, SET, SOURCE, Key, Keys
+from plan.keys import (
+    COMPILER,
+    INITRAMFS,
+    LAYER,
+    LICENSES,
+    LOCAL_APP,
+    RECIPE,
+    SET,
+    SOURCE,
+    Key,
+    Keys,
+)
 from plan.model import Command
 from plan.parameter import Parameter
 from plan.parameters import PARAMETERS
@@ -200,9 +211,10 @@ def layers() -> Iterator[str]:
     yield from ("", "Keys of `layer.yaml`, all of them optional:", "", *_keys(LAYER))
     yield from (
         "",
-        "Keys of `app` in `layer.yaml`, for [your program](program.md):",
+        "Keys of `app`, for [your program](program.md); `directory` is only in `local.yaml`, the "
+        "others are also in `layer.yaml`:",
         "",
-        *_keys(APP),
+        *_keys(LOCAL_APP),
     )
     yield from ("", "Keys of `licenses.yaml`:", "", *_keys(LICENSES))
 

@@ -33,10 +33,11 @@ def resolve(
     Raises BuildError for an unknown name or value, with the nearest valid one.
     """
     by_name = {parameter.name: parameter for parameter in PARAMETERS}
+    local, section = from_file(root / "local.yaml")
     origins: list[tuple[str, dict[str, str]]] = [
         ("command line", dict(given)),
         ("environment", from_environment(environment)),
-        ("local.yaml", from_file(root / "local.yaml")),
+        ("local.yaml", local),
     ]
     for origin, texts in origins:
         for name in texts:
@@ -63,7 +64,7 @@ def resolve(
 
     # Layers define further values of other parameters.
     layers = [Path(each) for each in checks.names(value(by_name["layer"])[0])]
-    app = value(by_name["app"])[0]
+    app, named = value(by_name["app"])[0], local.get("app")
     layers += [Path(app)] if app and is_layer(Path(app)) else []
     found = {parameter.name: value(parameter) for parameter in parameters(layers)}
     if app:
@@ -74,6 +75,7 @@ def resolve(
         root,
         {name: text for name, (text, _) in found.items()},
         {name: origin for name, (_, origin) in found.items()},
+        section if not named or Path(app).resolve() == Path(root, named).resolve() else None,
     )
 
 

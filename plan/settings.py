@@ -10,6 +10,7 @@ from pathlib import Path
 from plan import checks
 from plan.data import Data, load_data
 from plan.errors import BuildError
+from plan.yamlfile import Table
 
 STEPS_HERE, STEPS_THERE = 2, 32
 
@@ -21,6 +22,8 @@ class Settings:
     root: Path
     values: Mapping[str, str]
     origin: Mapping[str, str]
+    app_section: Table | None = None
+    """What local.yaml says of the app, besides where it is."""
 
     @property
     def set(self) -> str:
@@ -44,7 +47,7 @@ class Settings:
     @cached_property
     def data(self) -> Data:
         """The authored data of the checkout and of the layers. Raises BuildError."""
-        return load_data(self.root / "plan", self.layers, self.app)
+        return load_data(self.root / "plan", self.layers, self.app, self.app_section)
 
     @property
     def loader(self) -> str:

@@ -181,7 +181,9 @@ def _copied(data: Data, trial: Path) -> tuple[Data, dict[Path, Path]]:
     places |= {layer.path: trial / "layers" / layer.name for layer in layers}
     for place, copy in places.items():
         shutil.copytree(place, copy, ignore=ignored)
-    return load_data(places[data.own], [places[layer.path] for layer in layers], app), places
+    section = data.app.checkout if data.app else None
+    copies = [places[layer.path] for layer in layers]
+    return load_data(places[data.own], copies, app, section), places
 
 
 def _write(change: WriteBack, places: Mapping[Path, Path] = MappingProxyType({})) -> None:

@@ -71,7 +71,8 @@ def _patch(project: Project, words: list[str]) -> None:
     if edits.new:
         say("new files, not in the patch unless you name them: " + " ".join(edits.new))
     if not edits.differences and not edits.removed:
-        say(f"no source file of {builder.step.name} was edited: {typed(f'shell {target}')}")
+        say(f"no source file of {builder.step.name} was edited; they are in /source of its shell")
+        say(f"  {typed(f'shell {target}')}")
         project.exit_status = 1
         return
     _keep(project, builder, target, edits)

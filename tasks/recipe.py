@@ -52,7 +52,9 @@ def _recipe(project: Project, words: list[str]) -> None:
     path = _directory(project) / f"{name}.yaml"
     write_file(path, _guessed(project, name, source, release))
     say(f"{project.data.shown(path)}: read it, and correct the lines that end with # check")
-    say(f"  build it: {typed(f'pkg:{name} with={name}')}")
+    # Without a word, the set would be full: hours before it comes to this package.
+    base = "set=base " if project.settings.origin["set"] == "default" else ""
+    say(f"  build it: {typed(f'pkg:{name} {base}with={name}')}")
 
 
 def _directory(project: Project) -> Path:

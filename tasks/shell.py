@@ -156,7 +156,9 @@ def _build_of(project: Project, builder: Builder) -> Sandbox:
     from rootfs.sandbox.resume import kept_sandbox, unmark
 
     if (builder.directory / "sandbox.json").exists():
-        say(f"the build of {builder.step.name} as its run left it; log: {builder.directory}/log")
+        log = builder.directory / "log"
+        left = f"its run left it; log: {log}" if log.exists() else "the last shell left it"
+        say(f"the build of {builder.step.name} as {left}")
         unmark(builder.directory)
         project.jobs  # noqa: B018  the pipe that its make processes look for
         return for_a_person(kept_sandbox(builder.directory))

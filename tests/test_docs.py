@@ -86,3 +86,14 @@ def test_every_command_has_one_purpose() -> None:
     """Of doit's own commands only the useful ones are there."""
     named = [name for names in PURPOSES.values() for name in names]
     assert {*named} == {*COMMANDS, *DOIT_DOCS} and len(named) == len({*named})
+
+
+def test_what_smaller_md_takes_from_the_kernel_is_in_it() -> None:
+    """It names all that depends on DRM and USB, so it has to follow the files of the kernel."""
+    text = (ROOT / "docs" / "smaller.md").read_text()
+    taken = {*re.findall(r"^# CONFIG_(\w+) is not set$", text, re.MULTILINE)}
+    files = (ROOT / "plan" / "recipes" / "linux").glob("*.config")
+    asked = {*re.findall(r"^CONFIG_(\w+)=", "\n".join(f.read_text() for f in files), re.MULTILINE)}
+    assert taken and taken <= asked
+    depends = {name for name in asked if re.match(r"(DRM|USB)(_|$)|FRAMEBUFFER_CONSOLE$", name)}
+    assert depends == taken

@@ -17,11 +17,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from plan.app_section import DIRECTORY
 from plan.data import FOLDERS
 from plan.folder import listed
 from plan.layer import Layer
 from plan.outputs import replacing, target, write_file
 from plan.plan import sha256_of
+from plan.yamltext import key_lines
 from rootfs.archives.files import file_sha256, remove_tree, remove_unfinished
 from rootfs.image.names import KERNEL, PROVENANCE
 from tasks.engine import proof
@@ -208,6 +210,7 @@ def system_inputs(project: Project) -> Mapping[str, Any]:
         "plan": project.plan.product_digest,
         "sources": project.settings.sources,
         "project": _hashed(all_own_files(project)),
+        "local": _local(project).decode(),
         # Include the seed if the product names it: another seed may give the same artifacts.
         "provenance": proof.statement(project),
     }
@@ -320,8 +323,12 @@ def _folder_files(project: Project) -> list[tuple[str, bytes, bool]]:
 def lines_outside(project: Project) -> list[str]:
     """The lines of local.yaml that name `outside_files` for the project in a product."""
     layers = ",".join(f"{LAYERS}/{layer.name}" for layer in _layers(project))
-    app = f"{FOLDERS}/{project.plan.app}" if project.plan.app else ""
-    return [f"{name}: {text}" for name, text in (("layer", layers), ("app", app)) if text]
+    lines = [f"layer: {layers}"] if layers else []
+    if app := project.data.app:
+        directory = f"{FOLDERS}/{app.name}"
+        section = {DIRECTORY: directory, **app.checkout} if app.checkout else directory
+        lines += "".join(key_lines("app", section, 0)).rstrip("\n").split("\n")
+    return lines
 
 
 def _layers(project: Project) -> list[Layer]:

@@ -54,19 +54,29 @@ def task_challenge(project: Project) -> DoitTask:
 
     challenge                 every seed: hours
     challenge set=base-tools  packages that no compiler touches: minutes
+    challenge packages=zlib   only these, with what they depend on
     """
     return {"actions": [(speaking(_challenge), [project])], "task_dep": _goals(project)}
 
 
 def before_challenge(project: Project, _words: Sequence[str]) -> None:
-    """Raise BuildError if there is no other seed."""
+    """Raise BuildError if there is no other seed, or no such package."""
     _seeds(project)
+    regenerate.chosen(project)
 
 
 def _goals(project: Project) -> list[str]:
     """What each seed must make. The image names the seed if the seed compiled its packages."""
     plan = project.plan
-    return [plan.set.phase, *([IMAGE] if plan.set.root else [])]
+    if names := project.settings.packages:
+        # Other commands know other packages; `before_challenge` refuses those that are wrong here.
+        return [plan.product[name].task for name in names if name in plan.product]
+    return [plan.set.phase, *([IMAGE] if _has_image(project) else [])]
+
+
+def _has_image(project: Project) -> bool:
+    """Whether the image is compared too."""
+    return project.plan.set.root and not project.settings.packages
 
 
 def _challenge(project: Project) -> None:
@@ -99,8 +109,14 @@ def _seeds(project: Project) -> list[str]:
 
 
 def _ours(project: Project) -> dict[str, str]:
-    found = product_artifacts(project)
-    return found | ({IMAGE: file_sha256(image(project).file)} if project.plan.set.root else {})
+    found = _wanted(project, project)
+    return found | ({IMAGE: file_sha256(image(project).file)} if _has_image(project) else {})
+
+
+def _wanted(project: Project, builder: Project) -> dict[str, str]:
+    """The known artifacts of `builder`, of the packages that are compared, by name."""
+    made = product_artifacts(builder)
+    return {name: made[name] for name in regenerate.chosen(project) if name in made}
 
 
 def _challenger(project: Project, seed: str) -> Challenger:
@@ -115,8 +131,8 @@ def _challenger(project: Project, seed: str) -> Challenger:
     with started(command, cwd=project.settings.root, env=run.environment()) as process:
         status = process.wait()
     other = run.project
-    made = product_artifacts(other)
-    if status == 0 and project.plan.set.root:
+    made = _wanted(project, other)
+    if status == 0 and _has_image(project):
         made[IMAGE] = file_sha256(output)
     own = {source.sha256: source.file for source in project.seed.sources}
     both = sorted(own[each.sha256] for each in other.seed.sources if each.sha256 in own)
@@ -125,8 +141,9 @@ def _challenger(project: Project, seed: str) -> Challenger:
 
 def _regenerated(project: Project) -> dict[str, str]:
     """The artifacts when this system builds itself, by package; earlier results are reused."""
-    known = agreements.known(project, SELF)
-    asked = [name for name in project.plan.product if name not in known]
+    names, done = regenerate.chosen(project), agreements.known(project, SELF)
+    known = {name: done[name] for name in names if name in done}
+    asked = [name for name in names if name not in known]
     return known | (regenerate.in_namespace(project, asked) if asked else {})
 
 

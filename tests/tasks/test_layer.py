@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from plan import provenance
 from plan.sbom import sbom
 from tasks import bundle
 from tasks.completion import words
@@ -211,3 +212,43 @@ def test_a_tree_that_does_not_fit(toy: Checkout, layer: Path) -> None:
     (layer / "files" / "bin" / "x").write_text("x")
     done = toy.doit("pkg:mine-files", "pkg:bottom")
     assert done.status != 0 and "bin" in done.said and "Traceback" not in done.said, done
+
+
+def test_what_local_yaml_says_of_an_app_travels(toy: Checkout, tmp_path: Path) -> None:
+    """Into a bundle, and into the project of a product; overrides are applied beside it."""
+    app = tmp_path / "hello"
+    (app / "src").mkdir(parents=True)
+    (app / "src" / "hello.cr").touch()
+    (app / "shard.yml").write_text("name: hello\ntargets: {hello: {main: src/hello.cr}}\n")
+    (toy.root / "plan" / "libraries.yaml").touch()
+    for name in ("libcxx", "pcre2", "bdwgc", "libevent", "crystal"):
+        toy.recipe(name, "true")
+    (toy.root / "local.yaml").write_text(
+        f"app:\n  directory: {app}\n  ports: 8080:80\n  arguments: ['a: b', '']\n"
+        '  environment: {LINES: "one\\ntwo\\n", PORT: 80}\n'
+    )
+    toy.variables["BQ2_LOADER"] = "none"
+    before = toy.project()
+    own = own_hash(before)
+    for name, content, _ in bundle._contents(before):
+        path = tmp_path / "there" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    there = Checkout(tmp_path / "there" / "bootstrap-qcow2", toy.cache, toy.seed, toy.variables)
+    local = (there.root / "local.yaml").read_text()
+    assert "app:\n  directory: folders/hello\n  ports: " in local
+    shutil.rmtree(app)
+    after = there.project()
+    assert after.settings.ports == ((8080, 80),)
+    assert after.data.app and before.data.app
+    assert after.data.app.table["after"] == before.data.app.table["after"]
+    assert "export LINES=" in after.data.app.table["after"]
+    assert after.plan.digest == before.plan.digest
+    told = provenance._external(after.plan, [])
+    assert told["app_section"] == provenance._external(before.plan, [])["app_section"]
+    assert told["app_section"]["arguments"] == ["a: b", ""]
+    assert own_hash(after) == own
+    (there.root / "work").mkdir()
+    (there.root / "work" / "overrides.yaml").write_text("left: {version: '2'}\n")
+    done = there.doit("overrides", "apply")
+    assert done.status == 0 and "left.yaml: version" in done.said, done

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tasks.toy import Checkout
+from tests.tasks.toy import Checkout, doit
 
 pytestmark = pytest.mark.namespace
 fault = pytest.mark.fault
@@ -46,7 +46,8 @@ def test_a_recipe_is_written_into_the_layer(toy: Checkout, server: str, tmp_path
     url = f"{server}/thing-1.2.tar"
     done = toy.doit("recipe", "new", "thing", f"url={url}", f"layer={layer}")
     assert done.status == 0, done
-    assert f"{layer}/recipes/thing.yaml" in done.said and "with=thing" in done.said
+    # BQ2_SET is set here.
+    assert f"{layer}/recipes/thing.yaml" in done.said and "pkg:thing with=thing" in done.said
     recipe = toy.project(layer=str(layer), **{"with": "thing"}).plan.recipes["thing"]
     data = (tmp_path / "served" / "thing-1.2.tar").read_bytes()
     (source,) = recipe.sources
@@ -56,6 +57,14 @@ def test_a_recipe_is_written_into_the_layer(toy: Checkout, server: str, tmp_path
     assert toy.doit("fetch:thing", f"layer={layer}", "with=thing", "offline=1").status == 0
     again = toy.doit("recipe", "new", "thing", f"url={url}", f"layer={layer}")
     assert again.status != 0 and "there is a recipe thing already" in again.said
+
+
+def test_the_command_that_builds_it_does_not_mean_the_full_set(toy: Checkout, server: str) -> None:
+    sets = toy.root / "plan" / "sets.yaml"
+    sets.write_text(sets.read_text() + sets.read_text().replace("base:", "full:"))
+    words = doit("recipe", "new", "thing", f"url={server}/thing-1.2.tar")
+    done = toy.run(["env", "-u", "BQ2_SET", *words])
+    assert "build it: doit pkg:thing set=base with=thing" in done.said, done
 
 
 @fault("recipe new with a URL that has nothing, or that is none", "refused; no recipe is written")

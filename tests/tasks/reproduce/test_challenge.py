@@ -64,6 +64,17 @@ def test_what_does_not_depend_on_the_seed_is_the_same(challenged: Checkout) -> N
     assert again.status == 0 and not again.built, again
 
 
+def test_one_package_is_compared(challenged: Checkout) -> None:
+    done = challenged.doit("challenge", "packages=left")
+    assert done.status == 0, done
+    assert "alpine: 1 of 1 identical" in done.said
+    assert sorted(done.built) == ["bottom", "bottom", "left", "left"]
+    assert set(verdicts(challenged)) == {"left"}
+    assert challenged.doit("challenge", "packages=left").built == []
+    said = challenged.doit("challenge", "packages=lef").said
+    assert "did you mean left" in said and "Traceback" not in said, said
+
+
 def test_the_proof_beside_the_product_tells_of_the_challenge(challenged: Checkout) -> None:
     assert challenged.doit("challenge").status == 0
     assert challenged.doit("sysroot").status == 0
