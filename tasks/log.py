@@ -12,9 +12,11 @@ from tasks.actions import DoitTask, speaking
 from tasks.console import console
 from tasks.engine.builder import Builder
 from tasks.engine.project import Project
+from tasks.status import on_workers
 from tasks.why import steps_named
 
 FOLLOW = 0.3  # seconds between two looks
+WAIT = 1.0  # the same, while the step is on a worker
 
 
 def task_log(project: Project) -> DoitTask:
@@ -37,16 +39,29 @@ def _log(project: Project, targets: list[str], follow: bool) -> None:
     if not targets:
         raise BuildError("no package is given", hint=typed("log pkg:NAME"))
     builders = [Builder(project, step) for step in steps_named(project, targets[0])]
-    logs = [builder.directory / "log" for builder in builders]
+    away = f"no log of {targets[0]} yet: a worker builds it, its log arrives when it ends"
+    is_away = _is_away(project, builders)
+    if is_away and follow:
+        console.say(away)
+        while _is_away(project, builders):
+            time.sleep(WAIT)
     # If both phases have a log, show the newest.
+    logs = [builder.directory / "log" for builder in builders]
     kept = sorted((path for path in logs if path.exists()), key=lambda path: path.stat().st_mtime)
     if not kept:
         # Nothing is wrong: logs are only kept of builds that have not succeeded.
         is_here = all(builder.stamp.read() for builder in builders)
         why = "it was built, or came from the store" if is_here else "it was not built here yet"
-        console.say(f"no log of {targets[0]}: {why}")
+        told = away if is_away and not follow else f"no log of {targets[0]}: {why}"
+        console.say(told)
         return
     _print(kept[-1], lambda: follow and kept[-1].exists() and project.lock.holder() is not None)
+
+
+def _is_away(project: Project, builders: list[Builder]) -> bool:
+    """Whether a step of `builders` is on a worker now, and has no log here."""
+    away = on_workers(project)
+    return any(each.step.task in away for each in builders)
 
 
 def _print(path: Path, more: Callable[[], bool]) -> None:

@@ -75,6 +75,7 @@ def _make(project: Project) -> None:
     if drop(seed.tree, lambda _: not seed.is_up_to_date(), project.cache):
         project.events.emit("note", text=f"the seed was changed, it is made again: {seed.tree}")
     if not seed.tree.exists():
+        project.events.emit("note", text=f"unpacking the seed {seed.name}")
         seed.make({source.sha256: project.fetched(source) for source in seed.sources})
     if project.given:
         from tasks.engine.try_root import require_good

@@ -97,6 +97,15 @@ def gather(project: Project) -> Status:
     )
 
 
+def on_workers(project: Project) -> set[str]:
+    """The steps that the run of this work directory has on workers now."""
+    holder = project.lock.holder()
+    last = [run for run in runs(read(project.events.path)[0]) if is_holder(run, holder)]
+    running = _running(holder, last[-1] if last else [])
+    steps = running["steps"] if running else {}
+    return {task for task, each in steps.items() if each["worker"]}
+
+
 def _running(holder: str | None, run: list[Event]) -> dict[str, Any] | None:
     """The run that holds the work directory: its start time, and the progress of its steps."""
     if holder is None:
@@ -104,7 +113,8 @@ def _running(holder: str | None, run: list[Event]) -> dict[str, Any] | None:
     steps: dict[str, dict[str, Any]] = {}
     for event in run:
         if event["event"] == "start":
-            steps[event["step"]] = {"since": event["time"]}
+            worker = bool(event.get("worker"))
+            steps[event["step"]] = {"since": event["time"], "worker": worker}
         elif event["event"] == "progress" and event["step"] in steps:
             steps[event["step"]] |= {"done": event["done"], "all": event["all"]}
         elif event["event"] in ("end", "failure"):
@@ -195,7 +205,8 @@ def _told_run(status: Status) -> list[str]:
         told.append(f"running: {running['by']}{since}")
         for step, each in running["steps"].items():
             count = f" [{each['done']}/{each['all']}]" if "done" in each else ""
-            told.append(f"  {step}{count}, for {in_words(now - each['since'])}")
+            where = " on a worker" if each["worker"] else ""
+            told.append(f"  {step}{where}{count}, for {in_words(now - each['since'])}")
     ended = [run for run in status.runs if run["how"] != RUNNING]
     for label, run in zip(("last run:", *["before:"] * RUNS), ended, strict=False):
         ago = in_words(max(now - run["time"], 0))

@@ -76,6 +76,8 @@ def explained(project: Project, found: Mapping[str, StepState], step: Step) -> I
     state = found[step.task].state
     if state == UP_TO_DATE:
         yield f"{step.task} is up to date: none of its inputs changed"
+        passed = _passed_over(project, step, found[step.task].id)
+        yield from (f"  when it was built or taken: {line}" for line in passed)
         return
     yield f"{step.task} {OUTCOMES[state]}"
     yield from (f"  {line}" for line in _reasons(project, found, step, set()))
@@ -94,10 +96,7 @@ def _reasons(
         yield f"its builds gave different bytes: {typed('choose HASH')} says which is right"
         yield from told_records(project.store, records)
         return
-    if state.id and project.settings.caches:
-        from tasks.engine.taking import passed_over
-
-        yield from passed_over(project, step, state.id)
+    yield from _passed_over(project, step, state.id)
     before = builder.stamp.read_inputs()
     if before is None:
         yield "this work directory has no earlier build of it"
@@ -108,6 +107,15 @@ def _reasons(
         if not found[each.task].is_here and roots and each.task not in told:
             yield f"{each.task} comes first and {OUTCOMES[found[each.task].state]}"
             yield from (f"  {line}" for line in _reasons(project, found, each, told))
+
+
+def _passed_over(project: Project, step: Step, wanted: str | None) -> list[str]:
+    """Why no record of the step id `wanted` was taken from a shared cache, as lines."""
+    if not wanted or not (project.workdir / "passed").exists():
+        return []
+    from tasks.engine.taking import passed_over
+
+    return passed_over(project, step, wanted)
 
 
 def _own_reasons(

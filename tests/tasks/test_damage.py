@@ -89,6 +89,7 @@ def test_a_changed_seed(built: Checkout) -> None:
     shell.write_text("#!/bin/sh\nexit 1\n")
     said = rebuilt(built, "left")
     assert said.count("the seed was changed, it is made again") == 1
+    assert said.count("unpacking the seed ") == 1
     assert shell.read_text() == before
     assert "made again" not in rebuilt(built, "left")
 

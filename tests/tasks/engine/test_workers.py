@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import shutil
 import signal
@@ -115,6 +117,33 @@ def test_an_interruption_cancels(toy: Checkout, serve: Serve) -> None:
     said, _ = running.communicate(timeout=30)
     assert running.returncode == 130 and not here(said) and "Traceback" not in said, said
     until(lambda: not processes("sleep 4321"), "the end of the step on the worker")
+
+
+def test_what_is_told_of_a_step_on_a_worker(toy: Checkout, serve: Serve) -> None:
+    casd = serve()
+    toy.recipe("bottom", "sleep 4322 || true; echo 'what the worker says'; exit 3")
+    running = toy.start(doit("pkg", *casd.words))
+    until(lambda: bool(_sleeping()), "the step on the worker")
+    assert "sysroot-from-seed:bottom on a worker, for " in toy.doit("status").said
+    away = "no log of pkg:bottom yet: a worker builds it"
+    assert away in toy.doit("log", "pkg:bottom").said
+    followed = toy.start(doit("log", "-f", "pkg:bottom"))
+    assert followed.stdout and away in followed.stdout.readline()
+    for process in _sleeping():
+        os.kill(process, signal.SIGKILL)
+    said, _ = followed.communicate(timeout=60)
+    assert "\nwhat the worker says\n" in said
+    running.communicate(timeout=60)
+    assert running.returncode == 1
+
+
+def _sleeping() -> list[int]:
+    """The processes that only wait until they are killed."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found += [int(file.parent.name)] * (file.read_bytes() == b"sleep\x004322\x00")
+    return found
 
 
 BAD_PYTHON = """\
