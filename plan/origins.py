@@ -36,7 +36,8 @@ def from_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 def from_file(path: Path) -> dict[str, str]:
     """The parameters in the YAML file `path`, if it exists. Raises BuildError if it is broken."""
-    if not path.exists():
+    # A link to nothing is no file that is missing: load() says so.
+    if not path.exists() and not path.is_symlink():
         return {}
     table = load(path, shown_as="local.yaml")
     for name in table:

@@ -58,7 +58,7 @@ PARAMETERS = (
         "unless they are given",
         placed=checks.placed,
     ),
-    Parameter("with", constant(""), checks.anything, "packages to add to the set: a,b"),
+    Parameter("with", constant(""), checks.listed, "packages to add to the set: a,b"),
     Parameter(
         "loader",
         constant("none"),
@@ -172,7 +172,7 @@ PARAMETERS = (
     Parameter(
         "packages",
         constant(""),
-        checks.anything,
+        checks.listed,
         "the packages to look at (default: all)",
         of=("outdated", "regenerate", "verify"),
     ),
@@ -180,7 +180,7 @@ PARAMETERS = (
         "in",
         constant("namespace"),
         checks.one_of(*PLACES),
-        "where regenerate works",
+        "where regenerate works: " + ", ".join(PLACES),
         of=("regenerate",),
     ),
     Parameter(
