@@ -147,7 +147,7 @@ def ports(text: str) -> str:
     """Pairs of TCP ports, "here:there", separated by commas; no port of this machine twice."""
     pairs = [pair.split(":") for pair in names(text)]
     for pair in pairs:
-        if len(pair) != 2 or not all(_is_port(port) for port in pair):
+        if len(pair) != 2 or not all(is_port(port) for port in pair):
             raise ValueError("it is a list of pairs of ports (1 to 65535), like 8080:80,2222:22")
     here = [int(pair[0]) for pair in pairs]
     if twice := {port for port in here if here.count(port) > 1}:
@@ -161,7 +161,8 @@ def pairs(text: str) -> tuple[tuple[int, int], ...]:
     return tuple((int(here), int(there)) for here, there in found)
 
 
-def _is_port(text: str) -> bool:
+def is_port(text: str) -> bool:
+    """Whether `text` is the number of a TCP port."""
     return _is_whole(text, 1, 65535)
 
 
@@ -184,75 +185,11 @@ def seed(text: str) -> str:
     raise ValueError(nearest(text, (AUTO, *SEEDS)) + " (or the path of a directory or tarball)")
 
 
-def url(text: str) -> str:
-    """The URL of a Debian archive, or an empty text."""
-    if text and not text.startswith(("http://", "https://")):
-        raise ValueError("it is the http(s) URL of a Debian archive")
-    return text.rstrip("/")
-
-
-def urls(text: str) -> str:
-    """http(s) URLs, separated by commas, or an empty text."""
-    found = [name.rstrip("/") for name in names(text)]
-    if not all(re.fullmatch(r"https?://[^/\s,@]+(/[^\s,]*)?", each) for each in found):
-        raise ValueError("it is http(s)://HOST/PATH; a user and password belong into ~/.netrc")
-    return ",".join(found)
-
-
-def headers(text: str) -> str:
-    """Lines "HOST NAME: VALUE", or an empty text. What is wrong is told without the value."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if not all(re.fullmatch(r"[^\s/@]+ [\w-]+: [ -~]+", line) for line in lines):
-        raise ValueError("each line is HOST NAME: VALUE, or HOST:PORT NAME: VALUE")
-    return "\n".join(lines)
-
-
-def host(text: str) -> str:
-    """The name or address of a machine, also one of ssh_config(5), or an empty text."""
-    if "@" in text:
-        raise ValueError("it is the name or address alone: the user is always root")
-    if found := re.fullmatch(r"([^:]*):(\d*)", text):
-        raise ValueError(f"the port is given apart: to={found[1]} port={found[2]}")
-    if text and not re.fullmatch(r"[\w.:%][\w.:%-]*", text):
-        raise ValueError("it is the name or address of a machine; port= is its port")
-    return text
-
-
-def port(text: str) -> str:
-    """The number of a TCP port, or an empty text."""
-    if text and not _is_port(text):
-        raise ValueError("it is the number of a port, from 1 to 65535")
-    return str(int(text)) if text else ""
-
-
 def seconds(text: str) -> str:
     """A number of seconds, up to two hours."""
     if not _is_whole(text, 1, 7200):
         raise ValueError("it is a whole number of seconds, from 1 to 7200")
     return str(int(text))
-
-
-def endpoint(text: str) -> str:
-    """grpc(s)://HOST:PORT, or an empty text."""
-    found = re.fullmatch(r"grpcs?://([\w.-]+|\[[0-9a-fA-F:]+\]):(\d+)/?", text)
-    if text and not (found and _is_port(found[2])):
-        raise ValueError("it is grpc://HOST:PORT or grpcs://HOST:PORT")
-    return text.rstrip("/")
-
-
-def instance(text: str) -> str:
-    """The name of an instance (its parts may not be words of the API), or an empty text."""
-    words = {"blobs", "uploads", "actions", "actionResults", "operations", "capabilities"}
-    if text and (not re.fullmatch(r"[\w./-]+", text) or words & {*text.split("/")}):
-        raise ValueError("it is a name like main, or main/linux")
-    return text
-
-
-def properties(text: str) -> str:
-    """KEY=VALUE, separated by commas, or an empty text."""
-    if not all(re.fullmatch(r"[^=\s]+=\S*", each) for each in names(text)):
-        raise ValueError("it is KEY=VALUE, separated by commas, like OSFamily=linux,ISA=x86-64")
-    return ",".join(names(text))
 
 
 def packages(text: str) -> str:

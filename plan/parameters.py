@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from plan import checks
+from plan import addresses, checks
 from plan.architecture import architectures
 from plan.other_machines import OF_OTHER_MACHINES
 from plan.parameter import Parameter, constant
@@ -138,7 +138,7 @@ PARAMETERS = (
         "strict", constant("0"), checks.flag, "refuse a seed that differs from its lock file"
     ),
     *OF_OTHER_MACHINES,
-    Parameter("mirror", constant(""), checks.url, "a Debian archive to ask before apt's"),
+    Parameter("mirror", constant(""), addresses.url, "a Debian archive to ask before apt's"),
     Parameter("workdir", constant("work"), checks.path, "the work directory", placed=checks.placed),
     Parameter(
         "output",

@@ -58,6 +58,11 @@ def test_command_line_wins_over_environment_over_file_over_default(tmp_path: Pat
         ({"SET": "base"}, "did you mean set?"),
         ({"format": "QCOW2"}, "did you mean qcow2?"),
         ({"to": "web:2222"}, "to=web port=2222"),
+        ({"cache": "http://[::1"}, "http(s)://HOST/PATH"),
+        ({"publish": "https://host:99999/x"}, "http(s)://HOST/PATH"),
+        ({"cache": "http://me:secret@host/x"}, "~/.netrc"),
+        ({"mirror": "http://[::1"}, "http(s) URL"),
+        ({"mirror": "http://"}, "http(s) URL"),
         ({"run": "a\0b"}, "without a zero byte"),
     ],
 )
