@@ -90,7 +90,10 @@ def proxy_of(url: str) -> tuple[str, str] | None:
     """The variable that names the proxy for `url`, and its value; None without a proxy."""
     from requests.utils import get_environ_proxies, select_proxy
 
-    value = select_proxy(url, get_environ_proxies(url))
+    try:
+        value = select_proxy(url, get_environ_proxies(url))
+    except ValueError:
+        value = None  # the request tells what is wrong with the URL
     if not value:
         return None
     names = [f"{urlsplit(url).scheme}_proxy", "all_proxy"]

@@ -5,6 +5,7 @@ The error names the expected form or the nearest valid value. Paths are absolute
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -21,7 +22,7 @@ SEEDS = (*PINNED_SEEDS, SELF)
 
 def names(text: str) -> list[str]:
     """The names in a comma-separated list."""
-    return [name for name in text.split(",") if name]
+    return [name for each in text.split(",") if (name := each.strip())]
 
 
 def as_it_is(text: str, directory: Path) -> str:
@@ -30,14 +31,29 @@ def as_it_is(text: str, directory: Path) -> str:
 
 
 def placed(text: str, directory: Path) -> str:
-    """The path `text` as an absolute path; a relative path starts at `directory`."""
-    return os.fspath(directory / text) if text else ""
+    """The path `text` as an absolute path; a relative path starts at `directory`.
+
+    "~" is the home: of shells only bash replaces it in NAME=~/PATH, and nothing does in local.yaml.
+    """
+    path = Path(text)
+    if text == "~" or text.startswith("~/"):
+        with contextlib.suppress(RuntimeError):  # no home is known
+            path = path.expanduser()
+    return os.fspath(directory / path) if text else ""
+
+
+def _holds(test: Callable[[], bool]) -> bool:
+    """Whether `test` of a path holds: not if the path is too long, or in another's directory."""
+    try:
+        return test()
+    except OSError:
+        return False
 
 
 def placed_seed(text: str, directory: Path) -> str:
     """Like `placed`, for a seed; the name of a seed stays unchanged, even if misspelt."""
     path = placed(text, directory)
-    is_path = text not in (AUTO, *SEEDS) and ("/" in text or Path(path).exists())
+    is_path = text not in (AUTO, *SEEDS) and ("/" in text or _holds(Path(path).exists))
     return path if is_path else text
 
 
@@ -92,16 +108,24 @@ def flag(text: str) -> str:
     raise ValueError("it is yes or no")
 
 
+def _is_whole(text: str, low: int, high: int) -> bool:
+    """Whether `text` is a whole number from `low` to `high`, also with leading zeros."""
+    digits = text.lstrip("0") or "0"
+    # int() refuses thousands of digits with an error of its own.
+    known = text.isascii() and text.isdecimal() and len(digits) <= len(str(high))
+    return known and low <= int(digits) <= high
+
+
 def count(text: str) -> str:
     """A whole number from 1 to 1024."""
-    if not text.isdecimal() or not 1 <= int(text) <= 1024:
+    if not _is_whole(text, 1, 1024):
         raise ValueError("it is a whole number from 1 to 1024")
     return str(int(text))
 
 
 def processors(text: str) -> str:
     """A number of processors that the kernel of the image drives, or an empty text."""
-    if text and not (text.isdecimal() and 1 <= int(text) <= 64):
+    if text and not _is_whole(text, 1, 64):
         raise ValueError("it is a whole number from 1 to 64")
     return str(int(text)) if text else ""
 
@@ -123,7 +147,7 @@ def ports(text: str) -> str:
     """Pairs of TCP ports, "here:there", separated by commas; no port of this machine twice."""
     pairs = [pair.split(":") for pair in names(text)]
     for pair in pairs:
-        if len(pair) != 2 or not all(_is_port(port) for port in pair):
+        if len(pair) != 2 or not all(is_port(port) for port in pair):
             raise ValueError("it is a list of pairs of ports (1 to 65535), like 8080:80,2222:22")
     here = [int(pair[0]) for pair in pairs]
     if twice := {port for port in here if here.count(port) > 1}:
@@ -137,93 +161,35 @@ def pairs(text: str) -> tuple[tuple[int, int], ...]:
     return tuple((int(here), int(there)) for here, there in found)
 
 
-def _is_port(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and 1 <= int(text) <= 65535
+def is_port(text: str) -> bool:
+    """Whether `text` is the number of a TCP port."""
+    return _is_whole(text, 1, 65535)
 
 
 def minutes(text: str) -> str:
     """A number of minutes, also a fraction; an empty text means no limit."""
-    if text and not (text.replace(".", "", 1).isdecimal() and 0 < float(text) < 1e6):
+    plain = text.isascii() and text.replace(".", "", 1).isdecimal()
+    if text and not (plain and 0 < float(text) < 1e6):
         raise ValueError("it is a number of minutes")
     return text
 
 
 def seed(text: str) -> str:
     """The name of a seed, or the path of one."""
-    if text in (AUTO, *SEEDS) or ("/" in text and Path(text).exists()):
+    if text in (AUTO, *SEEDS):
         return text
     if "/" in text:
-        raise ValueError("no such directory or tarball")
-    raise ValueError(nearest(text, SEEDS) + " (or the path of a directory or tarball)")
-
-
-def url(text: str) -> str:
-    """The URL of a Debian archive, or an empty text."""
-    if text and not text.startswith(("http://", "https://")):
-        raise ValueError("it is the http(s) URL of a Debian archive")
-    return text.rstrip("/")
-
-
-def urls(text: str) -> str:
-    """http(s) URLs, separated by commas, or an empty text."""
-    found = [name.rstrip("/") for name in names(text)]
-    if not all(re.fullmatch(r"https?://[^/\s,@]+(/[^\s,]*)?", each) for each in found):
-        raise ValueError("it is http(s)://HOST/PATH; a user and password belong into ~/.netrc")
-    return ",".join(found)
-
-
-def headers(text: str) -> str:
-    """Lines "HOST NAME: VALUE", or an empty text. What is wrong is told without the value."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if not all(re.fullmatch(r"[^\s/@]+ [\w-]+: [ -~]+", line) for line in lines):
-        raise ValueError("each line is HOST NAME: VALUE, or HOST:PORT NAME: VALUE")
-    return "\n".join(lines)
-
-
-def host(text: str) -> str:
-    """The name or address of a machine, also one of ssh_config(5), or an empty text."""
-    if "@" in text:
-        raise ValueError("it is the name or address alone: the user is always root")
-    if text and not re.fullmatch(r"[\w.:%][\w.:%-]*", text):
-        raise ValueError("it is the name or address of a machine; port= is its port")
-    return text
-
-
-def port(text: str) -> str:
-    """The number of a TCP port, or an empty text."""
-    if text and not _is_port(text):
-        raise ValueError("it is the number of a port, from 1 to 65535")
-    return str(int(text)) if text else ""
+        if not _holds(Path(text).exists):
+            raise ValueError("no such directory or tarball")
+        return _readable(text, "directory or tarball")
+    raise ValueError(nearest(text, (AUTO, *SEEDS)) + " (or the path of a directory or tarball)")
 
 
 def seconds(text: str) -> str:
     """A number of seconds, up to two hours."""
-    if not text.isdecimal() or not 1 <= int(text) <= 7200:
+    if not _is_whole(text, 1, 7200):
         raise ValueError("it is a whole number of seconds, from 1 to 7200")
     return str(int(text))
-
-
-def endpoint(text: str) -> str:
-    """grpc(s)://HOST:PORT, or an empty text."""
-    found = re.fullmatch(r"grpcs?://([\w.-]+|\[[0-9a-fA-F:]+\]):(\d+)/?", text)
-    if text and not (found and _is_port(found[2])):
-        raise ValueError("it is grpc://HOST:PORT or grpcs://HOST:PORT")
-    return text.rstrip("/")
-
-
-def instance(text: str) -> str:
-    """The name of an instance (its parts may not be words of the API), or an empty text."""
-    words = {"blobs", "uploads", "actions", "actionResults", "operations", "capabilities"}
-    if text and (not re.fullmatch(r"[\w./-]+", text) or words & {*text.split("/")}):
-        raise ValueError("it is a name like main, or main/linux")
-    return text
-
-
-def properties(text: str) -> str:
-    """KEY=VALUE, separated by commas, or an empty text."""
-    if not all(re.fullmatch(r"[^=\s]+=\S*", each) for each in names(text)):
-        raise ValueError("it is KEY=VALUE, separated by commas, like OSFamily=linux,ISA=x86-64")
-    return ",".join(names(text))
 
 
 def packages(text: str) -> str:
@@ -235,14 +201,18 @@ def packages(text: str) -> str:
 
 def age(text: str) -> str:
     """A number of days."""
-    if not text.isdecimal() or len(text) > 5:
+    if not _is_whole(text, 0, 99999):
         raise ValueError("it is a whole number of days")
     return str(int(text))
 
 
 def sample(text: str) -> str:
     """How many of the steps: a whole number, or all; an empty text means that none is drawn."""
-    return text if text in ("", "all") else count(text)
+    if text in ("", "all"):
+        return text
+    if not _is_whole(text, 1, 1024):
+        raise ValueError("it is a whole number from 1 to 1024, or all")
+    return str(int(text))
 
 
 def path(text: str) -> str:
@@ -259,27 +229,34 @@ def suite(text: str) -> str:
     return text
 
 
+def _readable(text: str, kind: str) -> str:
+    """The path `text`, which exists. Raises ValueError if this user may not read it."""
+    if not os.access(text, os.R_OK | (os.X_OK if _holds(Path(text).is_dir) else 0)):
+        raise ValueError(f"it is a {kind} that you may read; its owner can allow it with chmod")
+    return text
+
+
 def directory(text: str) -> str:
     """A directory that exists, or an empty text."""
-    if text and not Path(text).is_dir():
+    if text and not _holds(Path(text).is_dir):
         raise ValueError("it is an existing directory")
-    return text
+    return _readable(text, "directory") if text else text
 
 
 def file(text: str) -> str:
     """A file that exists, or an empty text."""
-    if text and not Path(text).is_file():
+    if text and not _holds(Path(text).is_file):
         raise ValueError("it is an existing file")
-    return text
+    return _readable(text, "file") if text else text
 
 
 def directories(text: str) -> str:
     """Directories that exist, separated by commas; or an empty text."""
-    absent = [each for each in names(text) if not Path(each).is_dir()]
+    absent = [each for each in names(text) if not _holds(Path(each).is_dir)]
     if absent:
         which = f"; {absent[0]} is none" if absent != [text] else ""
         raise ValueError(f"it is existing directories, separated by commas{which}")
-    return text
+    return ",".join(_readable(each, "directory") for each in names(text))
 
 
 def output(text: str) -> str:
@@ -299,11 +276,18 @@ def sha256(text: str) -> str:
     return text
 
 
+def listed(text: str) -> str:
+    """Names that the plan checks, separated by commas; each once."""
+    return ",".join(dict.fromkeys(names(anything(text))))
+
+
 def phase(text: str) -> str:
     """The name of a phase, or an empty text."""
     return one_of(*PHASES)(text) if text else ""
 
 
 def anything(text: str) -> str:
-    """Any text."""
+    """Any text that a command line can hold."""
+    if "\0" in text:
+        raise ValueError("it is a text without a zero byte")
     return text

@@ -38,6 +38,11 @@ def inert(text: str) -> str:
     return text.replace("\r\n", "\n").translate(_OBEYED)
 
 
+def shortened(word: str) -> str:
+    """What a person typed, as errors repeat it: its beginning, if it is very long."""
+    return word if len(word) <= 200 else f"{word[:200]}…"
+
+
 def nearest(word: str, known: Iterable[str], *, listed: Iterable[str] = ()) -> str:
     """A hint for a misspelt `word`: the nearest of `known`, or all of them when none is near.
 
@@ -46,7 +51,12 @@ def nearest(word: str, known: Iterable[str], *, listed: Iterable[str] = ()) -> s
     import difflib
 
     candidates = sorted(known)
-    close = difflib.get_close_matches(word, candidates, n=1)
-    if close:
-        return f"did you mean {close[0]}?"
+    # In "pkg:nope" only the end is compared: the beginning would make every package alike.
+    head = word[: word.rfind(":") + 1]
+    ends = {each.removeprefix(head): each for each in candidates if each.startswith(head)}
+    if not ends:
+        head, ends = "", {each: each for each in candidates}
+    end = shortened(word.removeprefix(head))
+    if close := [end.lower()] if end.lower() in ends else difflib.get_close_matches(end, ends, n=1):
+        return f"did you mean {ends[close[0]]}?"
     return "known: " + ", ".join(sorted(listed) or candidates)

@@ -41,7 +41,8 @@ def from_file(path: Path) -> tuple[dict[str, str], Table]:
     `app` is the app's directory, or a section that may name it. Raises BuildError if the file is
     broken.
     """
-    if not path.exists():
+    # A link to nothing is no file that is missing: load() says so.
+    if not path.exists() and not path.is_symlink():
         return {}, Table("local.yaml", 1)
     table = load(path, shown_as="local.yaml")
     section = table.get("app")

@@ -3,12 +3,12 @@ the machine that an update goes to (docs/machine.md)."""
 
 from __future__ import annotations
 
-from plan import checks
+from plan import addresses, checks
 from plan.parameter import Parameter, constant
 
 OF_OTHER_MACHINES = (
     Parameter(
-        "cache", constant(""), checks.urls, "shared caches to take finished steps from: URL,…"
+        "cache", constant(""), addresses.urls, "shared caches to take finished steps from: URL,…"
     ),
     Parameter(
         "trust",
@@ -23,14 +23,14 @@ OF_OTHER_MACHINES = (
     Parameter(
         "publish",
         constant(""),
-        checks.urls,
+        addresses.urls,
         "the shared cache that publish writes to, and verify with sample=: URL",
         of=("publish", "verify"),
     ),
     Parameter(
         "headers",
         constant(""),
-        checks.headers,
+        addresses.headers,
         "lines HOST NAME: VALUE: a header that only this host gets, for example Authorization",
         secret=True,
     ),
@@ -51,14 +51,14 @@ OF_OTHER_MACHINES = (
     Parameter(
         "remote",
         constant(""),
-        checks.endpoint,
+        addresses.endpoint,
         "a server of the Remote Execution API, whose workers build steps: grpc(s)://HOST:PORT",
     ),
-    Parameter("instance", constant(""), checks.instance, "the instance of remote="),
+    Parameter("instance", constant(""), addresses.instance, "the instance of remote="),
     Parameter(
         "platform",
         constant(""),
-        checks.properties,
+        addresses.properties,
         "what a worker of remote= must be: KEY=VALUE,…",
     ),
     Parameter(
@@ -77,12 +77,12 @@ OF_OTHER_MACHINES = (
     Parameter(
         "to",
         constant(""),
-        checks.host,
+        addresses.host,
         "the machine that push updates, by ssh (default: the one that boot started here)",
         of=("push",),
     ),
     Parameter(
-        "port", constant(""), checks.port, "the port of its SSH server, if not 22", of=("push",)
+        "port", constant(""), addresses.port, "the port of its SSH server, if not 22", of=("push",)
     ),
     Parameter(
         "wait",

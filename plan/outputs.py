@@ -34,7 +34,7 @@ def target(path: Path) -> Path:
     """The path at which the file `path` is written: the end of its symbolic links.
 
     Raises OSError whose text is the reason and the remedy, if the path exists and is not a regular
-    file, if the links form a loop, or if they lead to a missing directory.
+    file, if the links form a loop, if they lead to a missing directory, or if it cannot be made.
     """
     end = Path(os.path.realpath(path))
     try:
@@ -43,11 +43,22 @@ def target(path: Path) -> Path:
         if path.is_symlink() and not end.parent.is_dir():
             text = f"it is a link to {end}, whose directory does not exist: create it"
             raise FileNotFoundError(errno.ENOENT, text, os.fspath(path)) from None
+        _require_place(end)
         return end
     if kind in _REFUSED:
         what, remedy = _REFUSED[kind]
         raise FileExistsError(errno.EEXIST, f"it is {what}: {remedy}", os.fspath(path))
     return end
+
+
+def _require_place(file: Path) -> None:
+    """Raise OSError if the missing `file` cannot be made: its directory is none, or another's."""
+    above = next(each for each in file.parents if os.path.lexists(each))
+    if not above.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, f"{above} is not a directory", os.fspath(file))
+    if not os.access(above, os.W_OK | os.X_OK):
+        text = f"you may not write to {above}: name another place"
+        raise PermissionError(errno.EACCES, text, os.fspath(file))
 
 
 def unfinished(path: Path) -> Path:

@@ -128,7 +128,8 @@ def load_overrides(data: Data, file: Path | None) -> Overrides:
     Raises BuildError with file and line for an unknown package, phase, key or patch.
     """
     recipes = load_tables(data)
-    if file is None or not file.exists():
+    # A link to nothing is no file that is missing: load() says so.
+    if file is None or not (file.exists() or file.is_symlink()):
         return Overrides(file or data.own / NAME, data, recipes, Table(NAME, 1))
     table = load(file, shown_as=NAME)
     for key, entry in table.items():

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from plan import checks
+from plan import addresses, checks
 from plan.architecture import architectures
 from plan.other_machines import OF_OTHER_MACHINES
 from plan.parameter import Parameter, constant
@@ -58,7 +58,7 @@ PARAMETERS = (
         "unless they are given",
         placed=checks.placed,
     ),
-    Parameter("with", constant(""), checks.anything, "packages to add to the set: a,b"),
+    Parameter("with", constant(""), checks.listed, "packages to add to the set: a,b"),
     Parameter(
         "loader",
         constant("none"),
@@ -138,7 +138,7 @@ PARAMETERS = (
         "strict", constant("0"), checks.flag, "refuse a seed that differs from its lock file"
     ),
     *OF_OTHER_MACHINES,
-    Parameter("mirror", constant(""), checks.url, "a Debian archive to ask before apt's"),
+    Parameter("mirror", constant(""), addresses.url, "a Debian archive to ask before apt's"),
     Parameter("workdir", constant("work"), checks.path, "the work directory", placed=checks.placed),
     Parameter(
         "output",
@@ -172,7 +172,7 @@ PARAMETERS = (
     Parameter(
         "packages",
         constant(""),
-        checks.anything,
+        checks.listed,
         "the packages to look at (default: all)",
         of=("challenge", "outdated", "regenerate", "verify"),
     ),
@@ -180,7 +180,7 @@ PARAMETERS = (
         "in",
         constant("namespace"),
         checks.one_of(*PLACES),
-        "where regenerate works",
+        "where regenerate works: " + ", ".join(PLACES),
         of=("regenerate",),
     ),
     Parameter(

@@ -14,14 +14,22 @@ from pathlib import Path
 
 from plan import checks
 from plan.app import is_layer
-from plan.errors import BuildError, nearest
+from plan.errors import BuildError, nearest, shortened
 from plan.origins import from_environment, from_file
 from plan.parameter import Parameter
 from plan.parameters import PARAMETERS, parameters
 from plan.settings import Settings
+from plan.typed import program
 
 OF_APPS = {"set": "base", "loader": "crystal"}
 """What an app is added to, unless another one is named. The loader lets `push` update it."""
+
+
+PARTNERS = {
+    **dict.fromkeys(("instance", "platform", "objects", "client_certificate"), "remote"),
+    **dict.fromkeys(("trust", "agree"), "cache"),
+}
+"""Parameter → the one without which nothing reads it."""
 
 
 def resolve(
@@ -42,8 +50,11 @@ def resolve(
     for origin, texts in origins:
         for name in texts:
             if name not in by_name:
+                typed = f" (BQ2_{shortened(name.upper())})" if origin == "environment" else ""
                 raise BuildError(
-                    f"unknown parameter {name!r}", where=origin, hint=nearest(name, by_name)
+                    f"unknown parameter {shortened(name)!r}{typed}",
+                    where=origin,
+                    hint=nearest(name, by_name),
                 )
 
     for parameter in PARAMETERS:
@@ -71,6 +82,7 @@ def resolve(
         for name, text in OF_APPS.items():
             if found[name][1] == "default":
                 found[name] = (text, "app=")
+    _require_partners(given, {name: text for name, (text, _) in found.items()})
     return Settings(
         root,
         {name: text for name, (text, _) in found.items()},
@@ -79,11 +91,34 @@ def resolve(
     )
 
 
+def _require_partners(given: Mapping[str, str], values: Mapping[str, str]) -> None:
+    """Raise BuildError if the command line gives what has no effect without another parameter.
+
+    In local.yaml it may stand: there it waits for the other one.
+    """
+    lost = [name for name in given if name in PARTNERS and not values[PARTNERS[name]]]
+    lost = [name for name in lost if values[name]]
+    if lost:
+        partner = PARTNERS[lost[0]]
+        raise BuildError(
+            f"{lost[0]}= has no effect without {partner}=",
+            where="command line",
+            hint=f"give both, or leave out {lost[0]}=; {program()} help {partner} explains it",
+        )
+    of_alpine = [name for name in ("seed_release", "seed_tarball") if given.get(name)]
+    if of_alpine and values["seed"] not in (checks.AUTO, checks.ALPINE):
+        raise BuildError(
+            f"{of_alpine[0]}= has no effect with seed={values['seed']}",
+            where="command line",
+            hint="it chooses the root of seed=alpine",
+        )
+
+
 def _checked(parameter: Parameter, text: str, origin: str, directory: Path) -> str:
     try:
         return parameter.check(parameter.placed(text, directory))
     except ValueError as error:
-        shown = "this" if parameter.secret else repr(text)
+        shown = "this" if parameter.secret else repr(shortened(text))
         raise BuildError(
             f"{parameter.name} cannot be {shown}", where=origin, hint=str(error)
         ) from None

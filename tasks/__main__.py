@@ -33,6 +33,9 @@ with standing_in("configparser", "importlib.metadata", "multiprocessing", "pdb",
     from doit.loader import generate_tasks
 
 
+WRONG = 3  # doit's exit status for a wrong command line
+
+
 class OurHelp(Help):  # type: ignore[misc]
     """The pages of this project; those of doit for doit's own commands."""
 
@@ -51,9 +54,13 @@ class OurHelp(Help):  # type: ignore[misc]
         return 1 if undelivered() else 0
 
     def _explain(self, params: Any, name: str) -> None:
+        from tasks import help as pages
         from tasks.help import command_page
 
-        if name in COMMANDS or name in DOIT_DOCS:
+        if name == self.name:
+            for line in pages.project_page():
+                say(line)
+        elif name in COMMANDS or name in DOIT_DOCS:
             for line in command_page(name):
                 say(line)
         elif name in self.cmds:
@@ -94,8 +101,14 @@ def _plain(error: CmdParseError) -> str:
 def start(words: Sequence[str], dodo: Path) -> int:
     """Run doit with `words` and the file `dodo`. Return the exit status of the process."""
     if words[:1] == ["--version"]:
-        print(f"bootstrap-qcow2 {VERSION}")
-        return 0
+        with taking():
+            say(f"bootstrap-qcow2 {VERSION}")
+        return 1 if undelivered() else 0
+    if "" in words:
+        # doit looks at the first character of each word.
+        hint = "is there a variable of the shell that has no value?"
+        print(f"ERROR: a word of the command line is empty\n  {hint}", file=sys.stderr)
+        return WRONG
     if not words or {"-h", "--help"} & {*words}:
         named = [word for word in words if word[:1] != "-" and "=" not in word and word != "help"]
         words = ["help", *named[:1]]

@@ -48,6 +48,12 @@ def task_attest(project: Project) -> DoitTask:
 
 
 def _attest(project: Project, words: list[str]) -> None:
+    if not words and project.settings.image:
+        raise BuildError(
+            "attest is of the image that was built last here",
+            where="image=",
+            hint=f"{typed('attest check PATH image=FILE')} checks one",
+        )
     if not words:
         say(f"{_written(project)}: python3 check.py IMAGE checks it")
     elif len(words) == 2 and words[0] == "check":

@@ -37,7 +37,7 @@ SIDE_BY_SIDE = ("-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder")
 
 def _test(project: Project, words: list[str]) -> None:
     if words[:1] == ["nightly"]:
-        _run(project, "tests.nightly", words[1:])
+        _run(project, "tests.nightly", [*map(_placed, words[1:])])
     else:
         _run(project, "pytest", [*map(_placed, words)] or SIDE_BY_SIDE)
 

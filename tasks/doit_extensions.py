@@ -273,6 +273,9 @@ def _with_nearest(project: Project, original: Any) -> Any:
             return message
         plain = [*commands.COMMANDS, *commands.OF_DOIT]
         told = f"there is no task {words[0]!r}"
+        if words[0] in {each.name for each in PARAMETERS}:
+            # `image set base`: no task has the name of a parameter alone.
+            return f"{told}\n  it is a parameter: {words[0]}=VALUE"
         return str(no_such(project, words[0], _known(project, plain), told=told, listed=plain))
 
     return text

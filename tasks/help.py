@@ -11,6 +11,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
+from plan.origins import variable
 from plan.parameters import PARAMETERS
 from plan.typed import program, typed
 from plan.version import VERSION
@@ -75,10 +76,10 @@ def parameter_page(name: str) -> Iterator[str]:
     yield from table([(f"{name}=", each.help)])
     default = each.default.__doc__ or each.default() or "none"
     of = ", ".join(each.of) or "all commands"
-    variable = f"BQ2_{name.upper()}, or {name}: in local.yaml"
+    given = f"{variable(name)}, or {name}: in local.yaml"
     if not each.secret:
-        variable = f"{name}=VALUE on the command line, {variable}"
-    rows = [("default", default), ("read by", of), ("given as", variable)]
+        given = f"{name}=VALUE on the command line, {given}"
+    rows = [("default", default), ("read by", of), ("given as", given)]
     yield from table(rows, indent="  ")
 
 

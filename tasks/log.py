@@ -38,6 +38,9 @@ def task_log(project: Project) -> DoitTask:
 def _log(project: Project, targets: list[str], follow: bool) -> None:
     if not targets:
         raise BuildError("no package is given", hint=typed("log pkg:NAME"))
+    if len(targets) > 1:
+        hint = typed(f"log {targets[0]}")
+        raise BuildError(f"log shows one package, not {len(targets)}", hint=hint)
     builders = [Builder(project, step) for step in steps_named(project, targets[0])]
     away = f"no log of {targets[0]} yet: a worker builds it, its log arrives when it ends"
     is_away = _is_away(project, builders)

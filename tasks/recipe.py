@@ -6,6 +6,7 @@ url= ──fetch, hash──▶ tarball ──names, build files, licenses──
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from plan.build_files import READ
@@ -22,6 +23,8 @@ from tasks.console.console import say
 from tasks.engine.project import Project
 from tasks.engine.sources import fetch_now
 
+# The name of a source package (Debian's policy, 5.6.1).
+_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 _WEB = re.compile(r"https?://[^/]+/\S*[^/\s]\Z")
 
 
@@ -35,11 +38,12 @@ def task_recipe(project: Project) -> DoitTask:
     return {"actions": [(speaking(_recipe), [project])], "pos_arg": "words"}
 
 
-def _recipe(project: Project, words: list[str]) -> None:
+def before_recipe(project: Project, words: Sequence[str]) -> None:
+    """Raise BuildError if there can be no such recipe, or its URL is none."""
     url = project.settings.values["url"]
     if len(words) != 2 or words[0] != "new" or not url:
         raise BuildError("recipe takes a name and a URL", hint=typed("recipe new NAME url=URL"))
-    name = words[1].removeprefix("pkg:")
+    name = _name(words)
     if not NAME.match(name):
         raise BuildError(
             f"{name!r} cannot be the name of a package",
@@ -48,7 +52,22 @@ def _recipe(project: Project, words: list[str]) -> None:
     if name in project.data.recipes:
         where = project.data.shown(project.data.recipes[name])
         raise BuildError(f"there is a recipe {name} already", where=where)
-    source, release = _fetched(project, url)
+    if url.startswith("git+") and not GIT.fullmatch(url):
+        hint = "it ends with @ and the whole name of a commit: git+https://…@COMMIT"
+        raise BuildError("this is no commit", where=f"url={url}", hint=hint)
+    package = url.removeprefix(DEBIAN) if url.startswith(DEBIAN) else ""
+    if not (_WEB.match(url) or GIT.fullmatch(url) or _PACKAGE.fullmatch(package)):
+        hint = "https://…/x.tar.gz, or debian:SOURCE-PACKAGE"
+        raise BuildError("this is no URL of a file", where=f"url={url}", hint=hint)
+
+
+def _name(words: Sequence[str]) -> str:
+    return words[1].removeprefix("pkg:")
+
+
+def _recipe(project: Project, words: list[str]) -> None:
+    name = _name(words)
+    source, release = _fetched(project, project.settings.values["url"])
     path = _directory(project) / f"{name}.yaml"
     write_file(path, _guessed(project, name, source, release))
     say(f"{project.data.shown(path)}: read it, and correct the lines that end with # check")
@@ -71,10 +90,7 @@ def _fetched(project: Project, url: str) -> tuple[Source, str]:
         from cache.unknown import fetch_unknown
 
         return fetch_unknown(url, project.cache), ""
-    package = url.removeprefix(DEBIAN)
-    if not url.startswith(DEBIAN) or "/" in package:
-        raise BuildError("this is no URL of a file", where=f"url={url}", hint="https://…/x.tar.gz")
-    return _of_debian(project, package, url)
+    return _of_debian(project, url.removeprefix(DEBIAN), url)
 
 
 def _of_debian(project: Project, package: str, url: str) -> tuple[Source, str]:

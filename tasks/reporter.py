@@ -72,6 +72,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
     def _check_beforehand(self, tasks: Mapping[str, Any]) -> None:
         try:
             self.project.taking  # noqa: B018  a wrong file of trust= is an error now
+            if self.is_run and _steps_of(tasks, self.selected) & {*self.steps}:
+                self.project.seed  # noqa: B018  and so is a release of the seed that is none
             for name in self.selected:
                 check(self.project, name, tasks[name].pos_arg_val or [])
         except BuildError as error:

@@ -17,6 +17,7 @@ them into a patch.
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from collections.abc import Sequence
 from pathlib import Path
@@ -122,6 +123,10 @@ def _composed(project: Project, name: str, phase: str, directory: Path) -> Sandb
 def before_shell(project: Project, words: Sequence[str]) -> None:
     """Raise BuildError if the target does not exist, or nothing can give commands to the shell."""
     trees = ["seed", *(phase.split("-")[0] for phase in project.plan.phases)]
+    if len(words) > 1:
+        command = shlex.quote(" ".join(words[1:]))
+        hint = f"{typed(f'shell {words[0]}')} run={command} runs a command in it"
+        raise BuildError(f"shell takes one name, not {' '.join(words)}", hint=hint)
     if words and words[0] not in trees:
         named_build(project, words[0], trees)
     # A pipe or a file may hold commands; /dev/null and the like hold none.

@@ -49,6 +49,8 @@ def main(words: Sequence[str]) -> int:
     sys.stdout.write(forecast(files, known, len(passed)))
     sys.stdout.flush()
     failed = []
+    if not files:
+        return 0
     try:
         image = {"BQ2_TEST_IMAGE": os.fspath(_image())}
         environment = os.environ | dict.fromkeys(LONG.values(), "1") | image
@@ -84,29 +86,40 @@ def _collected(words: Sequence[str]) -> list[str]:
     quiet = ("--collect-only", "-qq", "--no-summary", "--rootdir", os.fspath(ROOT))
     status = pytest.main([*quiet, *CHOSEN, *chosen], [files])
     if status != pytest.ExitCode.OK:
-        sys.exit(f"nightly: no long test is in {' '.join(chosen)}")
+        hint = "./bq2 test nightly tests/FILE.py runs the long tests of a file"
+        sys.exit(f"nightly: no long test is in {' '.join(words) or 'tests'}\n  {hint}")
     return files.found
 
 
 def _image() -> Path:
     """The base image of this commit, which many of these tests boot."""
-    subprocess.run([ROOT / "bq2", "image", "set=base"], cwd=ROOT, check=True)
+    if subprocess.run([ROOT / "bq2", "image", "set=base"], cwd=ROOT, check=False).returncode:
+        sys.exit("nightly: the base image could not be built, and these tests boot it")
     return ROOT / "output" / f"bootstrap-qcow2-base-{platform.machine()}.qcow2"
 
 
 def _commit() -> str:
-    """The commit of this checkout; with what is changed and not committed, a name used once."""
-    changed = subprocess.check_output(["git", "status", "--porcelain"], cwd=ROOT, text=True)
-    head = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=ROOT, text=True).strip()
+    """The commit of this checkout; a name used once without git, or with what is not committed."""
+    try:
+        changed = _git("status", "--porcelain")
+        head = _git("rev-parse", "HEAD").strip()
+    except (OSError, subprocess.CalledProcessError):
+        return f"no commit at {time.time()}"
     return f"{head} changed at {time.time()}" if changed else head
+
+
+def _git(*words: str) -> str:
+    quiet = subprocess.DEVNULL
+    return subprocess.check_output(["git", *words], cwd=ROOT, text=True, stderr=quiet)
 
 
 def _passed(commit: str) -> dict[str, int]:
     """What passed at `commit`: file → seconds."""
-    if not STATE.exists():
-        return {}
-    state = json.loads(STATE.read_text(encoding="utf-8"))
-    return dict(state["passed"]) if state["commit"] == commit else {}
+    try:
+        state = json.loads(STATE.read_text(encoding="utf-8"))
+        return dict(state["passed"]) if state["commit"] == commit else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}  # none yet, or a full disk cut it: all is run again
 
 
 if __name__ == "__main__":

@@ -110,3 +110,25 @@ def test_the_minutes_are_told_first() -> None:
     said = nightly.forecast(["a.py", "b.py"], {"a.py": 90}, before=3)
     assert "1.5 min  a.py" in said and "?" in said
     assert "2 min in all; 3 passed at this commit before" in said
+
+
+@pytest.mark.fault(
+    "`test nightly` where git is missing, its state is cut off, or no image can be built",
+    "all is run again; without the image, one line says so",
+)
+def test_what_it_needs(checkout: Path) -> None:
+    (checkout / "work").mkdir()
+    (checkout / "work" / "nightly.json").write_text('{"commit": ')
+    shutil.rmtree(checkout / ".git")
+    assert _ended(_nightly(checkout))[0] == 0
+    assert _runs(checkout, "first") == 1
+    (checkout / "bq2").write_text("#!/bin/sh\nexit 1\n")
+    run = subprocess.run(
+        [sys.executable, "-m", "tests.nightly"],
+        cwd=checkout,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1 and "Traceback" not in run.stderr, run.stderr
+    assert "the base image could not be built" in run.stderr

@@ -137,6 +137,11 @@ def digest(resource: Row) -> str:
     return str(resource["digest"]["sha256"])
 
 
+def plain(text: str) -> str:
+    """`text` in ASCII: somebody else wrote it, and it must not control this terminal."""
+    return "".join(each if " " <= each <= "~" else ascii(each)[1:-1] for each in text)
+
+
 def main(directory: Path, words: Sequence[str]) -> int:
     try:
         told = Attestation(directory, Path(words[0]) if words else None)
@@ -149,12 +154,16 @@ def main(directory: Path, words: Sequence[str]) -> int:
         }
         wrong = {what: [*check()] for what, check in checks.items() if words or what != "the image"}
         known = [*told.told()]
-    except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
-        print(f"the attestation cannot be read: {error!r}")
+    except OSError as error:
+        print(f"{error.filename}: cannot be read: {error.strerror}")
+        return 1
+    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+        print(f"the attestation cannot be read: {plain(repr(error))}")
         return 1
     for what, faults in wrong.items():
-        print(f"{'WRONG' if faults else 'ok':<6}{what}", *faults, sep="\n        ")
-    print("built again, identical:", *(known or ["nothing was built again"]), sep="\n  ")
+        print(f"{'WRONG' if faults else 'ok':<6}{what}", *map(plain, faults), sep="\n        ")
+    lines = map(plain, known or ["nothing was built again"])
+    print("built again, identical:", *lines, sep="\n  ")
     if not words:
         print("no image was given: this says how an image was made, not which")
     return 1 if any(wrong.values()) else 0

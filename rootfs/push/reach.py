@@ -27,6 +27,8 @@ OPTIONS = (
     *("BatchMode=yes", "ControlPath=none", "LogLevel=ERROR", f"ConnectTimeout={ANSWER_S}"),
     *("ServerAliveInterval=10", "ServerAliveCountMax=3"),
 )
+# What OpenSSH says of a key's file: others may read it, or it is none, or it cannot be read.
+_UNUSABLE = re.compile(r"^(Permissions 0\d+ for .* are too open|Load key .*)", re.MULTILINE)
 _PRINT = re.compile(r"SHA256:[A-Za-z0-9+/]+")
 
 
@@ -128,6 +130,12 @@ class Way:
         last = said.splitlines()[-1] if said else f"ssh ended with the status {done.returncode}"
         if done.returncode != 255:
             return BuildError(f"the step failed there: {last}", where=self.host, hint=said or None)
+        if found := _UNUSABLE.search(said):
+            hint = (
+                "key=FILE is a private key that only you may read (chmod 600), without a passphrase"
+                "\n  or known to ssh-agent"
+            )
+            return BuildError(f"ssh cannot use the key: {found[0]}", where=self.host, hint=hint)
         if "Permission denied" in said:
             hint = "key=FILE is the private key; docs/machine.md says how a machine gets keys"
             return BuildError("it does not let this key in", where=self.host, hint=hint)

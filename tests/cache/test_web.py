@@ -78,6 +78,15 @@ def test_a_range_is_asked_for_and_survives_a_redirect(site: Site, web: Web) -> N
 
 
 @pytest.mark.fault("a server that refuses connections", "not asked again in this run")
+@pytest.mark.fault(
+    "a URL that is none: a bracket that is not closed, a port above 65535, a space",
+    "one error with the reason",
+)
+@pytest.mark.parametrize("url", ["https://[::1/x", "http://h:99999/x", "http://a b/x"])
+def test_what_is_no_url(web: Web, url: str) -> None:
+    assert "not a usable answer" in refused(web, url).reason
+
+
 def test_a_host_that_refuses_is_asked_once(web: Web) -> None:
     with socket.socket() as unused:  # bound, never listening: nobody else gets this port
         unused.bind(("127.0.0.1", 0))

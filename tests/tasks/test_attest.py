@@ -134,6 +134,32 @@ def test_no_attestation(attested: Checkout, tmp_path: Path) -> None:
         assert status == 1 and "cannot be read" in said and "Traceback" not in said, said
 
 
+@pytest.mark.fault(
+    "an attestation whose names move the cursor of the terminal, or that is nested too deeply",
+    "the names are printed as they are spelled; no traceback",
+)
+def test_what_somebody_else_wrote(attested: Checkout, tmp_path: Path) -> None:
+    directory = shutil.copytree(f"{image(attested)}.attest", tmp_path / "it")
+    steps = directory / "steps.jsonl"
+    first, *rest = steps.read_text().splitlines()
+    row = json.loads(first) | {"task": "\x1b[1A\x1b[2Kok    step ids\ud800", "id": "0" * 64}
+    steps.write_text("\n".join([json.dumps(row), *rest]))
+    status, said = checked(directory)
+    assert status == 1 and "\x1b" not in said and "\\x1b[1A" in said and "\\ud800" in said, said
+    deep = "[" * 100_000
+    for name, text in (("steps.jsonl", deep), ("steps.jsonl", "[]"), ("verdicts.jsonl", "3")):
+        (directory / name).write_text(text)
+        status, said = checked(directory)
+        assert status == 1 and "cannot be read" in said and "Traceback" not in said, said
+
+
+def test_another_image_than_the_last(attested: Checkout) -> None:
+    done = attested.doit("attest", f"image={image(attested)}")
+    assert done.status != 0 and "attest is of the image that was built last here" in done.said, done
+    done = attested.doit("attest", "check", f"{image(attested)}.attest", "image=/dev/null")
+    assert done.status != 0 and done.said.count("\n") == 2, done
+
+
 @pytest.mark.fault("there is no image to be attested", "one error that says what makes it")
 def test_no_image(toy: Checkout) -> None:
     done = toy.doit("attest")

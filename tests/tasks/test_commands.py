@@ -42,6 +42,10 @@ def refused(toy: Checkout, *words: str, **variables: str) -> str:
         ("list sysrot", "there is no task 'sysrot'", "did you mean sysroot?"),
         ("clean imag", "there is no task 'imag'", "did you mean image?"),
         ("info SOMETHING", "there is no task 'SOMETHING'", "known: attest, bench"),
+        ("info pkg:xyzw", "there is no task 'pkg:xyzw'", "known: attest, bench"),
+        ("log pkg:top pkg:left", "log shows one package, not 2", "doit log pkg:top"),
+        ("image set base", "there is no task 'set'", "it is a parameter: set=VALUE"),
+        ("push to web", "there is no task 'to'", "it is a parameter: to=VALUE"),
         ("image --wrong", "option --wrong not recognized", ""),
     ],
 )
@@ -64,7 +68,10 @@ def test_a_recipe_outside_of_the_set_is_added_by_name(toy: Checkout) -> None:
 
 @pytest.mark.parametrize(
     ("variable", "message"),
-    [("BQ2_JBOS", "environment: unknown parameter 'jbos'"), ("BQ2_SET", "environment: set cannot")],
+    [
+        ("BQ2_JBOS", "environment: unknown parameter 'jbos' (BQ2_JBOS)"),
+        ("BQ2_SET", "environment: set cannot"),
+    ],
 )
 def test_bad_variables(toy: Checkout, variable: str, message: str) -> None:
     assert message in refused(toy, "pkg", **{variable: "x"})

@@ -15,7 +15,9 @@ OURS = [sys.executable, "-m", "tasks"]
 DOIT = [sys.executable, "-m", "doit"]
 
 
-@pytest.mark.parametrize("words", [[], ["-h"], ["--help"], ["help"], ["help", "--help"]])
+@pytest.mark.parametrize(
+    "words", [[], ["-h"], ["--help"], ["help"], ["help", "--help"], ["help", "help"]]
+)
 def test_the_page_of_the_project(toy: Checkout, words: list[str]) -> None:
     """A broken parameter does not hide it."""
     done = toy.run([*OURS, *words], BQ2_SET="wrong")
@@ -62,6 +64,8 @@ def test_the_page_of_a_name(toy: Checkout, program: list[str]) -> None:
     assert done.status == 0 and done.said.startswith("doit pkg:bottom: 1 "), done
     said = toy.run([*program, "help", "jobs"]).said
     assert said.startswith("jobs=  ") and "BQ2_JOBS" in said, said
+    said = toy.run([*program, "help", "cache"]).said
+    assert "BQ2_SHARED_CACHE" in said and "BQ2_CACHE" not in said, said
     assert "\nseed=  the first root" in toy.run([*program, "help", "seed"]).said
     for word, right in (("jobz", "jobs"), ("seed_rel", "seed_release")):
         assert f"did you mean {right}?" in toy.run([*program, "help", word]).said
@@ -80,7 +84,7 @@ def test_help_where_a_person_asks_for_it(toy: Checkout, words: str) -> None:
         ("--hlep", "did you mean --help?"),
         ("-x", "known: --always-execute"),
         ("image --hlep", "did you mean --help?"),
-        ("log -F pkg:bottom", "known: --help, -f"),
+        ("log -F pkg:bottom", "did you mean -f?"),
         ("clean --clean-deq", "did you mean --clean-dep?"),
     ],
 )
@@ -92,3 +96,14 @@ def test_a_wrong_option(toy: Checkout, words: str, hint: str) -> None:
 
 def test_the_commands_of_the_first_minute_exist() -> None:
     assert {line.split()[0] for line in FIRST} <= {*COMMANDS, "list"}
+
+
+@pytest.mark.fault(
+    "an empty word on the command line, from a variable without a value",
+    "one error and its likely cause; nothing is begun",
+)
+@pytest.mark.parametrize("words", [[""], ["image", ""], ["", "set=base"]])
+def test_an_empty_word(toy: Checkout, words: list[str]) -> None:
+    done = toy.run([*OURS, *words])
+    assert done.status == 3 and done.said.startswith("ERROR: a word of the command line"), done
+    assert done.said.count("\n") == 2 and not (toy.root / "work").exists()

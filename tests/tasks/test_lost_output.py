@@ -38,7 +38,7 @@ def test_what_exists_for_its_output(built: Checkout) -> None:
         assert done.said.count("\n") == 1, (words, done.said)
 
 
-@pytest.mark.parametrize("words", ["settings", "list", "--help"])
+@pytest.mark.parametrize("words", ["settings", "list", "--help", "--version"])
 def test_the_launcher_ends_with_the_same_status(toy: Checkout, words: str) -> None:
     code = "import sys; sys.path.insert(0, '.'); from tasks.launch import run; run(sys.argv[1:])"
     command = shlex.join([sys.executable, "-I", "-c", code, "./bq2", words])
@@ -50,7 +50,7 @@ def test_the_launcher_ends_with_the_same_status(toy: Checkout, words: str) -> No
     "who reads the output of what only shows something has seen enough (| head)",
     "no error and no traceback",
 )
-@pytest.mark.parametrize("words", ["status", "list --all", "settings", "help run"])
+@pytest.mark.parametrize("words", ["status", "list --all", "settings", "help run", "--version"])
 def test_a_pipe_that_is_closed(toy: Checkout, words: str) -> None:
     command = f'({shlex.join(OURS)} {words}; echo "status $?" >&2) | true'
     done = toy.run(["sh", "-c", command])

@@ -69,6 +69,14 @@ def test_the_build_of_a_package_made_ready(built: Checkout) -> None:
     built.builds("bottom", "left", "right", "top", "kernel")
 
 
+def test_one_name(toy: Checkout) -> None:
+    """What follows is no command: run= gives one."""
+    done = toy.doit("shell", "pkg:top", "make", "it's")
+    assert done.status == 3
+    assert "shell takes one name, not pkg:top make it's" in done.said, done
+    assert "doit shell pkg:top run='make it'\"'\"'s' runs a command in it" in done.said, done
+
+
 @pytest.mark.parametrize(
     ("target", "message"),
     [

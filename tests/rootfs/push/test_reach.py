@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -49,3 +51,24 @@ def test_shellcheck() -> None:
 def test_each_reason_of_a_machine_has_words(why: str, message: str) -> None:
     error: BuildError = Refused("web", why, Answer.of(""))
     assert message in error.message and error.hint and error.where == "web"
+
+
+@pytest.mark.fault(
+    "`push key=FILE` with a file that is no private key, or that others may read",
+    "ssh's own reason is told, not only that the machine does not let it in",
+)
+@pytest.mark.parametrize(
+    ("mode", "reason"), [(0o644, "Permissions 0644 for .* are too open"), (0o600, "Load key ")]
+)
+def test_a_key_that_ssh_cannot_use(tmp_path: Path, mode: int, reason: str) -> None:
+    """ssh-keygen reads a key as ssh does, and says the same of it."""
+    key = tmp_path / "key"
+    key.write_text("no key\n")
+    key.chmod(mode)
+    asked = subprocess.run(
+        ["ssh-keygen", "-y", "-f", key], capture_output=True, text=True, check=False
+    )
+    said = f"{asked.stderr}root@web: Permission denied (publickey).\n".encode()
+    error = Way("web")._failed(subprocess.CompletedProcess([], 255, b"", said))
+    assert re.search(f"ssh cannot use the key: {reason}", str(error)), error
+    assert "chmod 600" in str(error)

@@ -45,7 +45,7 @@ def test_what_objects_takes(toy: Checkout) -> None:
     recipes = toy.project().plan.recipes
     with pytest.raises(BuildError, match="CMake does not build bottom"):
         require_objects(["bottom"], recipes)
-    done = toy.doit("pkg", "objects=bottoms")
+    done = toy.doit("pkg", "objects=bottoms", "remote=grpc://127.0.0.1:9")
     assert done.status != 0 and "bottoms is no package" in done.said, done
     done = toy.doit("pkg", "objects=a b")
     assert done.status != 0 and "names of packages, separated by commas" in done.said, done
