@@ -95,7 +95,7 @@ def some_of(*known: str) -> Callable[[str], str]:
     """Some of `known`, separated by commas."""
 
     def check(text: str) -> str:
-        return ",".join(one_of(*known)(name) for name in names(text))
+        return ",".join(dict.fromkeys(one_of(*known)(name) for name in names(text)))
 
     return check
 

@@ -41,8 +41,8 @@ def project_page() -> Iterator[str]:
     yield f"{program()} image, without set=base, builds the full system: hours."
     yield "Ctrl-C ends a build at any time. The next run continues: finished work is kept."
     yield ""
-    yield f"{program()} help NAME explains a command. README.md explains the project, and"
-    yield "docs/tutorial.md walks through a build, a failure and a repair."
+    yield f"{program()} help NAME explains a command or a parameter. README.md explains"
+    yield "the project; docs/tutorial.md walks through a build, a failure and a repair."
 
 
 def command_page(name: str) -> Iterator[str]:

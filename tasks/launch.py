@@ -60,9 +60,14 @@ def run(words: Sequence[str]) -> NoReturn:
         Path.cwd()
     except FileNotFoundError:
         sys.exit("bq2: the current directory does not exist any more: cd to another one")
-    from tasks.__main__ import start
+    try:
+        from tasks.__main__ import start
 
-    sys.exit(start(words[1:], ROOT / "dodo.py"))
+        status = start(words[1:], ROOT / "dodo.py")
+    except KeyboardInterrupt:
+        # What begins something handles signals itself (tasks/console/interrupt.py).
+        status = 130
+    sys.exit(status)
 
 
 def _execute(function: str, words: Sequence[str]) -> NoReturn:

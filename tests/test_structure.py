@@ -54,6 +54,7 @@ TRIED_IN = {
     "cache/watchdog.py": "cache/test_download.py",
     "cache/unknown.py": "tasks/test_recipe.py",
     "plan/build_files.py": "plan/test_guess.py",
+    "plan/addresses.py": "plan/test_settings.py",
     "plan/checks.py": "plan/test_settings.py",
     "plan/errors.py": "plan/test_settings.py",
     "plan/identity.py": "plan/test_plan.py",

@@ -38,14 +38,18 @@ def refused(directory: Path) -> str:
     if not other_kind(directory):
         makers = ", ".join(maker for maker, *_ in MAKERS.values())
         return f"none of {makers} is on the PATH and makes another kind"
+    # Before the first build the work directory is not there yet.
+    there = next(each for each in (directory, *directory.parents) if each.is_dir())
     try:
         with (
-            tempfile.TemporaryDirectory(prefix=".bq2-trial-", dir=directory) as name,
+            tempfile.TemporaryDirectory(prefix=".bq2-trial-", dir=there) as name,
             mounted(Path(name) / "disk"),
         ):
             return ""
     except BuildError as error:
         return error.message
+    except OSError as error:
+        return f"{there}: {error.strerror}"
 
 
 @contextmanager

@@ -63,10 +63,12 @@ def task_verify(project: Project) -> DoitTask:
 
 
 def before_verify(project: Project, _words: Sequence[str]) -> None:
-    """Raise BuildError if a package is misspelt, no step is chosen, or what is to be sent to a
-    shared cache cannot be signed.
+    """Raise BuildError if a package is misspelt, no step is chosen, a named variation is
+    not possible here, or what is to be sent to a shared cache cannot be signed.
     """
     _steps(project)
+    if project.settings.variations:
+        variations.chosen(project)
     if project.settings.sample and project.settings.publish:
         before_publish(project, ())
 

@@ -186,6 +186,7 @@ def test_a_link_to_nothing(tmp_path: Path) -> None:
 def test_a_list_may_have_spaces(tmp_path: Path) -> None:
     (tmp_path / "local.yaml").write_text("with: zlib, git,,zlib\n")
     assert resolve(tmp_path, {}, {}).values["with"] == "zlib,git"
+    assert resolve(tmp_path, {"archs": "x86_64, x86_64"}, {}).values["archs"] == "x86_64"
 
 
 def test_the_environment_and_the_file_are_checked_alike(tmp_path: Path) -> None:

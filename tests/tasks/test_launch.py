@@ -416,3 +416,16 @@ def test_a_directory_that_is_gone(made: Clone, tmp_path: Path) -> None:
 def test_another_python_is_named(made: Clone) -> None:
     """PYTHON says of which .venv is; who names none takes what is there."""
     assert made.run(PYTHON="").err == "" and made.run(PYTHON=BASE).err == ""
+
+
+@pytest.mark.fault(
+    "Ctrl-C before a command has begun, while this project's code is still loaded",
+    "no traceback; the status is 130",
+)
+@pytest.mark.parametrize("where", ["import", "start"])
+def test_an_early_interrupt(made: Clone, where: str) -> None:
+    raised = "raise KeyboardInterrupt\n"
+    text = raised if where == "import" else f"def start(words, dodo):\n    {raised}"
+    (made.root / "tasks" / "__main__.py").write_text(text)
+    done = made.run("status")
+    assert (done.status, done.out, done.err) == (130, "", ""), done

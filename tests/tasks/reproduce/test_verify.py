@@ -300,6 +300,20 @@ def test_bad_words(built: Checkout, words: list[str], message: str) -> None:
 
 
 @pytest.mark.fault(
+    "an impossible variation where nothing is built yet", "it is told at once, not after the build"
+)
+@pytest.mark.parametrize(
+    "words",
+    [["variations=links,order"], ["variations=links", "overlay=no"], ["variations=python,path"]],
+)
+def test_it_is_told_before_the_build(toy: Checkout, words: list[str]) -> None:
+    done = toy.doit("verify", *words, PATH="/nowhere")
+    assert done.status == 3 and "cannot be varied" in done.said, done
+    assert "Traceback" not in done.said and not done.built, done
+    assert not (toy.root / "work" / "stamps").exists()
+
+
+@pytest.mark.fault(
     "something that cannot be varied on this machine", "`doit verify` says so, and varies the rest"
 )
 def test_what_cannot_be_varied_is_said(built: Checkout) -> None:
