@@ -31,7 +31,10 @@ else
 #!/bin/sh
 for word; do
   shift
-  case $word in -lgc | -levent* | -lpcre2*)
+  case $word in
+  # What is there is for the target.
+  -L/sysroot/*) continue ;;
+  -lgc | -levent* | -lpcre2*)
     for file in /usr/lib/*/"lib${word#-l}"[-.]*so* "/usr/lib/lib${word#-l}"[-.]*so*; do
       [ ! -e "$file" ] || word=$file
     done ;;
@@ -46,9 +49,10 @@ chmod +x /tmp/bin/*
 CC=$linker crystal build --no-color --no-debug --cross-compile --target "$ARCH-linux-musl" \
   -D use_pcre2 "$@" -o "/build/$program" "$main" > "/build/$program.link"
 cat "/build/$program.link"
-# It is a command line for `cc`, in which a shell has to expand what asks pkg-config.
-cc() { $CC "$@" -Wl,--gc-sections,--no-export-dynamic; }
-. "/build/$program.link"
+# It is a command line that begins with the linker that Crystal was told, and the object is the
+# target's. A shell has to expand what asks pkg-config.
+link=$(cat "/build/$program.link")
+eval "$CC ${link#"$linker "}"
 mv "/build/$program" "/dest/usr/bin/$program"
 """
 

@@ -59,7 +59,6 @@ TRIED_IN = {
     "plan/errors.py": "plan/test_settings.py",
     "plan/identity.py": "plan/test_plan.py",
     "plan/keys.py": "plan/test_recipes.py",
-    "plan/crystal.py": "test_end_to_end.py",
     "plan/changes.py": "tasks/test_overrides.py",
     "plan/look_at.py": "plan/test_pathseed.py",
     "plan/maker.py": "plan/test_plan.py",
