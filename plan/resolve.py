@@ -106,7 +106,8 @@ def _require_partners(given: Mapping[str, str], values: Mapping[str, str]) -> No
             hint=f"give both, or leave out {lost[0]}=; {program()} help {partner} explains it",
         )
     of_alpine = [name for name in ("seed_release", "seed_tarball") if given.get(name)]
-    if of_alpine and values["seed"] not in (checks.AUTO, checks.ALPINE):
+    seeds = {values["seed"], *checks.names(values["seeds"])}
+    if of_alpine and not seeds & {checks.AUTO, checks.ALPINE}:
         raise BuildError(
             f"{of_alpine[0]}= has no effect with seed={values['seed']}",
             where="command line",

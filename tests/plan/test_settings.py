@@ -159,6 +159,7 @@ def test_what_nothing_reads(tmp_path: Path, given: dict[str, str], words: str) -
     assert resolve(tmp_path, {}, environment).given(next(iter(given)))
     partners = {"remote": "grpc://host:1", "cache": "http://host"}
     assert resolve(tmp_path, {**given, **partners, "seed": "alpine"}, {}).values
+    assert resolve(tmp_path, {**given, **partners, "seeds": "alpine"}, {}).values
 
 
 def test_an_output_that_cannot_be_written(tmp_path: Path) -> None:
