@@ -19,8 +19,10 @@ import pytest
 
 from plan.architecture import architectures, load_architecture
 from rootfs.vm import boot
+from rootfs.vm.entrance import CREDENTIAL, opened
 from rootfs.vm.qemu import Machine
 from tests.checkout import ROOT, own_cache
+from tests.machine.guest import Guest, Key
 
 HOURS = 2 * 3600
 LARGEST = 14_000_000  # bytes
@@ -87,6 +89,20 @@ def test_its_programs_run(built: Run, arch: str, image: Path) -> None:
     said = built("boot", f"run={script}", f"output={image}")
     first = f"bootstrap-qcow2, set base, {arch}" if about else "no about"
     assert said.splitlines()[-5:] == [first, "namespaces", "1", "1", "1"]
+
+
+def test_a_person_gets_in(built: Run, arch: str, image: Path, tmp_path: Path) -> None:
+    """By the console and by SSH. Of BusyBox's tools, what once ended with a segmentation fault."""
+    built("boot", "run=true", f"output={image}")
+    with opened(tmp_path / "ssh") as way:
+        assert way
+        handed = [(CREDENTIAL, way.public_key)]
+        with Guest(image, tmp_path, port=way.port, files=handed, arch=arch) as guest:
+            guest.expect(boot.PROMPT)
+            guest.expect("ssh: root, with your key")
+            tools = "awk 'BEGIN { print 6 * 7 }'; diff /init /init && netstat -ltn | grep -c :22"
+            said = guest.ssh(Key(way.key), f"{tools}; sv status /run/service/log")
+            assert re.match(r"42\n[1-9]\nrun: /run/service/log: ", said.stdout), said
 
 
 def test_it_is_ready_soon(built: Run, arch: str, image: Path) -> None:
