@@ -95,8 +95,11 @@ def image(checkout: Path, doit: Run) -> Path:
 
 
 def records(checkout: Path) -> dict[str, Record]:
-    steps = (checkout.parent / "cache" / "steps").glob("*.json")
-    found = [Record(**json.loads(path.read_text())) for path in steps]
+    """Of the steps that were built here last; the lent store may have others of the same name."""
+    stamps = (checkout / "work" / "stamps" / "sysroot-from-seed").glob("*.json")
+    steps = [json.loads(path.read_text())["step"] for path in stamps]
+    files = [checkout.parent / "cache" / "steps" / f"{step}.json" for step in steps]
+    found = [Record(**json.loads(path.read_text())) for path in files]
     return {record.name: record for record in found}
 
 
