@@ -66,6 +66,10 @@ function(group name headers generators)
   target_precompile_headers(${target} PRIVATE ${headers})
   # Its bytes do not depend on when the headers were unpacked, so that machines can share it.
   target_compile_options(${target} PRIVATE "SHELL:-Xclang -fno-pch-timestamp")
+  # Its own file reads the header, too; see reuse().
+  set(pch ${CMAKE_BINARY_DIR}/CMakeFiles/${target}.dir/cmake_pch.hxx.pch)
+  set_source_files_properties(${CMAKE_BINARY_DIR}/pch/${name}.cpp
+    PROPERTIES COMPILE_OPTIONS "-Xclang;-fdepfile-entry=${pch}")
   if(generators)
     add_dependencies(${target} ${generators})
   endif()
