@@ -91,7 +91,7 @@ def load_layer(path: Path) -> Layer:
             hint=f"a layer has one of: {', '.join(PARTS)}",
         )
     file = path / ABOUT
-    table = load(file) if file.exists() or file.is_symlink() else Table(os.fspath(file), 1)
+    table = load(file) if os.path.lexists(file) else Table(os.fspath(file), 1)
     table.expect(kinds(LAYER))
     name = table.get("name", path.name)
     if not NAME.match(name):

@@ -6,6 +6,7 @@ here; they are no parameters.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def from_file(path: Path) -> tuple[dict[str, str], Table]:
     broken.
     """
     # A link to nothing is no file that is missing: load() says so.
-    if not path.exists() and not path.is_symlink():
+    if not os.path.lexists(path):
         return {}, Table("local.yaml", 1)
     table = load(path, shown_as="local.yaml")
     section = table.get("app")

@@ -21,6 +21,7 @@ error in a changed key names its place in overrides.yaml.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -129,7 +130,7 @@ def load_overrides(data: Data, file: Path | None) -> Overrides:
     """
     recipes = load_tables(data)
     # A link to nothing is no file that is missing: load() says so.
-    if file is None or not (file.exists() or file.is_symlink()):
+    if file is None or not os.path.lexists(file):
         return Overrides(file or data.own / NAME, data, recipes, Table(NAME, 1))
     table = load(file, shown_as=NAME)
     for key, entry in table.items():

@@ -86,7 +86,7 @@ def gather(project: Project) -> Status:
         set=project.settings.set,
         arch=project.settings.arch,
         phases={phase: tally(found.values(), phase) for phase in project.plan.phases},
-        running=_running(holder, next((run for run in last if is_holder(run, holder)), [])),
+        running=_running(holder, last),
         runs=[_told_of(run, holder) for run in last],
         failed=_failed(project, found),
         contradicted=_contradicted(project, found),
@@ -100,16 +100,20 @@ def gather(project: Project) -> Status:
 def on_workers(project: Project) -> set[str]:
     """The steps that the run of this work directory has on workers now."""
     holder = project.lock.holder()
-    last = [run for run in runs(read(project.events.path)[0]) if is_holder(run, holder)]
-    running = _running(holder, last[-1] if last else [])
+    last = list(runs(read(project.events.path)[0]))[::-1]
+    running = _running(holder, last)
     steps = running["steps"] if running else {}
     return {task for task, each in steps.items() if each["worker"]}
 
 
-def _running(holder: str | None, run: list[Event]) -> dict[str, Any] | None:
-    """The run that holds the work directory: its start time, and the progress of its steps."""
+def _running(holder: str | None, last: list[list[Event]]) -> dict[str, Any] | None:
+    """The run that holds the work directory: its start time, and the progress of its steps.
+
+    last: the runs, the last one first.
+    """
     if holder is None:
         return None
+    run = next((run for run in last if is_holder(run, holder)), [])
     steps: dict[str, dict[str, Any]] = {}
     for event in run:
         if event["event"] == "start":
