@@ -16,6 +16,7 @@ from plan import checks
 from plan.app import is_layer
 from plan.errors import BuildError, nearest, shortened
 from plan.origins import from_environment, from_file
+from plan.own_files import IGNORED, own_part
 from plan.parameter import Parameter
 from plan.parameters import PARAMETERS, parameters
 from plan.settings import Settings
@@ -82,6 +83,8 @@ def resolve(
         for name, text in OF_APPS.items():
             if found[name][1] == "default":
                 found[name] = (text, "app=")
+    for name in ("output", "workdir"):
+        _require_own_place(root, name, *found[name])
     _require_partners(given, {name: text for name, (text, _) in found.items()})
     return Settings(
         root,
@@ -112,6 +115,20 @@ def _require_partners(given: Mapping[str, str], values: Mapping[str, str]) -> No
             f"{of_alpine[0]}= has no effect with seed={values['seed']}",
             where="command line",
             hint="it chooses the root of seed=alpine",
+        )
+
+
+def _require_own_place(root: Path, name: str, text: str, origin: str) -> None:
+    """Raise BuildError if what is written to the path `text` would get among the project's files.
+
+    They are hashed, and travel in the product: it could never be up to date.
+    """
+    if text and (part := own_part(root, Path(text))):
+        what = "is this checkout" if part == "." else f"is in this project's own {part}"
+        raise BuildError(
+            f"{name} cannot be {shortened(text)!r}: it {what}",
+            where=origin,
+            hint=f"name a path outside of the checkout, or in its {' or '.join(IGNORED)}",
         )
 
 
