@@ -32,6 +32,9 @@ PARTNERS = {
 }
 """Parameter → the one without which nothing reads it."""
 
+WRITTEN = ("output", "workdir")
+"""What a run writes to; the project's own files are not among it."""
+
 
 def resolve(
     root: Path, given: Mapping[str, str], environment: Mapping[str, str], here: Path | None = None
@@ -72,7 +75,7 @@ def resolve(
         if origin == "default":
             text = parameter.default()
         directory = root if origin in ("default", "local.yaml") else here or root
-        return _checked(parameter, text, origin, directory), origin
+        return _checked(parameter, text, origin, directory, root), origin
 
     # Layers define further values of other parameters.
     layers = [Path(each) for each in checks.names(value(by_name["layer"])[0])]
@@ -83,8 +86,6 @@ def resolve(
         for name, text in OF_APPS.items():
             if found[name][1] == "default":
                 found[name] = (text, "app=")
-    for name in ("output", "workdir"):
-        _require_own_place(root, name, *found[name])
     _require_partners(given, {name: text for name, (text, _) in found.items()})
     return Settings(
         root,
@@ -118,23 +119,23 @@ def _require_partners(given: Mapping[str, str], values: Mapping[str, str]) -> No
         )
 
 
-def _require_own_place(root: Path, name: str, text: str, origin: str) -> None:
-    """Raise BuildError if what is written to the path `text` would get among the project's files.
+def _require_own_place(root: Path, text: str) -> None:
+    """Raise ValueError if what is written to the path `text` would get among the project's files.
 
     They are hashed, and travel in the product: it could never be up to date.
     """
     if text and (part := own_part(root, Path(text))):
         what = "is this checkout" if part == "." else f"is in this project's own {part}"
-        raise BuildError(
-            f"{name} cannot be {shortened(text)!r}: it {what}",
-            where=origin,
-            hint=f"name a path outside of the checkout, or in its {' or '.join(IGNORED)}",
-        )
+        others = " or ".join(IGNORED)
+        raise ValueError(f"it {what}: name a path outside of the checkout, or in its {others}")
 
 
-def _checked(parameter: Parameter, text: str, origin: str, directory: Path) -> str:
+def _checked(parameter: Parameter, text: str, origin: str, directory: Path, root: Path) -> str:
     try:
-        return parameter.check(parameter.placed(text, directory))
+        value = parameter.check(parameter.placed(text, directory))
+        if parameter.name in WRITTEN:
+            _require_own_place(root, value)
+        return value
     except ValueError as error:
         shown = "this" if parameter.secret else repr(shortened(text))
         raise BuildError(
