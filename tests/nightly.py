@@ -40,6 +40,11 @@ class _Files:
     def __init__(self) -> None:
         self.found: list[str] = []
         self.interrupted = False
+        self.errors: list[str] = []
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.errors.append(report.longreprtext)
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         # pytest also raises a class of its own, after an error in a file.
@@ -131,7 +136,8 @@ def _collected(words: Sequence[str]) -> list[str]:
     status = pytest.main([*quiet, *CHOSEN, *chosen], [files])
     if files.interrupted:
         raise KeyboardInterrupt
-    if status == pytest.ExitCode.INTERRUPTED:
+    if files.errors:
+        sys.stdout.write("\n".join([*files.errors, ""]))
         sys.exit("nightly: a file of tests has an error, see above")
     if status != pytest.ExitCode.OK:
         hint = "./bq2 test nightly tests/FILE.py runs the long tests of a file"
