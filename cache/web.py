@@ -9,6 +9,7 @@ of a response is not read here, so memory use is bounded.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ _REDIRECTS = 10
 # an unknown name it counts as down at once.
 _SILENCES = 2
 _WHOLE = 2  # a whole header may take this many times `Patience.read`
+_PAGE = 1 << 16  # bytes of a page that says why something cannot be had
+_READS = 3  # of such a page: a chunked one has its end apart
 _DONE = frozenset({200, 201, 204, 207})
 _BUSY = frozenset({408, 429, 500, 502, 503, 504})
 
@@ -100,7 +103,7 @@ class Web:
         try:
             response = self._once(method, url, headers or {}, body)
             if response.status_code not in _DONE:
-                response.close()
+                _let_go(response)
                 raise _failed(response)
             return response
         except UrlFailed as error:
@@ -212,8 +215,22 @@ def _follow(url: str, target: str) -> str:
 def _checked(response: requests.Response) -> requests.Response:
     if response.status_code in (200, 206, 416):
         return response
-    response.close()
+    _let_go(response)
     raise _failed(response)
+
+
+def _let_go(response: requests.Response) -> None:
+    """Close the refusal `response`. Its page is read first if it is short, because only then can
+    the connection take the next request: a shared cache refuses each step that it does not have.
+    """
+    from urllib3.exceptions import HTTPError
+
+    with contextlib.suppress(OSError, HTTPError, ValueError):
+        if int(response.headers.get("Content-Length", "0")) <= _PAGE:
+            for _ in range(_READS):
+                if not response.raw.read1(_PAGE, decode_content=False):
+                    break
+    response.close()
 
 
 def _failed(response: requests.Response) -> UrlFailed:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from plan.errors import nearest
 from plan.model import PHASES
-from plan.outputs import target
+from plan.outputs import require_room
 
 ALPINE, DEBIAN, SELF, AUTO = "alpine", "debian", "self", "auto"
 PINNED_SEEDS = (ALPINE, DEBIAN)  # what plan/seeds/ describes
@@ -263,7 +263,7 @@ def output(text: str) -> str:
     """A file that may be written, or an empty text."""
     try:
         if text:
-            target(Path(path(text)))
+            require_room(Path(path(text)))
     except OSError as error:
         raise ValueError(error.strerror) from None
     return text

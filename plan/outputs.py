@@ -51,6 +51,29 @@ def target(path: Path) -> Path:
     return end
 
 
+def require_room(path: Path) -> None:
+    """Raise OSError, with the reason as its text, if the file `path` cannot be made or replaced.
+
+    For what is written after hours: a file system may refuse any new file, whatever the modes say.
+    """
+    end = target(path)
+    above = next(each for each in end.parents if os.path.lexists(each))
+    try:
+        try:
+            made = os.open(above, os.O_TMPFILE | os.O_WRONLY, 0o600)
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):
+                raise
+            # It makes no file without a name: FUSE, NFS, and /proc, which makes none at all.
+            probe = unfinished(above / "probe")
+            made = os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+            probe.unlink()
+        os.close(made)
+    except OSError as error:
+        text = f"no file can be made in {above} ({error.strerror}): name another place"
+        raise OSError(error.errno, text, os.fspath(path)) from None
+
+
 def _require_place(file: Path) -> None:
     """Raise OSError if the missing `file` cannot be made: its directory is none, or another's."""
     above = next(each for each in file.parents if os.path.lexists(each))
@@ -86,8 +109,10 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
             os.fsync(file.fileno())
         part.replace(path)
         sync_directory(path.parent)
-    except BaseException:
+    except BaseException as error:
         part.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = os.fspath(path)  # a full disk: only the call knows the file
         raise
 
 

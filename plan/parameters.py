@@ -109,7 +109,13 @@ PARAMETERS = (
         of=("challenge",),
     ),
     Parameter("jobs", _processors, checks.count, "the number of processes at once"),
-    Parameter("timeout", constant(""), checks.minutes, "minutes until a step is stopped"),
+    Parameter(
+        "timeout",
+        constant(""),
+        checks.minutes,
+        "minutes until a step is stopped; on the command line also a command in a machine: run= of "
+        "boot, ssh and push, and regenerate in=vm",
+    ),
     Parameter("offline", constant("0"), checks.flag, "never use the network"),
     Parameter(
         "bundle",

@@ -16,6 +16,7 @@ from plan import checks
 from plan.app import is_layer
 from plan.errors import BuildError, nearest, shortened
 from plan.origins import from_environment, from_file
+from plan.own_files import IGNORED, own_part
 from plan.parameter import Parameter
 from plan.parameters import PARAMETERS, parameters
 from plan.settings import Settings
@@ -30,6 +31,9 @@ PARTNERS = {
     **dict.fromkeys(("trust", "agree"), "cache"),
 }
 """Parameter → the one without which nothing reads it."""
+
+WRITTEN = ("output", "workdir")
+"""What a run writes to; the project's own files are not among it."""
 
 
 def resolve(
@@ -71,7 +75,7 @@ def resolve(
         if origin == "default":
             text = parameter.default()
         directory = root if origin in ("default", "local.yaml") else here or root
-        return _checked(parameter, text, origin, directory), origin
+        return _checked(parameter, text, origin, directory, root), origin
 
     # Layers define further values of other parameters.
     layers = [Path(each) for each in checks.names(value(by_name["layer"])[0])]
@@ -115,9 +119,23 @@ def _require_partners(given: Mapping[str, str], values: Mapping[str, str]) -> No
         )
 
 
-def _checked(parameter: Parameter, text: str, origin: str, directory: Path) -> str:
+def _require_own_place(root: Path, text: str) -> None:
+    """Raise ValueError if what is written to the path `text` would get among the project's files.
+
+    They are hashed, and travel in the product: it could never be up to date.
+    """
+    if text and (part := own_part(root, Path(text))):
+        what = "is this checkout" if part == "." else f"is in this project's own {part}"
+        others = " or ".join(IGNORED)
+        raise ValueError(f"it {what}: name a path outside of the checkout, or in its {others}")
+
+
+def _checked(parameter: Parameter, text: str, origin: str, directory: Path, root: Path) -> str:
     try:
-        return parameter.check(parameter.placed(text, directory))
+        value = parameter.check(parameter.placed(text, directory))
+        if parameter.name in WRITTEN:
+            _require_own_place(root, value)
+        return value
     except ValueError as error:
         shown = "this" if parameter.secret else repr(shortened(text))
         raise BuildError(

@@ -106,6 +106,15 @@ class Settings:
         return 60 * float(self.values["timeout"]) if self.values["timeout"] else None
 
     @property
+    def command_limit(self) -> float | None:
+        """The seconds that a command in a machine may take, or None: the usual ones.
+
+        Only timeout= of the command line says it. Elsewhere it is meant for the steps of builds,
+        and would end commands that take long for a good reason.
+        """
+        return self.timeout if self.origin["timeout"] == "command line" else None
+
+    @property
     def offline(self) -> bool:
         """Whether the network must not be used: files come only from the cache or a bundle."""
         return self.values["offline"] == "1" or self.bundle is not None

@@ -27,6 +27,9 @@ KEPT = (
     "workdir",
 )
 
+# The remedy where a command in a machine has a limit.
+MORE_TIME = "timeout=MINUTES on the command line gives it more time"
+
 
 def program() -> str:
     """The word that the person typed for this project: "doit", or the path of ./bq2."""

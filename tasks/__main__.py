@@ -37,7 +37,7 @@ WRONG = 3  # doit's exit status for a wrong command line
 
 
 class OurHelp(Help):  # type: ignore[misc]
-    """The pages of this project; those of doit for doit's own commands."""
+    """The pages of this project, also for doit's own commands."""
 
     name = "help"
     doc_usage = "[NAME]"
@@ -55,16 +55,13 @@ class OurHelp(Help):  # type: ignore[misc]
 
     def _explain(self, params: Any, name: str) -> None:
         from tasks import help as pages
-        from tasks.help import command_page
 
         if name == self.name:
             for line in pages.project_page():
                 say(line)
-        elif name in COMMANDS or name in DOIT_DOCS:
-            for line in command_page(name):
+        elif name in COMMANDS or name in DOIT_DOCS or name in pages.OF_DOIT:
+            for line in pages.command_page(name):
                 say(line)
-        elif name in self.cmds:
-            say(self.cmds[name](cmds=self._cmds, **self.init_kwargs).help())
         else:
             # One of the plan's tasks; see doit_extensions.py.
             DoitCmdBase.execute(self, params, [name])

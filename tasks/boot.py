@@ -28,6 +28,7 @@ def task_boot(project: Project) -> DoitTask:
 
     boot                      its serial console, on this terminal; Ctrl-] ends QEMU
     boot run=about            runs `about`, and ends with its exit status
+    boot run=about timeout=30  gives it 30 minutes
     boot ports=8080:80        port 8080 of this machine leads to its port 80
     boot share=DIR            shows it a directory of this machine, as /share
     boot persist=1            keeps what it writes, in a file beside the image
@@ -53,7 +54,7 @@ def _boot(project: Project) -> None:
     let_others_build(project)
     disk, persist = _disk(project), project.settings.persist
     if project.settings.run:
-        seconds = project.needs.image["command"]
+        seconds = project.settings.command_limit or project.needs.image["command"]
         result = boot.run(
             disk, project.settings.run, as_asked(project), timeout_s=seconds, persist=persist
         )

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from doit import get_initial_workdir
 
+from plan.errors import BuildError
+from plan.typed import typed
 from tasks.actions import DoitTask, speaking
 from tasks.engine.project import Project
 
@@ -26,7 +28,8 @@ def task_test(project: Project) -> DoitTask:
 def task_bench(project: Project) -> DoitTask:
     """measure what the project promises, and a plain tool for comparison
 
-    bench
+    bench                     the quick measurements: two minutes
+    bench cold                also a whole build of set=base, in a cache of its own
     """
     return {"actions": [(speaking(_bench), [project])], "pos_arg": "words"}
 
@@ -43,6 +46,9 @@ def _test(project: Project, words: list[str]) -> None:
 
 
 def _bench(project: Project, words: list[str]) -> None:
+    if unknown := [word for word in words if word != "cold"]:
+        hint = f"{typed('bench')}, or {typed('bench cold')}"
+        raise BuildError(f"bench knows no {unknown[0]!r}", hint=hint)
     _run(project, "tests.bench", words)
 
 

@@ -20,6 +20,7 @@ import contextlib
 import functools
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ from doit.cmd_strace import Strace
 from doit.dependency import DatabaseException, JsonDB
 from doit.exceptions import InvalidCommand, InvalidDodoFile
 
-from plan.errors import BuildError
+from plan.errors import BuildError, shortened
 from plan.outputs import replacing
 from plan.parameters import PARAMETERS
 from plan.typed import program, typed
@@ -55,6 +56,7 @@ def project_of_this_run() -> Project:
     # must be refused.
     given = doit_cmd._CMDLINE_VARS or {}
     try:
+        _require_once(sys.argv[1:])
         here = Path(get_initial_workdir() or ROOT)
         words = [word for word in sys.argv[1:] if "=" not in word]
         asks = not words or words[0] not in {*commands.OF_DOIT} - {"run"}
@@ -66,6 +68,22 @@ def project_of_this_run() -> Project:
         # Not in the output: that may be of a program in the image.
         print(told, file=sys.stderr)
     return project
+
+
+def _require_once(words: Sequence[str]) -> None:
+    """Raise BuildError if `words` give two values of a parameter: doit would take the last one."""
+    hidden = {each.name for each in PARAMETERS if each.secret}
+    seen: dict[str, str] = {}
+    for word in words:
+        name, is_given, value = word.partition("=")
+        if (
+            is_given
+            and name[:1] != "-"
+            and name not in hidden
+            and seen.setdefault(name, value) != value
+        ):
+            both = f"{shortened(f'{name}={seen[name]}')} and {shortened(word)}"
+            raise BuildError(f"two values: {both}", where="command line", hint="leave out one")
 
 
 def install(project: Project) -> None:

@@ -27,6 +27,21 @@ FIRST = {
     "status": "says what is built, running or failed",
     "list": "shows the parts of a build, and all commands",
 }
+# doit's own words that `list` does not show: what each does, and examples.
+OF_DOIT = {
+    "run": (
+        "build the named parts, and run the named commands; the word can be left out",
+        ("run image                 the same as: image", "run pkg:zlib sysroot      both"),
+    ),
+    "info": (
+        "show what doit knows of one part of a build: its state, and what it needs",
+        ("info pkg:zlib", "why pkg:zlib              says more: which input changed"),
+    ),
+    "task": (
+        "a task is a command, or a part of a build: pkg:zlib, fetch, image",
+        ("list                      shows them", "help pkg:zlib             explains one of them"),
+    ),
+}
 
 
 def project_page() -> Iterator[str]:
@@ -47,7 +62,7 @@ def project_page() -> Iterator[str]:
 
 def command_page(name: str) -> Iterator[str]:
     """What the command `name` does, its own parameters, and examples. Raises KeyError."""
-    about, lines = DOIT_DOCS.get(name), DOIT_EXAMPLES.get(name)
+    about, lines = OF_DOIT.get(name, (DOIT_DOCS.get(name), DOIT_EXAMPLES.get(name)))
     if not about or not lines:
         create = creator(name)
         about, lines = summary(create), examples(create)

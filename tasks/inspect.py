@@ -46,17 +46,20 @@ def task_sign(project: Project) -> DoitTask:
 
 
 def before_inspect(project: Project, _words: Sequence[str]) -> None:
-    """Raise BuildError if a signature is to be checked without ssh-keygen."""
+    """Raise BuildError if a signature is to be checked without ssh-keygen or a public key."""
     from rootfs.inspection.signature import ssh_keygen
+    from rootfs.inspection.signing_key import require_public
 
     if project.settings.key:
         ssh_keygen()
+        require_public(project.settings.key)
 
 
-def before_sign(project: Project, words: Sequence[str]) -> None:
-    """Raise BuildError without a key, ssh-keygen, or an image to choose."""
-    require_key(project)
-    before_inspect(project, words)
+def before_sign(project: Project, _words: Sequence[str]) -> None:
+    """Raise BuildError without ssh-keygen, a key that can sign here, or an image to choose."""
+    from rootfs.inspection.signing_key import require_signing
+
+    require_signing(require_key(project))
     require_choice(project)
 
 

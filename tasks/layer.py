@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from pathlib import Path
 
 from doit import get_initial_workdir
@@ -9,6 +11,7 @@ from doit import get_initial_workdir
 from plan.errors import BuildError
 from plan.layer import NAME
 from plan.outputs import write_file
+from plan.own_files import IGNORED, below
 from plan.typed import typed
 from plan.version import VERSION
 from tasks.actions import DoitTask, speaking
@@ -64,20 +67,28 @@ def task_layer(project: Project) -> DoitTask:
 
     layer new ../mine         then: image layer=../mine set=mine
     """
-    del project
-    return {"actions": [(speaking(_layer),)], "pos_arg": "words"}
+    return {"actions": [(speaking(_layer), [project])], "pos_arg": "words"}
 
 
-def _layer(words: list[str]) -> None:
+def _layer(project: Project, words: list[str]) -> None:
     if len(words) != 2 or words[0] != "new":
         raise BuildError("layer takes a path", hint=typed("layer new PATH"))
-    path = Path(get_initial_workdir() or Path.cwd(), words[1]).absolute()
+    here = Path(get_initial_workdir() or Path.cwd())
+    path = Path(here, words[1]).absolute()
     name = path.name.lower()
     if not NAME.match(name) or name in ("base", "base-tools", "full"):
         raise BuildError(
             f"{name!r} cannot be the name of a layer",
             where=words[1],
             hint="it has lower case letters, digits and -, and no set has it",
+        )
+    inside = below(project.root, path)
+    if inside is not None and inside.parts[:-1][:1] not in [(each,) for each in IGNORED]:
+        beside = shlex.quote(os.path.relpath(project.root.parent / path.name, here))
+        raise BuildError(
+            "a layer in this checkout would get among the project's own files",
+            where=words[1],
+            hint=f"{typed(f'layer new {beside}')} writes it beside the checkout",
         )
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise BuildError("there is something already", where=words[1], hint="give a new path")

@@ -45,14 +45,14 @@ def task_publish(project: Project) -> DoitTask:
 
 
 def before_publish(project: Project, _words: Sequence[str]) -> None:
-    """Raise BuildError without a URL, a key or ssh-keygen."""
-    from rootfs.inspection.signature import ssh_keygen
+    """Raise BuildError without a URL, ssh-keygen, or a key that can sign here."""
+    from rootfs.inspection.signing_key import require_signing
 
     if not project.settings.publish:
         raise BuildError("no shared cache is named", hint=typed("publish publish=URL key=FILE"))
     if not project.settings.key:
         raise BuildError("no key is named", hint=typed("publish publish=URL key=FILE"))
-    ssh_keygen()
+    require_signing(project.settings.key)
 
 
 @dataclass(frozen=True)

@@ -123,4 +123,5 @@ def _next(project: Project) -> Next:
         service=app.name if app else "",
         ports=tuple(there for _, there in app.ports) if app else (),
         command=project.settings.run,
+        command_s=project.settings.command_limit if project.settings.run else None,
     )

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 
 from plan.errors import BuildError
-from plan.typed import typed
+from plan.typed import MORE_TIME, typed
 from tasks.actions import DoitTask, speaking
 from tasks.boot import ENTRANCE
 from tasks.console.interrupt import terminal_taken
@@ -22,6 +23,7 @@ def task_ssh(project: Project) -> DoitTask:
 
     ssh                       a shell of root, by SSH
     ssh run='about --json'    the output of one command; its input is that of ssh
+    ssh run=about timeout=30  ends it after 30 minutes
     """
     return {"actions": [(speaking(_ssh), [project])]}
 
@@ -36,14 +38,21 @@ def _ssh(project: Project) -> None:
         raise BuildError("no machine runs that can be entered", where=where, hint=remedy)
     if shutil.which("ssh") is None:
         raise BuildError("ssh is missing", hint="install OpenSSH's client (Debian: openssh-client)")
-    if not way.answers(SECONDS):
-        hint = "its console, where boot runs, says why"
-        late = f"the machine does not answer within {SECONDS:g} s"
+    command, limit = project.settings.run, project.settings.command_limit
+    begin, seconds = time.monotonic(), limit or SECONDS
+    if not way.answers(seconds):
+        hint = f"its console, where boot runs, says why; {MORE_TIME}"
+        late = f"the machine does not answer within {seconds:g} s"
         raise BuildError(late, where=where, hint=hint)
     terminal_taken.set()
     try:
-        command = way.ssh_command(project.settings.run)
-        done = subprocess.run(command, cwd=way.key.parent, check=False)
+        left = max(begin + limit - time.monotonic(), 0) if limit and command else None
+        argv = way.ssh_command(command)
+        done = subprocess.run(argv, cwd=way.key.parent, timeout=left, check=False)
         project.exit_status = done.returncode
+    except subprocess.TimeoutExpired:
+        late = f"the command did not end within {limit:g} s"
+        hint = f"it may still run there; {MORE_TIME}"
+        raise BuildError(late, where=where, hint=hint) from None
     finally:
         terminal_taken.clear()

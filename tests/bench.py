@@ -10,6 +10,7 @@ machine is no bug.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,7 @@ def main(words: list[str]) -> int:
     heading()
     with tempfile.TemporaryDirectory(prefix="bq2-bench-") as name:
         directory = Path(name)
-        for bench in (plan_40, up_to_date, layer, sandbox, pack_tree, unpack_tree, image, prompt):
+        for bench in BENCHES:
             bench(directory)
         if "cold" in words:
             cold_build(directory)
@@ -166,6 +168,47 @@ def sandbox(directory: Path) -> None:
     compare("run `true` in the sandbox", ours, theirs, "unshare -Urmpinuf")
 
 
+MISSES = 100
+
+
+def misses(directory: Path) -> None:
+    """Ask a shared cache for steps that it does not have, as a build asks before it compiles."""
+    from tasks.engine.project import open_project
+    from tasks.engine.taking import AT_ONCE, Taking
+    from tests.tasks.nginx import IS_HERE, MISSING, Nginx
+
+    what = f"{MISSES} steps that a shared cache does not have"
+    if not IS_HERE:
+        report(what, MISSING)
+        return
+    key = directory / "key"
+    run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key)
+    trust = directory / "trust"
+    trust.write_text(f"me {key.with_suffix('.pub').read_text()}")
+    server = Nginx(directory / "nginx")
+    given = {"set": "base", "seed": "debian", "cache": server.url, "trust": os.fspath(trust)}
+    project = open_project(given | {"workdir": os.fspath(directory / "work")}, os.environ, ROOT)
+    step = project.plan.steps[0]
+    ids = [hashlib.sha256(bytes([number])).hexdigest() for number in range(MISSES)]
+    urls = [f"{server.url}/steps/{each}/key.json" for each in ids]
+    used = list[float]()
+
+    def ours() -> None:
+        taking, before = Taking(project), time.process_time()
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            assert not any(pool.map(lambda each: taking.take(step, each), ids))
+        used.append(time.process_time() - before)
+
+    try:
+        side_by_side = ("--parallel", "--parallel-max", str(AT_ONCE))
+        curl = ("curl", "--silent", *side_by_side, "--output", os.devnull, *urls)
+        took, theirs = turns(ours, lambda: run(*curl))
+    finally:
+        server.close()
+    compare(what, took, theirs, "curl --parallel", "≤ 1 s")
+    report("the same, CPU", f"{min(used):.2f} s", "≤ 0.5 s")
+
+
 def seed_tree() -> Path:
     """The seed debian: some thousand files, as real as any."""
     return next(tree for tree in (own_cache() / "trees").glob("seed-*") if _has_clang(tree))
@@ -275,6 +318,9 @@ def highest_memory(process: subprocess.Popen[bytes]) -> float:
         highest = max([highest, *map(int, found)])
         time.sleep(0.2)
     return highest / 1024
+
+
+BENCHES = (plan_40, up_to_date, layer, sandbox, misses, pack_tree, unpack_tree, image, prompt)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests import nightly
 from tests.checkout import ROOT
@@ -92,18 +93,67 @@ def test_what_passed_is_not_repeated_at_the_same_commit(checkout: Path) -> None:
     assert (_runs(checkout, "first"), _runs(checkout, "second")) == (2, 3)
 
 
+def _await(run: subprocess.Popen[str], file: Path) -> None:
+    """Wait until `run` has written `file`, or has ended."""
+    until = time.monotonic() + 60
+    while not file.exists() and run.poll() is None and time.monotonic() < until:
+        time.sleep(0.1)
+
+
 @pytest.mark.fault("Ctrl-C during the long tests", "the same command goes on with what is left")
 def test_an_interrupted_run_goes_on(checkout: Path) -> None:
     _write(checkout, "second", "here.stat().st_size > 1 or time.sleep(60)")
     run = _nightly(checkout)
-    until = time.monotonic() + 60
-    while not _runs(checkout, "second") and run.poll() is None and time.monotonic() < until:
-        time.sleep(0.1)
+    _await(run, checkout / "tests" / "test_second.runs")
     os.killpg(run.pid, signal.SIGINT)
     status, said = _ended(run)
     assert (status, said.splitlines()[-1][:11]) == (130, "interrupted")
     assert _ended(_nightly(checkout))[0] == 0
     assert (_runs(checkout, "first"), _runs(checkout, "second")) == (1, 2)
+
+
+@pytest.mark.fault(
+    "Ctrl-C while `test nightly` collects, or while a test of it must clean up",
+    "it ends as interrupted; the test cleans up first",
+)
+def test_an_interruption_at_any_moment(checkout: Path) -> None:
+    clean = "(time.sleep(1), here.with_suffix('.clean.runs').touch())"
+    _write(checkout, "first", f"try: time.sleep(60)\n    finally: {clean}")
+    mark = checkout / "tests" / "test_late.runs"
+    late = f"import pathlib, time\npathlib.Path({str(mark)!r}).touch()\ntime.sleep(60)\n"
+    for file, text in ((checkout / "tests" / "test_first.runs", ""), (mark, late)):
+        (checkout / "tests" / "test_late.py").write_text(text)
+        run = _nightly(checkout)
+        _await(run, file)
+        os.killpg(run.pid, signal.SIGINT)
+        status, said = _ended(run)
+        assert (status, said.splitlines()[-1][:11]) == (130, "interrupted"), said
+    assert (checkout / "tests" / "test_first.clean.runs").exists()
+
+
+@pytest.mark.fault(
+    "`test nightly` where tests/nightly.yaml is missing, empty or damaged",
+    "all times count as unknown, and the file gets those that were measured",
+)
+@pytest.mark.parametrize("text", [None, "", "{}\n", "a: [", "- 1\n", "tests/gone.py: 7\n"])
+def test_what_was_measured_is_kept(checkout: Path, text: str | None) -> None:
+    file = checkout / "tests" / "nightly.yaml"
+    file.unlink() if text is None else file.write_text(text)
+    status, said = _ended(_nightly(checkout))
+    assert status == 0 and "   ? min     tests/test_first.py" in said, said
+    found = yaml.safe_load(file.read_text())
+    assert [*found] == ["tests/test_first.py"] and found["tests/test_first.py"] >= 0
+    assert file.read_text().startswith(nightly.HEAD)
+    # What it wrote there is no change of the project.
+    assert "1 passed at this commit before" in _ended(_nightly(checkout))[1]
+    assert _runs(checkout, "first") == 1
+
+
+def test_a_file_with_an_error(checkout: Path) -> None:
+    _write(checkout, "second", "(")
+    status, said = _ended(_nightly(checkout))
+    assert status == 1 and "SyntaxError" in said, said
+    assert _runs(checkout, "first") == 0
 
 
 def test_the_minutes_are_told_first() -> None:

@@ -113,7 +113,6 @@ TRIED_IN = {
     "rootfs/inspection/root_proof.py": "tasks/test_inspect.py",
     "rootfs/inspection/signature.py": "tasks/test_inspect.py",
     "rootfs/inspection/window.py": "rootfs/inspection/test_readers.py",
-    "rootfs/push/push.py": "test_push.py",
     "rootfs/sandbox/apply_conditions.py": "rootfs/sandbox/test_conditions.py",
     "rootfs/sandbox/enter.py": "rootfs/sandbox/test_namespaces.py",
     "rootfs/sandbox/launcher.py": "tasks/engine/test_objects.py",

@@ -43,8 +43,12 @@ def sign(file: Path, key: Path) -> Path:
 def signature(text: bytes, key: Path, namespace: str = NAMESPACE) -> str:
     """The signature of `text` with the private key `key`, as for `sign`. Raises BuildError."""
     hint = "name a key without a passphrase, or add it to ssh-agent and name its public half: "
-    words = ["-f", os.fspath(key)]
-    return _run("sign", words, key, f"{hint}key=FILE.pub", text, namespace)
+    return _run("sign", words_to_sign(key), key, f"{hint}key=FILE.pub", text, namespace)
+
+
+def words_to_sign(key: Path) -> list[str]:
+    """ssh-keygen's words for a signature with `key`."""
+    return ["-f", os.fspath(key)]
 
 
 def is_signed(text: bytes, signed: bytes, allowed: Path, signer: str, namespace: str) -> bool:
@@ -106,13 +110,14 @@ def ssh_keygen() -> str:
     return program
 
 
-def _run(
-    what: str, words: list[str], where: Path, hint: str, text: bytes, namespace: str = NAMESPACE
-) -> str:
+def ran(
+    what: str, words: list[str], text: bytes, namespace: str = NAMESPACE
+) -> subprocess.CompletedProcess[bytes]:
+    """How `ssh-keygen -Y` did `what` with the input `text`. Raises BuildError without it."""
     command = [ssh_keygen(), "-Y", what, "-n", namespace, *words]
     # Without a terminal and a window ssh-keygen fails instead of waiting for a passphrase.
     environment = {**os.environ, "SSH_ASKPASS_REQUIRE": "never", "LC_ALL": "C"}
-    done = subprocess.run(
+    return subprocess.run(
         command,
         input=text,
         capture_output=True,
@@ -121,6 +126,12 @@ def _run(
         timeout=_SECONDS,
         check=False,
     )
+
+
+def _run(
+    what: str, words: list[str], where: Path, hint: str, text: bytes, namespace: str = NAMESPACE
+) -> str:
+    done = ran(what, words, text, namespace)
     if done.returncode:
         said = (done.stderr + done.stdout).decode(errors="replace")
         lines = [line for line in said.splitlines() if line.strip()]

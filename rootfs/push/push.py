@@ -21,9 +21,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from plan.errors import BuildError
-from plan.typed import typed
+from plan.typed import MORE_TIME, typed
 from rootfs.push.facts import KERNEL, LOADER, Esp, Parts, facts, fitting, hashes, places_of
-from rootfs.push.reach import Refused, Silent, Way
+from rootfs.push.reach import STEP_S, Late, Refused, Silent, Way
 
 # Seconds between two questions, and for what comes after the answer: whether it is well.
 PAUSE_S, SPARE_S = 1.0, 120
@@ -34,6 +34,7 @@ class Next:
     """What is brought: the files of the image, their hashes, and how the machine says it is well.
 
     service, ports: of the app, or "". command: of the person; it must succeed there, or "".
+    command_s: the seconds that it may take, if the person says so.
     """
 
     arch: str
@@ -44,6 +45,7 @@ class Next:
     service: str = ""
     ports: tuple[int, ...] = ()
     command: str = ""
+    command_s: float | None = None
 
     @property
     def size(self) -> int:
@@ -73,8 +75,9 @@ def push(way: Way, new: Next, say: Callable[[str], None], *, wait_s: int) -> boo
         _copy(way, new, esp)
     token = secrets.token_hex(16)
     say(f"{way.host}: starts again, with the place {esp.next}, once")
+    watch_s = min(wait_s + SPARE_S + int(new.command_s or 0), 9999)
     known = way.known and way.known.with_name(f"{way.known.name}.new")
-    way.step("mark", esp.device, esp.next, f"{min(wait_s + SPARE_S, 9999):04d}", token)
+    way.step("mark", esp.device, esp.next, f"{watch_s:04d}", token)
     device = _await(replace(way, known=known), esp, found.boot, token, wait_s)
     if way.known and known:
         known.replace(way.known)
@@ -174,7 +177,15 @@ def _ask_if_well(way: Way, new: Next) -> None:
         except Refused as error:
             raise _unwell(way, new.service, error) from None
     if new.command:
-        done = way.run(new.command)
+        try:
+            done = way.run(new.command, seconds=new.command_s or STEP_S)
+        except Late:
+            raise BuildError(
+                f"the command of run= did not end there within {new.command_s or STEP_S:g} s; the "
+                "new image is not kept",
+                where=way.host,
+                hint=MORE_TIME,
+            ) from None
         if done.returncode:
             said = (done.stdout + done.stderr).decode(errors="replace").strip()
             raise BuildError(

@@ -36,6 +36,10 @@ class Silent(BuildError):
     """The machine cannot be reached now; later it may be."""
 
 
+class Late(Silent):
+    """The machine is there, and what was asked of it takes too long."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a step said. lines: (kind, words) in order."""
@@ -90,7 +94,7 @@ class Way:
     def run(
         self, command: str, *, data: bytes = b"", seconds: float = STEP_S
     ) -> subprocess.CompletedProcess[bytes]:
-        """`command` in a shell of the machine. Raises Silent if it takes longer than `seconds`."""
+        """`command` in a shell of the machine. Raises Late if it takes longer than `seconds`."""
         try:
             return subprocess.run(
                 self._argv(command), input=data, capture_output=True, timeout=seconds, check=False
@@ -99,7 +103,7 @@ class Way:
             hint = "install OpenSSH's client (Debian: openssh-client)"
             raise BuildError("ssh is missing", hint=hint) from None
         except subprocess.TimeoutExpired:
-            raise Silent(f"no answer within {seconds:g} s", where=self.host) from None
+            raise Late(f"no answer within {seconds:g} s", where=self.host) from None
 
     def forget(self) -> None:
         """Take the machine's own key anew: the machine starts again."""

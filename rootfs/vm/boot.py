@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO
 
 from plan.errors import BuildError
-from plan.typed import typed
+from plan.typed import MORE_TIME, typed
 from rootfs.vm.fallen import Watch
 from rootfs.vm.guest_console import End, Program, joined, listen, write_all
 from rootfs.vm.qemu import Emulator, Machine, distrust_kvm, find_emulator
@@ -151,7 +151,7 @@ def run(
     if end is End.FAULT or status:
         raise _qemu_failed(emulator, image, program, status, transcript)
     if answer is None or end is End.ENOUGH:
-        raise _no_answer(image, transcript, end, timeout_s)
+        raise _no_answer(image, transcript, end, timeout_s, MORE_TIME)
     if log is None:
         transcript.path.unlink()
     return Result(*answer, transcript.run_started or seconds, seconds, end is End.GONE)
@@ -227,9 +227,14 @@ def _qemu_failed(
     return BuildError("KVM cannot run the guest", where=os.fspath(image), hint="\n  ".join(hint))
 
 
-def _no_answer(image: Path, transcript: Transcript, end: End, timeout_s: float) -> BuildError:
+def _no_answer(
+    image: Path, transcript: Transcript, end: End, timeout_s: float, remedy: str = ""
+) -> BuildError:
+    """What ended without an answer. remedy: what helps a guest that only needs more time."""
     message = transcript.complaint(None if end is End.GONE else timeout_s)
-    return BuildError(message, where=os.fspath(image), hint="\n  ".join(_console(transcript)))
+    late = end is End.TIMEOUT and not transcript.panicked
+    hint = [*([remedy] if late and remedy else []), *_console(transcript)]
+    return BuildError(message, where=os.fspath(image), hint="\n  ".join(hint))
 
 
 def _console(transcript: Transcript | None) -> list[str]:

@@ -92,6 +92,11 @@ class Transcript:
         return len(self.console) > LONGEST
 
     @property
+    def panicked(self) -> bool:
+        """Whether the console has the line of a kernel that panicked."""
+        return bool(_PANIC.search(self.console))
+
+    @property
     def last_line(self) -> bytes:
         """The text after the last newline, without control sequences: it may be a prompt."""
         return plain(bytes(self.console[-4096:])).rsplit(b"\n", 1)[-1]

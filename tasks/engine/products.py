@@ -22,6 +22,7 @@ from plan.data import FOLDERS
 from plan.folder import listed
 from plan.layer import Layer
 from plan.outputs import replacing, target, write_file
+from plan.own_files import OWN_FILES
 from plan.plan import sha256_of
 from plan.yamltext import key_lines
 from rootfs.archives.files import file_sha256, remove_tree, remove_unfinished
@@ -43,24 +44,6 @@ FORMAT = 2
 WORK = "work"
 # The layers' directories in a product, below this project's.
 LAYERS = "layers"
-
-# The paths of this project in a checkout and in the image.
-OWN_FILES = (
-    *(
-        ".ci",
-        ".editorconfig",
-        ".gitattributes",
-        ".gitignore",
-        "CHANGELOG.md",
-        "CONTRIBUTING.md",
-        "LICENSE",
-    ),
-    *("README.md", "bq2", "cache", "completions", "docs"),
-    *("dodo.py", "plan", "pyproject.toml", "requirements.txt", "requirements-dev.txt"),
-    *("requirements-remote.txt", "rootfs"),
-    *("tasks", "tests"),
-)
-
 
 # Writes the file and returns the sha256 of its parts, by name.
 Write = Callable[[Project, Path], Mapping[str, str]]

@@ -34,7 +34,7 @@ from tasks.engine.builder import Builder
 from tasks.engine.project import Project
 from tasks.engine.trust import Signer, signers
 
-_AT_ONCE = 8  # steps
+AT_ONCE = 8  # steps
 _PATIENCE = Patience(connect=4, read=10)  # a build is an alternative to a slow server
 # Why an artifact is passed over: it cannot be fetched, unpacked or stored, or is another one.
 _UNUSABLE = (BuildError, OSError, ValueError)
@@ -60,7 +60,7 @@ class Taking:
         made: dict[str, str] = {}
         left = {each.task: each for each in self.project.plan.steps if each.task in wanted}
         running: dict[Future[str | None], str] = {}
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
             while left or running:
                 for step in self._ready(left, made):
                     running[pool.submit(self._artifact, step, dict(made))] = step.task

@@ -89,7 +89,7 @@ def _in_vm(project: Project, names: list[str]) -> int:
     log = project.workdir / "regenerate.console"
     say(f"in the image, with a clock one year ahead; this takes long; its output: {log}")
     later = machine(project, days_ahead=YEAR)
-    seconds = project.needs.image["regenerate"]
+    seconds = project.settings.command_limit or project.needs.image["regenerate"]
     result = boot.run(image(project).file, _command(2, names), later, timeout_s=seconds, log=log)
     say(result.output.rstrip("\n"))
     return result.status

@@ -190,6 +190,26 @@ class Site:
     def missing(self, to: _Handler) -> None:
         to.answer(404, b"not here")
 
+    def missing_chunked(self, to: _Handler) -> None:
+        to.chunks(b"not here", status=404)
+
+    def missing_at_length(self, to: _Handler) -> None:
+        """A page that does not end, about what is not there."""
+        to.head(404, {"Content-Length": str(1 << 40), "Connection": "close"})
+        while not self.over.is_set():
+            to.wfile.write(DATA)
+
+    def missing_trickles(self, to: _Handler) -> None:
+        """Such a page, a byte at a time."""
+        to.head(404, {"Content-Length": str(1 << 15)})
+        while not self.over.wait(0.02):
+            to.wfile.write(b"x")
+
+    def missing_hangs(self, to: _Handler) -> None:
+        """It promises such a page and does not send it."""
+        to.head(404, {"Content-Length": "8"})
+        self.hangs(to)
+
     def html(self, to: _Handler) -> None:
         to.answer(200, HTML, {"Content-Type": "text/html; charset=utf-8"})
 
@@ -303,8 +323,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.head(status, {"Content-Length": str(len(body)), **(headers or {})})
         self.wfile.write(body)
 
-    def chunks(self, body: bytes, headers: dict[str, str] | None = None) -> None:
-        self.head(200, {"Transfer-Encoding": "chunked", **(headers or {})})
+    def chunks(self, body: bytes, headers: dict[str, str] | None = None, status: int = 200) -> None:
+        self.head(status, {"Transfer-Encoding": "chunked", **(headers or {})})
         for at in range(0, len(body), 70_000):
             piece = body[at : at + 70_000]
             self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 
 import pytest
 
@@ -53,6 +54,25 @@ def test_refusals(site: Site, web: Web, name: str, reason: str, again: bool) -> 
     error = refused(web, site.url(name))
     assert error.reason.startswith(reason)
     assert error.again is again
+
+
+@pytest.mark.parametrize("name", ["missing", "missing_chunked"])
+def test_what_is_missing_keeps_the_connection(site: Site, web: Web, name: str) -> None:
+    """A shared cache is asked for each step, and may have none of them."""
+    for _ in range(20):
+        assert refused(web, site.url(name)).status == 404
+    assert site.connections == 1
+
+
+@pytest.mark.fault(
+    "a server whose page about a missing file is huge, trickles or does not come",
+    "the page is dropped; the answer is that the file is missing",
+)
+@pytest.mark.parametrize("name", ["missing_at_length", "missing_trickles", "missing_hangs"])
+def test_a_page_about_what_is_missing_costs_little(site: Site, name: str) -> None:
+    start = time.monotonic()
+    assert refused(Web(QUICK), site.url(name)).reason == "HTTP 404 Not Found"
+    assert time.monotonic() - start < 5
 
 
 @pytest.mark.fault(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from pathlib import Path
 
 import pytest
 
-from plan.outputs import replacing, target
+from plan.outputs import replacing, require_room, target
 
 
 def test_what_is_written_replaces_a_file_or_nothing(tmp_path: Path) -> None:
@@ -24,6 +25,29 @@ def test_a_link_is_followed_to_what_may_be_written(tmp_path: Path) -> None:
     assert target(tmp_path / "second") == tmp_path / "there" / "file"
     (tmp_path / "there" / "file").touch()
     assert target(tmp_path / "second") == tmp_path / "there" / "file"
+
+
+@pytest.mark.fault("the disk is full while a file is written", "the error names the file")
+def test_an_error_without_a_name_gets_that_of_the_file(tmp_path: Path) -> None:
+    with pytest.raises(OSError) as caught, replacing(tmp_path / "file"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert caught.value.filename == str(tmp_path / "file") and not [*tmp_path.iterdir()]
+
+
+@pytest.mark.fault(
+    "output= in a file system that takes no file, as /proc", "refused before anything is built"
+)
+@pytest.mark.parametrize("path", ["/proc/x", "/proc/x/y", "/sys/x"])
+def test_where_no_file_can_be_made(path: str) -> None:
+    with pytest.raises(OSError, match="name another place"):
+        require_room(Path(path))
+
+
+def test_where_a_file_can_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in ("file", "new", "there/is/none"):
+        require_room(tmp_path / path)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def directory(path: Path) -> None:

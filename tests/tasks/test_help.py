@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from plan.version import VERSION
-from tasks.commands import COMMANDS, creators, examples, summary
+from tasks.commands import COMMANDS, OF_DOIT, creators, examples, summary
 from tasks.help import FIRST, command_page
 from tests.tasks.toy import Checkout
 
@@ -71,6 +71,15 @@ def test_the_page_of_a_name(toy: Checkout, program: list[str]) -> None:
         assert f"did you mean {right}?" in toy.run([*program, "help", word]).said
     done = toy.run([*program, "help", "boto"])
     assert done.status != 0 and "did you mean boot?" in done.said, done
+
+
+@pytest.mark.parametrize("name", ["task", *OF_DOIT])
+def test_the_words_of_doit(toy: Checkout, name: str) -> None:
+    """No page is doit's own: it names what nobody types here."""
+    done = toy.run([*OURS, "help", name])
+    assert done.status == 0 and "PURPOSE" not in done.said and "USAGE" not in done.said, done
+    first = f"bootstrap-qcow2 {VERSION}" if name == "help" else f"doit {name}: "
+    assert done.said.startswith(first) and "  doit " in done.said, done
 
 
 @pytest.mark.parametrize("words", ["boot --help", "boot -h", "help boot --help"])

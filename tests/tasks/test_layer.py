@@ -186,6 +186,18 @@ def test_a_new_layer_is_one(toy: Checkout, tmp_path: Path) -> None:
     assert "ln -s hello usr/bin/greet" in plan.product["own-files"].commands[0].argv[2]
 
 
+@fault(
+    "layer new in the checkout, where its files are not ignored",
+    "refused, with the command that writes it beside the checkout",
+)
+@pytest.mark.parametrize("path", ["mine", "tasks/mine", "output", "work"])
+def test_a_new_layer_is_outside_of_the_checkout(toy: Checkout, path: str) -> None:
+    done = toy.doit("layer", "new", path)
+    assert done.status != 0 and "among the project's own files" in done.said, done
+    assert f"doit layer new ../{Path(path).name} writes it beside" in done.said, done
+    assert not (toy.root / path / "layer.yaml").exists()
+
+
 @fault("layer new of a path that is not empty", "refused; nothing is written")
 def test_a_new_layer_is_in_a_new_place(toy: Checkout, layer: Path) -> None:
     before = sorted(layer.rglob("*"))

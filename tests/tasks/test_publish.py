@@ -329,7 +329,7 @@ def test_the_password_of_a_server_comes_from_netrc(
     [
         (["publish"], "no shared cache is named"),
         (["publish", "publish=http://127.0.0.1:9"], "no key is named"),
-        (["publish", "publish=http://127.0.0.1:9", "key=LICENSE"], "it has no public key"),
+        (["publish", "publish=http://127.0.0.1:9", "key=LICENSE"], "this file is no SSH key"),
         (["pkg", "cache=http://me:secret@127.0.0.1:9"], "~/.netrc"),
         (["pkg", "cache=ftp://x"], "http(s)://HOST/PATH"),
         (["pkg", "cache=http://127.0.0.1:9", "trust=LICENSE"], "has no public key"),

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
+from rootfs.vm.devices import HERE
+from rootfs.vm.entrance import opened
 from tests.tasks.toy import Checkout
 
 
@@ -12,3 +21,40 @@ def test_no_machine_runs(toy: Checkout) -> None:
     done = toy.doit("ssh", "run=true")
     assert done.status != 0
     assert "no machine runs that can be entered" in done.said and "doit boot" in done.said
+
+
+@pytest.fixture
+def machine(toy: Checkout) -> Iterator[socket.socket]:
+    """A port where a machine would be, which is known to `ssh`."""
+    with opened(toy.root / "work" / "ssh") as way, socket.socket() as port:
+        assert way
+        port.bind((HERE, way.port))
+        port.listen()
+        yield port
+
+
+def _greets(machine: socket.socket) -> None:
+    with machine.accept()[0] as connection:
+        connection.sendall(b"SSH-2.0-x\r\n")
+        with contextlib.suppress(ConnectionError):
+            connection.recv(1)
+
+
+@pytest.mark.fault(
+    "`./bq2 ssh` where the machine does not answer or the command does not end, with `timeout=`",
+    "it ends after that time, and names timeout=",
+)
+@pytest.mark.parametrize("answers", [False, True])
+def test_the_time_that_a_person_gives(
+    toy: Checkout, machine: socket.socket, tmp_path: Path, answers: bool
+) -> None:
+    client = tmp_path / "ssh"
+    client.write_text("#!/bin/sh\nexec sleep 60\n")
+    client.chmod(0o755)
+    if answers:
+        threading.Thread(target=_greets, args=(machine,), daemon=True).start()
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    done = toy.doit("ssh", "run=true", "timeout=0.05", PATH=path)
+    assert done.status != 0 and "timeout=MINUTES on the command line" in done.said, done
+    late = "the command did not end" if answers else "the machine does not answer"
+    assert f"{late} within 3 s" in done.said, done

@@ -150,6 +150,7 @@ def test_no_answer(
     assert caught.value.message == message
     assert caught.value.where == str(image)
     assert tail in str(caught.value.hint)
+    assert ("timeout=MINUTES" in str(caught.value.hint)) == ("within" in message)
     (log,) = logs.iterdir()
     assert str(log) in str(caught.value.hint)
     assert log.read_text(errors="replace").startswith(f"$ {fake}")
