@@ -8,6 +8,10 @@ from pathlib import Path
 
 from plan import checks
 
+# No parameter accepts this value, so its check raises an error that lists the valid values.
+_REFUSED = "?"
+_FLAGS = {"0": "no", "1": "yes"}
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -26,6 +30,21 @@ class Parameter:
     secret: bool = False
     """Whether its value is never shown, and never given on a command line, which others can see."""
     placed: Callable[[str, Path], str] = checks.as_it_is
+
+    def takes(self) -> str:
+        """Which values it may have, in words."""
+        try:
+            self.check(_REFUSED)
+        except ValueError as error:
+            return str(error).removeprefix("it is ").removeprefix("known: ")
+        return "a text"
+
+    def default_in_words(self) -> str:
+        """Its default as a person would write it, or what it is; "" if there is none."""
+        if self.default.__doc__:
+            return self.default.__doc__
+        text = self.default()
+        return _FLAGS[text] if self.check is checks.flag else text
 
 
 def constant(text: str) -> Callable[[], str]:

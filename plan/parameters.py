@@ -237,7 +237,7 @@ PARAMETERS = (
         "phase",
         constant(""),
         checks.phase,
-        "the phase (default: shell the last, verify all)",
+        "the phase (default: the last one; for verify all)",
         of=("patch", "shell", "verify"),
     ),
     Parameter(

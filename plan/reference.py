@@ -37,9 +37,6 @@ from plan.yamlfile import kind_name, load
 
 ARCHITECTURE = load_architecture("x86_64")
 NATIVE = Machines(ARCHITECTURE, ARCHITECTURE)
-# No parameter accepts this value, so its check raises an error that lists the valid values.
-REFUSED = "?"
-
 TRIPLE = Machines(replace(ARCHITECTURE, triple="BUILD"), replace(ARCHITECTURE, triple="TARGET"))
 
 RECIPES = """\
@@ -247,27 +244,17 @@ def paths() -> Iterator[str]:
 def parameters() -> Iterator[str]:
     """Each parameter with its default, its values, and the commands that know it."""
     rows = (
-        (f"`{each.name}`", _default(each), _takes(each), each.help, _code(each.of) or "all")
+        (f"`{each.name}`", _default(each), each.takes(), each.help, _code(each.of) or "all")
         for each in PARAMETERS
     )
     return table(("parameter", "default", "takes", "meaning", "known to"), rows)
 
 
 def _default(parameter: Parameter) -> str:
-    if parameter.default.__doc__:
-        return parameter.default.__doc__
-    text = parameter.default()
-    if "yes" in _takes(parameter):
-        return {"0": "no", "1": "yes"}[text]
-    return f"`{text}`" if text else "none"
-
-
-def _takes(parameter: Parameter) -> str:
-    try:
-        parameter.check(REFUSED)
-    except ValueError as error:
-        return str(error).removeprefix("it is ").removeprefix("known: ")
-    return "a text"
+    text = parameter.default_in_words() or "none"
+    plain = parameter.default.__doc__ or text in ("yes", "no", "none")
+    # `loader` has a value none.
+    return text if plain and parameter.default() != text else f"`{text}`"
 
 
 def table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

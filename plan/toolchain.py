@@ -40,7 +40,7 @@ PATHS = {
     "/jobserver": ("make's jobserver pipe, shared with the builds of other packages", "writable"),
     "/tmp": ("in memory, at most a quarter of it", "writable"),
     "/dev": ("the five usual devices, and 64 MiB of /dev/shm in memory", "writable"),
-    "/proc": ("the processes of the step", "writable"),
+    "/proc": ("the processes of the step", "read-only"),
 }
 
 # C needs no unwinder, and C programs are linked before an unwinder exists.

@@ -48,6 +48,9 @@ def task_attest(project: Project) -> DoitTask:
 
 
 def _attest(project: Project, words: list[str]) -> None:
+    if words == ["check"]:
+        hint = typed("attest check PATH image=FILE")
+        raise BuildError("attest check: no attestation is named", hint=hint)
     if not words and project.settings.image:
         raise BuildError(
             "attest is of the image that was built last here",

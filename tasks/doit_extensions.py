@@ -290,7 +290,8 @@ def _with_nearest(project: Project, original: Any) -> Any:
         if not words or ("not a task" not in message and not self.not_found):
             return message
         plain = [*commands.COMMANDS, *commands.OF_DOIT]
-        told = f"there is no task {words[0]!r}"
+        kind = "command or parameter" if "help" in sys.argv else "task"
+        told = f"there is no {kind} {words[0]!r}"
         if words[0] in {each.name for each in PARAMETERS}:
             # `image set base`: no task has the name of a parameter alone.
             return f"{told}\n  it is a parameter: {words[0]}=VALUE"

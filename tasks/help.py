@@ -67,9 +67,6 @@ def command_page(name: str) -> Iterator[str]:
         create = creator(name)
         about, lines = summary(create), examples(create)
     yield f"{program()} {name}: {about}"
-    if name in BY_NAME:
-        yield ""
-        yield from parameter_page(name)
     own = [each for each in PARAMETERS if name in each.of]
     if own:
         yield ""
@@ -81,6 +78,11 @@ def command_page(name: str) -> Iterator[str]:
     for example in lines:
         yield f"  {program()} {example}"
     yield ""
+    if name in BY_NAME:
+        yield "There is also a parameter of this name:"
+        yield ""
+        yield from parameter_page(name)
+        yield ""
     others = f"{program()} settings explains the other parameters: {', '.join(OF_ALL)}."
     yield from textwrap.wrap(others, 79)
 
@@ -89,12 +91,12 @@ def parameter_page(name: str) -> Iterator[str]:
     """What the parameter `name` means, and where it is given. Raises KeyError."""
     each = BY_NAME[name]
     yield from table([(f"{name}=", each.help)])
-    default = each.default.__doc__ or each.default() or "none"
     of = ", ".join(each.of) or "all commands"
     given = f"{variable(name)}, or {name}: in local.yaml"
     if not each.secret:
         given = f"{name}=VALUE on the command line, {given}"
-    rows = [("default", default), ("read by", of), ("given as", given)]
+    default = each.default_in_words() or "none"
+    rows = [("takes", each.takes()), ("default", default), ("read by", of), ("given as", given)]
     yield from table(rows, indent="  ")
 
 

@@ -57,10 +57,17 @@ class _Edits:
 
 
 def before_patch(project: Project, words: Sequence[str]) -> None:
-    """Raise BuildError if no build is named, or none of that name exists."""
+    """Raise BuildError if no build is named, or it was not built yet."""
     if not words:
         raise BuildError("no package is named", hint=typed("patch pkg:NAME [NEWFILE…]"))
-    named_build(project, words[0])
+    _require_build(named_build(project, words[0]))
+
+
+def _require_build(builder: Builder) -> None:
+    if not (builder.directory / "sandbox.json").exists():
+        name = builder.step.name
+        hint = typed(f"shell pkg:{name}")
+        raise BuildError(f"there is no build of {name} in this work directory yet", hint=hint)
 
 
 def _patch(project: Project, words: list[str]) -> None:
@@ -85,9 +92,6 @@ def _edits(project: Project, builder: Builder, wanted: list[str]) -> _Edits:
     from rootfs.sandbox.resume import kept_sandbox
 
     name = builder.step.name
-    if not (builder.directory / "sandbox.json").exists():
-        hint = typed(f"shell pkg:{name}")
-        raise BuildError(f"there is no build of {name} in this work directory yet", hint=hint)
     if not builder.step.sources:
         raise BuildError(f"{name} has no source", hint="edit the files of its recipe")
     place = kept_sandbox(builder.directory)

@@ -23,12 +23,13 @@ from tasks.engine.builder import Builder
 from tasks.engine.contradiction import told as told_records
 from tasks.engine.no_such import no_such
 from tasks.engine.project import Project
+from tasks.engine.stamps import Stamp
 from tasks.engine.survey import BUILD, CONTRADICTED, STORED, UP_TO_DATE, WAITING, StepState, survey
 
 SHORT = 12  # digits of a hash
 HASH = re.compile(r"\b[0-9a-f]{64}\b")
 OUTCOMES = {
-    BUILD: "would be built again",
+    BUILD: "would be built",
     STORED: "would be taken from the store",
     CONTRADICTED: "is contradicted",
     WAITING: "waits for a contradicted step",
@@ -79,8 +80,14 @@ def explained(project: Project, found: Mapping[str, StepState], step: Step) -> I
         passed = _passed_over(project, step, found[step.task].id)
         yield from (f"  when it was built or taken: {line}" for line in passed)
         return
-    yield f"{step.task} {OUTCOMES[state]}"
+    yield f"{step.task} {_outcome(project, found, step)}"
     yield from (f"  {line}" for line in _reasons(project, found, step, set()))
+
+
+def _outcome(project: Project, found: Mapping[str, StepState], step: Step) -> str:
+    state = found[step.task].state
+    again = state == BUILD and Stamp(project, step).read_inputs() is not None
+    return OUTCOMES[state] + (" again" if again else "")
 
 
 def _reasons(
@@ -105,7 +112,7 @@ def _reasons(
     for each in project.plan.before(step):
         roots = all(found[one.task].is_here for one in project.plan.before(each))
         if not found[each.task].is_here and roots and each.task not in told:
-            yield f"{each.task} comes first and {OUTCOMES[found[each.task].state]}"
+            yield f"{each.task} comes first and {_outcome(project, found, each)}"
             yield from (f"  {line}" for line in _reasons(project, found, each, told))
 
 

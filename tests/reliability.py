@@ -23,8 +23,8 @@ PAGE = ROOT / "docs" / "reliability.md"
 HEADING = """\
 # What can go wrong
 
-Written by `python -m tests.reliability` from the tests themselves; each row is one that fails if
-what it says does not happen. `./bq2 test` runs them; those marked *slow* only where
+`python -m tests.reliability` writes this page from the tests. Each row is a test, which fails if
+that does not happen. `./bq2 test` runs the tests; those marked *slow* only if
 `BQ2_TEST_SLOW=1` is set.
 
 """

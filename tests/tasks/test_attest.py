@@ -123,6 +123,8 @@ def test_another_image(attested: Checkout, tmp_path: Path) -> None:
 def test_no_attestation(attested: Checkout, tmp_path: Path) -> None:
     done = attested.doit("attest", "check", str(tmp_path))
     assert done.status != 0 and "there is no attestation" in done.said, done
+    done = attested.doit("attest", "check")
+    assert done.status != 0 and "no attestation is named" in done.said, done
     done = attested.doit("attest", "chek", str(tmp_path))
     assert done.status != 0 and "attest takes check PATH" in done.said, done
     for content in ("{", "[]", '{"predicate": 1}'):

@@ -71,6 +71,22 @@ def test_the_page_of_a_name(toy: Checkout, program: list[str]) -> None:
         assert f"did you mean {right}?" in toy.run([*program, "help", word]).said
     done = toy.run([*program, "help", "boto"])
     assert done.status != 0 and "did you mean boot?" in done.said, done
+    assert "there is no command or parameter 'boto'" in done.said
+
+
+def test_a_parameter_says_what_it_takes(toy: Checkout) -> None:
+    said = toy.run([*OURS, "help", "offline"]).said
+    assert "  takes     yes or no\n  default   no\n" in said, said
+    said = toy.run([*OURS, "help", "format"]).said
+    assert "  takes     qcow2, raw, vdi, vhd, vmdk\n  default   qcow2\n" in said, said
+
+
+def test_a_command_and_a_parameter_of_one_name_are_told_apart(toy: Checkout) -> None:
+    command, _, parameter = toy.run([*OURS, "help", "image"]).said.partition(
+        "There is also a parameter of this name:"
+    )
+    assert "image set=base" in command and "image=" not in command
+    assert "\nimage=  the image for inspect" in parameter
 
 
 @pytest.mark.parametrize("name", ["task", *OF_DOIT])

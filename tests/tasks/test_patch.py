@@ -176,6 +176,15 @@ def test_what_is_refused(broken: Checkout, words: str, message: str) -> None:
     assert not patch(broken).exists()
 
 
+@pytest.mark.fault(
+    "patch of a package that was not built here", "refused at once; the seed is not fetched"
+)
+def test_without_a_build_no_seed_is_made(toy: Checkout) -> None:
+    done = with_source(toy).doit("patch", "pkg:left")
+    assert done.status != 0 and "there is no build of left" in done.said, done
+    assert not (toy.root / "work" / "seed-made").exists()
+
+
 def test_a_patch_that_does_not_apply_is_named(broken: Checkout) -> None:
     shell(broken, "echo mine > main.c")
     assert broken.doit("patch", "pkg:left").status == 0

@@ -73,6 +73,7 @@ def test_the_command_that_builds_it_does_not_mean_the_full_set(toy: Checkout, se
     [
         (("new", "thing", "url=SERVER/missing.tar"), "cannot be fetched: "),
         (("new", "thing", "url=SERVER"), "this is no URL of a file"),
+        (("new", "thing", "url=plan"), "write the recipe by hand: sources: [{folder: PATH}]"),
         (("new", "thing", "url=SERVER/flat.tar"), "its files are not in one directory at its top"),
         (("new", "Thing", "url=SERVER/thing-1.2.tar"), "cannot be the name of a package"),
         (("new", "thing"), "recipe takes a name and a URL"),

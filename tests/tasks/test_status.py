@@ -120,6 +120,12 @@ def test_why_names_the_root(built: Checkout) -> None:
     assert "left comes before" not in words  # it only waits, too
 
 
+def test_why_says_again_only_of_what_was_built_here(toy: Checkout) -> None:
+    words = said(toy, "why", "pkg:top")
+    assert f"{PHASE}:top would be built\n  this work directory has no earlier build of it" in words
+    assert f"{PHASE}:bottom comes first and would be built\n" in words
+
+
 def test_why_after_the_bytes_changed(built: Checkout) -> None:
     built.edit("plan/recipes/bottom.yaml", "echo bottom", "echo other")
     built.builds("bottom", words=("pkg:bottom",))

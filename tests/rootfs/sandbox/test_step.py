@@ -164,3 +164,5 @@ def test_every_place_of_a_step_is_in_the_reference(tmp_path: Path, inputs: Input
     for at, how in writable.items():
         known = PATHS["/input" if at.startswith("/input/") else at][1]
         assert known == ("writable" if how else "read-only"), at
+    # Only a nested sandbox can write to it (make_proc in rootfs/sandbox/namespaces.py).
+    assert PATHS["/proc"][1] == "read-only"
