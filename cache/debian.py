@@ -26,7 +26,7 @@ from pathlib import Path
 
 from cache.places import UrlFailed
 from cache.sources import fetch
-from cache.web import Web
+from cache.web import Web, read_body
 from plan.debianseed import Deb
 from plan.errors import BuildError
 from plan.model import Source
@@ -119,14 +119,8 @@ def fetch_release(
 
 
 def _get(web: Web, url: str) -> bytes:
-    from urllib3.exceptions import HTTPError
-
     with web.get(url) as response:
-        try:
-            data: bytes = response.raw.read(_LARGEST_RELEASE, decode_content=False)
-        except (HTTPError, OSError) as error:
-            raise UrlFailed(f"cut connection: {error}", again=True) from error
-    return data
+        return read_body(response, _LARGEST_RELEASE)
 
 
 def _signed_text(web: Web, url: str, keyring: Path | None) -> bytes:
@@ -181,6 +175,7 @@ def _verify(files: Mapping[str, bytes], *, keyring: Path | None, where: str) -> 
             capture_output=True,
             text=True,
             errors="replace",
+            check=False,
         )
         signed = Path(out).read_bytes() if output and Path(out).exists() else b""
     said = set(re.findall(r"^\[GNUPG:\] (\w+)", result.stdout, re.MULTILINE))
