@@ -117,7 +117,6 @@ TRIED_IN = {
     "rootfs/sandbox/apply_conditions.py": "rootfs/sandbox/test_conditions.py",
     "rootfs/sandbox/enter.py": "rootfs/sandbox/test_namespaces.py",
     "rootfs/sandbox/launcher.py": "tasks/engine/test_objects.py",
-    "rootfs/sandbox/started.py": "tasks/test_killed.py",
     "rootfs/sandbox/worker.py": "tasks/engine/test_workers.py",
     "tasks/__main__.py": "tasks/test_lost_output.py",
     "tasks/actions.py": "tasks/test_full_disk.py",
