@@ -111,7 +111,6 @@ TRIED_IN = {
     "rootfs/inspection/qcow2_reader.py": "rootfs/inspection/test_readers.py",
     "rootfs/inspection/repack.py": "tasks/test_inspect.py",
     "rootfs/inspection/root_proof.py": "tasks/test_inspect.py",
-    "rootfs/inspection/signature.py": "tasks/test_inspect.py",
     "rootfs/inspection/window.py": "rootfs/inspection/test_readers.py",
     "rootfs/push/push.py": "test_push.py",
     "rootfs/sandbox/apply_conditions.py": "rootfs/sandbox/test_conditions.py",

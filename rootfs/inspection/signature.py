@@ -112,15 +112,22 @@ def _run(
     command = [ssh_keygen(), "-Y", what, "-n", namespace, *words]
     # Without a terminal and a window ssh-keygen fails instead of waiting for a passphrase.
     environment = {**os.environ, "SSH_ASKPASS_REQUIRE": "never", "LC_ALL": "C"}
-    done = subprocess.run(
-        command,
-        input=text,
-        capture_output=True,
-        env=environment,
-        start_new_session=True,
-        timeout=_SECONDS,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            command,
+            input=text,
+            capture_output=True,
+            env=environment,
+            start_new_session=True,
+            timeout=_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise BuildError(
+            f"ssh-keygen does not end within {_SECONDS:g} s",
+            where=str(where),
+            hint="a key in a device has to be touched meanwhile; is ssh-agent still there?",
+        ) from None
     if done.returncode:
         said = (done.stderr + done.stdout).decode(errors="replace")
         lines = [line for line in said.splitlines() if line.strip()]

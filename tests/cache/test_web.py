@@ -59,6 +59,25 @@ def test_refusals(site: Site, web: Web, name: str, reason: str, again: bool) -> 
 
 
 @pytest.mark.fault(
+    "a body that is cut off, or stops in the middle",
+    "told as a cut connection by whoever reads it; what shared caches lack is built here",
+)
+@pytest.mark.parametrize("name", ["cut", "cut_chunked", "hangs_midway"])
+def test_a_body_that_ends_too_early(site: Site, tmp_path: Path, name: str) -> None:
+    url = site.url(name)
+    with Web(QUICK).get(url) as response, pytest.raises(UrlFailed, match="cut connection"):
+        while read_body(response, 1 << 16):
+            pass
+    above, _, path = url.rpartition("/")
+    with pytest.raises(UrlFailed, match="cut connection"):
+        for _ in Remote(above, Web(QUICK)).read(path):
+            pass
+    if name != "hangs_midway":  # its patience is that of a download
+        with pytest.raises(BuildError, match="cannot be fetched: cut connection"):
+            fetch_unknown(url, tmp_path)
+
+
+@pytest.mark.fault(
     "a server that takes the request and does not answer",
     "given up after the patience",
 )
@@ -161,22 +180,3 @@ def test_connections_are_used_again(site: Site, web: Web) -> None:
             while response.raw.read1(1 << 16, decode_content=False):
                 pass
     assert site.connections == 1
-
-
-@pytest.mark.fault(
-    "a body that is cut off, or stops in the middle",
-    "told as a cut connection by whoever reads it; what shared caches lack is built here",
-)
-@pytest.mark.parametrize("name", ["cut", "cut_chunked", "hangs_midway"])
-def test_a_body_that_ends_too_early(site: Site, tmp_path: Path, name: str) -> None:
-    url = site.url(name)
-    with Web(QUICK).get(url) as response, pytest.raises(UrlFailed, match="cut connection"):
-        while read_body(response, 1 << 16):
-            pass
-    above, _, path = url.rpartition("/")
-    with pytest.raises(UrlFailed, match="cut connection"):
-        for _ in Remote(above, Web(QUICK)).read(path):
-            pass
-    if name != "hangs_midway":  # its patience is that of a download
-        with pytest.raises(BuildError, match="cannot be fetched: cut connection"):
-            fetch_unknown(url, tmp_path)
