@@ -110,8 +110,8 @@ class Bundle:
         try:
             return self.path.open("rb")
         except OSError as error:
-            where = os.fspath(self.path)
-            raise BuildError(f"cannot be read: {error.strerror}", where=where) from error
+            where, hint = os.fspath(self.path), f"bundle= names a file that {typed('bundle')} wrote"
+            raise BuildError(f"cannot be read: {error.strerror}", where=where, hint=hint) from error
 
     @cached_property
     def _contents(self) -> Mapping[str, tuple[int, int]]:

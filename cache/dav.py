@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree
 
 from cache.places import UrlFailed
-from cache.web import Web
+from cache.web import Web, read_body
 
 # A directory above is missing: RFC 4918, 9.7.1; nginx without create_full_put_path says 500.
 _NO_DIRECTORY = (409, 500)
@@ -85,13 +85,11 @@ def listing(web: Web, url: str) -> list[Entry]:
     """
     try:
         with web.ask("PROPFIND", f"{url}/", _WANTED, {"Depth": "1"}) as response:
-            text = response.raw.read(_LARGEST + 1, decode_content=True)
+            text = read_body(response, _LARGEST + 1, decoded=True)
     except UrlFailed as error:
         if error.status in _NONE:
             return []
         raise
-    except OSError as error:
-        raise UrlFailed(f"cut connection: {error}") from error
     if len(text) > _LARGEST:
         raise UrlFailed(f"its listing has more than {_LARGEST} bytes")
     try:

@@ -26,7 +26,7 @@ from pathlib import Path
 
 from cache.places import UrlFailed
 from cache.sources import fetch
-from cache.web import Web
+from cache.web import Web, read_body
 from plan.debianseed import Deb
 from plan.errors import BuildError
 from plan.model import Source
@@ -36,6 +36,8 @@ _KEYRINGS = (
     Path("/usr/share/keyrings/debian-archive-keyring.pgp"),
 )
 _LARGEST_RELEASE = 4 << 20
+ANOTHER = "use another Debian archive: mirror=URL"
+"""The remedy if an archive has a file that makes no sense."""
 # snapshot.debian.org imports a release some hours after its date, and answers for a time that it
 # does not have with an older state: one day later it has this release.
 _SNAPSHOT_LAG = timedelta(days=1)
@@ -78,7 +80,8 @@ def fetch_index(
     release = fetch_release(bases, suite=suite, keyring=keyring, web=web)
     path = f"{component}/binary-{architecture}/Packages.xz"
     if path not in release.hashes:
-        raise BuildError(f"its Release file does not name {path}", where=f"Debian {suite}")
+        where = f"Debian {suite}"
+        raise BuildError(f"its Release file does not name {path}", where=where, hint=ANOTHER)
     sha256, size = release.hashes[path]
     urls = tuple(f"{base.rstrip('/')}/dists/{suite}/{path}" for base in bases)
     packed = fetch([Source(sha256, size, "Packages.xz", urls)], web=web)[sha256]
@@ -94,7 +97,8 @@ def _needed(packed: Path) -> bytes:
                 block += file.readline()
                 kept.append(b"".join(_NEEDED_LINES.findall(block)))
     except (lzma.LZMAError, EOFError) as error:
-        raise BuildError(f"cannot be decompressed: {error}", where=str(packed)) from error
+        where = str(packed)
+        raise BuildError(f"cannot be decompressed: {error}", where=where, hint=ANOTHER) from error
     return b"".join(kept)
 
 
@@ -119,14 +123,8 @@ def fetch_release(
 
 
 def _get(web: Web, url: str) -> bytes:
-    from urllib3.exceptions import HTTPError
-
     with web.get(url) as response:
-        try:
-            data: bytes = response.raw.read(_LARGEST_RELEASE, decode_content=False)
-        except (HTTPError, OSError) as error:
-            raise UrlFailed(f"cut connection: {error}", again=True) from error
-    return data
+        return read_body(response, _LARGEST_RELEASE)
 
 
 def _signed_text(web: Web, url: str, keyring: Path | None) -> bytes:
@@ -181,6 +179,7 @@ def _verify(files: Mapping[str, bytes], *, keyring: Path | None, where: str) -> 
             capture_output=True,
             text=True,
             errors="replace",
+            check=False,
         )
         signed = Path(out).read_bytes() if output and Path(out).exists() else b""
     said = set(re.findall(r"^\[GNUPG:\] (\w+)", result.stdout, re.MULTILINE))
@@ -200,7 +199,9 @@ def _parse_release(text: str, suite: str, where: str) -> Release:
     fields = dict(re.findall(r"^([A-Za-z-]+): (.*)$", text, re.MULTILINE))
     if suite not in (fields.get("Suite"), fields.get("Codename")):
         raise BuildError(
-            f"is the Release file of {fields.get('Codename')}, not {suite}", where=where
+            f"is the Release file of {fields.get('Codename')}, not {suite}",
+            where=where,
+            hint=ANOTHER,
         )
     table = _RELEASE_HASHES.search(text)
     try:
@@ -208,7 +209,7 @@ def _parse_release(text: str, suite: str, where: str) -> Release:
         rows = [line.split() for line in table[1].splitlines()] if table else []
         hashes = {path: (sha256, int(size)) for sha256, size, path in rows}
     except (KeyError, ValueError) as error:
-        raise BuildError("is not a valid Release file", where=where) from error
+        raise BuildError("is not a valid Release file", where=where, hint=ANOTHER) from error
     return Release(suite, date, hashes)
 
 
@@ -256,7 +257,10 @@ class Index:
             size = int(fields["Size"])
             deb = Deb(name, fields["Version"], fields["Filename"], size, fields["SHA256"])
         except (KeyError, ValueError) as error:
-            raise BuildError("its entry in the index is invalid", where=f"Debian {name}") from error
+            where = f"Debian {name}"
+            raise BuildError(
+                "its entry in the index is invalid", where=where, hint=ANOTHER
+            ) from error
         both = (fields.get("Pre-Depends", ""), fields.get("Depends", ""))
         return Package(deb, tuple(group for text in both for group in _alternatives(text)))
 
@@ -304,5 +308,6 @@ def closure(
             chosen[package.deb.name] = package.deb
             pending.extend((group, package.deb.name) for group in package.depends)
     if not have and (vain := sorted(set(exclude) - met)):
-        raise BuildError(f"excluded, but nothing depends on it: {', '.join(vain)}")
+        hint = "remove it from exclude_packages in plan/seeds/debian.yaml"
+        raise BuildError(f"excluded, but nothing depends on it: {', '.join(vain)}", hint=hint)
     return tuple(sorted(chosen.values(), key=lambda deb: deb.name))

@@ -24,6 +24,7 @@ from cache import program
 from cache.partial import Partial
 from cache.places import AnotherFile, UrlFailed
 from plan.errors import BuildError
+from plan.room import no_room
 from plan.toolchain import SOURCE_DATE_EPOCH
 from plan.urls import GIT
 
@@ -62,7 +63,8 @@ def download(url: str, partial: Partial, *, stop: threading.Event) -> None:
         for piece in archive(directory, url):
             partial.append(piece)
     except OSError as error:
-        raise BuildError(f"git cannot be run: {error.strerror}", where=str(directory)) from error
+        where, hint = str(directory), no_room(error, directory)
+        raise BuildError(f"git cannot be run: {error.strerror}", where=where, hint=hint) from error
     finally:
         shutil.rmtree(directory, ignore_errors=True)
     partial.size = partial.size or partial.length

@@ -21,7 +21,7 @@ from typing import BinaryIO
 from cache import dav
 from cache.places import UrlFailed, without_password
 from cache.store import Finished
-from cache.web import Web
+from cache.web import Web, read_body
 from plan.model import Source
 
 FORMAT = 1
@@ -147,11 +147,8 @@ class Remote:
     def read(self, path: str) -> Iterator[bytes]:
         """The bytes of the file at `path`, in chunks. Raises UrlFailed."""
         with self.web.get(f"{self.url}/{path}") as response:
-            try:
-                while chunk := response.raw.read(_CHUNK, decode_content=False):
-                    yield chunk
-            except OSError as error:
-                raise UrlFailed(f"cut connection: {error}") from error
+            while chunk := read_body(response, _CHUNK):
+                yield chunk
 
     def _listed(
         self, path: str, names: re.Pattern[str], *, directories: bool = False
@@ -176,13 +173,11 @@ class Remote:
         """The small file at `path`, or None if the server has none. Raises UrlFailed."""
         try:
             with self.web.get(f"{self.url}/{path}") as response:
-                text = bytes(response.raw.read(_LARGEST + 1, decode_content=False))
+                text = read_body(response, _LARGEST + 1)
         except UrlFailed as error:
             if error.status in _NONE:
                 return None
             raise
-        except OSError as error:
-            raise UrlFailed(f"cut connection: {error}") from error
         if len(text) > _LARGEST:
             raise UrlFailed(f"{path} has more than {_LARGEST} bytes")
         return text

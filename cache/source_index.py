@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cache.apt import Archive
-from cache.debian import Release, fetch_release
+from cache.debian import ANOTHER, Release, fetch_release
 from cache.sources import fetch
 from cache.web import Web
 from plan.errors import BuildError
@@ -98,7 +98,8 @@ def fetch_source_index(
 def _fetched(bases: Sequence[str], suite: str, keyring: Path | None, web: Web) -> _Suite:
     release = fetch_release(bases, suite=suite, keyring=keyring, web=web)
     if _INDEX not in release.hashes:
-        raise BuildError(f"its Release file does not name {_INDEX}", where=f"Debian {suite}")
+        where = f"Debian {suite}"
+        raise BuildError(f"its Release file does not name {_INDEX}", where=where, hint=ANOTHER)
     sha256, size = release.hashes[_INDEX]
     # by-hash gives the right file even while the mirror is being updated.
     names = (f"{_INDEX.rpartition('/')[0]}/by-hash/SHA256/{sha256}", _INDEX)
@@ -111,7 +112,8 @@ def _text(packed: Path) -> bytes:
     try:
         return lzma.decompress(packed.read_bytes())
     except (lzma.LZMAError, EOFError) as error:
-        raise BuildError(f"cannot be decompressed: {error}", where=str(packed)) from error
+        where = str(packed)
+        raise BuildError(f"cannot be decompressed: {error}", where=where, hint=ANOTHER) from error
 
 
 def _tarballs(packed: Path, wanted: Collection[str]) -> Iterator[Tarball]:
@@ -130,4 +132,7 @@ def _tarballs(packed: Path, wanted: Collection[str]) -> Iterator[Tarball]:
                 if found:
                     yield found
         except (KeyError, ValueError) as error:
-            raise BuildError("its entry in the index is invalid", where=f"Debian {name}") from error
+            where = f"Debian {name}"
+            raise BuildError(
+                "its entry in the index is invalid", where=where, hint=ANOTHER
+            ) from error

@@ -183,6 +183,20 @@ class Web:
                 self._news.append(f"{host} is not asked again: {reason}")
 
 
+def read_body(response: requests.Response, size: int, *, decoded: bool = False) -> bytes:
+    """The next `size` bytes of the body, or what is left of it. decoded: not as they were sent.
+
+    Raises UrlFailed if the connection ends before the body does, or says nothing for too long.
+    """
+    from urllib3.exceptions import HTTPError
+
+    try:
+        data: bytes = response.raw.read(size, decode_content=decoded)
+    except (HTTPError, OSError) as error:
+        raise UrlFailed(f"cut connection: {_text(_innermost(error))}", again=True) from error
+    return data
+
+
 def _session() -> requests.Session:
     import requests
 

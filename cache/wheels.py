@@ -20,6 +20,7 @@ from cache import program
 from cache.partial import Partial
 from cache.places import AnotherFile, UrlFailed
 from plan.errors import BuildError
+from plan.room import no_room
 
 _CHUNK = 1 << 20
 _GOT = re.compile(r"^\s*Got\s+([0-9a-f]{64})\b", re.MULTILINE)
@@ -44,7 +45,8 @@ def download(requirement: str, file: str, partial: Partial, *, stop: threading.E
             _pip(["-r", wanted.name, *tags(file)], directory, stop)
         _take(directory, partial)
     except OSError as error:
-        raise BuildError(f"pip cannot be run: {error.strerror}", where=str(directory)) from error
+        where, hint = str(directory), no_room(error, directory)
+        raise BuildError(f"pip cannot be run: {error.strerror}", where=where, hint=hint) from error
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 

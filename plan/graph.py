@@ -42,8 +42,3 @@ def order(wanted: Iterable[str], depends: Mapping[str, Sequence[str]]) -> list[s
     for name in wanted:
         visit(name)
     return list(done)
-
-
-def closure(name: str, depends: Mapping[str, Sequence[str]]) -> list[str]:
-    """The direct and indirect dependencies of `name`, in build order, without `name`."""
-    return order(depends[name], depends)

@@ -131,6 +131,11 @@ class Step:
         return f"{self.phase}:{self.name}"
 
     @property
+    def is_on_seed(self) -> bool:
+        """Whether its build root has the seed below its tools; the others have tools alone."""
+        return self.phase == SYSROOT_FROM_SEED or not self.tools
+
+    @property
     def file_stem(self) -> str:
         """The name of what is kept of it in a work directory: "rootfs-from-sysroot-zlib"."""
         return f"{self.phase}-{self.name}"

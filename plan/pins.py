@@ -79,7 +79,8 @@ def why_unpinned(recipe: Recipe) -> str:
 
 def owners(data: Data) -> dict[str, str]:
     """The recipe that owns the source of each recipe in `data`: usually itself."""
-    return {name: load(path).get("from", name) for name, path in data.recipes.items()}
+    authored = {name: load(path).get("from", name) for name, path in data.recipes.items()}
+    return authored | {name: name for name in data.made}
 
 
 def bumped(text: str, recipe: Recipe, new: Tarball) -> str:

@@ -103,21 +103,9 @@ DOIT_EXAMPLES: Mapping[str, Sequence[str]] = {
 # They only show something, or must work while a build runs: they take no lock.
 READS = frozenset(
     {
-        *(
-            "attest",
-            "bench",
-            "cache",
-            "choose",
-            "doctor",
-            "inspect",
-            "layer",
-            "licenses",
-            "log",
-            "outdated",
-            "overrides",
-            "plan",
-        ),
-        *("reference", "report", "sbom", "settings", "ssh", "status", "test", "why"),
+        *("attest", "bench", "cache", "choose", "doctor", "inspect", "layer", "licenses", "log"),
+        *("outdated", "overrides", "plan", "reference", "report", "sbom", "settings", "ssh"),
+        *("status", "test", "why"),
     }
 )
 # Other commands, which only read if this parameter is given.

@@ -65,7 +65,7 @@ def quick(project: Project) -> list[Finding]:
 
 
 def _doctor(project: Project) -> None:
-    slow = {name: time for name, time in SLOW.items() if name != "seed" or project.given}
+    slow = {name: most for name, most in SLOW.items() if name != "seed" or project.given}
     asked = [name for name in CHECKS if name != "remote" or project.settings.remote]
     found = _all_found(project, [name for name in asked if name not in slow], SECONDS)
     for name in asked:

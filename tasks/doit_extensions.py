@@ -119,15 +119,13 @@ def _forgetting(project: Project, original: Any) -> Any:
     @functools.wraps(original)
     def execute(self: Any, **named: Any) -> Any:
         from tasks.bundle import bundle
-        from tasks.engine.oci import oci
-        from tasks.engine.products import image, sysroot
         from tasks.packages import forget
+        from tasks.products import PRODUCTS
 
         result = original(self, **named)
         names = _forgotten(self, **named)
         forget(project, names)
-        products = {"bundle": bundle, "image": image, "sysroot": sysroot, "oci": oci}
-        for name, product in products.items():
+        for name, product in {"bundle": bundle, **PRODUCTS}.items():
             if name in names:
                 product(project).forget()
         return result

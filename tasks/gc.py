@@ -17,8 +17,8 @@ from pathlib import Path
 
 from cache.garbage import Item, disk_size, look
 from cache.uses import Use, recent, removing
+from plan.identity import step_id
 from plan.model import PHASES
-from plan.plan import sha256_of
 from plan.wheels import load_wheels
 from rootfs.archives.files import remove_tree
 from tasks.actions import DoitTask, speaking
@@ -82,7 +82,7 @@ def _planned(project: Project) -> Use:
     use, made = Use({}, sources, {project.seed.identity}), dict[str, str]()
     for step in project.plan.steps:
         inputs = Builder(project, step).inputs(made)
-        record = project.store.find(sha256_of(inputs)) if inputs else None
+        record = project.store.find(step_id(inputs)) if inputs else None
         if record:
             made[step.task] = use.steps[record.step] = record.artifact
     return use

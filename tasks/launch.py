@@ -4,9 +4,9 @@
 
 remote= also needs what requirements-remote.txt names. One run at a time makes .venv.new, and
 renames it to .venv when it is complete. A .venv with other requirements, another Python or a
-missing library is replaced. pip's settings say where packages
-come from and how to reach them; all other settings of pip are ignored. A bundle (`doit bundle`)
-has the libraries too, so it needs no network.
+missing library is replaced. pip's settings say where packages come from and how to reach them; all
+other settings of pip are ignored. A bundle (`doit bundle`) has the libraries too, so it needs no
+network.
 
 Only the standard library is imported: nothing else may be installed yet.
 """

@@ -17,12 +17,12 @@ from tasks import commands
 from tasks.console.console import toned
 from tasks.console.table import table
 from tasks.engine.duration import in_words
-from tasks.engine.oci import oci
 from tasks.engine.plan_files import is_written
-from tasks.engine.products import Product, image, sysroot
+from tasks.engine.products import Product
 from tasks.engine.project import Project
 from tasks.engine.survey import STATES, Past, survey, tally, tally_in_words, told_plan
 from tasks.engine.trees import source_trees
+from tasks.products import PRODUCTS
 
 
 def parts(project: Project) -> Iterator[str]:
@@ -32,8 +32,7 @@ def parts(project: Project) -> Iterator[str]:
     told = {"fetch": _sources(project), "seed": _seed(project)}
     told |= {"stage": _unpacked(project), "plan": _plan(project)}
     told |= {phase: tally_in_words(tally(found.values(), phase)) for phase in plan.phases}
-    products = {"sysroot": sysroot, "image": image, "oci": oci}
-    told |= {name: _product(product(project)) for name, product in products.items()}
+    told |= {name: _product(product(project)) for name, product in PRODUCTS.items()}
     yield from table([*told.items()], indent="  ")
     docs = commands.summaries()
     width = max(map(len, docs))

@@ -9,7 +9,7 @@ Debian lacks, or whose tarballs Debian changed, must be edited by hand.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,7 +50,7 @@ def task_bump(project: Project) -> DoitTask:
 
 def _outdated(project: Project) -> None:
     recipes, owner = load_recipes(project.data), owners(project.data)
-    names = [_recipe(project, name).name for name in project.settings.packages] or list(recipes)
+    names = [_known(recipes, name).name for name in project.settings.packages] or list(recipes)
     pins = {name: found for name in names if (found := pin(recipes[owner[name]]))}
     index = _index(project, "outdated", {found.package for found in pins.values()})
     behind = []
@@ -120,9 +120,10 @@ def _warn_of_seed(project: Project) -> None:
 def _bump(project: Project, words: list[str]) -> None:
     if len(words) != 1:
         raise BuildError("bump takes exactly one package", hint=typed("bump pkg:NAME"))
-    asked = _recipe(project, words[0].removeprefix("pkg:")).name
-    owner = owners(project.data)
-    recipe = _recipe(project, owner[asked])
+    # As they are written, without overrides.
+    recipes, owner = load_recipes(project.data), owners(project.data)
+    asked = _known(recipes, words[0].removeprefix("pkg:")).name
+    recipe = recipes[owner[asked]]
     if recipe.name != asked:
         say(f"{asked} uses the source of {recipe.name}, so that recipe is bumped")
     ours = pin(recipe)
@@ -135,11 +136,13 @@ def _bump(project: Project, words: list[str]) -> None:
     if order(new.version) <= order(ours.version):
         say(f"{recipe.name} {recipe.version}: Debian {suite} has nothing newer ({new.version})")
         return
-    _take(project, recipe, new, [name for name in owner if owner[name] == recipe.name])
+    _take(project, recipe, new, [recipes[name] for name in owner if owner[name] == recipe.name])
 
 
-def _take(project: Project, recipe: Recipe, new: Tarball, names: Sequence[str]) -> None:
-    """Fetch `new`, then write it into the recipe, and its version into recipes that share it."""
+def _take(project: Project, recipe: Recipe, new: Tarball, sharers: Sequence[Recipe]) -> None:
+    """Fetch `new`, then write it into the recipe, and its version into those of `sharers` that have
+    the same one.
+    """
     from plan.rewrite import set_value
     from tasks.engine.sources import fetch_now
 
@@ -147,14 +150,11 @@ def _take(project: Project, recipe: Recipe, new: Tarball, names: Sequence[str]) 
     text = bumped(path.read_text(), recipe, new)
     fetch_now(project, [Source(new.sha256, new.size, new.file, (f"{DEBIAN}{new.path}",))])
     # Write the owner last: after an interruption, the next run does everything again.
-    for name in names:
-        sharer = _recipe(project, name)
-        if name != recipe.name and sharer.version == recipe.version:
-            write_file(
-                _path(project, name),
-                set_value(_path(project, name).read_text(), ("version",), new.version),
-            )
-            say(f"{project.data.shown(_path(project, name))}: {sharer.version} -> {new.version}")
+    for sharer in sharers:
+        if sharer.name != recipe.name and sharer.version == recipe.version:
+            other = _path(project, sharer.name)
+            write_file(other, set_value(other.read_text(), ("version",), new.version))
+            say(f"{project.data.shown(other)}: {sharer.version} -> {new.version}")
     write_file(path, text)
     say(f"{project.data.shown(path)}: {recipe.version} -> {new.version}, {new.file}")
     for place in recipe.sources[0].urls:
@@ -177,9 +177,8 @@ def _index(project: Project, task: str, wanted: Iterable[str], suite: str = "") 
     return fetch_source_index(archives, {*wanted}, suite=suite or settings.suite)
 
 
-def _recipe(project: Project, name: str) -> Recipe:
-    """The recipe as it is written, without overrides."""
-    recipes = load_recipes(project.data)
+def _known(recipes: Mapping[str, Recipe], name: str) -> Recipe:
+    """The recipe `name`. Raises BuildError if there is none."""
     if name not in recipes:
         raise BuildError(f"there is no recipe {name!r}", hint=nearest(name, recipes))
     return recipes[name]

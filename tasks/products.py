@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from plan.errors import BuildError
 from plan.model import Step
@@ -15,6 +15,13 @@ from tasks.engine.products import Product, image, own_hash, sysroot
 from tasks.engine.project import Project
 from tasks.engine.proof import Attestation
 from tasks.engine.stamps import Stamp
+
+# Command → the product that it writes.
+PRODUCTS: Mapping[str, Callable[[Project], Product]] = {
+    "sysroot": sysroot,
+    "image": image,
+    "oci": oci,
+}
 
 
 def task_sysroot(project: Project) -> DoitTask:

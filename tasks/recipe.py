@@ -53,7 +53,8 @@ def before_recipe(project: Project, words: Sequence[str]) -> None:
         )
     if name in project.data.recipes:
         where = project.data.shown(project.data.recipes[name])
-        raise BuildError(f"there is a recipe {name} already", where=where)
+        hint = "edit that one, or give the new one another name"
+        raise BuildError(f"there is a recipe {name} already", where=where, hint=hint)
     if url.startswith("git+") and not GIT.fullmatch(url):
         hint = "it ends with @ and the whole name of a commit: git+https://…@COMMIT"
         raise BuildError("this is no commit", where=f"url={url}", hint=hint)
@@ -89,7 +90,8 @@ def _fetched(project: Project, url: str) -> tuple[Source, str]:
     """The source at `url`, which the cache has, and its version if the archive says it."""
     settings = project.settings
     if settings.offline:
-        raise BuildError("offline=1, but the file must be fetched", where=f"url={url}")
+        hint = "offline=no lets it be fetched"
+        raise BuildError("offline=1, but the file must be fetched", where=f"url={url}", hint=hint)
     if _WEB.match(url) or GIT.fullmatch(url):
         from cache.unknown import fetch_unknown
 

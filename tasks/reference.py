@@ -1,7 +1,7 @@
 """reference: writes docs/reference.md from the code, so that it is always correct.
 
-plan.reference ───────────────────┐
-tasks/*.py, tasks.engine.events ─docs────┴─▶ docs/reference.md
+plan.reference ──────────────────────┐
+tasks/*.py, tasks.engine.events ─docs┴─▶ docs/reference.md
 """
 
 from __future__ import annotations

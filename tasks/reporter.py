@@ -25,6 +25,7 @@ from tasks.engine.built import remember
 from tasks.engine.choose_seed import keep_choice
 from tasks.engine.project import Project
 from tasks.engine.sources import say_what_is_used
+from tasks.products import PRODUCTS
 
 # From this duration on, a run checks the machine first.
 LONG = 120
@@ -83,7 +84,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         settings = self.project.settings
         views.attach(self.project)
         self.project.wanted = frozenset(wanted)
-        if {"image", "oci", "sysroot"} & wanted:
+        if PRODUCTS.keys() & wanted:
             remember(settings)
         self.project.events.begin(
             command=sys.argv[1:],

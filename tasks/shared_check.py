@@ -33,7 +33,7 @@ def check(project: Project, remote: Remote) -> bool:
 
     records = Records(project, remote)
     seen = records.all()
-    say(f"{remote}: {_count(seen, records)}")
+    say(f"{remote}: {_count(seen)}")
     if not records.lists:
         say("  the server lists no files: only what belongs to this plan is read")
     rows = [*_of_records(seen)]
@@ -47,7 +47,8 @@ def check(project: Project, remote: Remote) -> bool:
     return not rows
 
 
-def _count(seen: list[Seen], records: Records) -> str:
+def _count(seen: list[Seen]) -> str:
+    """The records: how many, and by which builders."""
     builders: dict[str, int] = {}
     for each in seen:
         name = each.builder or f"key {each.key[:SHORT]}, which trust= does not name"

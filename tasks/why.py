@@ -20,13 +20,13 @@ from plan.typed import typed
 from tasks.actions import DoitTask, speaking
 from tasks.console.console import say
 from tasks.engine.builder import Builder
+from tasks.engine.contradiction import SHORT
 from tasks.engine.contradiction import told as told_records
 from tasks.engine.no_such import no_such
 from tasks.engine.project import Project
 from tasks.engine.stamps import Stamp
 from tasks.engine.survey import BUILD, CONTRADICTED, STORED, UP_TO_DATE, WAITING, StepState, survey
 
-SHORT = 12  # digits of a hash
 HASH = re.compile(r"\b[0-9a-f]{64}\b")
 OUTCOMES = {
     BUILD: "would be built",

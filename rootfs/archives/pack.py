@@ -35,17 +35,19 @@ class Sink(Protocol):
 
 
 class Hashing:
-    """A file to write to, with the sha256 and the size of all data written."""
+    """The sha256 and the size of all data written; `file` gets the data too, if there is one."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes] | None = None) -> None:
         self.file = file
         self.sha256 = hashlib.sha256()
         self.size = 0
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes) -> None:
+        """Take more data."""
         self.sha256.update(data)
         self.size += len(data)
-        return self.file.write(data)
+        if self.file:
+            self.file.write(data)
 
 
 def tidy(tree: Path, *, remove: Sequence[str]) -> None:
@@ -66,7 +68,9 @@ def tidy(tree: Path, *, remove: Sequence[str]) -> None:
         mode = entry.status.st_mode
         if stat.S_IFMT(mode) not in TYPES or mode & (stat.S_ISUID | stat.S_ISGID):
             raise BuildError(
-                "the package installs a device, socket or set-id file", where=entry.path
+                "the package installs a device, socket or set-id file",
+                where=entry.path,
+                hint="remove it with the recipe's `remove`, or its set-id bits with `after`",
             )
         if "\n" in entry.path:
             raise BuildError(

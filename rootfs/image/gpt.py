@@ -101,11 +101,7 @@ def disk(partitions: Sequence[Partition], *, identity: str) -> Disk:
     size = round_up(end + (ENTRY_SECTORS + 1) * SECTOR, MIB)
     last = size // SECTOR - 1
     entries = _entries(partitions, starts, identity)
-    disk_guid = guid(identity, "disk").bytes_le
-    primary = header(entries, mine=1, other=last, last=last, disk_guid=disk_guid)
-    backup = header(entries, mine=last, other=1, last=last, disk_guid=disk_guid)
-    front = protective_mbr(last) + primary.ljust(SECTOR, b"\0") + entries
-    back = entries.ljust(ENTRY_SECTORS * SECTOR, b"\0") + backup.ljust(SECTOR, b"\0")
+    front, back = tables(entries, last, guid(identity, "disk").bytes_le)
     contents = [
         part
         for start, partition in zip(starts, partitions, strict=True)
@@ -115,6 +111,17 @@ def disk(partitions: Sequence[Partition], *, identity: str) -> Disk:
         size,
         (Extent(0, len(front), front), *contents, Extent(size - len(back), len(back), back)),
     )
+
+
+def tables(entries: bytes, last: int, disk_guid: bytes) -> tuple[bytes, bytes]:
+    """What is before and behind the partitions of a disk whose last LBA is `last`.
+
+    entries: the whole array. The first part begins at LBA 0, the other one ends with the disk.
+    """
+    primary = _header(entries, mine=1, other=last, last=last, disk_guid=disk_guid)
+    backup = _header(entries, mine=last, other=1, last=last, disk_guid=disk_guid)
+    front = protective_mbr(last) + primary.ljust(SECTOR, b"\0") + entries
+    return front, entries + backup.ljust(SECTOR, b"\0")
 
 
 def _check_names(partitions: Sequence[Partition]) -> None:
@@ -170,7 +177,7 @@ def _entries(partitions: Sequence[Partition], starts: Sequence[int], identity: s
     return packed.ljust(ENTRY_COUNT * ENTRY.size, b"\0")
 
 
-def header(entries: bytes, *, mine: int, other: int, last: int, disk_guid: bytes) -> bytes:
+def _header(entries: bytes, *, mine: int, other: int, last: int, disk_guid: bytes) -> bytes:
     """The header at LBA `mine`; its checksum is computed with the checksum field zero (5.3.2)."""
     fields: dict[str, int | bytes] = {
         "Signature": b"EFI PART",

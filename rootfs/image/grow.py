@@ -24,7 +24,7 @@ from typing import IO, Any
 
 from plan.errors import BuildError
 from rootfs.image.disk import MIB, SECTOR
-from rootfs.image.gpt import ENTRY, ENTRY_COUNT, ENTRY_SECTORS, HEADER, header, protective_mbr
+from rootfs.image.gpt import ENTRY, ENTRY_COUNT, ENTRY_SECTORS, HEADER, tables
 
 BLKPG, BLKPG_RESIZE_PARTITION = 0x1269, 3  # linux/blkpg.h
 EXT4_IOC_RESIZE_FS = 0x40086610  # _IOW('f', 16, __u64), fs/ext4/ext4.h
@@ -108,10 +108,7 @@ def _replaced(entries: bytes, number: int, entry: dict[str, Any]) -> bytes:
 
 
 def _write(disk: IO[bytes], entries: bytes, last: int, disk_guid: bytes) -> None:
-    backup = header(entries, mine=last, other=1, last=last, disk_guid=disk_guid)
-    primary = header(entries, mine=1, other=last, last=last, disk_guid=disk_guid)
-    back = entries.ljust(ENTRY_SECTORS * SECTOR, b"\0") + backup.ljust(SECTOR, b"\0")
-    front = protective_mbr(last) + primary.ljust(SECTOR, b"\0") + entries
+    front, back = tables(entries, last, disk_guid)
     for at, data in ((last - ENTRY_SECTORS, back), (0, front)):
         disk.seek(at * SECTOR)
         disk.write(data)

@@ -20,22 +20,12 @@ from rootfs.archives import pack
 from rootfs.inspection.ext4_reader import Ext4, Inode
 
 
-class _Digest:
-    """A file-like object that hashes the data and does not store it."""
-
-    def __init__(self) -> None:
-        self.sha256 = hashlib.sha256()
-
-    def write(self, data: bytes) -> None:
-        self.sha256.update(data)
-
-
 def artifact_digest(fs: Ext4, files: Iterable[tuple[bytes, Inode]]) -> str:
     """The sha256 of the artifact made of `files`: (path, inode), in the order of an artifact.
 
     Raises BuildError for a device, socket or pipe: an artifact cannot hold them.
     """
-    out = _Digest()
+    out = pack.Hashing()
     first: dict[int, str] = {}
     for path, inode in files:
         name = os.fsdecode(path)
@@ -57,7 +47,7 @@ def file_digest(fs: Ext4, inode: Inode) -> str:
     return found.hexdigest()
 
 
-def _add(out: _Digest, fs: Ext4, name: str, inode: Inode) -> None:
+def _add(out: pack.Sink, fs: Ext4, name: str, inode: Inode) -> None:
     mode = stat.S_IMODE(inode.mode)
     if stat.S_ISREG(inode.mode):
         pack.add_pieces(out, name, fs.pieces(inode), size=inode.size, mode=mode)

@@ -111,27 +111,37 @@ def ssh_keygen() -> str:
 
 
 def ran(
-    what: str, words: list[str], text: bytes, namespace: str = NAMESPACE
+    what: str, words: list[str], text: bytes, where: str, namespace: str = NAMESPACE
 ) -> subprocess.CompletedProcess[bytes]:
-    """How `ssh-keygen -Y` did `what` with the input `text`. Raises BuildError without it."""
+    """How `ssh-keygen -Y` did `what` with the input `text`.
+
+    Raises BuildError, which names `where`, if it is not installed or does not end in time.
+    """
     command = [ssh_keygen(), "-Y", what, "-n", namespace, *words]
     # Without a terminal and a window ssh-keygen fails instead of waiting for a passphrase.
     environment = {**os.environ, "SSH_ASKPASS_REQUIRE": "never", "LC_ALL": "C"}
-    return subprocess.run(
-        command,
-        input=text,
-        capture_output=True,
-        env=environment,
-        start_new_session=True,
-        timeout=_SECONDS,
-        check=False,
-    )
+    try:
+        return subprocess.run(
+            command,
+            input=text,
+            capture_output=True,
+            env=environment,
+            start_new_session=True,
+            timeout=_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise BuildError(
+            f"ssh-keygen does not end within {_SECONDS:g} s",
+            where=where,
+            hint="a key in a device has to be touched meanwhile; is ssh-agent still there?",
+        ) from None
 
 
 def _run(
     what: str, words: list[str], where: Path, hint: str, text: bytes, namespace: str = NAMESPACE
 ) -> str:
-    done = ran(what, words, text, namespace)
+    done = ran(what, words, text, os.fspath(where), namespace)
     if done.returncode:
         said = (done.stderr + done.stdout).decode(errors="replace")
         lines = [line for line in said.splitlines() if line.strip()]

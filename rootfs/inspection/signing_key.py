@@ -33,7 +33,7 @@ def require_signing(key: Path) -> None:
     if not is_private and not _PUBLIC.search(text):
         hint = f"name the file of a private key, {_AGENT}; `ssh-keygen -t ed25519` makes a pair"
         raise BuildError("this file is no SSH key", where=where, hint=hint)
-    done = ran("sign", words_to_sign(key), b"")
+    done = ran("sign", words_to_sign(key), b"", where)
     if not done.returncode:
         return
     said = done.stderr.decode(errors="replace")

@@ -119,7 +119,8 @@ def places_of(files: Mapping[str, str]) -> dict[str, Parts]:
 def fitting(found: Facts, arch: str, where: str) -> Esp:
     """The ESP of the machine `where` that takes an image for `arch`. Raises BuildError."""
     if found.image.get("name") != "bootstrap-qcow2":
-        raise BuildError("it is no machine of bootstrap-qcow2", where=where)
+        hint = "to= names a machine that runs an image of this project"
+        raise BuildError("it is no machine of bootstrap-qcow2", where=where, hint=hint)
     if (own := found.image.get("arch")) != arch:
         raise BuildError(
             f"it is a machine of {own}, and this image is for {arch}",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,11 @@ def bound(at: str, directory: Path, *, writable: bool = False) -> dict[str, Any]
 def scratch(at: str) -> dict[str, Any]:
     """An empty tmpfs at the path `at`: at most a quarter of the memory."""
     return {"at": at, "tmpfs": "mode=1777,size=25%"}
+
+
+def layers(mount: Mapping[str, Any]) -> list[Path]:
+    """The trees of a mount that `Composer.readonly` made, bottom first."""
+    return [Path(each) for each in reversed(mount.get("overlay") or [mount["bind"]])]
 
 
 def _link(source: Path, target: Path) -> bool:

@@ -8,13 +8,11 @@ Only packages of objects= have it (tasks/engine/objects.py). It changes where a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from rootfs.archives.files import fresh_directory
-from rootfs.sandbox.compose import Composer, bound
+from rootfs.sandbox.compose import Composer, bound, layers
 from rootfs.sandbox.enter import Sandbox
 
 PROGRAMS, DOOR = "/recc", "/casd"
@@ -46,11 +44,6 @@ def alone(place: Sandbox) -> Sandbox:
 def root_layers(place: Sandbox) -> list[Path]:
     """The trees of the root, bottom first, without the layer of a launcher."""
     return [each for each in layers(place.root) if each.name != _LAYER]
-
-
-def layers(mount: Mapping[str, Any]) -> list[Path]:
-    """The trees of a mount, bottom first."""
-    return [Path(each) for each in reversed(mount.get("overlay") or [mount["bind"]])]
 
 
 def _has_launcher(place: Sandbox) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rootfs.archives.files import fresh_directory
-from rootfs.sandbox.compose import Composer
+from rootfs.sandbox.compose import Composer, layers
 from rootfs.sandbox.enter import Sandbox
 
 # resolv.conf(5), hosts(5): both C libraries read these.
@@ -30,5 +30,4 @@ def root_online(place: Sandbox, *, overlay: bool, etc: Path = Path("/etc")) -> d
     for name in NAMES:
         if (etc / name).exists():  # also through a link, as systemd-resolved makes one
             (layer / "etc" / name).write_bytes((etc / name).read_bytes())
-    layers = reversed(place.root.get("overlay") or [place.root["bind"]])
-    return Composer(directory, overlay).readonly("/", [*map(Path, layers), layer])
+    return Composer(directory, overlay).readonly("/", [*layers(place.root), layer])

@@ -16,7 +16,8 @@ from typing import Any
 
 _running: set[subprocess.Popen[bytes]] = set()
 _elsewhere: list[Callable[[], None]] = []
-_lock = threading.Lock()
+# A signal may come while the main thread has the lock, and its handler calls stop_all.
+_lock = threading.RLock()
 
 
 def stop_all() -> None:

@@ -80,7 +80,8 @@ class Entrance:
 def opened(directory: Path) -> Iterator[Entrance | None]:
     """The entrance to the machine that runs during the block; its files are in `directory`.
 
-    None if there can be none: OpenSSH's client is not installed, or a machine runs that has it.
+    None if there can be none: OpenSSH's client is not installed, or it makes no key (it says why:
+    this user must be in passwd(5)), or a machine runs that has the entrance.
     Raises OSError if a file cannot be written.
     """
     key = _key(directory)
@@ -111,7 +112,7 @@ def entrance(directory: Path) -> Entrance | None:
 
 
 def _key(directory: Path) -> Path | None:
-    """The private key in `directory`, made if it is not there; None without ssh-keygen."""
+    """The private key in `directory`, made if it is not there; None if ssh-keygen cannot."""
     key, program = directory / "key", shutil.which("ssh-keygen")
     if program is None:
         return None
@@ -119,7 +120,9 @@ def _key(directory: Path) -> Path | None:
     if not key.with_suffix(".pub").exists():
         key.unlink(missing_ok=True)
         words = ["-q", "-t", "ed25519", "-N", "", "-C", "bootstrap-qcow2", "-f", os.fspath(key)]
-        subprocess.run([program, *words], stdin=subprocess.DEVNULL, check=True)
+        made = subprocess.run([program, *words], stdin=subprocess.DEVNULL, check=False)
+        if made.returncode:
+            return None
     return key
 
 

@@ -196,7 +196,7 @@ class Builder:
         tools = self.tools(made)
         depends = {name: made[f"{step.phase}:{name}"] for name in step.depends}
         packed = step.initramfs.packages if step.initramfs else ()
-        seed = [] if step.phase != SYSROOT_FROM_SEED and tools else [project.seed.identity]
+        seed = [project.seed.identity] if step.is_on_seed else []
         return step_inputs(
             step,
             build_root=sha256_of([*seed, *tools]) if tools else seed[0],
@@ -237,7 +237,7 @@ class Builder:
         if step.initramfs:
             files["initramfs.cpio"] = self.initramfs()
         tools = [tree_of(project, tool) for tool in project.plan.tools(step)]
-        seed = [] if step.phase != SYSROOT_FROM_SEED and tools else [project.seed.tree]
+        seed = [project.seed.tree] if step.is_on_seed else []
         return Inputs(
             build_root=[*seed, *tools],
             sysroot=[tree_of(project, project.plan.phases[step.phase][n]) for n in step.depends],

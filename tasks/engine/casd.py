@@ -75,6 +75,7 @@ class Casd:
         """Start it, unless it runs, and wait for its socket. Raises ServerFailed."""
         if self._thread and self._thread.is_alive():
             return
+        self._failure = ""
         fresh_directory(self.socket)
         self.log.unlink(missing_ok=True)
         arguments = tuple(_arguments(self.project.settings, fresh_directory(self._at("secret"))))

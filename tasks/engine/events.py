@@ -50,7 +50,8 @@ class Events:
         self.started = time.monotonic()
         self._run: str | None = None
         self._file: int | None = None
-        self._lock = threading.Lock()
+        # A signal may come while the main thread has the lock, and its handler may emit an event.
+        self._lock = threading.RLock()
 
     def begin(self, **facts: Any) -> None:
         """Begin a run: events are written from now on."""

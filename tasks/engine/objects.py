@@ -22,9 +22,10 @@ from cache.merkle import Blob, Tree, of_bytes, of_file
 from cache.reapi import ServerFailed, protocol
 from plan import styles
 from rootfs.archives.tree import merge
+from rootfs.sandbox.compose import layers
 from rootfs.sandbox.enter import Result, Sandbox
 from rootfs.sandbox.host import memory
-from rootfs.sandbox.launcher import DOOR, PROGRAMS, alone, layers, root_layers, with_launcher
+from rootfs.sandbox.launcher import DOOR, PROGRAMS, alone, root_layers, with_launcher
 from rootfs.sandbox.step import StepFailed, run_commands
 from tasks.engine.builder import Builder
 from tasks.engine.casd import SOCKET, Casd, argv, programs

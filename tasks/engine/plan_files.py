@@ -17,7 +17,7 @@ from typing import Any
 
 from plan import identity
 from plan.identity import step_inputs
-from plan.model import SYSROOT_FROM_SEED, Step
+from plan.model import Step
 from plan.outputs import write_file
 from plan.plan import sha256_of
 from tasks.engine.image_facts import describe_image
@@ -71,10 +71,9 @@ def authored(project: Project) -> list[Path]:
 
 def _authored(project: Project, step: Step) -> dict[str, Any]:
     """The inputs of the id of `step`, without the artifacts of its dependencies."""
-    of_seed = step.phase == SYSROOT_FROM_SEED or not step.tools
     return step_inputs(
         step,
-        build_root=project.seed.identity if of_seed else "",
+        build_root=project.seed.identity if step.is_on_seed else "",
         artifacts=dict.fromkeys(step.depends, ""),
         image=_image(project, step),
     )

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from tasks.engine.taking import Taking
     from tasks.engine.workers import Workers
 
-# Two threads may ask first for the same thing.
+# Two threads may ask first for the same thing: from Python 3.12 on, cached_property has no lock.
 _once = threading.Lock()
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -281,12 +281,17 @@ class Project:
 
         return JobServer(self.workdir / "jobserver", self.settings.jobs)
 
-    @cached_property
+    @property
     def overlay(self) -> bool:
         """Whether overlayfs can compose trees; tried once.
 
         Raises BuildError if the composed trees would differ from other machines'.
         """
+        with _once:
+            return self._overlay
+
+    @cached_property
+    def _overlay(self) -> bool:
         from rootfs.sandbox.enter import overlay_works
         from rootfs.sandbox.host import require_fit
 

@@ -25,7 +25,7 @@ from cache import outward
 from cache.merkle import Blob, digest, input_root, of_bytes, of_file, of_message
 from cache.reapi import Server, ServerFailed, protocol
 from plan.errors import BuildError
-from plan.model import SYSROOT_FROM_SEED, Step
+from plan.model import Step
 from plan.outputs import unfinished, write_file
 from rootfs.archives.files import fresh_directory
 from rootfs.archives.pack import Hashing, finish, pack
@@ -154,7 +154,7 @@ class Workers:
         """The job of the step, and what it needs beside the code."""
         project, step = self.project, builder.step
         tools = [self._artifact(each) for each in project.plan.tools(step)]
-        seed = [] if step.phase != SYSROOT_FROM_SEED and tools else [self._seed]
+        seed = [self._seed] if step.is_on_seed else []
         root = [*seed, *tools]
         sysroot = [self._artifact(project.plan.phases[step.phase][name]) for name in step.depends]
         sources = [of_file(project.fetched(each), each.sha256) for each in step.sources]
@@ -189,8 +189,7 @@ class Workers:
             try:
                 sha256, size = json.loads(kept.read_text())
             except (OSError, ValueError):
-                with Path("/dev/null").open("wb") as nowhere:
-                    sha256, size = _packed(seed.tree, nowhere)
+                sha256, size = _packed(seed.tree)
                 write_file(kept, json.dumps([sha256, size]))
 
         @contextmanager
@@ -250,8 +249,8 @@ class Workers:
             self.project.events.emit("note", text=f"{self.url}: {error}: {what} built here")
 
 
-def _packed(tree: Path, file: BinaryIO) -> tuple[str, int]:
-    """Pack `tree` into `file`. Returns sha256 and size."""
+def _packed(tree: Path, file: BinaryIO | None = None) -> tuple[str, int]:
+    """Pack `tree` into `file`, if there is one. Returns sha256 and size."""
     out = Hashing(file)
     pack([tree], out)
     finish(out)

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from cache.store import Record
+from plan import identity
 from plan.outputs import write_file
-from plan.plan import sha256_of
 from plan.sbom import product_name
 from rootfs.archives.files import file_sha256
 from tasks.engine import failures
@@ -72,7 +72,7 @@ def _steps(project: Project, found: Mapping[str, StepState]) -> Iterator[StepFac
     made = {task: each.artifact for task, each in found.items() if each.artifact}
     for found_state in found.values():
         inputs = Builder(project, found_state.step).inputs(made)
-        step_id = sha256_of(inputs) if inputs else None
+        step_id = identity.step_id(inputs) if inputs else None
         in_product = found_state.step.phase == project.plan.set.phase
         share = costs.get(found_state.step.name) if in_product else None
         yield _step(project, found_state, step_id, share)
@@ -135,14 +135,12 @@ def _products(project: Project, steps: tuple[StepFacts, ...]) -> Iterator[Produc
 def _kinds(project: Project, steps: tuple[StepFacts, ...]) -> dict[str, str]:
     """The kind of each product, by the hash of its inputs; without incomplete products."""
     from tasks.bundle import bundle
-    from tasks.engine.oci import oci
-    from tasks.engine.products import image, sysroot
+    from tasks.products import PRODUCTS
 
     kinds = {bundle(project).made_of(): "bundle"}
     needed = [step for step in steps if step.phase == project.plan.set.phase]
     if all(step.state == UP_TO_DATE for step in needed):
-        products = {"image": image, "sysroot": sysroot, "oci": oci}
-        kinds |= {product(project).made_of(): kind for kind, product in products.items()}
+        kinds |= {product(project).made_of(): kind for kind, product in PRODUCTS.items()}
     return kinds
 
 

@@ -38,8 +38,7 @@ def refused(directory: Path) -> str:
     if not other_kind(directory):
         makers = ", ".join(maker for maker, *_ in MAKERS.values())
         return f"none of {makers} is on the PATH and makes another kind"
-    # Before the first build the work directory is not there yet.
-    there = next(each for each in (directory, *directory.parents) if each.is_dir())
+    there = host.existing(directory)  # before the first build the work directory is not there yet
     try:
         with (
             tempfile.TemporaryDirectory(prefix=".bq2-trial-", dir=there) as name,
@@ -62,9 +61,9 @@ def mounted(directory: Path) -> Iterator[Path]:
     kind = other_kind(directory)
     _seclude()
     handle, name = tempfile.mkstemp(dir=directory.parent)
+    os.close(handle)
     try:
-        os.truncate(handle, max(_LEAST, shutil.disk_usage(directory).free))
-        os.close(handle)
+        os.truncate(name, max(_LEAST, shutil.disk_usage(directory).free))
         _run([*MAKERS[kind], name])
         _run(["mount", "-t", kind, "-o", "loop", name, os.fspath(directory)])
     finally:

@@ -72,7 +72,8 @@ def chosen(project: Project) -> tuple[set[str], dict[str, str]]:
     lacking = {name: why for name in wanted if (why := _lacks(project, name))}
     if asked and lacking:
         name, why = next(iter(lacking.items()))
-        raise BuildError(f"{name} cannot be varied here: {why}", where=f"variations={name}")
+        where, hint = f"variations={name}", f"leave {name} out of variations="
+        raise BuildError(f"{name} cannot be varied here: {why}", where=where, hint=hint)
     names = {*wanted, *ALWAYS} - set(lacking)
     # With another order, or on another file system, sources are unpacked again.
     return names | ({"cold"} if names & {"order", "filesystem"} else set()), lacking

@@ -31,18 +31,17 @@ from tasks.actions import DoitTask, speaking
 from tasks.console.console import say
 from tasks.engine.duration import in_words
 from tasks.engine.no_such import no_such
-from tasks.engine.oci import oci
-from tasks.engine.products import Product, image, sysroot
+from tasks.engine.products import Product
 from tasks.engine.project import Project
 from tasks.engine.stamps import Stamp
 from tasks.engine.verdicts import DIFFERS, FAILED, IDENTICAL, Verdict, Verified
+from tasks.products import PRODUCTS
 from tasks.publish import before_publish, send
 from tasks.reproduce import variations
 from tasks.reproduce.again import Again
 from tasks.reproduce.other_file_system import mounted
 
 SHOWN = 5  # differences of one package
-PRODUCTS = {"sysroot": sysroot, "image": image, "oci": oci}
 
 
 def task_verify(project: Project) -> DoitTask:

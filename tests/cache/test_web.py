@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import socket
 import time
+from pathlib import Path
 
 import pytest
 
 from cache.places import UrlFailed
-from cache.web import Patience, Web
+from cache.remote import Remote
+from cache.unknown import fetch_unknown
+from cache.web import Patience, Web, read_body
 from plan.errors import BuildError
 from tests.cache.loopback import DATA, Site
 
@@ -73,6 +76,25 @@ def test_a_page_about_what_is_missing_costs_little(site: Site, name: str) -> Non
     start = time.monotonic()
     assert refused(Web(QUICK), site.url(name)).reason == "HTTP 404 Not Found"
     assert time.monotonic() - start < 5
+
+
+@pytest.mark.fault(
+    "a body that is cut off, or stops in the middle",
+    "told as a cut connection by whoever reads it; what shared caches lack is built here",
+)
+@pytest.mark.parametrize("name", ["cut", "cut_chunked", "hangs_midway"])
+def test_a_body_that_ends_too_early(site: Site, tmp_path: Path, name: str) -> None:
+    url = site.url(name)
+    with Web(QUICK).get(url) as response, pytest.raises(UrlFailed, match="cut connection"):
+        while read_body(response, 1 << 16):
+            pass
+    above, _, path = url.rpartition("/")
+    with pytest.raises(UrlFailed, match="cut connection"):
+        for _ in Remote(above, Web(QUICK)).read(path):
+            pass
+    if name != "hangs_midway":  # its patience is that of a download
+        with pytest.raises(BuildError, match="cannot be fetched: cut connection"):
+            fetch_unknown(url, tmp_path)
 
 
 @pytest.mark.fault(

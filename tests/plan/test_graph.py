@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from plan.errors import BuildError
-from plan.graph import closure, order
+from plan.graph import order
 
 DEPENDS = {"a": [], "b": ["a"], "c": ["a"], "d": ["c", "b"]}
 
@@ -11,11 +11,6 @@ DEPENDS = {"a": [], "b": ["a"], "c": ["a"], "d": ["c", "b"]}
 def test_order_follows_what_was_asked_for_and_then_the_lists() -> None:
     assert order(["d"], DEPENDS) == ["a", "c", "b", "d"]
     assert order(["b", "d"], DEPENDS) == ["a", "b", "c", "d"]
-
-
-def test_closure_is_without_itself_and_bottom_first() -> None:
-    assert closure("d", DEPENDS) == ["a", "c", "b"]
-    assert closure("a", DEPENDS) == []
 
 
 @pytest.mark.parametrize(

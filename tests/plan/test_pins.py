@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from plan.data import Data
+from plan.data import Data, load_data
 from plan.pins import Tarball, owners, pin, renamed, tarball, why_unpinned
 from plan.recipes import load_recipes
 
@@ -82,3 +82,18 @@ def test_the_pins_of_our_own_recipes() -> None:
     versions = {name: found.version for name, each in recipes.items() if (found := pin(each))}
     differing = {name for name, version in versions.items() if version != recipes[name].version}
     assert differing == {"sqlite"}
+
+
+@pytest.mark.fault(
+    "`outdated` or `bump` with a layer that has a tree, or with app=",
+    "these packages have no pin, and that is said; no traceback",
+)
+def test_what_no_recipe_file_has_owns_its_source(tmp_path: Path) -> None:
+    layer = tmp_path / "mine"
+    (layer / "files").mkdir(parents=True)
+    (layer / "files" / "note").write_text("laid over the root")
+    data = load_data(PLAN, [layer])
+    recipes, owner = load_recipes(data), owners(data)
+    assert owner.keys() == recipes.keys() and owner["mine-files"] == "mine-files"
+    assert pin(recipes["mine-files"]) is None
+    assert why_unpinned(recipes["mine-files"]) == "no source"

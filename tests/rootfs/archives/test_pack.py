@@ -195,6 +195,7 @@ def test_tidy_refuses_what_no_package_may_install(
         tidy(tree, remove=[])
     assert caught.value.where == "usr/bin/bad"
     assert "device, socket or set-id" in caught.value.message
+    assert "`remove`" in (caught.value.hint or "")
     tidy(tree, remove=["usr/bin/bad"])
     assert not (tree / "usr/bin/bad").exists()
 

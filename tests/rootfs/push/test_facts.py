@@ -73,4 +73,4 @@ def test_what_is_refused(message: str) -> None:
     with pytest.raises(BuildError, match=message) as caught:
         esp(REFUSED[message])
     assert caught.value.where == "web"
-    assert caught.value.hint or "no machine of" in message
+    assert caught.value.hint

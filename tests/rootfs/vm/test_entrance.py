@@ -42,6 +42,19 @@ def test_it_is_there_while_the_machine_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault(
+    "ssh-keygen makes no key: this user is in no passwd, or the disk is full",
+    "the machine starts, and cannot be entered by `./bq2 ssh`",
+)
+def test_no_key_can_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "ssh-keygen"
+    program.write_text("#!/bin/sh\necho No user exists for uid 4242 >&2\nexit 255\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", os.fspath(tmp_path), prepend=os.pathsep)
+    with opened(tmp_path / "ssh") as way:
+        assert way is None and entrance(tmp_path / "ssh") is None
+
+
+@pytest.mark.fault(
     "two machines of one work directory", "the first is entered; the second runs too"
 )
 def test_a_second_machine(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,20 @@ def test_the_format_is_one_object_a_line(tmp_path: Path) -> None:
     run.begin(command=["a\nb"])
     (line,) = run.path.read_text().splitlines()
     assert json.loads(line)["command"] == ["a\nb"]
+
+
+def test_a_signal_while_an_event_is_told_may_emit_another(tmp_path: Path) -> None:
+    """Its handler runs in the thread that tells the event, and progress=json makes it emit one."""
+    run = Events(tmp_path / "events.jsonl")
+    run.begin()
+
+    def interrupted(event: events.Event) -> None:
+        if event["event"] == "product":
+            run.emit("note", text="interrupted")
+
+    run.listeners.append(interrupted)
+    thread = threading.Thread(target=run.emit, args=("product",), daemon=True)
+    thread.start()
+    thread.join(20)
+    assert not thread.is_alive(), "it waits for itself"
+    assert [event["event"] for event in read(run.path)[0]] == ["run", "product", "note"]

@@ -51,6 +51,33 @@ def test_what_objects_takes(toy: Checkout) -> None:
     assert done.status != 0 and "names of packages, separated by commas" in done.said, done
 
 
+def test_casd_that_does_not_start_is_told_with_its_own_reason(
+    toy: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not with that of the try before."""
+    from cache.reapi import ServerFailed
+    from tasks.engine import casd
+
+    over = threading.Event()
+
+    def refuses(*_: object, **__: object) -> None:
+        raise BuildError("no namespaces here")
+
+    def hangs(*_: object, **__: object) -> list[Result]:
+        over.wait(20)
+        return [Result(0, 0, 0, 0)]
+
+    monkeypatch.setattr(casd, "_WAIT", 0.3)
+    monkeypatch.setattr(casd, "root_online", lambda *_, **__: {})
+    monkeypatch.setattr(casd.Casd, "_sandbox", lambda _: None)
+    made = casd.Casd(toy.project(remote="grpc://127.0.0.1:9"), tmp_path, tmp_path / "casd")
+    for enter, reason in ((refuses, "no namespaces here"), (hangs, "has no socket after 0.3 s")):
+        monkeypatch.setattr(casd, "enter", enter)
+        with pytest.raises(ServerFailed, match=reason):
+            made.start()
+    over.set()
+
+
 @pytest.fixture(scope="module")
 def launcher(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The pinned programs, unpacked once for all tests."""

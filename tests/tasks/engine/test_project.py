@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -112,6 +113,23 @@ def test_all_threads_get_the_same_job_server(toy: Checkout) -> None:
     assert len({id(server) for server in servers}) == 1
     assert servers[0].path == toy.root / "work" / "jobserver"
     assert toy.project(workdir="other").jobs.path != servers[0].path
+
+
+def test_threads_that_ask_at_once_try_the_overlay_once(
+    toy: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = list[Path]()
+
+    def works(directory: Path) -> bool:
+        tried.append(directory)
+        time.sleep(0.1)  # a trial takes a while, and two in one directory disturb each other
+        return True
+
+    monkeypatch.setattr("rootfs.sandbox.enter.overlay_works", works)
+    project = toy.project()
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(lambda _: project.overlay, range(8)))
+    assert tried == [project.workdir]
 
 
 def test_a_patch_is_the_recipe_s_or_that_of_the_overrides(toy: Checkout) -> None:
