@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from doit import get_initial_workdir
 from doit.exceptions import TaskFailed
 
 from plan.errors import BuildError
@@ -22,6 +23,11 @@ from tasks.engine.project import SetupFailed
 
 # What a creator hands to doit: the keys of a task ("actions", "file_dep", ...) with their values.
 DoitTask = dict[str, Any]
+
+
+def caller_directory() -> Path:
+    """Where the person called: doit itself changes to the directory of dodo.py."""
+    return Path(get_initial_workdir() or Path.cwd())
 
 
 def speaking(action: Callable[..., Any]) -> Callable[..., Any]:

@@ -17,15 +17,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from doit import get_initial_workdir
-
 from plan.errors import BuildError
 from plan.outputs import write_file
 from plan.plan import canonical
 from plan.typed import typed
 from rootfs.inspection import attestation
 from rootfs.inspection.signature import signature_file
-from tasks.actions import DoitTask, speaking
+from tasks.actions import DoitTask, caller_directory, speaking
 from tasks.console.console import say
 from tasks.engine.products import image
 from tasks.engine.project import Project
@@ -60,7 +58,7 @@ def _attest(project: Project, words: list[str]) -> None:
     if not words:
         say(f"{_written(project)}: python3 check.py IMAGE checks it")
     elif len(words) == 2 and words[0] == "check":
-        project.exit_status = _checked(project, Path(get_initial_workdir() or "", words[1]))
+        project.exit_status = _checked(project, caller_directory() / words[1])
     else:
         raise BuildError(
             f"attest takes check PATH, not {' '.join(words)}", hint=typed("help attest")

@@ -11,7 +11,6 @@ record of replaced seed packages, if there are any.
 
 from __future__ import annotations
 
-import hashlib
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -22,7 +21,7 @@ from plan.parameters import SEEDS
 from plan.wheels import load_wheels
 from tasks.actions import DoitTask, speaking, up_to_date
 from tasks.console.console import say
-from tasks.engine.products import Product, lines_outside, outside_files, own_files
+from tasks.engine.products import Product, hashed, lines_outside, outside_files, own_files
 from tasks.engine.project import Project
 from tasks.engine.sources import all_sources, fetch_now
 
@@ -69,12 +68,8 @@ def _make(project: Project) -> None:
 
 
 def _inputs(project: Project) -> Mapping[str, Any]:
-    files = [
-        [name, hashlib.sha256(content).hexdigest(), runs]
-        for name, content, runs in _contents(project)
-    ]
     return {
-        "files": files,
+        "files": hashed(_contents(project)),
         "sources": _hashes(all_sources(project)),
         "wheels": _hashes(_wheels(project)),
     }

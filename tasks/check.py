@@ -5,13 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-
-from doit import get_initial_workdir
 
 from plan.errors import BuildError
 from plan.typed import typed
-from tasks.actions import DoitTask, speaking
+from tasks.actions import DoitTask, caller_directory, speaking
 from tasks.engine.project import Project
 
 
@@ -61,10 +58,5 @@ def _run(project: Project, module: str, words: Sequence[str]) -> None:
 def _placed(word: str) -> str:
     """`word`; a path, or PATH::NAME, starts at the person's directory."""
     path, colons, name = word.partition("::")
-    is_path = ("/" in path or path.endswith(".py")) and (_here() / path).exists()
-    return f"{_here() / path}{colons}{name}" if is_path else word
-
-
-def _here() -> Path:
-    """The directory where doit was called: doit itself changes to the directory of dodo.py."""
-    return Path(get_initial_workdir() or Path.cwd())
+    is_path = ("/" in path or path.endswith(".py")) and (caller_directory() / path).exists()
+    return f"{caller_directory() / path}{colons}{name}" if is_path else word

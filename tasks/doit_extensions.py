@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from doit import doit_cmd, get_initial_workdir
+from doit import doit_cmd
 from doit.cmd_base import subtasks_iter, tasks_and_deps_iter
 from doit.cmd_clean import Clean
 from doit.cmd_forget import Forget
@@ -43,10 +43,11 @@ from plan.outputs import replacing
 from plan.parameters import PARAMETERS
 from plan.typed import program, typed
 from tasks import commands
+from tasks.actions import caller_directory
 from tasks.console.console import say, taking, undelivered
 from tasks.engine.built import recalled
 from tasks.engine.no_such import no_such
-from tasks.engine.project import ROOT, Project, open_project
+from tasks.engine.project import Project, open_project
 from tasks.engine.trees import source_trees
 
 
@@ -57,7 +58,7 @@ def project_of_this_run() -> Project:
     given = doit_cmd._CMDLINE_VARS or {}
     try:
         _require_once(sys.argv[1:])
-        here = Path(get_initial_workdir() or ROOT)
+        here = caller_directory()
         words = [word for word in sys.argv[1:] if "=" not in word]
         asks = not words or words[0] not in {*commands.OF_DOIT} - {"run"}
         last = commands.of_the_last(sys.argv[1:])

@@ -6,15 +6,13 @@ import os
 import shlex
 from pathlib import Path
 
-from doit import get_initial_workdir
-
 from plan.errors import BuildError
 from plan.layer import NAME
 from plan.outputs import write_file
 from plan.own_files import IGNORED, below
 from plan.typed import typed
 from plan.version import VERSION
-from tasks.actions import DoitTask, speaking
+from tasks.actions import DoitTask, caller_directory, speaking
 from tasks.console.console import say
 from tasks.engine.project import Project
 
@@ -73,7 +71,7 @@ def task_layer(project: Project) -> DoitTask:
 def _layer(project: Project, words: list[str]) -> None:
     if len(words) != 2 or words[0] != "new":
         raise BuildError("layer takes a path", hint=typed("layer new PATH"))
-    here = Path(get_initial_workdir() or Path.cwd())
+    here = caller_directory()
     path = Path(here, words[1]).absolute()
     name = path.name.lower()
     if not NAME.match(name) or name in ("base", "base-tools", "full"):

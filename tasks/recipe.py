@@ -9,8 +9,6 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from doit import get_initial_workdir
-
 from plan.build_files import READ
 from plan.errors import BuildError
 from plan.guess import recipe
@@ -20,7 +18,7 @@ from plan.pins import DEBIAN
 from plan.recipes import NAME
 from plan.typed import typed
 from plan.urls import GIT
-from tasks.actions import DoitTask, speaking
+from tasks.actions import DoitTask, caller_directory, speaking
 from tasks.console.console import say
 from tasks.engine.project import Project
 from tasks.engine.sources import fetch_now
@@ -61,7 +59,7 @@ def before_recipe(project: Project, words: Sequence[str]) -> None:
     package = url.removeprefix(DEBIAN) if url.startswith(DEBIAN) else ""
     if not (_WEB.match(url) or GIT.fullmatch(url) or _PACKAGE.fullmatch(package)):
         hint = "https://…/x.tar.gz, or debian:SOURCE-PACKAGE"
-        if "://" not in url and Path(get_initial_workdir() or "", url).is_dir():
+        if "://" not in url and (caller_directory() / url).is_dir():
             hint = "for a folder, write the recipe by hand: sources: [{folder: PATH}]"
         raise BuildError("this is no URL of a file", where=f"url={url}", hint=hint)
 

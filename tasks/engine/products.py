@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,7 +114,7 @@ def image(project: Project) -> Product:
 
 def own_hash(project: Project) -> str:
     """The hash of all files of this project in a product."""
-    return sha256_of(_hashed(all_own_files(project)))
+    return sha256_of(hashed(all_own_files(project)))
 
 
 def _image_inputs(project: Project) -> Mapping[str, Any]:
@@ -166,7 +166,8 @@ def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _hashed(files: Sequence[tuple[str, bytes, bool]]) -> list[list[Any]]:
+def hashed(files: Iterable[tuple[str, bytes, bool]]) -> list[list[str | bool]]:
+    """Path, sha256 of the content, and executability of each of `files`."""
     return [[name, _sha256(content), executable] for name, content, executable in files]
 
 
@@ -192,7 +193,7 @@ def system_inputs(project: Project) -> Mapping[str, Any]:
         "exclude": project.plan.set.exclude,
         "plan": project.plan.product_digest,
         "sources": project.settings.sources,
-        "project": _hashed(all_own_files(project)),
+        "project": hashed(all_own_files(project)),
         "local": _local(project).decode(),
         # Include the seed if the product names it: another seed may give the same artifacts.
         "provenance": proof.statement(project),
