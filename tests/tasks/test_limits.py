@@ -106,7 +106,12 @@ def test_no_user_namespaces(toy: Checkout) -> None:
     ("words", "variables", "message"),
     [
         ("pkg workdir=/proc/x", {}, "/proc/x: the work directory cannot be used: No such file"),
-        ("pkg workdir=LICENSE", {}, "LICENSE: the work directory cannot be used: File exists"),
+        (
+            "pkg workdir=/etc/passwd",
+            {},
+            "/etc/passwd: the work directory cannot be used: File exists",
+        ),
+        ("pkg workdir=LICENSE", {}, "workdir cannot be 'LICENSE'\n  it is in this project's own"),
         ("image output=/proc/x/y", {}, "/proc/x"),
         (
             "image output=plan",

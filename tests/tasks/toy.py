@@ -283,7 +283,9 @@ def processes(marker: str) -> list[str]:
     found = []
     for directory in Path("/proc").glob("[0-9]*"):
         try:
-            line = (directory / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            line = (
+                (directory / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            )
         except OSError:
             continue
         if marker in line:
