@@ -58,5 +58,6 @@ def _run(project: Project, module: str, words: Sequence[str]) -> None:
 def _placed(word: str) -> str:
     """`word`; a path, or PATH::NAME, starts at the person's directory."""
     path, colons, name = word.partition("::")
-    is_path = ("/" in path or path.endswith(".py")) and (caller_directory() / path).exists()
-    return f"{caller_directory() / path}{colons}{name}" if is_path else word
+    there = caller_directory() / path
+    is_path = ("/" in path or path.endswith(".py")) and there.exists()
+    return f"{there}{colons}{name}" if is_path else word

@@ -7,6 +7,7 @@ import stat
 import subprocess
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
@@ -37,6 +38,14 @@ def tool(*argv: str | Path, stdin: bytes | None = None, cwd: Path | None = None)
     output = result.stdout.decode() + result.stderr.decode()
     assert result.returncode == 0, f"{argv} ended with {result.returncode}:\n{output}"
     return result.stdout.decode()
+
+
+def shadow(name: str, script: str, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a program of sh, written into `directory`, before the one called `name` on the PATH."""
+    program = directory / name
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", os.fspath(directory), prepend=os.pathsep)
 
 
 def make_tree(top: Path, files: dict[str, bytes]) -> Path:

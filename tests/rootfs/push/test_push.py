@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from plan.errors import BuildError
 from rootfs.push import push
 from rootfs.push.facts import Parts
 from rootfs.push.reach import Way
+from tests.rootfs.tools import shadow
 
 
 @pytest.mark.fault(
@@ -18,13 +18,11 @@ from rootfs.push.reach import Way
 )
 def test_a_command_that_takes_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = tmp_path / "asked"
-    ssh = tmp_path / "ssh"
-    ssh.write_text(
-        f'#!/bin/sh\nfor last; do :; done\nprintf "%s\\n" "$last" >> {asked}\n'
-        "case $last in slow) exec sleep 60;; esac\n"
+    script = (
+        f'for last; do :; done\nprintf "%s\\n" "$last" >> {asked}\n'
+        "case $last in slow) exec sleep 60;; esac"
     )
-    ssh.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    shadow("ssh", script, tmp_path, monkeypatch)
     file = tmp_path / "kernel"
     new = push.Next("x86_64", file, file, Parts("", ""), "", command="slow", command_s=0.5)
     said: list[str] = []

@@ -15,7 +15,7 @@ import pytest
 
 from rootfs.vm.devices import HERE
 from rootfs.vm.entrance import Entrance, entrance, opened
-from tests.rootfs.tools import tool
+from tests.rootfs.tools import shadow, tool
 
 HOLD = """
 import sys, time
@@ -46,10 +46,8 @@ def test_it_is_there_while_the_machine_runs(tmp_path: Path) -> None:
     "the machine starts, and cannot be entered by `./bq2 ssh`",
 )
 def test_no_key_can_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    program = tmp_path / "ssh-keygen"
-    program.write_text("#!/bin/sh\necho No user exists for uid 4242 >&2\nexit 255\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", os.fspath(tmp_path), prepend=os.pathsep)
+    script = "echo No user exists for uid 4242 >&2\nexit 255"
+    shadow("ssh-keygen", script, tmp_path, monkeypatch)
     with opened(tmp_path / "ssh") as way:
         assert way is None and entrance(tmp_path / "ssh") is None
 
