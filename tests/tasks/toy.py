@@ -278,18 +278,18 @@ def make_checkout(template: Path, root: Path, *, cache: Path, seed: Path) -> Che
     return checkout
 
 
-def processes(marker: str) -> list[str]:
-    """The command lines of all running processes in which `marker` appears."""
-    found = []
+def processes(marker: str) -> dict[int, str]:
+    """The running processes in whose command line `marker` appears: the line of each, by number."""
+    found = {}
     for directory in Path("/proc").glob("[0-9]*"):
         try:
             line = (
                 (directory / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
             )
-        except OSError:
+        except OSError:  # it has just ended
             continue
         if marker in line:
-            found.append(line)
+            found[int(directory.name)] = line
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shutil
@@ -138,12 +137,8 @@ def test_what_is_told_of_a_step_on_a_worker(toy: Checkout, serve: Serve) -> None
 
 
 def _sleeping() -> list[int]:
-    """The processes that only wait until they are killed."""
-    found = []
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            found += [int(file.parent.name)] * (file.read_bytes() == b"sleep\x004322\x00")
-    return found
+    """The processes that only wait until they are killed, without the shells around them."""
+    return [number for number, line in processes("sleep 4322").items() if line == "sleep 4322 "]
 
 
 BAD_PYTHON = """\
