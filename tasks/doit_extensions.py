@@ -6,7 +6,7 @@ Some methods of the pinned doit version are wrapped:
   artifacts;
 - an unknown task name gets the nearest name as a hint;
 - without a command nothing is built: this project's page is printed;
-- `help` prints the pages of this project (tasks/help.py);
+- `help` and `info` print the pages of this project (tasks/help.py, tasks/info.py);
 - a plain `list` shows the parts of a build and their states;
 - doit's own output is printed like all output (tasks/console/console.py);
 - a parameter is refused if the command does not use it;
@@ -90,7 +90,7 @@ def _require_once(words: Sequence[str]) -> None:
 def install(project: Project) -> None:
     """Wrap doit's methods."""
     Forget._execute = _forgetting(project, Forget._execute)
-    Info._execute = _of_known(Info._execute)
+    Info._execute = _told
     List._execute = _of_parts(project, List._execute)
     for command in (Clean, Forget, Info, List):
         command._execute = _said(command._execute)
@@ -149,16 +149,20 @@ def _forgotten(
     return {*command.sel_tasks, *(task.name for subtasks in inside for task in subtasks)}
 
 
-def _of_known(original: Any) -> Any:
-    @functools.wraps(original)
-    def execute(self: Any, pos_args: list[str], **named: Any) -> Any:
-        known = {task.name for task in self.task_list}
-        for name in pos_args:
-            if name not in known:
-                raise InvalidCommand(not_found=name)
-        return original(self, pos_args, **named)
+def _told(self: Any, pos_args: list[str], hide_status: bool = False) -> int:
+    """doit's `info`, with this project's page; 1 if the task would run, as doit's own."""
+    from tasks.info import page
 
-    return execute
+    if len(pos_args) != 1:
+        raise InvalidCommand(f"info takes one task\n  {typed('info TASK')}")
+    tasks = {task.name: task for task in self.task_list}
+    if pos_args[0] not in tasks:
+        raise InvalidCommand(not_found=pos_args[0])
+    task = tasks[pos_args[0]]
+    found = None if hide_status else self.dep_manager.get_status(task, tasks, get_log=True)
+    for line in page(task, found.status if found else "", found.reasons if found else {}):
+        say(line)
+    return 0 if found is None or found.status == "up-to-date" else 1
 
 
 def _of_parts(project: Project, original: Any) -> Any:

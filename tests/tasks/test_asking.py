@@ -65,7 +65,7 @@ def test_a_run_that_builds_remembers_for_doit(toy: Checkout) -> None:
     toy.builds("bottom", words=["pkg:bottom"])
     written = database.read_bytes()
     assert b"sysroot-from-seed:bottom" in written
-    assert "up-to-date" in toy.doit("info", "sysroot-from-seed:bottom").said
+    assert "up to date" in toy.doit("info", "sysroot-from-seed:bottom").said
 
 
 @pytest.mark.fault("doit's database is damaged or lost", "all is found in the store again")

@@ -165,7 +165,7 @@ def test_list_and_info_tell_what_stands(built: Checkout) -> None:
     assert after["pkg:bottom"] == after["pkg:right"] == "U"
     assert after["pkg:left"] == after["pkg:kernel"] == "R"
     info = built.doit("info", "pkg:bottom").said
-    assert "bottom is a toy" in info and "up-to-date" in info
+    assert "bottom is a toy" in info and "up to date" in info
 
 
 def test_a_list_that_is_not_read_to_its_end_is_no_error(toy: Checkout) -> None:
