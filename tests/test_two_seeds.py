@@ -94,6 +94,17 @@ def test_it_compiles_a_package_of_the_base_set(root: list[str], tmp_path: Path) 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(HOURS)
+def test_it_compiles_the_tools_of_the_full_set_besides_llvm(
+    root: list[str], tmp_path: Path
+) -> None:
+    """The first phase: CMake, and Python with all that it needs."""
+    tools = [f"sysroot-from-seed:{name}" for name in ("cmake", "ninja", "perl", "python")]
+    settings = ["set=full", "seed=alpine", f"workdir={tmp_path / 'work'}", *root]
+    done(*tools, *settings, seconds=HOURS)
+
+
+@pytest.mark.slow
 @pytest.mark.qemu
 @pytest.mark.timeout(HOURS)
 @pytest.mark.parametrize("arch", [MACHINE, OTHER])
