@@ -19,7 +19,7 @@ from typing import Any
 
 from plan.errors import BuildError
 from plan.outputs import write_file
-from plan.plan import canonical
+from plan.steps.plan import canonical
 from plan.typed import typed
 from rootfs.inspection import attestation
 from rootfs.inspection.signature import signature_file

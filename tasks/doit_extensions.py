@@ -40,7 +40,7 @@ from doit.exceptions import InvalidCommand, InvalidDodoFile
 
 from plan.errors import BuildError, shortened
 from plan.outputs import replacing
-from plan.parameters import PARAMETERS
+from plan.settings.parameters import PARAMETERS
 from plan.typed import program, typed
 from tasks import commands
 from tasks.actions import caller_directory

@@ -38,7 +38,7 @@ def _reference(project: Project) -> None:
 
 def reference(project: Project) -> str:
     """The text of docs/reference.md."""
-    from plan import reference as parts
+    from plan.documents import reference as parts
 
     recipes = project.data.own / "recipes"
     sections = {

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from plan.checks import PINNED_SEEDS
-from plan.debianseed import load_debian
 from plan.errors import BuildError
 from plan.outputs import write_file
+from plan.seeding.debian import load_debian
 from tasks.actions import DoitTask, speaking, up_to_date
 from tasks.console.console import say
 from tasks.engine.project import Project

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from plan.errors import BuildError
-from plan.json_diff import Difference, differences
 from plan.model import Step
-from plan.plan import canonical, literal
+from plan.steps.json_diff import Difference, differences
+from plan.steps.plan import canonical, literal
 from plan.typed import typed
 from tasks.actions import DoitTask, speaking
 from tasks.console.console import say

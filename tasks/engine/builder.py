@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from cache.store import Record, Vanished
 from cache.uses import saying
 from plan.errors import BuildError
-from plan.identity import step_id, step_inputs
 from plan.model import SYSROOT_FROM_SEED, Step
 from plan.outputs import replacing
-from plan.plan import sha256_of
+from plan.steps.identity import step_id, step_inputs
+from plan.steps.plan import sha256_of
 from rootfs.archives.files import remove_tree
 from tasks.engine import trees
 from tasks.engine.contradiction import require_one

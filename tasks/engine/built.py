@@ -14,12 +14,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from plan.app import is_layer
 from plan.checks import names
 from plan.errors import BuildError
 from plan.outputs import write_file
-from plan.parameters import PARAMETERS, parameters
-from plan.settings import Settings
+from plan.reading.app import is_layer
+from plan.settings.parameters import PARAMETERS, parameters
+from plan.settings.settings import Settings
 from plan.typed import KEPT
 
 KEPT_BUILDS = 10

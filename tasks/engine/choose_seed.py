@@ -18,7 +18,7 @@ from cache.partial import disk_error
 from plan.checks import ALPINE, AUTO, DEBIAN, PINNED_SEEDS
 from plan.model import Source
 from plan.outputs import write_file
-from plan.settings import Settings
+from plan.settings.settings import Settings
 
 SECONDS = 3  # for the server's answer
 
@@ -82,7 +82,7 @@ def _kept(settings: Settings) -> str | None:
 
 
 def _chosen(settings: Settings, cache: Path, asks: bool) -> Choice:
-    from plan.alpineseed import load_alpine
+    from plan.seeding.alpine import load_alpine
 
     seeds = settings.data.seeds
     if not (seeds / f"debian-{settings.build}.lock.yaml").exists():

@@ -15,11 +15,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from cache.store import Store
-from plan import debianseed
-from plan.data import Directory
 from plan.errors import BuildError, nearest
 from plan.outputs import write_file
-from plan.plan import sha256_of
+from plan.reading.data import Directory
+from plan.seeding import debian
+from plan.steps.plan import sha256_of
 from plan.typed import typed
 from plan.versions import order
 
@@ -39,14 +39,14 @@ class Packages:
     ) -> None:
         self.data = data
         lock_file = data / f"debian-{arch}.lock.yaml"
-        self.authored = debianseed.load_debian(data / "debian.yaml", arch)
+        self.authored = debian.load_debian(data / "debian.yaml", arch)
         if not lock_file.exists():
             raise BuildError(
                 f"the seed debian is not pinned for {arch} yet",
                 where=f"plan/seeds/{lock_file.name}",
                 hint=typed(f"lock set=base build={arch}"),
             )
-        self.lock = debianseed.load_lock(lock_file)
+        self.lock = debian.load_lock(lock_file)
         digest = sha256_of([deb.sha256 for deb in self.lock.debs])
         self.drift_file = store.root / "seeds" / f"{digest}.drift.json"
         self.pinned = [deb for deb in self.lock.debs if only is None or deb.name in only]
@@ -77,9 +77,9 @@ class Packages:
         return known
 
     @property
-    def debs(self) -> list[debianseed.Deb]:
+    def debs(self) -> list[debian.Deb]:
         """The packages as really used, in the order of their names."""
-        taken = {each["name"]: debianseed.Deb(**each["taken"]) for each in self.drift}
+        taken = {each["name"]: debian.Deb(**each["taken"]) for each in self.drift}
         used = {deb.name: deb for deb in self.pinned} | taken
         return [used[name] for name in sorted(used)]
 
@@ -127,7 +127,7 @@ class Packages:
 
 
 def _check(
-    authored: debianseed.DebianSeed, lock: debianseed.Lock, only: Collection[str], *, where: str
+    authored: debian.DebianSeed, lock: debian.Lock, only: Collection[str], *, where: str
 ) -> None:
     """Raise BuildError if the lock file lacks a package of `only` or of the seed, or an old one."""
     remedy = typed(f"lock build={authored.architecture}") + " pins what Debian serves now"

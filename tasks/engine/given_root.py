@@ -1,6 +1,6 @@
 """A root that the user gives: seed=PATH, a directory or a tarball. What it has, and what it lacks.
 
-    PATH ──rootfs.archives.root──▶ what is there ──plan.pathseed──▶ its tools, and what is added
+    PATH ──rootfs.archives.root──▶ what is there ──plan.seeding.path──▶ its tools, and what is added
 
 Reading a tarball takes a while, so its result is kept in roots.json of the cache, for its size and
 times. A wrong root is one error, before anything is built.
@@ -15,11 +15,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from plan.alpineseed import AlpineSeed, load_alpine
+from plan.compiling.toolchain import Tools
 from plan.errors import BuildError
-from plan.look_at import look_at
 from plan.outputs import write_file
-from plan.pathseed import (
+from plan.seeding.alpine import AlpineSeed, load_alpine
+from plan.seeding.look_at import look_at
+from plan.seeding.path import (
     Found,
     Known,
     fitted,
@@ -30,9 +31,8 @@ from plan.pathseed import (
     to_json,
     whole,
 )
-from plan.plan import sha256_of
-from plan.settings import Settings
-from plan.toolchain import Tools
+from plan.settings.settings import Settings
+from plan.steps.plan import sha256_of
 from rootfs.archives.files import file_sha256
 
 MOST = 20  # tarballs that are remembered

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cache.sources import cached
+from plan.compiling.toolchain import SOURCE_DATE_EPOCH
 from plan.errors import BuildError
 from plan.model import Source, Step
-from plan.needs import GB, MB
-from plan.room import no_room
-from plan.toolchain import SOURCE_DATE_EPOCH
+from plan.room import GB, no_room
+from plan.steps.needs import MB
 from plan.typed import typed
 from rootfs.sandbox import host
 from tasks.engine.project import Project

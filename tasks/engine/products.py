@@ -17,14 +17,14 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from plan.app_section import DIRECTORY
-from plan.data import FOLDERS
-from plan.folder import listed
-from plan.layer import Layer
 from plan.outputs import replacing, target, write_file
 from plan.own_files import OWN_FILES
-from plan.plan import sha256_of
-from plan.yamltext import key_lines
+from plan.reading.app_section import DIRECTORY
+from plan.reading.data import FOLDERS
+from plan.reading.folder import listed
+from plan.reading.layer import Layer
+from plan.steps.plan import sha256_of
+from plan.writing.yamltext import key_lines
 from rootfs.archives.files import file_sha256, remove_tree, remove_unfinished
 from rootfs.image.names import KERNEL, PROVENANCE
 from tasks.engine import proof

@@ -21,10 +21,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from plan import provenance
+from plan.documents import provenance
 from plan.model import Source, Step
 from plan.outputs import write_file
-from plan.plan import canonical
+from plan.steps.plan import canonical
 from rootfs.image.names import BILL, LICENSES
 from tasks.engine.project import Project
 from tasks.engine.stamps import Stamp, product_artifacts
@@ -42,7 +42,7 @@ def statement(project: Project) -> dict[str, Any]:
 
 def texts(project: Project) -> dict[str, bytes]:
     """The bill of materials, and the licenses of all packages with sources, by path."""
-    from plan.sbom import sbom
+    from plan.documents.sbom import sbom
 
     found = {BILL: sbom(project.plan, product_artifacts(project)).encode()}
     for name, step in project.plan.product.items():

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from plan.pathseed import ZIG, wheel_name
+from plan.seeding.path import ZIG, wheel_name
 from tasks.engine.given_root import Given
 from tasks.engine.health import FAIL, OK, WARN, Finding
 from tasks.engine.project import Project

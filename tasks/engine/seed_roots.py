@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cache.store import Store
-from plan import debianseed
 from plan.checks import DEBIAN, PINNED_SEEDS, SELF
-from plan.data import Directory
 from plan.errors import BuildError
 from plan.model import Source
-from plan.plan import sha256_of
+from plan.reading.data import Directory
+from plan.seeding import debian
+from plan.steps.plan import sha256_of
 from plan.typed import typed
 from rootfs.archives.files import being_made
 from rootfs.image.names import WORKSPACE
@@ -25,8 +25,8 @@ from tasks.engine.debian_packages import Packages
 from tasks.engine.system import System, described
 
 if TYPE_CHECKING:
-    from plan.alpineseed import AlpineSeed
-    from plan.debianseed import DebianSeed
+    from plan.seeding.alpine import AlpineSeed
+    from plan.seeding.debian import DebianSeed
     from tasks.engine.project import Project
 
 # Raise it when the same inputs are unpacked to a different tree.
@@ -47,7 +47,7 @@ class Seed(ABC):
     """The Debian packages in it; those of each lock file."""
 
     @property
-    def debs(self) -> list[debianseed.Deb]:
+    def debs(self) -> list[debian.Deb]:
         """The Debian packages in it as really used, in the order to unpack."""
         return [deb for part in self.packages for deb in part.debs]
 
@@ -115,7 +115,7 @@ class DebianRoot(Seed):
 
     @property
     def sources(self) -> Sequence[Source]:
-        return debianseed.debs(self.debs)
+        return debian.debs(self.debs)
 
     @property
     def identity(self) -> str:
@@ -153,7 +153,7 @@ class CompletedRoot(Seed):
     @property
     def sources(self) -> Sequence[Source]:
         own = [] if self.root else [self.authored.source]
-        return [*own, *self.authored.wheels, *debianseed.debs(self.debs)]
+        return [*own, *self.authored.wheels, *debian.debs(self.debs)]
 
     @property
     def identity(self) -> str:
@@ -168,8 +168,8 @@ class CompletedRoot(Seed):
         return sha256_of([FORMAT, shape, root, wheels, [deb.sha256 for deb in self.debs]])
 
     def unpack(self, fetched: Mapping[str, Path], into: Path) -> None:
-        from plan.look_at import machine_of
-        from plan.pathseed import require_fit
+        from plan.seeding.look_at import machine_of
+        from plan.seeding.path import require_fit
         from rootfs.archives.root import Root
         from rootfs.archives.seed import make_alpine
         from tasks.engine.given_root import require_sha256
@@ -201,7 +201,7 @@ class AlpineRoot(CompletedRoot):
         tarball: tuple[Path, str] | None = None,
         release: str = "",
     ) -> None:
-        from plan.alpineseed import load_alpine
+        from plan.seeding.alpine import load_alpine
 
         authored = load_alpine(data / "alpine.yaml", arch, release)
         super().__init__(f"alpine-{arch}", data, store, authored, tarball)

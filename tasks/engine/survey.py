@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from cache.store import Record, Store
-from plan.identity import step_id
 from plan.model import Step
-from plan.plan import Plan
+from plan.steps.identity import step_id
+from plan.steps.plan import Plan
 from tasks.engine.builder import Builder
 from tasks.engine.project import Project
 from tasks.engine.schedule import alone, duration

@@ -25,7 +25,7 @@ from cache.store import Record, Store
 from plan.errors import BuildError
 from plan.model import Step
 from plan.outputs import unfinished
-from plan.plan import deed
+from plan.steps.plan import deed
 from plan.typed import typed
 from rootfs.archives.files import remove_tree
 from rootfs.image.names import ABOUT, FILES, NAME, REPLACED, WORKSPACE

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from plan.compiling.toolchain import Compiler, search_path
 from plan.errors import BuildError
 from plan.model import Command
-from plan.toolchain import Compiler, search_path
 from plan.typed import typed
 from tasks.engine.given_root import Given
 from tasks.engine.project import Project

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from cache.store import Record
-from plan import identity
+from plan.documents.sbom import product_name
 from plan.outputs import write_file
-from plan.sbom import product_name
+from plan.steps import identity
 from rootfs.archives.files import file_sha256
 from tasks.engine import failures
 from tasks.engine.builder import Builder
@@ -177,7 +177,7 @@ def _warnings(project: Project, steps: tuple[StepFacts, ...], broken: int) -> It
 
 def _overrides(project: Project) -> list[str]:
     """The names in the overrides of this work directory."""
-    from plan.overrides import load_overrides
+    from plan.reading.overrides import load_overrides
 
     if not project.overrides.exists():
         return []

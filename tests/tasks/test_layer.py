@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from plan import provenance
-from plan.sbom import sbom
+from plan.documents import provenance
+from plan.documents.sbom import sbom
 from tasks import bundle
 from tasks.completion import words
 from tasks.engine import proof

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.plan.test_pathseed import elf
+from tests.plan.seeding.test_path import elf
 from tests.tasks.toy import Checkout, make_checkout
 
 KNOWN = """\

@@ -12,13 +12,13 @@ import pytest
 
 from cache.seedlock import Drift
 from cache.store import Store
-from plan import debianseed
-from plan.alpineseed import load_alpine
 from plan.errors import BuildError
+from plan.seeding.alpine import load_alpine
+from plan.seeding.debian import debs
 from tasks.engine.given_root import content_of
 from tasks.engine.seed_roots import AlpineRoot, CompletedRoot, DebianRoot, PathRoot
 from tests.checkout import ROOT
-from tests.plan.test_pathseed import elf
+from tests.plan.seeding.test_path import elf
 
 SEEDS = ROOT / "plan" / "seeds"
 
@@ -116,7 +116,7 @@ def test_both_seeds_are_pinned_for_both_architectures(tmp_path: Path) -> None:
     assert all(root.sources[0].file.endswith(f"{root.name[7:]}.tar.gz") for root in alpine)
     debian = [DebianRoot(SEEDS, arch, Store(tmp_path)) for arch in ("x86_64", "aarch64")]
     for root, its in zip(debian, ("_amd64.deb", "_arm64.deb"), strict=True):
-        own = debianseed.debs(root.packages[0].debs)
+        own = debs(root.packages[0].debs)
         assert all(source.file.endswith((its, "_all.deb")) for source in own)
     assert len({root.identity for root in (*alpine, *debian)}) == 4
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from plan.parameters import VARIATIONS
+from plan.settings.parameters import VARIATIONS
 from tasks.engine.verdicts import IDENTICAL, Verdict, Verified
 from tasks.reproduce.other_python import another
 from tasks.reproduce.variations import INSTEAD
