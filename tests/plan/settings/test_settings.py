@@ -208,7 +208,9 @@ def test_any_set_of_the_file_can_be_chosen(tmp_path: Path) -> None:
     shutil.copytree(PLAN, tmp_path / "plan")
     with (tmp_path / "plan" / "sets.yaml").open("a") as sets:
         sets.write("my-router.2: {}\n")
-    code = "import sys; from plan.parameters import PARAMETERS as p; p[0].check(sys.argv[1])"
+    code = (
+        "import sys; from plan.settings.parameters import PARAMETERS as p; p[0].check(sys.argv[1])"
+    )
     for name, status, words in (("my-router.2", 0, ""), ("my-ruter.2", 1, "mean my-router.2?")):
         done = subprocess.run(
             [sys.executable, "-c", code, name], cwd=tmp_path, capture_output=True, text=True
