@@ -1,6 +1,6 @@
 """Loads and checks the recipes; all later code can trust the result.
 
-recipes/<name>.yaml ─▶ table ─┬─▶ Recipe      (in plan/ or in a layer: plan.data says where)
+recipes/<name>.yaml ─▶ table ─┬─▶ Recipe      (in plan/ or in a layer: data.py says where)
 recipes/<name>/…             ─┘   (its files: patches, configurations, our own sources)
 
 Between the two, `plan.reading.overrides` may change the table and add patches.

@@ -7,7 +7,7 @@ work/challenged/… the same for `doit challenge` and `doit regenerate`; the var
     {"step": the step id (of a product: the hash of its inputs),
      "artifact": the sha256 of the current artifact, or of the product's file,
      "verdict": "identical", "differs", or "failed" if the second build failed,
-     "variations": [the varied conditions: plan.parameters.VARIATIONS],
+     "variations": [the varied conditions: plan.settings.parameters.VARIATIONS],
      "differences": [{"path", "where", "old", "new", "cause"}...],
      "shared": [the files that are in both seeds],
      "when": the day ("2026-01-31", UTC), "machine": the kind of the machine}
