@@ -10,8 +10,8 @@ from plan.documents.sbom import product_name, sbom
 from plan.outputs import write_file
 from tasks.actions import DoitTask, speaking
 from tasks.console.console import say
+from tasks.engine.products.shares import shares
 from tasks.engine.project import Project
-from tasks.engine.shares import shares
 from tasks.engine.survey import survey
 
 

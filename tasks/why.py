@@ -20,10 +20,10 @@ from plan.typed import typed
 from tasks.actions import DoitTask, speaking
 from tasks.console.console import say
 from tasks.engine.builder import Builder
-from tasks.engine.contradiction import SHORT
-from tasks.engine.contradiction import told as told_records
 from tasks.engine.no_such import no_such
 from tasks.engine.project import Project
+from tasks.engine.records.contradiction import SHORT
+from tasks.engine.records.contradiction import told as told_records
 from tasks.engine.stamps import Stamp
 from tasks.engine.survey import BUILD, CONTRADICTED, STORED, UP_TO_DATE, WAITING, StepState, survey
 

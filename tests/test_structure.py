@@ -37,9 +37,19 @@ ROOMS = {
     },
     "rootfs.push": {"plan"},
     "rootfs.vm": {"rootfs.archives", "plan.compiling", "plan"},
-    "tasks.engine": {"rootfs.*", "cache", "plan.*"},
-    "tasks.console": {"tasks.engine", "rootfs.*", "plan"},
-    "tasks": {"tasks.console", "tasks.engine", "rootfs.*", "cache", "plan.*"},
+    "tasks.engine.records": {"rootfs.*", "cache", "plan.*"},
+    "tasks.engine.seeds": {"rootfs.*", "cache", "plan.*"},
+    "tasks.engine": {
+        *("tasks.engine.records", "tasks.engine.seeds"),
+        *("rootfs.*", "cache", "plan.*"),
+    },
+    "tasks.engine.products": {"tasks.engine", "tasks.engine.records", "rootfs.*", "plan.*"},
+    "tasks.engine.doctor": {
+        *("tasks.engine", "tasks.engine.seeds"),
+        *("rootfs.*", "cache", "plan.*"),
+    },
+    "tasks.console": {"tasks.engine", "tasks.engine.records", "rootfs.*", "plan"},
+    "tasks": {"tasks.console", "tasks.engine.*", "rootfs.*", "cache", "plan.*"},
     "tasks.report": {"tasks.*", "rootfs.*", "cache", "plan.*"},
     "tasks.reproduce": {"tasks.*", "rootfs.*", "cache", "plan.*"},
 }
@@ -72,7 +82,7 @@ TRIED_IN = {
     "plan/compiling/objects.py": "tasks/engine/test_objects.py",
     "plan/compiling/styles.py": "plan/reading/test_recipes.py",
     "plan/compiling/toolchain.py": "plan/steps/test_crossing.py",
-    "plan/documents/provenance.py": "tasks/engine/test_products.py",
+    "plan/documents/provenance.py": "tasks/engine/products/test_products.py",
     "plan/documents/reference.py": "tasks/test_reference.py",
     "plan/documents/sbom.py": "tasks/test_sbom.py",
     "plan/errors.py": "plan/settings/test_settings.py",
@@ -135,29 +145,30 @@ TRIED_IN = {
     "tasks/actions.py": "tasks/test_full_disk.py",
     "tasks/boot.py": "test_end_to_end.py",
     "tasks/check.py": "tasks/test_commands.py",
-    "tasks/choose.py": "tasks/engine/test_contradiction.py",
+    "tasks/choose.py": "tasks/engine/records/test_contradiction.py",
     "tasks/console/console.py": "tasks/test_output.py",
     "tasks/console/echo.py": "tasks/console/test_panel.py",
     "tasks/doit_extensions.py": "tasks/test_commands.py",
     "tasks/engine/casd.py": "tasks/engine/test_objects.py",
-    "tasks/engine/debian_packages.py": "tasks/engine/test_seed_roots.py",
-    "tasks/engine/duration.py": "tasks/console/test_views.py",
+    "tasks/engine/chosen_seed.py": "tasks/engine/seeds/test_given.py",
+    "tasks/engine/doctor/health.py": "tasks/test_doctor.py",
+    "tasks/engine/doctor/root_report.py": "tasks/engine/seeds/test_given.py",
+    "tasks/engine/doctor/try_root.py": "tasks/engine/seeds/test_given.py",
+    "tasks/engine/doctor/workers_check.py": "tasks/engine/test_workers.py",
     "tasks/engine/failures.py": "tasks/console/test_views.py",
-    "tasks/engine/health.py": "tasks/test_doctor.py",
     "tasks/engine/here.py": "tasks/engine/test_builder.py",
     "tasks/engine/image_facts.py": "tasks/test_products.py",
     "tasks/engine/no_such.py": "tasks/test_status.py",
-    "tasks/engine/oci.py": "tasks/engine/test_products.py",
-    "tasks/engine/proof.py": "tasks/engine/test_products.py",
-    "tasks/engine/root_report.py": "tasks/engine/test_given_root.py",
+    "tasks/engine/products/oci.py": "tasks/engine/products/test_products.py",
+    "tasks/engine/products/proof.py": "tasks/engine/products/test_products.py",
+    "tasks/engine/records/duration.py": "tasks/console/test_views.py",
+    "tasks/engine/records/verdicts.py": "tasks/reproduce/test_verify.py",
+    "tasks/engine/seeds/debian_packages.py": "tasks/engine/seeds/test_roots.py",
     "tasks/engine/shared_records.py": "tasks/test_shared_cache.py",
     "tasks/engine/somewhere.py": "tasks/engine/test_workers.py",
     "tasks/engine/taking.py": "tasks/test_publish.py",
     "tasks/engine/trust.py": "tasks/test_publish.py",
-    "tasks/engine/try_root.py": "tasks/engine/test_given_root.py",
     "tasks/engine/worker_code.py": "tasks/engine/test_workers.py",
-    "tasks/engine/workers_check.py": "tasks/engine/test_workers.py",
-    "tasks/engine/verdicts.py": "tasks/reproduce/test_verify.py",
     "tasks/fsck.py": "tasks/test_damage.py",
     "tasks/listing.py": "tasks/test_commands.py",
     "tasks/log.py": "tasks/test_status.py",
@@ -176,7 +187,7 @@ TRIED_IN = {
     "tasks/reproduce/agreements.py": "tasks/reproduce/test_challenge.py",
     "tasks/reproduce/elsewhere.py": "tasks/reproduce/test_challenge.py",
     "tasks/reproduce/variations.py": "tasks/reproduce/test_verify.py",
-    "tasks/seed.py": "tasks/engine/test_seed_roots.py",
+    "tasks/seed.py": "tasks/engine/seeds/test_roots.py",
     "tasks/shared_check.py": "tasks/test_shared_cache.py",
     "tasks/shared_gc.py": "tasks/test_shared_cache.py",
     "tasks/show.py": "tasks/test_commands.py",
@@ -201,9 +212,9 @@ def _file(module: str) -> Path:
 
 def room(module: str) -> str:
     """The room that `module` is in: "rootfs.sandbox", or "tasks" for the top floor of tasks/."""
-    return next(
-        name for name in (".".join(module.split(".")[:2]), module.split(".")[0]) if name in ROOMS
-    )
+    parts = module.split(".")
+    above = (".".join(parts[:count]) for count in range(len(parts), 0, -1))
+    return next(name for name in above if name in ROOMS)
 
 
 def rooms(rule: str) -> set[str]:

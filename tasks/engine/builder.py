@@ -21,10 +21,10 @@ from plan.steps.identity import step_id, step_inputs
 from plan.steps.plan import sha256_of
 from rootfs.archives.files import remove_tree
 from tasks.engine import trees
-from tasks.engine.contradiction import require_one
 from tasks.engine.failures import report_file
 from tasks.engine.image_facts import describe_image
 from tasks.engine.project import Project
+from tasks.engine.records.contradiction import require_one
 from tasks.engine.stamps import Made, Stamp, artifacts, package_artifacts
 from tasks.engine.trees import keep_tree, unpacked
 

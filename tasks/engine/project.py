@@ -31,19 +31,19 @@ from plan.settings.settings import Settings
 from plan.steps.plan import Plan
 from plan.steps.planner import make_plan
 from plan.steps.toolbox import seed_tools
-from tasks.engine.built import recall
-from tasks.engine.choose_seed import Choice, settled
-from tasks.engine.events import Events
-from tasks.engine.system import System, described, require_builder
-from tasks.engine.watch import Watch
+from tasks.engine.records.built import recall
+from tasks.engine.records.events import Events
+from tasks.engine.records.watch import Watch
+from tasks.engine.seeds.auto import Choice, settled
+from tasks.engine.seeds.system import System, described, require_builder
 
 if TYPE_CHECKING:
     from cache.bundle import Bundle
     from plan.steps.needs import Needs
     from rootfs.sandbox.jobserver import JobServer
-    from tasks.engine.given_root import Given
     from tasks.engine.objects import Objects
-    from tasks.engine.seed_roots import Seed
+    from tasks.engine.seeds.given import Given
+    from tasks.engine.seeds.roots import Seed
     from tasks.engine.taking import Taking
     from tasks.engine.workers import Workers
 
@@ -150,7 +150,7 @@ class Project:
         path = self.settings.seed_path
         if path is None or described(path):
             return None
-        from tasks.engine.given_root import look
+        from tasks.engine.seeds.given import look
 
         return look(path, self.settings, self.cache)
 
@@ -203,7 +203,7 @@ class Project:
     @cached_property
     def seed(self) -> Seed:
         """The first root of this run."""
-        from tasks.engine.seed_roots import choose_seed
+        from tasks.engine.chosen_seed import choose_seed
 
         return choose_seed(self)
 

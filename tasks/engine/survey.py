@@ -22,7 +22,7 @@ from tasks.engine.project import Project
 from tasks.engine.schedule import alone, duration
 
 UP_TO_DATE, STORED, BUILD = "up_to_date", "stored", "build"
-# Builds of a step gave different bytes (tasks/engine/contradiction.py); other steps depend on it.
+# Builds of a step gave different bytes (records/contradiction.py); other steps depend on it.
 CONTRADICTED, WAITING = "contradicted", "waiting"
 STATES = {
     UP_TO_DATE: "up to date",

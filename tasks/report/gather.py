@@ -19,9 +19,9 @@ from plan.steps import identity
 from rootfs.archives.files import file_sha256
 from tasks.engine import failures
 from tasks.engine.builder import Builder
-from tasks.engine.events import read
+from tasks.engine.products.shares import Share, shares
 from tasks.engine.project import Project
-from tasks.engine.shares import Share, shares
+from tasks.engine.records.events import read
 from tasks.engine.survey import UP_TO_DATE, StepState, ahead, survey
 from tasks.report import snapshots
 from tasks.report.facts import Facts, ProductFacts, StepFacts

@@ -17,8 +17,8 @@ from plan.compiling.toolchain import Compiler, search_path
 from plan.errors import BuildError
 from plan.model import Command
 from plan.typed import typed
-from tasks.engine.given_root import Given
 from tasks.engine.project import Project
+from tasks.engine.seeds.given import Given
 
 # The trials of a compiler, beside its version.
 COMPILES, HOST_C, HOST_CXX = "compiles", "host C", "host C++"

@@ -185,7 +185,7 @@ def _directory(directory: Path, elsewhere: str) -> Finding:
 def seed(project: Project) -> Finding:
     """The seed's files, and whether it is unpacked; the tools of a root that the user gives."""
     if project.given:
-        from tasks.engine.root_report import report
+        from tasks.engine.doctor.root_report import report
 
         return report(project, project.given)
     chosen = project.seed

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from plan.seeding.path import ZIG, wheel_name
-from tasks.engine.given_root import Given
-from tasks.engine.health import FAIL, OK, WARN, Finding
+from tasks.engine.doctor.health import FAIL, OK, WARN, Finding
+from tasks.engine.doctor.try_root import COMPILER, COMPILES, HOST_C, HOST_CXX, Tried, tried
 from tasks.engine.project import Project
-from tasks.engine.try_root import COMPILER, COMPILES, HOST_C, HOST_CXX, Tried, tried
+from tasks.engine.seeds.given import Given
 
 HAS, ADDED, MADE, MISSING, FAILS = "has", "added", "made first", "missing", "fails"
 

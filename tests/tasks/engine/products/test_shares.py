@@ -1,10 +1,10 @@
-"""tasks/engine/shares.py: what each package costs in the image."""
+"""tasks/engine/products/shares.py: what each package costs in the image."""
 
 from __future__ import annotations
 
 import pytest
 
-from tasks.engine.shares import shares
+from tasks.engine.products.shares import shares
 from tests.tasks.toy import Checkout
 
 pytestmark = pytest.mark.namespace

@@ -11,8 +11,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tasks.engine.duration import in_words
-from tasks.engine.events import Event
+from tasks.engine.records.duration import in_words
+from tasks.engine.records.events import Event
 
 SUCCEEDED, FAILED, INTERRUPTED = "succeeded", "failed", "interrupted"
 KILLED, RUNNING = "killed", "running"

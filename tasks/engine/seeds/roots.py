@@ -12,22 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cache.store import Store
-from plan.checks import DEBIAN, PINNED_SEEDS, SELF
-from plan.errors import BuildError
+from plan.checks import SELF
 from plan.model import Source
 from plan.reading.data import Directory
 from plan.seeding import debian
 from plan.steps.plan import sha256_of
-from plan.typed import typed
 from rootfs.archives.files import being_made
 from rootfs.image.names import WORKSPACE
-from tasks.engine.debian_packages import Packages
-from tasks.engine.system import System, described
+from tasks.engine.seeds.debian_packages import Packages
+from tasks.engine.seeds.system import System, described
 
 if TYPE_CHECKING:
     from plan.seeding.alpine import AlpineSeed
     from plan.seeding.debian import DebianSeed
-    from tasks.engine.project import Project
 
 # Raise it when the same inputs are unpacked to a different tree.
 FORMAT = 1
@@ -172,7 +169,7 @@ class CompletedRoot(Seed):
         from plan.seeding.path import require_fit
         from rootfs.archives.root import Root
         from rootfs.archives.seed import make_alpine
-        from tasks.engine.given_root import require_sha256
+        from tasks.engine.seeds.given import require_sha256
 
         if self.root and self.root[0].is_file():
             require_sha256(*self.root)
@@ -266,39 +263,3 @@ def _shape(authored: DebianSeed | AlpineSeed, *, without: Collection[str]) -> di
         for name, value in vars(authored).items()
         if name not in without and (value or name not in _LATER)
     }
-
-
-def choose_seed(project: Project) -> Seed:
-    """The seed that the settings name. Raises BuildError if its data are invalid or missing."""
-    settings = project.settings
-    if settings.seed in PINNED_SEEDS:
-        return _strictly(project, named_seed(project, settings.seed))
-    if project.system:
-        return SelfRoot(project.system, project.store)
-    from tasks.engine.given_root import content_of
-
-    assert settings.seed_path
-    path, given, store = settings.seed_path, project.given, project.store
-    content = given.content if given else content_of(path)
-    if given and given.added:
-        return CompletedRoot(path.name, project.data.seeds, store, given.added, (path, content))
-    return PathRoot(path, store, content)
-
-
-def named_seed(project: Project, name: str) -> Seed:
-    """The seed `name`, one of PINNED_SEEDS, even if the settings name another one."""
-    settings, data = project.settings, project.data.seeds
-    if name == DEBIAN:
-        return DebianRoot(data, settings.build, project.store)
-    tarball, release = settings.seed_tarball, settings.seed_release
-    return AlpineRoot(data, settings.build, project.store, tarball, release)
-
-
-def _strictly(project: Project, seed: Seed) -> Seed:
-    if seed.drift and project.settings.strict:
-        replaced = ", ".join(each["name"] for each in seed.drift)
-        raise BuildError(
-            f"strict=1, and the seed drifted from its lock file: {replaced}",
-            hint=f"{typed('lock')} pins what Debian serves now; or build without strict=1",
-        )
-    return seed

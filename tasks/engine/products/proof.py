@@ -27,8 +27,8 @@ from plan.outputs import write_file
 from plan.steps.plan import canonical
 from rootfs.image.names import BILL, LICENSES
 from tasks.engine.project import Project
+from tasks.engine.records.verdicts import verdicts
 from tasks.engine.stamps import Stamp, product_artifacts
-from tasks.engine.verdicts import verdicts
 
 PROVENANCE = ".provenance.json"
 ARTIFACTS = ".artifacts.jsonl"

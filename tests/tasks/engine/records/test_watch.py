@@ -1,4 +1,4 @@
-"""tasks.engine.watch: the progress in a log of Ninja."""
+"""tasks.engine.records.watch: the progress in a log of Ninja."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.engine.events import Events, read
-from tasks.engine.watch import Pace, Watch, last_steps
+from tasks.engine.records.events import Events, read
+from tasks.engine.records.watch import Pace, Watch, last_steps
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rootfs.archives.files import last_bytes
-from tasks.engine.duration import in_words
+from tasks.engine.records.duration import in_words
 
 if TYPE_CHECKING:
-    from tasks.engine.events import Event, Events
+    from tasks.engine.records.events import Event, Events
 
 LOOK = 1.0  # seconds between two looks
 KEEP = 10.0  # seconds between two events of one step

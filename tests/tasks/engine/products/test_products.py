@@ -1,4 +1,4 @@
-"""tasks/engine/products.py: when a product is up to date, and which project files it contains.
+"""tasks/engine/products/products.py: when a product is up to date; which project files it has.
 
 tests/tasks/test_products.py tests the contents of products.
 """
@@ -13,8 +13,15 @@ from pathlib import Path
 import pytest
 
 from rootfs.archives.files import file_sha256
-from tasks.engine.oci import oci
-from tasks.engine.products import Product, image, override_files, own_files, own_hash, sysroot
+from tasks.engine.products.oci import oci
+from tasks.engine.products.products import (
+    Product,
+    image,
+    override_files,
+    own_files,
+    own_hash,
+    sysroot,
+)
 from tasks.engine.project import Project
 from tests.tasks.toy import SCRIPTS, Checkout, bring_about
 
@@ -141,7 +148,7 @@ def test_the_files_of_the_project_are_those_of_its_checkout(toy: Checkout) -> No
     (toy.root / "cache" / "paths.py").chmod(0o755)
     found = {name: (content, executable) for name, content, executable in own_files(toy.root)}
     assert list(found) == sorted(found)
-    assert {"dodo.py", "LICENSE", "tasks/engine/products.py"} <= found.keys()
+    assert {"dodo.py", "LICENSE", "tasks/engine/products/products.py"} <= found.keys()
     assert {f"plan/recipes/{name}.yaml" for name in SCRIPTS} <= found.keys()
     assert found["dodo.py"] == ((toy.root / "dodo.py").read_bytes(), False)
     assert found["cache/paths.py"][1]

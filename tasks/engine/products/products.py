@@ -1,11 +1,11 @@
-"""The products: sysroot and image; `tasks.engine.oci` has a third.
+"""The products: sysroot and image; `tasks.engine.products.oci` has a third.
 
     artifacts ──┬─▶ sysroot   output/bootstrap-qcow2-<set>-<arch>.tar
                 └─▶ image     output/bootstrap-qcow2-<set>-<arch>.<format>
 
 A product is up to date if its file is the one written last, from the same inputs. Its inputs are in
-`work/stamps/products/`. The hashes of its parts are in `work/stamps/proofs/`; tasks/engine/proof.py
-writes them beside the product.
+`work/stamps/products/`. The hashes of its parts are in `work/stamps/proofs/`;
+tasks/engine/products/proof.py writes them beside the product.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from plan.steps.plan import sha256_of
 from plan.writing.yamltext import key_lines
 from rootfs.archives.files import file_sha256, remove_tree, remove_unfinished
 from rootfs.image.names import KERNEL, PROVENANCE
-from tasks.engine import proof
 from tasks.engine.builder import tree_of
 from tasks.engine.image_facts import describe_image, image_identity, root_uuid
+from tasks.engine.products import proof
 from tasks.engine.project import Project
 from tasks.engine.stamps import artifacts, product_artifacts
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tasks.engine.outcome import Outcome, outcome
+from tasks.engine.records.outcome import Outcome, outcome
 
 
 def events(begin: float = 100.0, **over: Any) -> list[dict[str, Any]]:

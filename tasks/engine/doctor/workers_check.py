@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.engine.health import FAIL, OK, WARN, Finding
+from tasks.engine.doctor.health import FAIL, OK, WARN, Finding
 from tasks.engine.project import Project
 
 _LEAST = 20 << 30  # bytes of disk: trees of a set, and one build

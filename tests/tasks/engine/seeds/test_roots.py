@@ -1,4 +1,4 @@
-"""tasks/engine/seed_roots.py: the parts and names of seeds. tests/rootfs tests the unpacking."""
+"""tasks/engine/seeds/roots.py: the parts and names of seeds. tests/rootfs tests the unpacking."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from cache.store import Store
 from plan.errors import BuildError
 from plan.seeding.alpine import load_alpine
 from plan.seeding.debian import debs
-from tasks.engine.given_root import content_of
-from tasks.engine.seed_roots import AlpineRoot, CompletedRoot, DebianRoot, PathRoot
+from tasks.engine.seeds.given import content_of
+from tasks.engine.seeds.roots import AlpineRoot, CompletedRoot, DebianRoot, PathRoot
 from tests.checkout import ROOT
 from tests.plan.seeding.test_path import elf
 

@@ -16,7 +16,7 @@ from plan.errors import BuildError
 from plan.typed import typed
 from plan.version import VERSION
 from rootfs.image.names import NAME
-from tasks.engine.products import Product, system_inputs, write_tarball
+from tasks.engine.products.products import Product, system_inputs, write_tarball
 from tasks.engine.project import Project
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""tasks.engine.events: writing events, and reading damaged files of them."""
+"""tasks.engine.records.events: writing events, and reading damaged files of them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.engine import events
-from tasks.engine.events import Events, read, runs
+from tasks.engine.records import events
+from tasks.engine.records.events import Events, read, runs
 
 
 def test_events_of_two_runs_are_kept_apart(tmp_path: Path) -> None:

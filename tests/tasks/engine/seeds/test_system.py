@@ -1,4 +1,4 @@
-"""tasks.engine.system: a system in a directory gives back the artifacts of its packages."""
+"""tasks.engine.seeds.system: a system in a directory gives back the artifacts of its packages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from plan.errors import BuildError
 from plan.model import Command, Initramfs, Step
 from rootfs.image.workspace import Workspace
 from rootfs.sandbox.step import pack_tree
-from tasks.engine.system import System
+from tasks.engine.seeds.system import System
 from tests.rootfs.tools import make_tree, tool
 
 STEP = Step(
