@@ -27,9 +27,9 @@ from pathlib import Path
 from cache.places import UrlFailed
 from cache.sources import fetch
 from cache.web import Web, read_body
-from plan.debianseed import Deb
 from plan.errors import BuildError
 from plan.model import Source
+from plan.seeding.debian import Deb
 
 _KEYRINGS = (
     Path("/usr/share/keyrings/debian-archive-keyring.gpg"),

@@ -13,9 +13,9 @@ from cache import paths
 from cache.partial import disk_error
 from cache.sources import present
 from plan.errors import BuildError
-from plan.folder import packed
 from plan.model import Source
 from plan.outputs import replacing
+from plan.reading.folder import packed
 
 
 def keep(source: Source, folder: Path, cache: Path) -> None:

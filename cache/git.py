@@ -23,9 +23,9 @@ from typing import IO
 from cache import program
 from cache.partial import Partial
 from cache.places import AnotherFile, UrlFailed
+from plan.compiling.toolchain import SOURCE_DATE_EPOCH
 from plan.errors import BuildError
 from plan.room import no_room
-from plan.toolchain import SOURCE_DATE_EPOCH
 from plan.urls import GIT
 
 TOP = "tree"

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from cache.debian import Index, Release, closure, fetch_index
 from cache.web import Web
-from plan.debianseed import Deb, DebianSeed, Lock
 from plan.errors import BuildError
+from plan.seeding.debian import Deb, DebianSeed, Lock
 from plan.typed import typed
 
 

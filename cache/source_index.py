@@ -21,8 +21,8 @@ from cache.sources import fetch
 from cache.web import Web
 from plan.errors import BuildError
 from plan.model import Source
-from plan.pins import Tarball, tarball
 from plan.versions import order
+from plan.writing.pins import Tarball, tarball
 
 # Suites without -updates and -security.
 _ALONE = frozenset({"sid", "unstable", "experimental"})

@@ -106,8 +106,8 @@ class Addition:
 class Step:
     """One package in one phase: everything its output depends on, except its dependencies' bytes.
 
-    `plan.identity.step_id` adds those when the artifacts of `depends` are known. `depends` is the
-    transitive closure in build order: bottom layer first. `tools` are the packages of the first
+    `plan.steps.identity.step_id` adds those when the artifacts of `depends` are known. `depends` is
+    the transitive closure in build order: bottom layer first. `tools` are the packages of the first
     phase that make up the build root, in the same order. For steps of the first phase, `tools`
     are the packages that the seed lacks; they are laid over the seed.
     """

@@ -9,6 +9,7 @@ import errno
 import os
 from pathlib import Path
 
+GB = 10**9
 _FEW = 10
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -22,8 +23,6 @@ def no_room(error: OSError, place: Path) -> str | None:
             f"your quota on the file system of {place} is used up (see quota -s): remove "
             "some of your files there, or ask for a larger quota"
         )
-    from plan.needs import GB
-
     there = next((path for path in (place, *place.parents) if path.exists()), Path("/"))
     status = os.statvfs(there)
     if _lacks_inodes(status):

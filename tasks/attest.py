@@ -19,17 +19,17 @@ from typing import Any
 
 from plan.errors import BuildError
 from plan.outputs import write_file
-from plan.plan import canonical
+from plan.steps.plan import canonical
 from plan.typed import typed
 from rootfs.inspection import attestation
 from rootfs.inspection.signature import signature_file
 from tasks.actions import DoitTask, caller_directory, speaking
 from tasks.console.console import say
-from tasks.engine.products import image
+from tasks.engine.products.products import image
+from tasks.engine.products.proof import PROVENANCE, beside
 from tasks.engine.project import Project
-from tasks.engine.proof import PROVENANCE, beside
+from tasks.engine.records.verdicts import verdicts
 from tasks.engine.stamps import Stamp
-from tasks.engine.verdicts import verdicts
 
 ATTESTATION = ".attest"
 # Of each verdict.

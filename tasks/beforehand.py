@@ -13,7 +13,7 @@ from importlib import import_module
 from plan.errors import BuildError
 from tasks import forecast
 from tasks.commands import COMMANDS
-from tasks.engine.products import image
+from tasks.engine.products.products import image
 from tasks.engine.project import Project
 
 

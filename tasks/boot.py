@@ -11,7 +11,7 @@ from tasks.actions import DoitTask, speaking
 from tasks.beforehand import require_choice, require_devices, require_emulator
 from tasks.console.console import say
 from tasks.console.interrupt import terminal_taken
-from tasks.engine.products import image
+from tasks.engine.products.products import image
 from tasks.engine.project import Project
 from tasks.release import let_others_build
 

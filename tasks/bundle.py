@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from plan.model import Source
-from plan.parameters import SEEDS
-from plan.wheels import load_wheels
+from plan.reading.wheels import load_wheels
+from plan.settings.parameters import SEEDS
 from tasks.actions import DoitTask, speaking, up_to_date
 from tasks.console.console import say
-from tasks.engine.products import Product, hashed, lines_outside, outside_files, own_files
+from tasks.engine.products.products import Product, hashed, lines_outside, outside_files, own_files
 from tasks.engine.project import Project
 from tasks.engine.sources import all_sources, fetch_now
 

@@ -10,8 +10,8 @@ from plan.errors import BuildError
 from plan.typed import typed
 from tasks.actions import DoitTask, speaking
 from tasks.console.console import say
-from tasks.engine.contradiction import SHORT, told
 from tasks.engine.project import Project
+from tasks.engine.records.contradiction import SHORT, told
 
 
 def task_choose(project: Project) -> DoitTask:

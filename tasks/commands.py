@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from plan.model import PHASES
-from plan.parameters import PARAMETERS
+from plan.settings.parameters import PARAMETERS
 
 if TYPE_CHECKING:
     from tasks.actions import DoitTask

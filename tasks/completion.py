@@ -15,9 +15,9 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from plan import parameters
 from plan.checks import as_it_is, names
 from plan.model import PHASES
+from plan.settings import parameters
 from tasks.commands import COMMANDS, OF_DOIT, SHOWS_ALL
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -13,10 +13,10 @@ from plan.errors import BuildError
 from tasks.actions import DoitTask, speaking
 from tasks.console.console import say
 from tasks.console.table import table
-from tasks.engine import health
-from tasks.engine.health import FAIL, WARN, Finding
+from tasks.engine.doctor import health
+from tasks.engine.doctor.health import FAIL, WARN, Finding
+from tasks.engine.doctor.workers_check import remote
 from tasks.engine.project import Project
-from tasks.engine.workers_check import remote
 
 CHECKS: Mapping[str, Callable[[Project], Finding]] = {
     "sandbox": health.sandbox,

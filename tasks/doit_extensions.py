@@ -40,14 +40,14 @@ from doit.exceptions import InvalidCommand, InvalidDodoFile
 
 from plan.errors import BuildError, shortened
 from plan.outputs import replacing
-from plan.parameters import PARAMETERS
+from plan.settings.parameters import PARAMETERS
 from plan.typed import program, typed
 from tasks import commands
 from tasks.actions import caller_directory
 from tasks.console.console import say, taking, undelivered
-from tasks.engine.built import recalled
 from tasks.engine.no_such import no_such
 from tasks.engine.project import Project, open_project
+from tasks.engine.records.built import recalled
 from tasks.engine.trees import source_trees
 
 

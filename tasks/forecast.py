@@ -9,8 +9,8 @@ from typing import Any
 
 from plan.errors import BuildError
 from plan.typed import typed
-from tasks.engine.duration import in_words
 from tasks.engine.project import Project
+from tasks.engine.records.duration import in_words
 from tasks.engine.survey import ahead, survey
 
 LONG = 20 * 60  # seconds

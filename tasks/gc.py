@@ -17,9 +17,9 @@ from pathlib import Path
 
 from cache.garbage import Item, disk_size, look
 from cache.uses import Use, recent, removing
-from plan.identity import step_id
 from plan.model import PHASES
-from plan.wheels import load_wheels
+from plan.reading.wheels import load_wheels
+from plan.steps.identity import step_id
 from rootfs.archives.files import remove_tree
 from tasks.actions import DoitTask, speaking
 from tasks.console.console import say

@@ -11,8 +11,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from plan.origins import variable
-from plan.parameters import PARAMETERS
+from plan.settings.origins import variable
+from plan.settings.parameters import PARAMETERS
 from plan.typed import program, typed
 from plan.version import VERSION
 from tasks.commands import COMMANDS, DOIT_DOCS, DOIT_EXAMPLES, creator, examples, summary

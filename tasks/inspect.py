@@ -20,9 +20,9 @@ from plan.typed import typed
 from tasks.actions import DoitTask, speaking
 from tasks.beforehand import require_choice
 from tasks.console.console import say
-from tasks.engine.products import image
+from tasks.engine.products.products import image
+from tasks.engine.products.proof import PROVENANCE, beside
 from tasks.engine.project import Project
-from tasks.engine.proof import PROVENANCE, beside
 
 if TYPE_CHECKING:
     from rootfs.inspection.inspection import Check

@@ -7,9 +7,9 @@ import shlex
 from pathlib import Path
 
 from plan.errors import BuildError
-from plan.layer import NAME
 from plan.outputs import write_file
 from plan.own_files import IGNORED, below
+from plan.reading.layer import NAME
 from plan.typed import typed
 from plan.version import VERSION
 from tasks.actions import DoitTask, caller_directory, speaking

@@ -16,10 +16,10 @@ from plan.errors import BuildError
 from tasks import commands
 from tasks.console.console import toned
 from tasks.console.table import table
-from tasks.engine.duration import in_words
 from tasks.engine.plan_files import is_written
-from tasks.engine.products import Product
+from tasks.engine.products.products import Product
 from tasks.engine.project import Project
+from tasks.engine.records.duration import in_words
 from tasks.engine.survey import STATES, Past, survey, tally, tally_in_words, told_plan
 from tasks.engine.trees import source_trees
 from tasks.products import PRODUCTS

@@ -14,17 +14,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from plan import toolchain
-from plan.data import Data, load_data
+from plan.compiling import toolchain
 from plan.errors import BuildError, nearest
-from plan.json_diff import differences
 from plan.outputs import write_file
-from plan.overrides import Overrides, load_overrides
-from plan.recipes import KEYS
+from plan.reading.data import Data, load_data
+from plan.reading.overrides import Overrides, load_overrides
+from plan.reading.recipes import KEYS
+from plan.steps.json_diff import differences
 from plan.typed import typed
-from plan.writeback import WriteBack, written_back
+from plan.writing.writeback import WriteBack, written_back
+from plan.writing.yamltext import item_lines
 from plan.yamlfile import Table
-from plan.yamltext import item_lines
 from rootfs.archives.files import fresh_directory, remove_tree
 from tasks.actions import DoitTask, speaking
 from tasks.console.console import say

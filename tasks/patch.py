@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 
 from plan.errors import BuildError, nearest
 from plan.outputs import write_file
-from plan.overrides import Overrides, load_overrides, patch_directory
-from plan.rewrite import set_value
+from plan.reading.overrides import Overrides, load_overrides, patch_directory
 from plan.typed import typed
+from plan.writing.rewrite import set_value
 from tasks.actions import DoitTask, speaking
 from tasks.console.console import say
 from tasks.engine.builder import Builder

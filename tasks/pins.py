@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 from plan.errors import BuildError, nearest
 from plan.model import Recipe, Source
 from plan.outputs import write_file
-from plan.pins import DEBIAN, Tarball, bumped, by_hand, owners, pin, why_unpinned
-from plan.recipes import load_recipes
+from plan.reading.recipes import load_recipes
 from plan.typed import typed
 from plan.versions import order
+from plan.writing.pins import DEBIAN, Tarball, bumped, by_hand, owners, pin, why_unpinned
 from tasks.actions import DoitTask, speaking
 from tasks.console.console import say
 from tasks.engine.project import Project
@@ -143,7 +143,7 @@ def _take(project: Project, recipe: Recipe, new: Tarball, sharers: Sequence[Reci
     """Fetch `new`, then write it into the recipe, and its version into those of `sharers` that have
     the same one.
     """
-    from plan.rewrite import set_value
+    from plan.writing.rewrite import set_value
     from tasks.engine.sources import fetch_now
 
     path = _path(project, recipe.name)

@@ -1,4 +1,4 @@
-"""sysroot, image, oci: the tasks for the products (tasks/engine/products.py)."""
+"""sysroot, image, oci: the tasks for the products (tasks/engine/products/products.py)."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from plan.errors import BuildError
 from plan.model import Step
 from plan.typed import typed
 from tasks.actions import DoitTask, speaking, up_to_date
-from tasks.engine import proof
 from tasks.engine.builder import ensure
-from tasks.engine.oci import join, joined, oci, to_join
-from tasks.engine.products import Product, image, own_hash, sysroot
+from tasks.engine.products import proof
+from tasks.engine.products.oci import join, joined, oci, to_join
+from tasks.engine.products.products import Product, image, own_hash, sysroot
+from tasks.engine.products.proof import Attestation
 from tasks.engine.project import Project
-from tasks.engine.proof import Attestation
 from tasks.engine.stamps import Stamp
 
 # Command → the product that it writes.

@@ -23,9 +23,9 @@ from plan.typed import typed
 from tasks.actions import DoitTask, speaking
 from tasks.console.console import say
 from tasks.engine.project import Project
+from tasks.engine.records.verdicts import IDENTICAL, Verified
 from tasks.engine.survey import StepState, survey
 from tasks.engine.trust import key_id
-from tasks.engine.verdicts import IDENTICAL, Verified
 
 if TYPE_CHECKING:
     from cache.remote import Remote

@@ -1,6 +1,8 @@
 """recipe: writes a recipe for a new package, into the last layer, or else into this checkout.
 
-url= ──fetch, hash──▶ tarball ──names, build files, licenses──▶ plan/guess.py ──▶ recipes/NAME.yaml
+url= ──fetch, hash──▶ tarball ──names, build files, licenses──▶ guess.py ──▶ recipes/NAME.yaml
+
+plan/writing/guess.py guesses.
 """
 
 from __future__ import annotations
@@ -9,15 +11,15 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from plan.build_files import READ
 from plan.errors import BuildError
-from plan.guess import recipe
 from plan.model import Source
 from plan.outputs import write_file
-from plan.pins import DEBIAN
-from plan.recipes import NAME
+from plan.reading.recipes import NAME
 from plan.typed import typed
 from plan.urls import GIT
+from plan.writing.build_files import READ
+from plan.writing.guess import recipe
+from plan.writing.pins import DEBIAN
 from tasks.actions import DoitTask, caller_directory, speaking
 from tasks.console.console import say
 from tasks.engine.project import Project

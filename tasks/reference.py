@@ -1,7 +1,7 @@
 """reference: writes docs/reference.md from the code, so that it is always correct.
 
-plan.reference ──────────────────────┐
-tasks/*.py, tasks.engine.events ─docs┴─▶ docs/reference.md
+plan.documents.reference ────────────┐
+tasks/*.py, tasks.engine.records.events ─docs┴─▶ docs/reference.md
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from plan.outputs import write_file
 from tasks.actions import DoitTask, speaking
 from tasks.commands import creators, summary
 from tasks.console.console import say
-from tasks.engine import events
 from tasks.engine.project import Project
+from tasks.engine.records import events
 from tasks.packages import PHASE_DOCS
 
 FILE = "docs/reference.md"
@@ -38,7 +38,7 @@ def _reference(project: Project) -> None:
 
 def reference(project: Project) -> str:
     """The text of docs/reference.md."""
-    from plan import reference as parts
+    from plan.documents import reference as parts
 
     recipes = project.data.own / "recipes"
     sections = {

@@ -21,9 +21,9 @@ from tasks.console import interrupt, views
 from tasks.console.console import say, undelivered
 from tasks.engine import failures, survey
 from tasks.engine.builder import Builder
-from tasks.engine.built import remember
-from tasks.engine.choose_seed import keep_choice
 from tasks.engine.project import Project
+from tasks.engine.records.built import remember
+from tasks.engine.seeds.auto import keep_choice
 from tasks.engine.sources import say_what_is_used
 from tasks.products import PRODUCTS
 

@@ -6,12 +6,12 @@ plan ─┬─ and the known artifacts ──▶ output/bootstrap-qcow2-<set>-<a
 
 from __future__ import annotations
 
+from plan.documents.sbom import product_name, sbom
 from plan.outputs import write_file
-from plan.sbom import product_name, sbom
 from tasks.actions import DoitTask, speaking
 from tasks.console.console import say
+from tasks.engine.products.shares import shares
 from tasks.engine.project import Project
-from tasks.engine.shares import shares
 from tasks.engine.survey import survey
 
 

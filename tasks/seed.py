@@ -13,14 +13,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from plan.checks import PINNED_SEEDS
-from plan.debianseed import load_debian
 from plan.errors import BuildError
 from plan.outputs import write_file
+from plan.seeding.debian import load_debian
 from tasks.actions import DoitTask, speaking, up_to_date
 from tasks.console.console import say
+from tasks.engine.chosen_seed import named_seed
 from tasks.engine.project import Project
 from tasks.engine.removal import drop
-from tasks.engine.seed_roots import named_seed
 from tasks.engine.sources import seed_files
 
 SECONDS = 3  # for a server's answer
@@ -78,7 +78,7 @@ def _make(project: Project) -> None:
         project.events.emit("note", text=f"unpacking the seed {seed.name}")
         seed.make({source.sha256: project.fetched(source) for source in seed.sources})
     if project.given:
-        from tasks.engine.try_root import require_good
+        from tasks.engine.doctor.try_root import require_good
 
         require_good(project, project.given)
     write_file(_made_file(project), seed.identity)

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tasks.console.console import say
 from tasks.console.table import table
-from tasks.engine.contradiction import SHORT
 from tasks.engine.project import Project
+from tasks.engine.records.contradiction import SHORT
 
 if TYPE_CHECKING:
     from cache.remote import Claim, Remote

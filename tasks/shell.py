@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from plan import toolchain
+from plan.compiling import toolchain
 from plan.errors import BuildError
 from plan.model import Command
 from plan.typed import typed

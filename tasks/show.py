@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator
 
 from plan.errors import BuildError
-from plan.parameter import Parameter
-from plan.parameters import PARAMETERS
-from plan.settings import Settings
+from plan.settings.parameter import Parameter
+from plan.settings.parameters import PARAMETERS
+from plan.settings.settings import Settings
 from plan.typed import typed
 from tasks.actions import DoitTask, speaking, up_to_date
 from tasks.console.console import say
@@ -77,8 +77,8 @@ def _show_changes(project: Project) -> None:
 
 def _changes(project: Project) -> Iterator[str]:
     """The differences between the plan that was run or written last and the current plan."""
-    from plan.json_diff import differences
-    from plan.plan import canonical, literal
+    from plan.steps.json_diff import differences
+    from plan.steps.plan import canonical, literal
     from tasks.engine.survey import ahead, survey
     from tasks.status import told_next
 

@@ -24,13 +24,13 @@ from tasks.actions import DoitTask, speaking
 from tasks.console.console import say
 from tasks.console.table import folded
 from tasks.engine import failures
-from tasks.engine.contradiction import SHORT
-from tasks.engine.duration import in_words
-from tasks.engine.events import Event, read, runs
-from tasks.engine.outcome import RUNNING, is_holder, outcome
 from tasks.engine.project import Project
+from tasks.engine.records.contradiction import SHORT
+from tasks.engine.records.duration import in_words
+from tasks.engine.records.events import Event, read, runs
+from tasks.engine.records.outcome import RUNNING, is_holder, outcome
+from tasks.engine.records.verdicts import DIFFERS, Verified
 from tasks.engine.survey import StepState, ahead, survey, tally, tally_in_words, told_plan
-from tasks.engine.verdicts import DIFFERS, Verified
 
 
 def task_status(project: Project) -> DoitTask:

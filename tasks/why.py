@@ -13,17 +13,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from plan.errors import BuildError
-from plan.json_diff import Difference, differences
 from plan.model import Step
-from plan.plan import canonical, literal
+from plan.steps.json_diff import Difference, differences
+from plan.steps.plan import canonical, literal
 from plan.typed import typed
 from tasks.actions import DoitTask, speaking
 from tasks.console.console import say
 from tasks.engine.builder import Builder
-from tasks.engine.contradiction import SHORT
-from tasks.engine.contradiction import told as told_records
 from tasks.engine.no_such import no_such
 from tasks.engine.project import Project
+from tasks.engine.records.contradiction import SHORT
+from tasks.engine.records.contradiction import told as told_records
 from tasks.engine.stamps import Stamp
 from tasks.engine.survey import BUILD, CONTRADICTED, STORED, UP_TO_DATE, WAITING, StepState, survey
 

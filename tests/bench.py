@@ -25,7 +25,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from plan.toolchain import SOURCE_DATE_EPOCH
+from plan.compiling.toolchain import SOURCE_DATE_EPOCH
 from tests.checkout import ROOT, copy_project, own_cache
 
 RUNS = 5
@@ -108,7 +108,7 @@ UP_TO_DATE = (ROOT / "bq2", "image", "set=base", "seed=debian")
 
 def plan_40(directory: Path) -> None:
     """Forty recipes: the real ones under several names."""
-    from plan.planner import make_plan
+    from plan.steps.planner import make_plan
 
     data = directory / "plan"
     shutil.copytree(ROOT / "plan", data)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from plan.architecture import architectures, load_architecture
+from plan.compiling.architecture import architectures, load_architecture
 from rootfs.vm import boot
 from rootfs.vm.entrance import CREDENTIAL, opened
 from rootfs.vm.qemu import Machine

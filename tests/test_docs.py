@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from plan.model import PHASES
-from plan.parameters import PARAMETERS
+from plan.settings.parameters import PARAMETERS
 from tasks.commands import COMMANDS, DOIT_DOCS, OF_DOIT, PURPOSES, misplaced, summaries
 from tasks.completion import GROUPS, packages
 

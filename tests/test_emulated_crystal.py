@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from cache.store import Store
-from plan.debianseed import load_debian
+from plan.seeding.debian import load_debian
 from tests.checkout import ROOT
 
 HOUR = 3600

@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 
 from cache.store import Record
-from tasks.engine.watch import last_steps
+from tasks.engine.records.watch import last_steps
 from tests.checkout import ROOT, copy_project, own_cache
 from tests.layered import CHEAPEST, LAYER, expected, script
 from tests.rootfs.tools import tool

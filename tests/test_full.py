@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 
-from plan.architecture import architectures, load_architecture
+from plan.compiling.architecture import architectures, load_architecture
 from plan.errors import BuildError
 from rootfs.vm import boot
 from rootfs.vm.qemu import Machine

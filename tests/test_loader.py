@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from plan.architecture import load_architecture
+from plan.compiling.architecture import load_architecture
 from rootfs.image.gpt import partition_guid
 from rootfs.inspection.inspection import Inspection
 from rootfs.vm.qemu import Machine, find_emulator

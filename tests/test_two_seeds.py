@@ -23,7 +23,7 @@ import pytest
 import yaml
 
 from cache.sources import cached
-from plan.alpineseed import load_alpine
+from plan.seeding.alpine import load_alpine
 from tests.checkout import ROOT, own_cache
 
 SECONDS = 1800

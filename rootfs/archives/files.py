@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from plan.compiling.toolchain import SOURCE_DATE_EPOCH
 from plan.outputs import unfinished
-from plan.toolchain import SOURCE_DATE_EPOCH
 
 _FETCHED = 0o444  # the mode that cache/partial.py gives a file
 

@@ -14,7 +14,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from plan.toolchain import SOURCE_DATE_EPOCH
+from plan.compiling.toolchain import SOURCE_DATE_EPOCH
 from rootfs.archives.pack import Hashing, finish, pack, stamp_times
 from rootfs.archives.tree import merge
 

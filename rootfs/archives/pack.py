@@ -16,8 +16,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, Protocol
 
+from plan.compiling.toolchain import SOURCE_DATE_EPOCH
 from plan.errors import BuildError
-from plan.toolchain import SOURCE_DATE_EPOCH
 from rootfs.archives.files import make_enterable, remove_tree
 from rootfs.archives.tree import Entry, merge
 

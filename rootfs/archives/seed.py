@@ -18,12 +18,12 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from plan.alpineseed import DEBIAN, AlpineSeed
-from plan.debianseed import DebianSeed
+from plan.compiling.toolchain import SOURCE_DATE_EPOCH
 from plan.errors import BuildError
-from plan.pathseed import no_shell
 from plan.room import no_room
-from plan.toolchain import SOURCE_DATE_EPOCH
+from plan.seeding.alpine import DEBIAN, AlpineSeed
+from plan.seeding.debian import DebianSeed
+from plan.seeding.path import no_shell
 from rootfs.archives.deb import USR_MERGED, unpack_deb
 from rootfs.archives.root import Root
 from rootfs.archives.unpack import unpack

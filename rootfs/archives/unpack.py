@@ -23,9 +23,9 @@ import stat
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from plan.compiling.toolchain import SOURCE_DATE_EPOCH
 from plan.errors import BuildError
 from plan.room import no_room
-from plan.toolchain import SOURCE_DATE_EPOCH
 from rootfs.archives.decompress import Damaged, Readable
 from rootfs.archives.globs import compiled
 from rootfs.archives.tar_stream import BLOCK, Member, Stream, members

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import IO
 from uuid import UUID
 
+from plan.compiling.toolchain import SOURCE_DATE_EPOCH
 from plan.errors import BuildError
 from plan.outputs import replacing
 from plan.room import no_room
-from plan.toolchain import SOURCE_DATE_EPOCH
 from rootfs.image import fat, gpt, qcow2, vdi, vhd, vmdk
 from rootfs.image.disk import SECTOR, Disk, file_size
 from rootfs.image.names import BOOT, CHECKED_BY, CHOICE, LOADED, LOADER, STARTER, STATE

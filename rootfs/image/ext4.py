@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from uuid import UUID
 
+from plan.compiling.toolchain import SOURCE_DATE_EPOCH
 from plan.errors import BuildError
 from plan.model import Command
-from plan.toolchain import SOURCE_DATE_EPOCH
 from rootfs.archives.files import fresh_directory, is_own
 from rootfs.archives.tree import merge
 from rootfs.image.disk import round_up

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from plan.toolchain import SOURCE_DATE_EPOCH
+from plan.compiling.toolchain import SOURCE_DATE_EPOCH
 from rootfs.archives.cpio import TOP, Node, character_device, directory, write_cpio
 
 # The kernel opens /dev/console for init before it mounts anything. Major and minor numbers:

@@ -17,10 +17,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from plan.compiling.toolchain import SOURCE_DATE
 from plan.errors import BuildError
 from plan.outputs import replacing
-from plan.plan import canonical
-from plan.toolchain import SOURCE_DATE
+from plan.steps.plan import canonical
 from rootfs.archives import pack
 
 _OCI = "application/vnd.oci.image."

@@ -25,7 +25,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from plan.provenance import resource, text_of
+from plan.documents.provenance import resource, text_of
 from rootfs.archives.files import as_fetched, fresh_directory
 from rootfs.archives.pack import stamp_times
 from rootfs.archives.tree import Entry, merge

@@ -20,9 +20,9 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import Any, TypeVar
 
+from plan.documents.provenance import PREDICATE, STATEMENT
 from plan.errors import BuildError
-from plan.plan import deed, deeds_digest
-from plan.provenance import PREDICATE, STATEMENT
+from plan.steps.plan import deed, deeds_digest
 from rootfs.image.names import ABOUT, BILL, FILES, PROVENANCE, REPLACED, SOURCES, WORKSPACE
 from rootfs.inspection.ext4_reader import Ext4, Inode
 from rootfs.inspection.repack import artifact_digest, file_digest

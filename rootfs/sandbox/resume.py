@@ -5,7 +5,7 @@
 <directory>/sandbox.json   the sandbox: /source and /build as they were left, /dest empty again
 
 An interruption does not change the result: Ninja repeats each action that it has not logged as
-finished (`plan.styles.resumable`). A build starts from the beginning instead
+finished (`plan.compiling.styles.resumable`). A build starts from the beginning instead
 - after a reboot: a power cut may lose the content of a file and keep its name;
 - after a person entered the sandbox;
 - after the work directory or the cache was moved: the sandbox has their paths.
@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from plan import styles
+from plan.compiling import styles
 from plan.errors import BuildError
 from plan.model import Step
 from rootfs.archives.files import fresh_directory

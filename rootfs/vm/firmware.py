@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from plan.architecture import Qemu, load_architecture
+from plan.compiling.architecture import Qemu, load_architecture
 from plan.errors import BuildError
 
 

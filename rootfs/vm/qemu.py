@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from plan.architecture import ACCELERATORS, load_architecture
+from plan.compiling.architecture import ACCELERATORS, load_architecture
 from plan.errors import BuildError
 from plan.outputs import write_file
 from rootfs.vm import devices

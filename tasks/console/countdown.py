@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
-from tasks.engine.duration import in_words
+from tasks.engine.records.duration import in_words
+from tasks.engine.records.watch import Pace, Running
 from tasks.engine.schedule import alone, duration
-from tasks.engine.watch import Pace, Running
 
 if TYPE_CHECKING:
-    from tasks.engine.events import Event
+    from tasks.engine.records.events import Event
 
 LATE = "longer than last time"
 # A step is late if it takes this share, and these seconds, longer than last time.

@@ -24,13 +24,13 @@ from tasks.console import console, interrupt
 from tasks.console.console import toned
 from tasks.console.countdown import LATE, Countdown
 from tasks.console.echo import Echo
-from tasks.engine.duration import in_words
-from tasks.engine.watch import Running
+from tasks.engine.records.duration import in_words
+from tasks.engine.records.watch import Running
 
 if TYPE_CHECKING:
     from tasks.console.views import Plain
-    from tasks.engine.events import Event
     from tasks.engine.project import Project
+    from tasks.engine.records.events import Event
 
 GB = 1e9
 NAME = 19  # columns of a name, as in the lines above the panel

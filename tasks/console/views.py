@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.console import console
 from tasks.console.console import say
-from tasks.engine.duration import in_words
 from tasks.engine.failures import card
-from tasks.engine.watch import Pace
+from tasks.engine.records.duration import in_words
+from tasks.engine.records.watch import Pace
 
 if TYPE_CHECKING:
-    from tasks.engine.events import Event
     from tasks.engine.project import Project
+    from tasks.engine.records.events import Event
 
 MINUTE = 60  # seconds
 

@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any
 from cache.store import Record, Vanished
 from cache.uses import saying
 from plan.errors import BuildError
-from plan.identity import step_id, step_inputs
 from plan.model import SYSROOT_FROM_SEED, Step
 from plan.outputs import replacing
-from plan.plan import sha256_of
+from plan.steps.identity import step_id, step_inputs
+from plan.steps.plan import sha256_of
 from rootfs.archives.files import remove_tree
 from tasks.engine import trees
-from tasks.engine.contradiction import require_one
 from tasks.engine.failures import report_file
 from tasks.engine.image_facts import describe_image
 from tasks.engine.project import Project
+from tasks.engine.records.contradiction import require_one
 from tasks.engine.stamps import Made, Stamp, artifacts, package_artifacts
 from tasks.engine.trees import keep_tree, unpacked
 

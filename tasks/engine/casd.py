@@ -18,11 +18,11 @@ from urllib.parse import urlsplit
 
 from cache import outward
 from cache.reapi import ServerFailed
-from plan.debianseed import debs, load_lock
 from plan.errors import BuildError
 from plan.model import Command
-from plan.plan import sha256_of
-from plan.settings import Settings
+from plan.seeding.debian import debs, load_lock
+from plan.settings.settings import Settings
+from plan.steps.plan import sha256_of
 from rootfs.archives.deb import unpack_deb
 from rootfs.archives.files import fresh_directory
 from rootfs.sandbox.compose import Composer, bound, scratch

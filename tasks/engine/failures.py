@@ -20,8 +20,8 @@ from rootfs.archives.files import last_bytes
 
 if TYPE_CHECKING:
     from plan.model import Step
-    from tasks.engine.events import Event
     from tasks.engine.project import Project
+    from tasks.engine.records.events import Event
 
 TAIL = 60  # lines of the log in a report
 SHOWN = 15  # lines on a card

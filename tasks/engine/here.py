@@ -11,7 +11,7 @@ import threading
 
 from cache.store import Vanished
 from plan.errors import BuildError
-from plan.settings import STEPS_HERE
+from plan.settings.settings import STEPS_HERE
 from rootfs.sandbox.edits import set_aside
 from rootfs.sandbox.enter import Result, Sandbox
 from rootfs.sandbox.launcher import alone

@@ -20,7 +20,7 @@ from typing import Any
 
 from cache.merkle import Blob, Tree, of_bytes, of_file
 from cache.reapi import ServerFailed, protocol
-from plan import styles
+from plan.compiling import styles
 from rootfs.archives.tree import merge
 from rootfs.sandbox.compose import layers
 from rootfs.sandbox.enter import Result, Sandbox

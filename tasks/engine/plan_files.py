@@ -15,11 +15,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from plan import identity
-from plan.identity import step_inputs
 from plan.model import Step
 from plan.outputs import write_file
-from plan.plan import sha256_of
+from plan.steps import identity
+from plan.steps.identity import step_inputs
+from plan.steps.plan import sha256_of
 from tasks.engine.image_facts import describe_image
 from tasks.engine.project import Project
 

@@ -17,33 +17,33 @@ from cache.lock import WorkLock
 from cache.store import Store
 from cache.uses import Uses
 from plan.checks import SELF
-from plan.data import Data
+from plan.compiling.objects import require_objects
+from plan.compiling.toolchain import Tools
 from plan.errors import BuildError
 from plan.model import Source
-from plan.objects import require_objects
 from plan.outputs import write_file
-from plan.overrides import NAME as OVERRIDES
-from plan.overrides import patch_directory
-from plan.plan import Plan
-from plan.planner import make_plan
-from plan.recipe_files import Made, content, files
-from plan.resolve import resolve
-from plan.settings import Settings
-from plan.toolbox import seed_tools
-from plan.toolchain import Tools
-from tasks.engine.built import recall
-from tasks.engine.choose_seed import Choice, settled
-from tasks.engine.events import Events
-from tasks.engine.system import System, described, require_builder
-from tasks.engine.watch import Watch
+from plan.reading.data import Data
+from plan.reading.overrides import NAME as OVERRIDES
+from plan.reading.overrides import patch_directory
+from plan.reading.recipe_files import Made, content, files
+from plan.settings.resolve import resolve
+from plan.settings.settings import Settings
+from plan.steps.plan import Plan
+from plan.steps.planner import make_plan
+from plan.steps.toolbox import seed_tools
+from tasks.engine.records.built import recall
+from tasks.engine.records.events import Events
+from tasks.engine.records.watch import Watch
+from tasks.engine.seeds.auto import Choice, settled
+from tasks.engine.seeds.system import System, described, require_builder
 
 if TYPE_CHECKING:
     from cache.bundle import Bundle
-    from plan.needs import Needs
+    from plan.steps.needs import Needs
     from rootfs.sandbox.jobserver import JobServer
-    from tasks.engine.given_root import Given
     from tasks.engine.objects import Objects
-    from tasks.engine.seed_roots import Seed
+    from tasks.engine.seeds.given import Given
+    from tasks.engine.seeds.roots import Seed
     from tasks.engine.taking import Taking
     from tasks.engine.workers import Workers
 
@@ -129,7 +129,7 @@ class Project:
     @cached_property
     def needs(self) -> Needs:
         """The measured figures about packages and the image."""
-        from plan.needs import load_needs
+        from plan.steps.needs import load_needs
 
         return load_needs(self.data / "costs.yaml", root=self.plan.set.root)
 
@@ -150,7 +150,7 @@ class Project:
         path = self.settings.seed_path
         if path is None or described(path):
             return None
-        from tasks.engine.given_root import look
+        from tasks.engine.seeds.given import look
 
         return look(path, self.settings, self.cache)
 
@@ -203,7 +203,7 @@ class Project:
     @cached_property
     def seed(self) -> Seed:
         """The first root of this run."""
-        from tasks.engine.seed_roots import choose_seed
+        from tasks.engine.chosen_seed import choose_seed
 
         return choose_seed(self)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Collection, Mapping
 
-from plan.settings import STEPS_HERE
+from plan.settings.settings import STEPS_HERE
 
 
 def alone(cost: float, took: float | None, jobs: int) -> float:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from cache.places import UrlFailed
 from cache.remote import Claim, Remote, parse
-from plan.identity import step_id
+from plan.steps.identity import step_id
 from rootfs.inspection.signature import STEPS, is_signed
 from tasks.engine.builder import Builder
 from tasks.engine.project import Project

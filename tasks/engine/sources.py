@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from plan.errors import BuildError
-from plan.folder import FOLDER
 from plan.model import Source
 from plan.outputs import write_file
-from plan.parameters import SEEDS
+from plan.reading.folder import FOLDER
+from plan.settings.parameters import SEEDS
 from tasks.engine.project import Project
 
 if TYPE_CHECKING:

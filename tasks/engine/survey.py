@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from cache.store import Record, Store
-from plan.identity import step_id
 from plan.model import Step
-from plan.plan import Plan
+from plan.steps.identity import step_id
+from plan.steps.plan import Plan
 from tasks.engine.builder import Builder
 from tasks.engine.project import Project
 from tasks.engine.schedule import alone, duration
 
 UP_TO_DATE, STORED, BUILD = "up_to_date", "stored", "build"
-# Builds of a step gave different bytes (tasks/engine/contradiction.py); other steps depend on it.
+# Builds of a step gave different bytes (records/contradiction.py); other steps depend on it.
 CONTRADICTED, WAITING = "contradicted", "waiting"
 STATES = {
     UP_TO_DATE: "up to date",

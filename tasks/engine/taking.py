@@ -25,9 +25,9 @@ from cache.store import Record
 from cache.uses import saying
 from cache.web import Patience, Web
 from plan.errors import BuildError
-from plan.identity import step_id
 from plan.model import Step
 from plan.outputs import unfinished, write_file
+from plan.steps.identity import step_id
 from plan.typed import typed
 from rootfs.inspection.signature import STEPS, is_signed
 from tasks.engine.builder import Builder

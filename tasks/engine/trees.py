@@ -14,7 +14,7 @@ from cache.uses import saying
 from plan.errors import BuildError
 from plan.model import Source, Step
 from plan.outputs import write_file
-from plan.plan import sha256_of
+from plan.steps.plan import sha256_of
 from rootfs.archives.files import being_made, remove_tree, remove_unfinished
 from tasks.engine.project import Project
 from tasks.engine.removal import drop

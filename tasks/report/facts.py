@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from plan.model import Source
-from tasks.engine.outcome import Outcome
+from tasks.engine.records.outcome import Outcome
 
 BUILT, FAILED, CUT, RUNNING = "built", "failed", "not finished", "is running"
 

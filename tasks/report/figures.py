@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from tasks.engine.duration import in_words
+from tasks.engine.records.duration import in_words
 
 UNKNOWN = "\N{EN DASH}"
 SHORT = 12  # digits of a hash

@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from cache.store import Record
-from plan import identity
+from plan.documents.sbom import product_name
 from plan.outputs import write_file
-from plan.sbom import product_name
+from plan.steps import identity
 from rootfs.archives.files import file_sha256
 from tasks.engine import failures
 from tasks.engine.builder import Builder
-from tasks.engine.events import read
+from tasks.engine.products.shares import Share, shares
 from tasks.engine.project import Project
-from tasks.engine.shares import Share, shares
+from tasks.engine.records.events import read
 from tasks.engine.survey import UP_TO_DATE, StepState, ahead, survey
 from tasks.report import snapshots
 from tasks.report.facts import Facts, ProductFacts, StepFacts
@@ -177,7 +177,7 @@ def _warnings(project: Project, steps: tuple[StepFacts, ...], broken: int) -> It
 
 def _overrides(project: Project) -> list[str]:
     """The names in the overrides of this work directory."""
-    from plan.overrides import load_overrides
+    from plan.reading.overrides import load_overrides
 
     if not project.overrides.exists():
         return []

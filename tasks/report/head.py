@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from plan.typed import typed
-from tasks.engine.outcome import RUNNING
+from tasks.engine.records.outcome import RUNNING
 from tasks.report import figures
 from tasks.report.facts import Facts
 from tasks.report.html import Html, join, tag

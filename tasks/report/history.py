@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tasks.engine import outcome
-from tasks.engine.events import Event, runs
+from tasks.engine.records import outcome
+from tasks.engine.records.events import Event, runs
 from tasks.report.facts import BUILT, CUT, FAILED, RUNNING, Bar, Run
 
 ENDS = {"end": BUILT, "failure": FAILED}

@@ -24,8 +24,8 @@ def task_report(project: Project) -> DoitTask:
 
 
 def _report(project: Project) -> None:
+    from plan.documents.sbom import product_name
     from plan.outputs import write_file
-    from plan.sbom import product_name
     from tasks.report.gather import gather
     from tasks.report.page import page
 

@@ -10,8 +10,8 @@ from dataclasses import asdict
 
 from rootfs.compare.compare import Difference
 from tasks.engine.project import Project
+from tasks.engine.records.verdicts import CHALLENGED, DIFFERS, IDENTICAL, Verdict, Verified
 from tasks.engine.stamps import Made, Stamp
-from tasks.engine.verdicts import CHALLENGED, DIFFERS, IDENTICAL, Verdict, Verified
 
 
 def keep(

@@ -28,7 +28,7 @@ from rootfs.sandbox.started import started
 from tasks.actions import DoitTask, speaking
 from tasks.console.console import say
 from tasks.engine.builder import tree_of
-from tasks.engine.products import image
+from tasks.engine.products.products import image
 from tasks.engine.project import Project
 from tasks.engine.stamps import product_artifacts
 from tasks.reproduce import agreements, regenerate

@@ -12,8 +12,8 @@ import os
 import shutil
 from pathlib import Path
 
-from plan.origins import variable
-from plan.settings import Settings
+from plan.settings.origins import variable
+from plan.settings.settings import Settings
 from tasks.engine.project import Project
 
 

@@ -25,11 +25,11 @@ from tasks.boot import machine
 from tasks.console.console import say
 from tasks.engine.builder import Builder, tree_of
 from tasks.engine.no_such import no_such
-from tasks.engine.products import WORK, image, trees, workspace
+from tasks.engine.products.products import WORK, image, trees, workspace
 from tasks.engine.project import Project
-from tasks.engine.seed_roots import SelfRoot
+from tasks.engine.seeds.roots import SelfRoot
+from tasks.engine.seeds.system import System
 from tasks.engine.stamps import artifacts, product_artifacts
-from tasks.engine.system import System
 from tasks.reproduce import agreements
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from plan.errors import BuildError
-from plan.parameters import VARIATIONS
+from plan.settings.parameters import VARIATIONS
 from rootfs.sandbox import host
 from rootfs.sandbox.conditions import Conditions, refused
 from tasks.engine.project import Project

@@ -29,12 +29,12 @@ from rootfs.compare.bytes import first_difference, mapped
 from rootfs.compare.compare import Difference
 from tasks.actions import DoitTask, speaking
 from tasks.console.console import say
-from tasks.engine.duration import in_words
 from tasks.engine.no_such import no_such
-from tasks.engine.products import Product
+from tasks.engine.products.products import Product
 from tasks.engine.project import Project
+from tasks.engine.records.duration import in_words
+from tasks.engine.records.verdicts import DIFFERS, FAILED, IDENTICAL, Verdict, Verified
 from tasks.engine.stamps import Stamp
-from tasks.engine.verdicts import DIFFERS, FAILED, IDENTICAL, Verdict, Verified
 from tasks.products import PRODUCTS
 from tasks.publish import before_publish, send
 from tasks.reproduce import variations

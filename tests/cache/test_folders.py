@@ -10,7 +10,7 @@ from cache import paths
 from cache.folders import keep
 from cache.sources import present
 from plan.errors import BuildError
-from plan.folder import folder_source
+from plan.reading.folder import folder_source
 
 
 @pytest.fixture

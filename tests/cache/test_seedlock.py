@@ -13,8 +13,8 @@ from cache.debian import Index, Release
 from cache.seedlock import lock, replace_missing, successor
 from cache.sources import FetchFailed, fetch
 from cache.web import Patience, Web
-from plan.debianseed import Deb, DebianSeed, debs, load_debian, load_lock
 from plan.errors import BuildError
+from plan.seeding.debian import Deb, DebianSeed, debs, load_debian, load_lock
 from tests.cache.archive import Mirror, Signer, stanza
 
 HASTY = Patience(connect=2, read=2, pause=0.01)

@@ -8,7 +8,7 @@ import pytest
 
 from plan.errors import BuildError
 from plan.own_files import OWN_FILES, own_part
-from plan.resolve import resolve
+from plan.settings.resolve import resolve
 from tests.checkout import ROOT
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from plan.model import PHASES
-from plan.parameters import PARAMETERS
+from plan.settings.parameters import PARAMETERS
 from plan.typed import KEPT, typed
 from tasks.commands import COMMANDS, OF_DOIT
 

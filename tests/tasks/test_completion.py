@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from plan.parameters import PARAMETERS
+from plan.settings.parameters import PARAMETERS
 from tasks.commands import COMMANDS, OF_DOIT
 from tasks.completion import LISTS, PATHS, ROOT, TARGETS, VALUES, words
 
@@ -98,5 +98,5 @@ def test_what_is_named_here_is_there() -> None:
 def test_neither_doit_nor_the_plan_is_loaded() -> None:
     """Or each press of the key would take as long as `doit list`."""
     code = "import sys, tasks.completion; "
-    code += "sys.exit(len({'doit', 'yaml', 'plan.plan'} & {*sys.modules}))"
+    code += "sys.exit(len({'doit', 'yaml', 'plan.steps.plan'} & {*sys.modules}))"
     subprocess.run([sys.executable, "-S", "-c", code], cwd=ROOT, check=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tasks.engine.events import read
+from tasks.engine.records.events import read
 from tests.cache.loopback import DATA, Site
 from tests.tasks.test_doctor import lacking
 from tests.tasks.toy import SCRIPTS, Checkout, doit

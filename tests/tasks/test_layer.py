@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from plan import provenance
-from plan.sbom import sbom
+from plan.documents import provenance
+from plan.documents.sbom import sbom
 from tasks import bundle
 from tasks.completion import words
-from tasks.engine import proof
-from tasks.engine.products import all_own_files, own_hash
+from tasks.engine.products import proof
+from tasks.engine.products.products import all_own_files, own_hash
 from tasks.engine.survey import told_plan
 from tests.tasks.toy import Checkout
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.plan.test_pathseed import elf
+from tests.plan.seeding.test_path import elf
 from tests.tasks.toy import DEPENDS, SCRIPTS, Checkout, make_checkout
 
 AARCH64 = 183  # EM_AARCH64 of elf(5)

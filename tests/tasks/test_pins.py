@@ -13,7 +13,7 @@ import pytest
 
 from cache.debian import Index
 from cache.seedlock import dump
-from plan.debianseed import Lock
+from plan.seeding.debian import Lock
 from tests.cache.archive import Mirror, Signer, source_stanza, stanza
 from tests.tasks.toy import COMPILER, Checkout, Done
 

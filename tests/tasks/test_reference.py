@@ -32,9 +32,13 @@ def test_the_reference_says_the_same_everywhere_and_follows_the_code(copy: Check
     assert copy.doit("reference", "set=full", "jobs=1", BQ2_WITH="zlib", LC_ALL="C").status == 0
     assert (copy.root / FILE).read_text() == (ROOT / FILE).read_text()
     copy.edit("plan/recipes/pkgconf.yaml", "pkgconf usr/bin/pkg-config", "pkgconf usr/bin/other")
-    copy.edit("plan/styles.py", '("make", "install"', '("make", "all", "install"')
-    copy.edit("plan/keys.py", "The hash of the file. It identifies the file.", "Its name among us.")
-    copy.edit("plan/parameters.py", '"trixie"', '"sid"')
+    copy.edit("plan/compiling/styles.py", '("make", "install"', '("make", "all", "install"')
+    copy.edit(
+        "plan/reading/keys.py",
+        "The hash of the file. It identifies the file.",
+        "Its name among us.",
+    )
+    copy.edit("plan/settings/parameters.py", '"trixie"', '"sid"')
     copy.edit("tasks/check.py", "measure what the project promises", "measure all")
     assert copy.doit("reference").status == 0
     written = (copy.root / FILE).read_text()

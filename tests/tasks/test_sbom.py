@@ -14,8 +14,8 @@ from jsonschema import Draft7Validator, FormatChecker
 from packageurl import PackageURL
 from referencing import Registry, Resource
 
-from plan.planner import make_plan
-from plan.sbom import sbom
+from plan.documents.sbom import sbom
+from plan.steps.planner import make_plan
 from tests.tasks.toy import SCRIPTS, Checkout
 
 DATA = Path(__file__).parents[2] / "plan"

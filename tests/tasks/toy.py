@@ -1,7 +1,6 @@
 """A toy checkout: the real machinery with recipes that need no compiler.
 
-dodo.py, tasks/, plan/*.py, cache/, rootfs/ ──copied──┐
-dodo.py, tasks/, plan/*.py, cache/, rootfs/ ──copied──┐
+dodo.py, tasks/, plan/**/*.py, cache/, rootfs/ copied ┐
 recipes of three lines, and a set `base` with them ───┼─▶ checkout ──python -m doit──▶ Done
 a seed with only busybox (seed=PATH) ─────────────────┘      its own cache beside it
 bottom ◀── left  ◀─┐
@@ -257,8 +256,10 @@ def make_template(directory: Path) -> Path:
     for name in PARTS:
         _copy(ROOT / name, directory / name)
     data = [ROOT / "plan" / name for name in ("architectures.yaml", "costs.yaml", "wheels.yaml")]
-    for path in (*(ROOT / "plan").glob("*.py"), *data):
-        shutil.copy2(path, directory / "plan")
+    for path in (*(ROOT / "plan").rglob("*.py"), *data):
+        copy = directory / path.relative_to(ROOT)
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copy2(path, copy)
     (directory / "plan" / "seeds").mkdir()
     shutil.copy2(ROOT / "plan" / "seeds" / "debian.yaml", directory / "plan" / "seeds")
     (directory / "plan" / "seeds" / "path.yaml").write_text(KNOWN)

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from plan.compiling.toolchain import SOURCE_DATE_EPOCH
 from plan.errors import BuildError
-from plan.toolchain import SOURCE_DATE_EPOCH
 from rootfs.archives.pack import (
     Hashing,
     add_bytes,

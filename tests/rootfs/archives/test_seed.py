@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from plan.alpineseed import AlpineSeed
-from plan.debianseed import DebianSeed
+from plan.compiling.toolchain import SOURCE_DATE_EPOCH, Compiler
 from plan.errors import BuildError
 from plan.model import Source
-from plan.toolchain import SOURCE_DATE_EPOCH, Compiler
+from plan.seeding.alpine import AlpineSeed
+from plan.seeding.debian import DebianSeed
 from rootfs.archives.seed import inside, make_alpine, make_from_path, make_seed
 from tests.rootfs.debs import WHEN, deb_of, tar_of
 from tests.rootfs.wheels import wheel_of

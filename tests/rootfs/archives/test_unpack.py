@@ -19,8 +19,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from plan.compiling.toolchain import SOURCE_DATE_EPOCH
 from plan.errors import BuildError
-from plan.toolchain import SOURCE_DATE_EPOCH
 from rootfs.archives.unpack import unpack
 from tests.rootfs.tars import WHEN, Entry, archive_of, directory, entry, link, tar_bytes
 from tests.rootfs.tools import quick, tool

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plan.errors import BuildError
-from plan.parameters import FORMATS
+from plan.settings.parameters import FORMATS
 from rootfs.image import vdi, vhd, vmdk
 from rootfs.image.assemble import WRITERS
 from rootfs.image.disk import MIB, Disk, Extent

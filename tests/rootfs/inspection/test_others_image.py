@@ -12,9 +12,9 @@ import pytest
 
 from cache.sources import fetch
 from plan.errors import BuildError
-from plan.look_at import look_at
 from plan.model import Source
-from plan.pathseed import load_known, require_fit
+from plan.seeding.look_at import look_at
+from plan.seeding.path import load_known, require_fit
 from rootfs.archives.root import Root
 from rootfs.inspection import gpt_reader
 from rootfs.inspection.ext4_reader import Ext4

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from plan.compiling.styles import BY_NINJA
 from plan.errors import BuildError
 from plan.model import Command, Step
-from plan.styles import BY_NINJA
 from rootfs.sandbox import resume
 
 COMMANDS = (

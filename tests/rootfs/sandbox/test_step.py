@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from plan.compiling.toolchain import PATHS
 from plan.errors import BuildError
 from plan.model import Addition, Command, Step
-from plan.toolchain import PATHS
 from rootfs.sandbox.enter import Sandbox
 from rootfs.sandbox.jobserver import JobServer
 from rootfs.sandbox.step import Inputs, Packed, StepFailed, pack_result, prepare, run_commands

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tasks.console.countdown import Countdown
-from tasks.engine.watch import Running
+from tasks.engine.records.watch import Running
 
 BEFORE = {"left": ["bottom"], "right": ["bottom"], "top": ["left", "right"]}
 

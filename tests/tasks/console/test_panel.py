@@ -19,7 +19,7 @@ import pytest
 
 from tasks.console.panel import Panel
 from tasks.console.views import Plain
-from tasks.engine.watch import Running
+from tasks.engine.records.watch import Running
 from tests.rootfs.terminal import Terminal
 from tests.tasks.console.test_views import RUN, SLOW, go_on, resize
 from tests.tasks.console.tmux import Tmux

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from plan.identity import step_id
 from plan.model import Step
+from plan.steps.identity import step_id
 from rootfs.sandbox.step import StepFailed
 from tasks.engine.builder import Builder
 from tasks.engine.project import Project

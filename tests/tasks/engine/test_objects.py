@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from plan.compiling.objects import require_objects
 from plan.errors import BuildError
 from plan.model import SYSROOT_FROM_SEED, Command
-from plan.objects import require_objects
 from rootfs.sandbox.enter import Result, Sandbox
 from rootfs.sandbox.step import Inputs, prepare, run_commands
 from tasks.engine.builder import Builder

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from plan.plan import canonical
+from plan.steps.plan import canonical
 from tasks.engine.builder import Builder
 from tasks.engine.plan_files import authored, digest_file, is_written, step_file, write_plan
 from tests.tasks.toy import SCRIPTS, Checkout, snapshot
@@ -106,7 +106,7 @@ def test_another_format_of_the_inputs_changes_all(
     toy: Checkout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = files(toy)
-    monkeypatch.setattr("plan.identity.FORMAT", -1)
+    monkeypatch.setattr("plan.steps.identity.FORMAT", -1)
     assert not is_written(toy.project())
     after = files(toy)
     assert all(before[name] != after[name] for name in SCRIPTS)
@@ -116,7 +116,7 @@ def test_another_format_of_the_initramfs_changes_what_has_one(
     toy: Checkout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = files(toy)
-    monkeypatch.setattr("plan.identity.INITRAMFS_FORMAT", -1)
+    monkeypatch.setattr("plan.steps.identity.INITRAMFS_FORMAT", -1)
     assert not is_written(toy.project())
     after = files(toy)
     assert {name for name in SCRIPTS if before[name] != after[name]} == {"kernel"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tasks.engine.events import Event
+from tasks.engine.records.events import Event
 from tasks.report.facts import BUILT, CUT, FAILED, Bar
 from tasks.report.history import built_something, history
 

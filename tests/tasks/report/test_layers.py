@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from plan.graph import order
-from plan.planner import make_plan
+from plan.steps.planner import make_plan
 from tasks.report.layers import BEND, crossings, draw, layers_of, reduced, spread
 
 DATA = Path(__file__).parents[3] / "plan"

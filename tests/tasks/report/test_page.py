@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from plan.model import Source
-from tasks.engine.outcome import Outcome
+from tasks.engine.records.outcome import Outcome
 from tasks.report.facts import (
     BUILT,
     CUT,

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from plan.parameters import VARIATIONS
-from tasks.engine.verdicts import IDENTICAL, Verdict, Verified
+from plan.settings.parameters import VARIATIONS
+from tasks.engine.records.verdicts import IDENTICAL, Verdict, Verified
 from tasks.reproduce.other_python import another
 from tasks.reproduce.variations import INSTEAD
 from tests.nobody import IS_ROOT

@@ -1,0 +1,234 @@
+"""Where the authored data come from: the directory plan/ of this project, then each layer in order.
+
+    plan/recipes/a.yaml    ─┐            ┌─▶ recipes      name → its file
+    plan/sets.yaml         ─┼─▶ Data ────┼─▶ defining     the file that has a set or an architecture
+    LAYER/recipes/b.yaml   ─┤            ├─▶ seeds        one directory, as it seems
+    LAYER/sets.yaml        ─┘            └─▶ layer_of     who says it
+
+A layer adds. What it replaces of the project, or of a layer before it, `replaces` in its layer.yaml
+has to name. So no loader needs to know of layers: it asks here for its files.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+from plan.errors import BuildError, nearest
+from plan.reading.app import LIBRARIES, SHARD, App, is_layer, load_app
+from plan.reading.keys import LICENSES, kinds
+from plan.reading.layer import FILES, Layer, load_layer
+from plan.yamlfile import Table, load, top_keys
+
+SETS, ARCHITECTURES, WORDS = "sets.yaml", "architectures.yaml", "licenses.yaml"
+SERVICE = "program"
+"""Below plan/: what makes a program a service."""
+FOLDERS = "folders"
+"""Where a product and a bundle have the folders that are sources, below this project."""
+NAMED = (SETS, ARCHITECTURES)
+"""The files whose top keys are names."""
+
+
+class Directory(Protocol):
+    """A directory, or several that seem one."""
+
+    def __truediv__(self, name: str, /) -> Path: ...
+
+    def glob(self, pattern: str, /) -> Iterable[Path]: ...
+
+
+@dataclass(frozen=True)
+class Data:
+    """The authored data in `own`, the directory plan/, in `layers`, and of `app`.
+
+    `load_data` checks them.
+    """
+
+    own: Path
+    layers: tuple[Layer, ...] = ()
+    app: App | None = None
+
+    def __truediv__(self, name: str) -> Path:
+        """The file `name` of the last layer that has it, or else of this project."""
+        found = (layer.path / name for layer in reversed(self.layers))
+        return next((path for path in found if path.exists()), self.own / name)
+
+    def names(self, file: str) -> tuple[str, ...]:
+        """The names that `file` (sets.yaml or architectures.yaml) defines, here and in layers."""
+        return tuple(dict.fromkeys(name for path in self._all(file) for name in top_keys(path)))
+
+    def defining(self, file: str, name: str) -> Path:
+        """The file that defines `name`: the last `file` with it, or else this project's."""
+        found = (path for path in reversed(self._all(file)) if name in top_keys(path))
+        return next(found, self.own / file) if self.layers else self.own / file
+
+    def _all(self, file: str) -> list[Path]:
+        places = (self.own, *(layer.path for layer in self.layers))
+        return [place / file for place in places if (place / file).exists()]
+
+    @cached_property
+    def recipes(self) -> Mapping[str, Path]:
+        """The file of each recipe, by name: this project's first."""
+        found = {path.stem: path for path in sorted((self.own / "recipes").glob("*.yaml"))}
+        for layer in self.layers:
+            found |= {path.stem: path for path in sorted((layer.path / "recipes").glob("*.yaml"))}
+        return found
+
+    def file_of(self, recipe: str) -> Path:
+        """The file that has the recipe; of the app it is its shard.yml. Raises KeyError."""
+        if self.app and recipe == self.app.name:
+            return self.app.path / SHARD
+        return self.recipes[recipe]
+
+    def files_of(self, recipe: str) -> Path:
+        """The directory with the files of the recipe; it may not exist."""
+        if layer := self.trees.get(recipe):
+            return layer.path
+        if self.app and recipe == self.app.name:
+            return self.own / SERVICE
+        file = self.recipes.get(recipe, self.own / "recipes" / f"{recipe}.yaml")
+        return file.with_name(recipe)
+
+    def folder(self, recipe: str, path: str) -> Path:
+        """The folder `path` that is a source of the recipe: relative to the recipe's directory.
+
+        In a product and in a bundle, where it is not, it is `folders/RECIPE` of this project.
+        """
+        file = self.recipes.get(recipe, self.own / "recipes" / recipe)
+        found = file.parent / path
+        packed = self.own.parent / FOLDERS / recipe
+        return packed if packed.is_dir() and not found.is_dir() else found.resolve()
+
+    @cached_property
+    def trees(self) -> Mapping[str, Layer]:
+        """The package of each layer with a tree, in order: it lays the tree over the root."""
+        return {
+            f"{layer.name}-files": layer
+            for layer in self.layers
+            if layer.links or (layer.path / FILES).is_dir()
+        }
+
+    def layer_of(self, recipe: str) -> Layer | None:
+        """The layer that the recipe comes from; None if it is this project's."""
+        place = self.app.path if self.app and recipe == self.app.name else None
+        file = self.recipes.get(recipe)
+        if file:
+            place = file.parents[1]
+        own = (each for each in self.layers if each.path == place)
+        return self.trees.get(recipe) or next(own, None)
+
+    @property
+    def made(self) -> tuple[str, ...]:
+        """The packages that are added to every set: the trees of the layers, and the app."""
+        return (*self.trees, *([self.app.name] if self.app else []))
+
+    @property
+    def seeds(self) -> Directory:
+        """The files of the seeds."""
+        return _Below(self, "seeds") if self.layers else self.own / "seeds"
+
+    @cached_property
+    def licenses(self) -> Mapping[str, frozenset[str]]:
+        """The SPDX identifiers that layers add: "license" and "exception" → identifiers."""
+        found = {"license": set[str](), "exception": set[str]()}
+        for layer in self.layers:
+            if (file := layer.path / WORDS).exists():
+                table = load(file)
+                table.expect(kinds(LICENSES))
+                for kind, words in found.items():
+                    words.update(table.texts(f"{kind}s"))
+        return {kind: frozenset(words) for kind, words in found.items()}
+
+    def shown(self, path: Path) -> str:
+        """`path` for messages: "plan/…" in this project, a whole path in a layer."""
+        inside = path.is_relative_to(self.own)
+        return os.fspath("plan" / path.relative_to(self.own) if inside else path)
+
+
+@dataclass(frozen=True)
+class _Below:
+    """The directories `name` of `data`, as one."""
+
+    data: Data
+    name: str
+
+    def __truediv__(self, name: str) -> Path:
+        return self.data / f"{self.name}/{name}"
+
+    def glob(self, pattern: str) -> Iterator[Path]:
+        names = {path.name for place in self.data._all(self.name) for path in place.glob(pattern)}
+        return (self / name for name in sorted(names))
+
+
+def load_data(
+    own: Path,
+    layers: Sequence[Path] = (),
+    app: Path | None = None,
+    checkout: Table | None = None,
+) -> Data:
+    """The data in the directory plan/ at `own`, in the directories `layers`, and of the app `app`.
+
+    checkout: what local.yaml says of the app.
+    Raises BuildError if a layer or the app is wrong, or replaces something without a word.
+    """
+    data = Data(own)
+    for path in (*layers, *([app] if app and is_layer(app) and app not in layers else [])):
+        layer = load_layer(path)
+        if layer.name in (each.name for each in data.layers):
+            raise BuildError(
+                f"two layers have the name {layer.name}",
+                where=f"layer={path}",
+                hint="give one of them another `name` in its layer.yaml",
+            )
+        _check_replaced(data, layer)
+        data = Data(own, (*data.layers, layer))
+    if app:
+        libraries = load(data / LIBRARIES)
+        libraries.expect(dict.fromkeys(libraries, str))
+        data = Data(own, data.layers, load_app(app, libraries, checkout))
+    for name in data.trees:
+        if name in data.recipes:
+            raise BuildError(
+                f"the tree of a layer is the package {name}, so no recipe can have this name",
+                where=data.shown(data.recipes[name]),
+            )
+    if data.app and (name := data.app.name) in (*data.recipes, *data.trees):
+        raise BuildError(
+            f"there is a package {name} already",
+            where=data.app.table.where("name"),
+            hint="give the project another name",
+        )
+    return data
+
+
+def _check_replaced(before: Data, layer: Layer) -> None:
+    """Raise BuildError if `layer` and its `replaces` do not agree on what is `before` it."""
+    known, own = _defined(before), _defined(Data(layer.path))
+    for name, path in own.items():
+        if name in known and name not in layer.replaces:
+            raise BuildError(
+                f"{before.shown(known[name])} defines {name} already",
+                where=os.fspath(path),
+                hint=f"give it another name, or write `replaces: [{name}]` into "
+                f"{layer.path / 'layer.yaml'}",
+            )
+    for name in layer.replaces:
+        if name not in known or name not in own:
+            lacking = "this layer does not have" if name in known else "nothing before it has"
+            raise BuildError(
+                f"the layer {layer.name} replaces {name!r}, which {lacking}",
+                where=layer.replaces_at,
+                hint=nearest(name, known if name not in known else own),
+            )
+
+
+def _defined(data: Data) -> dict[str, Path]:
+    """The names of recipes, sets and architectures and the files of seeds, with their files."""
+    found = dict(data.recipes)
+    for file in NAMED:
+        found |= {name: data.defining(file, name) for name in data.names(file)}
+    return found | {path.name: path for path in data.seeds.glob("*.yaml")}

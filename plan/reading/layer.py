@@ -1,0 +1,173 @@
+"""A layer: a directory outside of this project that adds to what can be built.
+
+    layer=PATH ─▶ PATH/layer.yaml           its name, what it needs, what it replaces
+                  PATH/recipes/             recipes and their files, as in plan/recipes/
+                  PATH/sets.yaml            more sets
+                  PATH/files/               a tree that is laid over the root of the product
+                  PATH/kernel/*.config      more of the kernel's configuration
+                  PATH/seeds/               files of seeds, as in plan/seeds/
+                  PATH/architectures.yaml   more architectures
+                  PATH/licenses.yaml        more SPDX identifiers
+
+All of them are optional. Other files in the directory are not part of the layer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from plan.errors import BuildError
+from plan.reading.keys import LAYER, kinds
+from plan.version import VERSION
+from plan.versions import order
+from plan.yamlfile import Table, load
+
+ABOUT = "layer.yaml"
+FILES = "files"
+KERNEL = "kernel"
+PARTS = (
+    *(ABOUT, "recipes", "sets.yaml", FILES, KERNEL, "seeds"),
+    *("architectures.yaml", "licenses.yaml"),
+)
+NAME = re.compile(r"[a-z0-9][a-z0-9-]*\Z")
+# Whoever unpacks a product must be able to replace its files.
+MODE = re.compile(r"0?1?[67][0-7]{2}\Z")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A checked layer. `replaces`: what it replaces of the project and of the layers before it."""
+
+    path: Path
+    name: str
+    replaces: tuple[str, ...] = ()
+    replaces_at: str = ""
+    """The "file:line" that says so."""
+    modes: Mapping[str, str] = field(default_factory=dict)
+    """Path below files/ → its mode, in octal digits. The others are 755 or 644."""
+    links: Mapping[str, str] = field(default_factory=dict)
+    """Path in the product → the target of the symbolic link there."""
+
+    @cached_property
+    def content(self) -> tuple[tuple[str, bool], ...]:
+        """The path of each file of the layer, and whether it is executable, sorted.
+
+        Raises BuildError for what cannot be in a layer: a device, a set-user-id file, a link.
+        """
+        return tuple(sorted(self._content()))
+
+    def _content(self) -> Iterator[tuple[str, bool]]:
+        for part in PARTS:
+            for path in _below(self.path / part):
+                if not stat.S_ISDIR(mode := path.lstat().st_mode):
+                    _check_mode(path, mode)
+                    yield path.relative_to(self.path).as_posix(), bool(mode & stat.S_IXUSR)
+
+    @cached_property
+    def sha256(self) -> str:
+        """The hash of all files of the layer: their paths, contents, and which are executable."""
+        told = [f"{_sha256(self.path / name)} {runs:d} {name}\n" for name, runs in self.content]
+        return hashlib.sha256("".join(told).encode("utf-8", "surrogateescape")).hexdigest()
+
+    @property
+    def fragments(self) -> list[Path]:
+        """Its parts of the kernel's configuration, in the order of their names."""
+        return sorted((self.path / KERNEL).glob("*.config"))
+
+
+def load_layer(path: Path) -> Layer:
+    """The layer in the directory `path`. Raises BuildError if something in it is wrong."""
+    if not any((path / part).exists() for part in PARTS):
+        raise BuildError(
+            "this directory is not a layer",
+            where=os.fspath(path),
+            hint=f"a layer has one of: {', '.join(PARTS)}",
+        )
+    file = path / ABOUT
+    table = load(file) if os.path.lexists(file) else Table(os.fspath(file), 1)
+    table.expect(kinds(LAYER))
+    name = table.get("name", path.name)
+    if not NAME.match(name):
+        raise BuildError(
+            f"{name!r} cannot be the name of a layer",
+            where=table.where("name"),
+            hint=f"name: in {ABOUT} has lower case letters, digits and -",
+        )
+    if order(needed := table.get("needs", VERSION)) > order(VERSION):
+        raise BuildError(
+            f"the layer {name} needs version {needed} of this project, and this is {VERSION}",
+            where=table.where("needs"),
+            hint="update the checkout of this project",
+        )
+    modes, links = table.mapping("modes"), table.mapping("links")
+    _check_tree(table, path / FILES, modes, links)
+    layer = Layer(path, name, table.texts("replaces"), table.where("replaces"), modes, links)
+    layer.content  # noqa: B018  report what cannot be in a layer now
+    return layer
+
+
+def _below(top: Path) -> Iterator[Path]:
+    if top.is_dir() and not top.is_symlink():
+        for each in os.scandir(top):
+            yield from _below(Path(each))
+    if os.path.lexists(top) and top.name != "__pycache__":
+        yield top
+
+
+def _check_mode(path: Path, mode: int) -> None:
+    if stat.S_ISLNK(mode):
+        raise BuildError(
+            "a layer has no symbolic links",
+            where=os.fspath(path),
+            hint=f"if the product must have it, state it in {ABOUT}: "
+            f"links: {{PATH: {path.readlink()}}}",
+        )
+    if not stat.S_ISREG(mode):
+        raise BuildError(
+            "a layer has only plain files",
+            where=os.fspath(path),
+            hint="remove the device, socket or FIFO; the kernel makes the devices in /dev",
+        )
+    if mode & (stat.S_ISUID | stat.S_ISGID):
+        raise BuildError(
+            "a layer has no set-user-id or set-group-id files",
+            where=os.fspath(path),
+            hint=f"chmod ug-s {path}",
+        )
+
+
+def _check_tree(
+    table: Table, top: Path, modes: Mapping[str, str], links: Mapping[str, str]
+) -> None:
+    for inside, mode in modes.items():
+        where = table["modes"].where(inside)
+        if not MODE.match(mode):
+            raise BuildError(
+                f"{mode!r} is not a mode",
+                where=where,
+                hint="octal, without set-id bits, and root can write: 0640",
+            )
+        if not _is_inside(inside) or not (top / inside).exists():
+            raise BuildError(f"there is no {inside!r} below {FILES}/", where=where)
+    for inside in links:
+        if not _is_inside(inside) or (top / inside).exists():
+            raise BuildError(
+                f"{inside!r} cannot be a link",
+                where=table["links"].where(inside),
+                hint=f"give a path like etc/localtime, which is not below {FILES}/ too",
+            )
+
+
+def _is_inside(path: str) -> bool:
+    return bool(path) and not {"", ".", ".."} & set(path.split("/")) and "\n" not in path
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,143 @@
+"""Finds the value of each parameter of a run.
+
+    command line (name=value) ▶ environment (BQ2_NAME) ▶ local.yaml ▶ default
+
+The first source that has a parameter wins. Unknown names and values are refused, with the nearest
+valid one: a misspelt parameter must never start a wrong build. A relative path from the command
+line or the environment starts at the person's directory, all others at the checkout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from plan import checks
+from plan.errors import BuildError, nearest, shortened
+from plan.own_files import IGNORED, own_part
+from plan.reading.app import is_layer
+from plan.settings.origins import from_environment, from_file
+from plan.settings.parameter import Parameter
+from plan.settings.parameters import PARAMETERS, parameters
+from plan.settings.settings import Settings
+from plan.typed import program
+
+OF_APPS = {"set": "base", "loader": "crystal"}
+"""What an app is added to, unless another one is named. The loader lets `push` update it."""
+
+
+PARTNERS = {
+    **dict.fromkeys(("instance", "platform", "objects", "client_certificate"), "remote"),
+    **dict.fromkeys(("trust", "agree"), "cache"),
+}
+"""Parameter → the one without which nothing reads it."""
+
+WRITTEN = ("output", "workdir")
+"""What a run writes to; the project's own files are not among it."""
+
+
+def resolve(
+    root: Path, given: Mapping[str, str], environment: Mapping[str, str], here: Path | None = None
+) -> Settings:
+    """Settings from the command line's `given`, the environment and `root`/local.yaml.
+
+    here: the directory of the person, if it is not `root`, which is absolute.
+    Raises BuildError for an unknown name or value, with the nearest valid one.
+    """
+    by_name = {parameter.name: parameter for parameter in PARAMETERS}
+    local, section = from_file(root / "local.yaml")
+    origins: list[tuple[str, dict[str, str]]] = [
+        ("command line", dict(given)),
+        ("environment", from_environment(environment)),
+        ("local.yaml", local),
+    ]
+    for origin, texts in origins:
+        for name in texts:
+            if name not in by_name:
+                typed = f" (BQ2_{shortened(name.upper())})" if origin == "environment" else ""
+                raise BuildError(
+                    f"unknown parameter {shortened(name)!r}{typed}",
+                    where=origin,
+                    hint=nearest(name, by_name),
+                )
+
+    for parameter in PARAMETERS:
+        if parameter.secret and parameter.name in given:
+            raise BuildError(
+                f"{parameter.name} is secret, and others can see a command line",
+                where="command line",
+                hint="put it into local.yaml",
+            )
+
+    def value(parameter: Parameter) -> tuple[str, str]:
+        found = ((o, texts[parameter.name]) for o, texts in origins if parameter.name in texts)
+        origin, text = next(found, ("default", ""))
+        if origin == "default":
+            text = parameter.default()
+        directory = root if origin in ("default", "local.yaml") else here or root
+        return _checked(parameter, text, origin, directory, root), origin
+
+    # Layers define further values of other parameters.
+    layers = [Path(each) for each in checks.names(value(by_name["layer"])[0])]
+    app, named = value(by_name["app"])[0], local.get("app")
+    layers += [Path(app)] if app and is_layer(Path(app)) else []
+    found = {parameter.name: value(parameter) for parameter in parameters(layers)}
+    if app:
+        for name, text in OF_APPS.items():
+            if found[name][1] == "default":
+                found[name] = (text, "app=")
+    _require_partners(given, {name: text for name, (text, _) in found.items()})
+    return Settings(
+        root,
+        {name: text for name, (text, _) in found.items()},
+        {name: origin for name, (_, origin) in found.items()},
+        section if not named or Path(app).resolve() == Path(root, named).resolve() else None,
+    )
+
+
+def _require_partners(given: Mapping[str, str], values: Mapping[str, str]) -> None:
+    """Raise BuildError if the command line gives what has no effect without another parameter.
+
+    In local.yaml it may stand: there it waits for the other one.
+    """
+    lost = [name for name in given if name in PARTNERS and not values[PARTNERS[name]]]
+    lost = [name for name in lost if values[name]]
+    if lost:
+        partner = PARTNERS[lost[0]]
+        raise BuildError(
+            f"{lost[0]}= has no effect without {partner}=",
+            where="command line",
+            hint=f"give both, or leave out {lost[0]}=; {program()} help {partner} explains it",
+        )
+    of_alpine = [name for name in ("seed_release", "seed_tarball") if given.get(name)]
+    seeds = {values["seed"], *checks.names(values["seeds"])}
+    if of_alpine and not seeds & {checks.AUTO, checks.ALPINE}:
+        raise BuildError(
+            f"{of_alpine[0]}= has no effect with seed={values['seed']}",
+            where="command line",
+            hint="it chooses the root of seed=alpine",
+        )
+
+
+def _require_own_place(root: Path, text: str) -> None:
+    """Raise ValueError if what is written to the path `text` would get among the project's files.
+
+    They are hashed, and travel in the product: it could never be up to date.
+    """
+    if text and (part := own_part(root, Path(text))):
+        what = "is this checkout" if part == "." else f"is in this project's own {part}"
+        others = " or ".join(IGNORED)
+        raise ValueError(f"it {what}: name a path outside of the checkout, or in its {others}")
+
+
+def _checked(parameter: Parameter, text: str, origin: str, directory: Path, root: Path) -> str:
+    try:
+        value = parameter.check(parameter.placed(text, directory))
+        if parameter.name in WRITTEN:
+            _require_own_place(root, value)
+        return value
+    except ValueError as error:
+        shown = "this" if parameter.secret else repr(shortened(text))
+        raise BuildError(
+            f"{parameter.name} cannot be {shown}", where=origin, hint=str(error)
+        ) from None

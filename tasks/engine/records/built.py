@@ -1,0 +1,88 @@
+"""Remembers the builds of a work directory, for the commands that look at the last one.
+
+    image set=base ──remember──▶ work/built.json ──recall──▶ boot, status, without set=
+
+The newest is the first. A parameter that a person gives decides: then the last build that agrees
+with it is meant.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from plan.checks import names
+from plan.errors import BuildError
+from plan.outputs import write_file
+from plan.reading.app import is_layer
+from plan.settings.parameters import PARAMETERS, parameters
+from plan.settings.settings import Settings
+from plan.typed import KEPT
+
+KEPT_BUILDS = 10
+# The parameters that say what was built.
+NAMES = (*(name for name in KEPT if name != "workdir"), "format")
+ORIGIN = "last build"
+
+
+def remember(settings: Settings) -> None:
+    """Record that a product of `settings` is being built. If that fails, only a default is lost."""
+    now = {name: settings.values[name] for name in NAMES}
+    before = [*_records(settings)]
+    if before[:1] != [now]:
+        records = [now, *(each for each in before if each != now)][:KEPT_BUILDS]
+        with contextlib.suppress(OSError):
+            write_file(settings.workdir / "built.json", json.dumps(records, indent=1) + "\n")
+
+
+def recall(settings: Settings) -> Settings:
+    """`settings` with the parameters of the last build that agrees with those that are given."""
+    given = [name for name in NAMES if settings.origin[name] != "default"]
+    for record in _records(settings):
+        if all(record[name] == settings.values[name] for name in given):
+            origins = {name: ORIGIN for name in NAMES if name not in given}
+            then = replace(
+                settings,
+                values={**settings.values, **record},
+                origin={**settings.origin, **origins},
+            )
+            if _has_recipes(then):
+                return then
+    return settings
+
+
+def _has_recipes(settings: Settings) -> bool:
+    """Whether the packages of with= still have recipes. If a layer is wrong, the plan says so."""
+    with contextlib.suppress(BuildError):
+        return not settings.added or {*settings.added} <= {*settings.data.recipes}
+    return True
+
+
+def recalled(settings: Settings) -> str:
+    """What `recall` chose, as one line; "" if it chose nothing."""
+    if ORIGIN not in settings.origin.values():
+        return ""
+    defaults = {each.name: each.default() for each in PARAMETERS}
+    told = [
+        f"{name}={settings.values[name]}"
+        for name in NAMES
+        if name in ("set", "arch") or settings.values[name] != defaults[name]
+    ]
+    return f"{' '.join(told)}, as built here last"
+
+
+def _records(settings: Settings) -> Iterator[Mapping[str, str]]:
+    """The recorded builds that are still possible, the newest first."""
+    try:
+        for record in json.loads((settings.workdir / "built.json").read_text()):
+            with contextlib.suppress(ValueError):
+                if {*record} == {*NAMES}:
+                    app = [Path(each) for each in (record["app"],) if each and is_layer(Path(each))]
+                    known = parameters([*map(Path, names(record["layer"])), *app])
+                    checks = {each.name: each.check for each in known if each.name in NAMES}
+                    yield {name: check(record[name]) for name, check in checks.items()}
+    except (OSError, ValueError, TypeError):
+        return

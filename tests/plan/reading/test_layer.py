@@ -1,0 +1,107 @@
+"""plan/reading/layer.py: what a layer is, and what is refused in one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from plan.errors import BuildError
+from plan.reading.layer import load_layer
+
+fault = pytest.mark.fault
+Make = Callable[[Path], object]
+
+
+@pytest.fixture
+def layer(tmp_path: Path) -> Path:
+    directory = tmp_path / "mine"
+    (directory / "files" / "etc").mkdir(parents=True)
+    (directory / "files" / "etc" / "motd").write_text("hello\n")
+    return directory
+
+
+def about(text: str) -> Make:
+    return lambda layer: (layer / "layer.yaml").write_text(text)
+
+
+def setuid(layer: Path) -> None:
+    (layer / "files" / "etc" / "motd").chmod(0o4755)
+
+
+def fifo(layer: Path) -> None:
+    os.mkfifo(layer / "files" / "etc" / "pipe")
+
+
+def link(layer: Path) -> None:
+    (layer / "files" / "etc" / "link").symlink_to("motd")
+
+
+def nothing(layer: Path) -> None:
+    (layer / "files").rename(layer / "file")
+
+
+def test_the_parts_of_a_layer_are_its_content(layer: Path) -> None:
+    (layer / "README.md").write_text("not a part")
+    (layer / "recipes").mkdir()
+    (layer / "recipes" / "a.yaml").write_text("a")
+    before = load_layer(layer)
+    assert before.name == "mine"
+    assert before.content == (("files/etc/motd", False), ("recipes/a.yaml", False))
+    (layer / "README.md").write_text("changed")
+    assert load_layer(layer).sha256 == before.sha256
+    (layer / "files" / "etc" / "motd").chmod(0o755)
+    assert load_layer(layer).sha256 != before.sha256
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        pytest.param(
+            nothing,
+            "not a layer",
+            marks=fault("layer= of a directory that is none", "refused, with what a layer has"),
+        ),
+        pytest.param(
+            about("needs: '99'"),
+            "needs version 99",
+            marks=fault("a layer that needs a newer version of this project", "both versions"),
+        ),
+        pytest.param(
+            setuid,
+            "set-user-id",
+            marks=fault("a set-user-id file in files/ of a layer", "refused, with its path"),
+        ),
+        pytest.param(
+            fifo,
+            "only plain files",
+            marks=fault("a device, socket or FIFO in files/ of a layer", "refused, with its path"),
+        ),
+        pytest.param(
+            link,
+            "no symbolic links",
+            marks=fault(
+                "a symbolic link in a layer", "refused, with how layer.yaml states a link instead"
+            ),
+        ),
+        pytest.param(
+            about("modes: {etc/motd: '4755'}"),
+            "not a mode",
+            marks=fault("a set-user-id mode in layer.yaml", "refused, with its line"),
+        ),
+        (about("modes: {etc/motdd: '0600'}"), "no 'etc/motdd'"),
+        (about("modes: {../../x: '0600'}"), "no '../../x'"),
+        (about("links: {etc/motd: x}"), "cannot be a link"),
+        (about("links: {/etc/x: y}"), "cannot be a link"),
+        (about("name: Mine"), "cannot be the name"),
+        (about("replace: [zlib]"), "unknown key"),
+    ],
+)
+def test_what_a_layer_cannot_be(layer: Path, spoil: Make, message: str) -> None:
+    load_layer(layer)
+    spoil(layer)
+    with pytest.raises(BuildError, match=message) as caught:
+        load_layer(layer)
+    assert os.fspath(layer) in (caught.value.where or "")
