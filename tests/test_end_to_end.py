@@ -12,7 +12,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -27,6 +26,7 @@ from cache.store import Record
 from tasks.engine.records.watch import last_steps
 from tests.checkout import ROOT, copy_project, own_cache
 from tests.layered import CHEAPEST, LAYER, expected, script
+from tests.ports import free_port
 from tests.rootfs.tools import tool
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.qemu, pytest.mark.namespace]
@@ -330,9 +330,7 @@ def test_a_crystal_project_is_a_machine_that_answers(image: Path, checkout: Path
     shutil.copytree(ROOT / "docs" / "examples" / "notes", app)
     about = app / "layer.yaml"
     about.write_text(about.read_text().replace("app:\n", "app:\n  options: [-O0]\n"))
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
+    port = free_port()
     environment = os.environ | {"BQ2_CACHE": str(checkout.parent / "cache"), "BQ2_SEED": "debian"}
     command = [
         sys.executable,

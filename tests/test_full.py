@@ -16,6 +16,8 @@ import re
 import shutil
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +28,7 @@ from plan.errors import BuildError
 from rootfs.vm import boot
 from rootfs.vm.qemu import Machine
 from tests.checkout import ROOT, own_cache
+from tests.ports import free_port
 from tests.rootfs.tools import tool
 
 HOURS = 4 * 3600
@@ -110,20 +113,17 @@ def doit(workdir: Path) -> Run:
     """Runs doit in this checkout, with the user's cache and a work directory of its own."""
 
     def run(*words: str) -> str:
-        command = [
-            sys.executable,
-            "-m",
-            "doit",
-            *words,
-            "set=full",
-            *os.environ.get("BQ2_TEST_SEED", "seed=debian").split(),
-            f"workdir={workdir}",
-        ]
+        command = _command(workdir, *words)
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HOURS)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
     return run
+
+
+def _command(workdir: Path, *words: str) -> list[str]:
+    seed = os.environ.get("BQ2_TEST_SEED", "seed=debian").split()
+    return [sys.executable, "-m", "doit", *words, "set=full", *seed, f"workdir={workdir}"]
 
 
 @pytest.fixture(scope="module")
@@ -192,14 +192,33 @@ def image(built: Run) -> Path:
 
 
 @pytest.mark.qemu
-def test_fossil_serves_this_project(doit: Run) -> None:
-    page = "http://localhost:8080/dir?ci=tip"
-    wait = f"tries=60; until wget -qO /tmp/page '{page}' || [ $((tries -= 1)) = 0 ]"
-    wait += "; do sleep 1; done"
+def test_fossil_serves_this_project(doit: Run, workdir: Path) -> None:
+    """A person starts it, and reads the files with a browser of the host."""
+    port = free_port()
     doit("image", "with=fossil-service")
-    said = doit("boot", "with=fossil-service", f"run={wait}; grep -o 'dodo.py' /tmp/page; ps")
-    assert "dodo.py" in said
-    assert re.search(r"nobody .*fossil server", said), said
+    start = _command(workdir, "boot", "with=fossil-service", f"ports={port}:8080")
+    with subprocess.Popen(
+        start, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    ) as machine:
+        try:
+            while not (page := _page(f"http://127.0.0.1:{port}/dir?ci=tip")):
+                assert machine.poll() is None
+                time.sleep(1)
+            assert b"dodo.py" in page
+            said = doit("ssh", "run=ps; poweroff")
+            assert re.search(r"nobody .*fossil server", said), said
+            assert machine.wait(HOURS) == 0
+        finally:
+            machine.kill()
+
+
+def _page(url: str) -> bytes:
+    """What `url` answers with; nothing while the machine starts."""
+    try:
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            return bytes(answer.read())
+    except OSError:
+        return b""
 
 
 MACHINE = Machine(os.uname().machine, memory_mib=1024, cache=own_cache())

@@ -8,6 +8,7 @@ import socket
 import subprocess
 from pathlib import Path
 
+from tests.ports import free_port
 from tests.tasks.toy import until
 
 PROGRAM = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
@@ -46,9 +47,7 @@ class Nginx:
     def __init__(self, directory: Path, *inside: str) -> None:
         self.root = directory / "served"
         self.root.mkdir(parents=True)
-        with socket.socket() as found:
-            found.bind(("127.0.0.1", 0))
-            self.port: int = found.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         config = directory / "nginx.conf"
         config.write_text(

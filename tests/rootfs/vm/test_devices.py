@@ -14,6 +14,7 @@ from plan.errors import BuildError
 from rootfs.vm import devices
 from rootfs.vm.guest_console import End, Program, listen
 from rootfs.vm.qemu import Machine, find_emulator
+from tests.ports import free_port
 from tests.rootfs import efi_guest
 from tests.rootfs.tools import tool
 
@@ -47,7 +48,7 @@ def test_the_firmware_starts_a_disk_on_each_bus(tmp_path: Path, bus: str) -> Non
 @pytest.mark.parametrize("card", devices.CARDS)
 def test_qemu_has_each_card(tmp_path: Path, card: str) -> None:
     disk = efi_guest.disk(tmp_path / "disk.img", b"type:", "echo")
-    machine = replace(MACHINE, card=card, ports=((devices_port(), 80),))
+    machine = replace(MACHINE, card=card, ports=((free_port(), 80),))
     assert started(disk, machine) == (End.ENOUGH, "")
 
 
@@ -55,15 +56,8 @@ def test_qemu_has_each_card(tmp_path: Path, card: str) -> None:
 def test_a_machine_with_a_share_and_a_forward(tmp_path: Path) -> None:
     disk = efi_guest.disk(tmp_path / "disk.img", b"type:", "echo")
     (tmp_path / "a,b").mkdir()
-    machine = replace(MACHINE, share=tmp_path / "a,b", ports=((devices_port(), 80),))
+    machine = replace(MACHINE, share=tmp_path / "a,b", ports=((free_port(), 80),))
     assert started(disk, machine) == (End.ENOUGH, "")
-
-
-def devices_port() -> int:
-    """A port of this host at which nobody listens."""
-    with socket.socket() as free:
-        free.bind((devices.HERE, 0))
-        return int(free.getsockname()[1])
 
 
 def test_the_first_disk_is_booted_from() -> None:
@@ -79,8 +73,8 @@ def test_a_taken_port_is_found() -> None:
         taken.bind((devices.HERE, 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert devices.taken_port([devices_port(), port]) == port
-    assert devices.taken_port([devices_port()]) is None
+        assert devices.taken_port([free_port(), port]) == port
+    assert devices.taken_port([free_port()]) is None
 
 
 @pytest.mark.fault("`./bq2 boot screen=1` without a display", "it says so, and what to do")
