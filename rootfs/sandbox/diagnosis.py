@@ -86,6 +86,12 @@ CAUSES = (
         "add the package that installs it to the recipe's `depends`",
     ),
     _cause(
+        r"unable to find library -lgc\b[\s\S]*macro_run",
+        "a macro of Crystal (ECR has one) starts a program while it compiles, and the seed alpine "
+        "cannot link that for a program of another architecture",
+        "build it with seed=debian",
+    ),
+    _cause(
         r"(?:unable to find library|cannot find|library not found for) -l([\w+.-]+)",
         "the library {0} is missing",
         "add the package that installs it to the recipe's `depends`",

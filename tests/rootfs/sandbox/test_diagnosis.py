@@ -35,6 +35,12 @@ CLANG = "clang: error: unknown argument: '-fno-such'\nmake[1]: *** [Makefile:3: 
             "the library yaml is missing",
         ),
         (
+            "ld.lld: error: unable to find library -lgc (install libgc)\nError: execution of "
+            "command failed: host-cc -o /tmp/ecr-process.cr/macro_run -L/sysroot/usr/lib -lgc\n",
+            "ld.lld: error: unable to find library -lgc (install libgc)",
+            "a macro of Crystal (ECR has one) starts a program while it compiles",
+        ),
+        (
             "ld.lld: error: undefined symbol: inflateInit2_\n>>> referenced by a.c\n",
             "ld.lld: error: undefined symbol: inflateInit2_",
             "no linked library or object defines inflateInit2_",
