@@ -1,6 +1,6 @@
 """reference: writes docs/reference.md from the code, so that it is always correct.
 
-plan.documents.reference ────────────┐
+plan.documents.reference ────────────────────┐
 tasks/*.py, tasks.engine.records.events ─docs┴─▶ docs/reference.md
 """
 

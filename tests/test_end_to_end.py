@@ -15,7 +15,6 @@ import shutil
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from cache.store import Record
 from tasks.engine.records.watch import last_steps
 from tests.checkout import ROOT, copy_project, own_cache
 from tests.layered import CHEAPEST, LAYER, expected, script
-from tests.ports import free_port
+from tests.ports import answer, free_port
 from tests.rootfs.tools import tool
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.qemu, pytest.mark.namespace]
@@ -422,8 +421,5 @@ def test_an_app_that_does_not_compile(image: Path, checkout: Path) -> None:
 
 def _asked(url: str, body: bytes | None = None) -> Any:
     """The JSON that `url` answers with, or None if nothing answers."""
-    try:
-        with urllib.request.urlopen(url, body, timeout=30) as answer:
-            return json.load(answer)
-    except OSError:
-        return None
+    found = answer(url, body)
+    return None if found is None else json.loads(found)

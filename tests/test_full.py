@@ -17,7 +17,6 @@ import shutil
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,7 +27,7 @@ from plan.errors import BuildError
 from rootfs.vm import boot
 from rootfs.vm.qemu import Machine
 from tests.checkout import ROOT, own_cache
-from tests.ports import free_port
+from tests.ports import answer, free_port
 from tests.rootfs.tools import tool
 
 HOURS = 4 * 3600
@@ -201,7 +200,7 @@ def test_fossil_serves_this_project(doit: Run, workdir: Path) -> None:
         start, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
     ) as machine:
         try:
-            while not (page := _page(f"http://127.0.0.1:{port}/dir?ci=tip")):
+            while not (page := answer(f"http://127.0.0.1:{port}/dir?ci=tip")):
                 assert machine.poll() is None
                 time.sleep(1)
             assert b"dodo.py" in page
@@ -210,15 +209,6 @@ def test_fossil_serves_this_project(doit: Run, workdir: Path) -> None:
             assert machine.wait(HOURS) == 0
         finally:
             machine.kill()
-
-
-def _page(url: str) -> bytes:
-    """What `url` answers with; nothing while the machine starts."""
-    try:
-        with urllib.request.urlopen(url, timeout=30) as answer:
-            return bytes(answer.read())
-    except OSError:
-        return b""
 
 
 MACHINE = Machine(os.uname().machine, memory_mib=1024, cache=own_cache())

@@ -1,7 +1,7 @@
 """A root that the user gives (seed=PATH), as data: what it has, and what is added to it.
 
 plan/seeds/path.yaml ──load_known──▶ Known ─┐
-the root's files ───plan/seeding/look_at.py─────────┴─look_at─▶ Found ─┐
+the root's files ─────look_at.py────────────┴─look_at─▶ Found ─┐
 plan/seeds/alpine.yaml ──load_alpine──▶ AlpineSeed ────────────┴─fitted─▶ AlpineSeed, for this root
 
 A root that has everything is used unchanged. One that lacks something is completed as Alpine's root
