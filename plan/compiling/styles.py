@@ -48,9 +48,11 @@ VARIABLE = re.compile(r"\$(?:\$|\{(\w+)\}|([A-Za-z_]\w*))")
 # The ending of a compressed file → the program that writes its content.
 READERS = {"gz": "zcat", "bz2": "bzcat", "xz": "xzcat"}
 
-# Objects (*.o) keep their symbols: the linker needs them.
+# Objects (*.o) keep their symbols: the linker needs them. GNU's strip writes into the file itself,
+# so files that are installed read-only become writable.
 STRIP = r"""find /dest -type f ! -name '*.o' | while read -r file; do
   if [ "$(head -c 4 "$file" | tr -d '\0')" = "$(printf '\177ELF')" ]; then
+    chmod u+w "$file"
     "$STRIP" --strip-unneeded "$file"
   fi
 done"""

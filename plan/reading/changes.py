@@ -1,4 +1,4 @@
-"""One table applied to a recipe's table: for overrides.yaml and for a recipe's own `crossed`.
+"""One table applied to a recipe's table: for overrides.yaml and for a recipe's own variants.
 
     recipe     options: [--a]    before: x
     entry      add-options: [--b]            build: z
@@ -20,8 +20,12 @@ from plan.yamlfile import Table
 
 ADDED = ("depends", "tools", "options", "before", "build", "after", "remove")
 ADD = "add-"
-# Only the recipe has these: its identity, and its changes for a cross build.
-_FIXED = ("name", "style", "crossed")
+# The changes that a recipe has itself: for a tool of the second phase, for a cross build.
+AS_TOOL = "as-tool"
+CROSSED = "crossed"
+VARIANTS = (AS_TOOL, CROSSED)
+# Only the recipe has these: its identity and its variants.
+_FIXED = ("name", "style", *VARIANTS)
 _KINDS = kinds(RECIPE)
 ENTRY_KEYS: Mapping[str, type] = {
     **{key: kind for key, kind in _KINDS.items() if key not in _FIXED},

@@ -131,6 +131,13 @@ RECIPE: Keys = {
         "headers in `include` and its libraries in `lib`.",
         example="llvm",
     ),
+    "as-tool": Key(
+        dict,
+        "The changes where the package is only a tool: the first phase builds it for the second "
+        "one, and nothing is crossed. It leaves out what no build uses, to save time. It has the "
+        "keys of an entry of [overrides](#overrides), except `patches`.",
+        example="llvm",
+    ),
     "crossed": Key(
         dict,
         "The changes for a cross build: the package is built for another architecture than the "

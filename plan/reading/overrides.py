@@ -13,8 +13,8 @@
     rootfs-from-sysroot:*:       # all packages of a phase, unless another entry sets the variable
       environment: {CFLAGS: -O3}
 
-The order is: the recipe, its `crossed` in a cross build, the package's entry for every phase, its
-entry for one phase. So an entry for every phase can move into the recipe without changing the plan.
+The order is: the recipe, its variant (`crossed` in a cross build, `as-tool`), the package's entry for
+every phase, its entry for one phase. So an entry for every phase can move into the recipe without changing the plan.
 The results are tables like those that were read: every check of a recipe applies to them, and an
 error in a changed key names its place in overrides.yaml.
 """
@@ -52,22 +52,22 @@ class Overrides:
 
     @cached_property
     def authored(self) -> dict[str, Recipe]:
-        """The recipes as they are written: no overrides, no `crossed`."""
+        """The recipes as they are written: no overrides, no variant."""
         return make_recipes(self.recipes, self.data, {})
 
-    def made(self, phase: str, *, crossed: bool) -> dict[str, Recipe]:
-        """The recipes of `phase`, with overrides; `crossed`: with the changes for a cross build.
+    def made(self, phase: str, variant: str = "") -> dict[str, Recipe]:
+        """The recipes of `phase`, with overrides; `variant`: one of changes.VARIANTS, or none.
 
         Raises BuildError if an override makes a recipe invalid.
         """
-        if not self.table and not crossed:
+        if not self.table and not variant:
             return self.authored
-        tables = self.tables(phase, crossed=crossed)
+        tables = self.tables(phase, variant)
         return make_recipes(tables, self.data, self.patches(phase))
 
-    def tables(self, phase: str, *, crossed: bool = False) -> dict[str, Table]:
-        """The recipes' tables in `phase`, with overrides."""
-        return {name: self._changed(name, phase, crossed) for name in self.recipes}
+    def tables(self, phase: str, variant: str = "") -> dict[str, Table]:
+        """The recipes' tables in `phase`, with overrides; `variant`: as for `made`."""
+        return {name: self._changed(name, phase, variant) for name in self.recipes}
 
     def patches(self, phase: str) -> dict[str, list[Path]]:
         """The patches to apply to each package in `phase`, after those of its recipe."""
@@ -104,10 +104,10 @@ class Overrides:
     def _entries(self, name: str, phase: str) -> list[Table]:
         return [self.table[key] for key in (name, f"{phase}:{name}") if key in self.table]
 
-    def _changed(self, name: str, phase: str, crossed: bool) -> Table:
+    def _changed(self, name: str, phase: str, variant: str) -> Table:
         entries = self._entries(name, phase)
-        if crossed and "crossed" in self.recipes[name]:
-            entries.insert(0, self.recipes[name]["crossed"])
+        if variant in changes.VARIANTS and variant in self.recipes[name]:
+            entries.insert(0, self.recipes[name][variant])
         every = self.table.get(f"{phase}:*")
         if not entries and every is None:
             return self.recipes[name]

@@ -140,8 +140,9 @@ def check_shape(table: Table, stem: str, words: licenses.Words) -> None:
             "'programs' and style crystal need each other",
             where=table.where("programs", "style"),
         )
-    if "crossed" in table:
-        changes.check_entry(table["crossed"])
+    for variant in changes.VARIANTS:
+        if variant in table:
+            changes.check_entry(table[variant])
     directory = table.get("directory", ".")
     if directory.startswith("/") or ".." in directory.split("/"):
         raise BuildError("'directory' must be inside the source", where=table.where("directory"))

@@ -23,6 +23,7 @@ from plan.compiling import toolchain
 from plan.compiling.architecture import Architecture, Machines, load_architecture
 from plan.errors import BuildError, nearest
 from plan.model import PHASES, SYSROOT_FROM_SEED, Recipe, Step
+from plan.reading.changes import AS_TOOL, CROSSED
 from plan.reading.data import ARCHITECTURES, Data
 from plan.reading.keys import DEVEL
 from plan.reading.overrides import Overrides, load_overrides
@@ -62,7 +63,8 @@ def make_plan(
     machines = load_machines(data, build_name or arch_name, arch_name)
     complete = load_set(data, set_name, changes.recipes)
     added = (*complete.added, *added, *data.made)
-    recipes = _laid_over(changes.made(complete.phase, crossed=machines.crossed), complete, data)
+    made = changes.made(complete.phase, CROSSED if machines.crossed else "")
+    recipes = _laid_over(made, complete, data)
     without = _without(complete, machines.target, toolbox, recipes, seed)
     depends = _depends(recipes)
     chosen = _packed(_fitted(complete, added, recipes, without), added, depends)
@@ -140,7 +142,8 @@ def _both(
     The second phase is built by `product` and the results of the first.
     """
     machines = product.machines
-    seeded = changes.made(SYSROOT_FROM_SEED, crossed=False)
+    # A compiler that is to emit code for the target must know it.
+    seeded = changes.made(SYSROOT_FROM_SEED, "" if machines.crossed else AS_TOOL)
     depends = _depends(seeded)
     tools = _tools(toolbox, chosen, product.recipes, wanted, depends, machines.target)
     draws = machines.crossed and chosen.root

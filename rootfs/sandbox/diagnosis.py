@@ -123,11 +123,6 @@ CAUSES = (
         "the build wrote outside of /source, /build, /dest and /tmp",
         "make it install to $DESTDIR, or build in /build",
     ),
-    _cause(
-        r"unable to copy file '(?:/dest/)?([^']+)'; reason: Permission denied",
-        "GNU's strip writes into the file itself, and {0} was installed read-only",
-        "make it writable in the recipe's `after`: chmod u+w FILE",
-    ),
 )
 
 

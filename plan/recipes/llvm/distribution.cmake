@@ -13,12 +13,12 @@ set(LLVM_DISTRIBUTION_COMPONENTS
 # What libLLVM holds: all that is named where the above is linked, and what that needs. The rest
 # (compiling at run time, debuggers' formats, machine simulation) is a tenth of LLVM.
 set(LLVM_DYLIB_COMPONENTS
-  AArch64 AggressiveInstCombine AllTargetsAsmParsers AllTargetsDescs AllTargetsDisassemblers
-  AllTargetsInfos Analysis BinaryFormat BitReader BitWriter BitstreamReader CodeGen CodeGenTypes
-  Codegen Core Coroutines Coverage DebugInfoBTF DebugInfoCodeView DebugInfoDWARF DebugInfoMSF
-  DebugInfoPDB Demangle DlltoolDriver Extensions FrontendDriver FrontendHLSL FrontendOffloading
-  FrontendOpenMP HIPStdPar IPO IRPrinter IRReader InstCombine Instrumentation LTO LibDriver Linker
-  MC MCDisassembler MCParser ObjCARCOpts ObjCopy Object Option Passes ProfileData ScalarOpts
-  Support Symbolize Target TargetParser TextAPI TextAPIBinaryReader TransformUtils Vectorize
-  WindowsDriver WindowsManifest X86 support
+  AggressiveInstCombine AllTargetsAsmParsers AllTargetsCodeGens AllTargetsDescs
+  AllTargetsDisassemblers AllTargetsInfos Analysis BinaryFormat BitReader BitWriter BitstreamReader
+  CodeGen CodeGenTypes Codegen Core Coroutines Coverage DebugInfoBTF DebugInfoCodeView
+  DebugInfoDWARF DebugInfoMSF DebugInfoPDB Demangle DlltoolDriver Extensions FrontendDriver
+  FrontendHLSL FrontendOffloading FrontendOpenMP HIPStdPar IPO IRPrinter IRReader InstCombine
+  Instrumentation LTO LibDriver Linker MC MCDisassembler MCParser ObjCARCOpts ObjCopy Object Option
+  Passes ProfileData ScalarOpts Support Symbolize Target TargetParser TextAPI TextAPIBinaryReader
+  TransformUtils Vectorize WindowsDriver WindowsManifest support
   CACHE STRING "")
