@@ -74,8 +74,9 @@ class Partial:
         """Sync the complete file and rename it to `final`, safe against a power cut."""
         try:
             os.fsync(self._file.fileno())
-            os.fchmod(self._file.fileno(), 0o444)
             self.path.rename(final)
+            # Not before: another process opens the partial file to write to it, and waits.
+            os.fchmod(self._file.fileno(), 0o444)
             sync_directory(final.parent)
         except OSError as error:
             raise disk_error(error, final) from error

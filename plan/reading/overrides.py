@@ -13,10 +13,10 @@
     rootfs-from-sysroot:*:       # all packages of a phase, unless another entry sets the variable
       environment: {CFLAGS: -O3}
 
-The order is: the recipe, its variant (`crossed` in a cross build, `as-tool`), the package's entry for
-every phase, its entry for one phase. So an entry for every phase can move into the recipe without changing the plan.
-The results are tables like those that were read: every check of a recipe applies to them, and an
-error in a changed key names its place in overrides.yaml.
+The order is: the recipe, its variant (`crossed` or `as-tool`), the package's entry for every phase,
+its entry for one phase. So an entry for every phase can move into the recipe without changing the
+plan. The results are tables like those that were read: every check of a recipe applies to them, and
+an error in a changed key names its place in overrides.yaml.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import resource
 import threading
 from collections.abc import Callable, Iterator
@@ -106,6 +107,27 @@ def test_the_second_waits_and_then_starts_afresh_if_it_was_kept(tmp_path: Path) 
     thread.join(5)
     assert lengths == [0]
     assert (tmp_path / "kept").read_bytes() == DATA
+
+
+@pytest.mark.fault(
+    "a run waits for a source at the moment at which another run keeps it",
+    "it can open the file that it waits for: only the kept file is read-only",
+)
+def test_what_others_wait_for_is_never_read_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, modes = tmp_path / "x", os.fchmod
+    opened_meanwhile: list[bool] = []
+
+    def fchmod(file: int, mode: int) -> None:
+        modes(file, mode)
+        opened_meanwhile.append(path.exists())
+
+    monkeypatch.setattr(os, "fchmod", fchmod)
+    with opened(path) as partial:
+        partial.append(DATA)
+        partial.keep(tmp_path / "kept")
+    assert opened_meanwhile == [False]
 
 
 @pytest.mark.fault(

@@ -294,11 +294,11 @@ def processes(marker: str) -> dict[int, str]:
     return found
 
 
-def until(true: Callable[[], bool], what: str) -> None:
-    """Wait for something that has to come."""
+def until(true: Callable[[], bool], what: str, shown: Callable[[], str] = str) -> None:
+    """Wait for something that has to come; `shown` says what is there if it does not."""
     end = time.monotonic() + SECONDS
     while not true():
-        assert time.monotonic() < end, f"{what} did not come"
+        assert time.monotonic() < end, f"{what} did not come; there is:\n{shown()}"
         time.sleep(0.02)
 
 

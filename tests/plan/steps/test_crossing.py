@@ -102,7 +102,7 @@ def two_phases(data: Path) -> Path:
 def test_the_tools_are_of_the_machine_and_the_product_of_the_target(two_phases: Path) -> None:
     plan = crossed(two_phases, "full")
     first, second = plan.phases["sysroot-from-seed"], plan.phases["rootfs-from-sysroot"]
-    # The first phase is that of the machine's own plan, so its artifacts are there already.
+    # The first phase is that of the machine's own plan, but for what is only a tool there.
     assert first == native(two_phases, "x86_64", "full").phases["sysroot-from-seed"]
     assert second["top"].tools == ("cc",)
     assert "--host=aarch64-bq2-linux-musl" in second["top"].commands[0].argv
@@ -158,6 +158,42 @@ def test_what_is_other_where_a_recipe_is_crossed(data: Path, recipe: Callable[..
     assert native(data, "x86_64").product["top"].commands[0].argv[2] == "true\n"
 
 
+AS_TOOL = """\
+environment: {A: "1"}
+as-tool:
+  environment: {A: "2"}
+  depends: []
+"""
+
+
+def test_a_tool_of_the_second_phase_leaves_out_what_no_build_uses(two_phases: Path) -> None:
+    """But not where it makes what another machine runs: that may need the rest."""
+    with (two_phases / "recipes" / "cc.yaml").open("a") as file:
+        file.write(AS_TOOL)
+    plan = native(two_phases, "x86_64", "full")
+    found = [
+        dict(phase["cc"].environment)["A"]
+        for each in (plan, crossed(two_phases, "full"))
+        for phase in each.phases.values()
+    ]
+    assert found == ["2", "1", "1", "1"]
+    overrides = two_phases / "overrides.yaml"
+    overrides.write_text("cc:\n  environment: {A: '3'}\n")
+    changed = make_plan(two_phases, set_name="full", arch_name="x86_64", overrides=overrides)
+    assert {dict(phase["cc"].environment)["A"] for phase in changed.phases.values()} == {"3"}
+
+
+def test_the_tools_of_this_project_build_without_tls_and_without_other_targets() -> None:
+    plan = native(PLAN, "x86_64", "full")
+    first, second = plan.phases.values()
+    assert not {"openssl", "sqlite"} & first.keys()
+    assert {"openssl", "sqlite"} <= second.keys()
+    option = "-DLLVM_TARGETS_TO_BUILD=host"
+    assert option in str(first["llvm"].commands)
+    assert option not in str(second["llvm"].commands)
+    assert option not in str(crossed(PLAN, "full").phases["sysroot-from-seed"]["llvm"].commands)
+
+
 def test_overrides_come_after_what_is_crossed(data: Path, recipe: Callable[..., Path]) -> None:
     recipe("top", extra=CROSSED)
     overrides = data / "overrides.yaml"
@@ -187,7 +223,7 @@ def test_what_crossed_cannot_say(
 
 
 def test_an_override_cannot_say_how_a_recipe_is_crossed() -> None:
-    assert {"crossed", "name", "style"}.isdisjoint(ENTRY_KEYS)
+    assert {"as-tool", "crossed", "name", "style"}.isdisjoint(ENTRY_KEYS)
 
 
 def test_what_an_architecture_cannot_have_is_left_out(

@@ -39,7 +39,7 @@ def panel(
     command = ["sh", "-c", '"$@"; stty -a > modes', "sh", *doit("pkg", *words)]
     environment = toy.environment | variables
     with Tmux(command, where=toy.root, environment=environment, columns=columns) as terminal:
-        until(lambda: shows in terminal.screen(), "the panel")
+        until(lambda: shows in terminal.screen(), "the panel", terminal.screen)
         yield terminal
 
 
@@ -77,7 +77,7 @@ def test_nothing_stale_stays_on_a_screen_that_is_resized_and_typed_on(toy: Check
             assert len(rows(screen)) == 2 and screen.count(" of 5") == 1, screen
             assert "typed" not in screen, screen
         go_on(toy)
-        until(lambda: "Pane is dead" in terminal.screen(), "the end")
+        until(lambda: "Pane is dead" in terminal.screen(), "the end", terminal.screen)
         assert " of 5" not in terminal.screen()
     assert " echo " in (toy.root / "modes").read_text()
 
@@ -152,7 +152,7 @@ def test_the_remaining_time_counts_down_and_a_late_step_is_told(toy: Checkout) -
             time.sleep(1.5)
         assert left[0] > left[1] > left[2] > left[3] > 0, left
         go_on(toy)
-        until(lambda: "Pane is dead" in terminal.screen(), "the end")
+        until(lambda: "Pane is dead" in terminal.screen(), "the end", terminal.screen)
     # Built once in some seconds, it is late after as many and a few more.
     toy.recipe("bottom", f"{wait}; true")
     with panel(toy, 80, "jobs=1", shows="  longer than last time\n") as terminal:
