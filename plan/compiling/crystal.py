@@ -22,11 +22,12 @@ export PATH="/tmp/bin:$PATH" CRYSTAL_CACHE_DIR=/tmp/crystal CRYSTAL_LIBRARY_PATH
 export CC="$CC -unwindlib=libunwind -Wl,--as-needed"
 linker=$CC
 if [ -z "${BUILD:-}" ]; then
-  # What the compiler runs at once is for musl too, as what it compiles.
-  printf '#!/bin/sh\necho musl\n' > /tmp/bin/ldd
+  # What the compiler runs at once is linked as what it compiles.
+  runs=$CC
 else
   # That is not for this machine: it is linked to the libraries of the root, which have no links
   # for a linker where they are a seed's.
+  runs=$HOSTCC
   cat > /tmp/bin/host-cc <<'END'
 #!/bin/sh
 for word; do
@@ -45,6 +46,10 @@ exec $HOSTCC "$@"
 END
   linker=host-cc
 fi
+# The compiler asks ldd for which C library that is.
+case $($runs -dumpmachine) in
+*-musl) printf '#!/bin/sh\necho musl\n' > /tmp/bin/ldd ;;
+esac
 chmod +x /tmp/bin/*
 CC=$linker crystal build --no-color --no-debug --cross-compile --target "$ARCH-linux-musl" \
   -D use_pcre2 "$@" -o "/build/$program" "$main" > "/build/$program.link"

@@ -78,6 +78,8 @@ class Tools:
     """None: this project built the seed, so it has our own compiler."""
     makes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Recipe → the tools of it that the seed lacks. It is built with the tools above it."""
+    makes_crossed: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """The same, for a product of another architecture only."""
     missing: Mapping[str, str] = field(default_factory=dict)
     """Tool that does not exist for this seed → the reason."""
 

@@ -27,6 +27,7 @@ _KINDS = {
     "programs": dict,
     "links": dict,
     "makes": dict,
+    "makes-crossed": dict,
 }
 # The keys that an architecture may have.
 _OWN = {
@@ -47,7 +48,8 @@ class AlpineSeed:
     wheels: from Python's package index, unpacked in `usr/lib/wheels`. debian: names of
     packages of the seed `debian`, unpacked in `usr/lib/debian`; foreign: those of another
     architecture, too. exclude: globs of files of all these that are not unpacked. programs (path,
-    text) and links (path, target) come last. makes, missing: see `plan.compiling.toolchain.Tools`.
+    text) and links (path, target) come last. makes, makes_crossed, missing: see
+    `plan.compiling.toolchain.Tools`.
     """
 
     architecture: str
@@ -61,6 +63,7 @@ class AlpineSeed:
     programs: tuple[tuple[str, str], ...]
     links: tuple[tuple[str, str], ...]
     makes: tuple[tuple[str, tuple[str, ...]], ...]
+    makes_crossed: tuple[tuple[str, tuple[str, ...]], ...]
     missing: tuple[tuple[str, str], ...]
 
 
@@ -87,6 +90,7 @@ def load_alpine(path: Path, arch: str, release: str = "") -> AlpineSeed:
         programs=tuple(sorted((name, text.replace("@arch@", arch)) for name, text in programs)),
         links=links(table),
         makes=lists(table, "makes"),
+        makes_crossed=lists(table, "makes-crossed"),
         missing=tuple(own.mapping("missing").items()),
     )
 

@@ -152,6 +152,7 @@ def fitted(alpine: AlpineSeed, found: Found, known: Known) -> AlpineSeed:
         programs=tuple(sorted(programs.items())),
         links=(*alpine.links, *links),
         makes=tuple(_makes(alpine, known, has, own)),
+        makes_crossed=() if own else alpine.makes_crossed,
         missing=tuple(_missing(alpine, known, has, own)),
     )
 

@@ -130,7 +130,8 @@ def _without(
 
 def _one(product: Maker, wanted: Sequence[str], toolbox: Path) -> tuple[Phases, tuple[str, ...]]:
     """The product's phase alone: the seed builds it, and makes the image too."""
-    own = lacking_tools(toolbox, product.recipes, product.seed, wanted)
+    crossed = product.machines.crossed
+    own = lacking_tools(toolbox, product.recipes, product.seed, wanted, crossed=crossed)
     return {product.phase: replace(product, tools=own).steps(wanted)}, ()
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from plan import graph
 from plan.checks import ALPINE, DEBIAN, SELF
@@ -22,6 +23,9 @@ from plan.seeding.debian import load_debian
 from plan.seeding.tables import compiler
 from plan.yamlfile import Table, load
 
+if TYPE_CHECKING:
+    from plan.seeding.alpine import AlpineSeed
+
 MADE = "made"
 """The key of the tools that no seed has."""
 
@@ -33,13 +37,19 @@ def seed_tools(directory: Directory, seed: str, arch: str) -> Tools:
     if seed == ALPINE:
         from plan.seeding.alpine import load_alpine
 
-        alpine = load_alpine(directory / "alpine.yaml", arch)
-        return Tools(alpine.compiler, dict(alpine.makes), dict(alpine.missing))
+        return tools_of(load_alpine(directory / "alpine.yaml", arch))
     if seed == DEBIAN:
         debian = load_debian(directory / "debian.yaml", arch)
         return Tools(debian.compiler, missing=dict(debian.missing))
     # None is named: a root like the seed debian.
     return Tools(compiler(load(directory / "debian.yaml")))
+
+
+def tools_of(alpine: AlpineSeed) -> Tools:
+    """The tools of the seed `alpine`, or of a root that was fitted with parts of it."""
+    return Tools(
+        alpine.compiler, dict(alpine.makes), dict(alpine.makes_crossed), dict(alpine.missing)
+    )
 
 
 def load_tools(path: Path, recipes: Mapping[str, Recipe]) -> dict[str, tuple[str, ...]]:
@@ -66,14 +76,22 @@ def _load(path: Path, recipes: Collection[str]) -> Table:
 
 
 def lacking_tools(
-    toolbox: Path, recipes: Mapping[str, Recipe], seed: Tools, wanted: Iterable[str]
+    toolbox: Path,
+    recipes: Mapping[str, Recipe],
+    seed: Tools,
+    wanted: Iterable[str],
+    *,
+    crossed: bool = False,
 ) -> dict[str, tuple[str, ...]]:
     """Recipe → the recipes that build the tools that the seed lacks, in order.
+
+    crossed: whether they build for another architecture.
 
     It is empty if the seed lacks nothing. Raises BuildError if a tool has no recipe, or if one of
     the packages `wanted` needs a tool that this seed cannot have.
     """
-    makes = {**seed.makes, **{name: (name,) for name in _made(toolbox, recipes, seed)}}
+    of_every_seed = {name: (name,) for name in _made(toolbox, recipes, seed)}
+    makes = {**seed.makes, **(seed.makes_crossed if crossed else {}), **of_every_seed}
     if not makes and not seed.missing:
         return {}
     tools, makers = load_tools(toolbox, recipes), list(makes)

@@ -87,9 +87,9 @@ CAUSES = (
     ),
     _cause(
         r"unable to find library -lgc\b[\s\S]*macro_run",
-        "a macro of Crystal (ECR has one) starts a program while it compiles, and the seed alpine "
-        "cannot link that for a program of another architecture",
-        "build it with seed=debian",
+        "a macro of Crystal (ECR has one) starts a program while it compiles, and the seed has no "
+        "libraries of this machine to link it to",
+        "build it with seed=alpine or seed=debian",
     ),
     _cause(
         r"(?:unable to find library|cannot find|library not found for) -l([\w+.-]+)",

@@ -33,6 +33,7 @@ from plan.seeding.path import (
 )
 from plan.settings.settings import Settings
 from plan.steps.plan import sha256_of
+from plan.steps.toolbox import tools_of
 from rootfs.archives.files import file_sha256
 
 MOST = 20  # tarballs that are remembered
@@ -52,7 +53,7 @@ class Given:
         """Its build tools, and those that it lacks."""
         if self.added is None:
             return own_tools(self.found)
-        return Tools(self.added.compiler, dict(self.added.makes), dict(self.added.missing))
+        return tools_of(self.added)
 
     @cached_property
     def content(self) -> str:

@@ -94,6 +94,7 @@ def test_a_root_without_a_compiler_is_completed_as_alpines(tmp_path: Path) -> No
         "programs",
         "links",
         "makes",
+        "makes_crossed",
         "missing",
     ):
         assert getattr(added, field) == getattr(ALPINE, field), field

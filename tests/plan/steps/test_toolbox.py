@@ -59,6 +59,17 @@ def test_no_seed_compiles_llvm_for_the_base_set(target: str) -> None:
     assert not any(name.startswith("seed-") for name in made.product)
 
 
+def test_what_crystal_runs_has_its_libraries_where_the_product_is_of_another_machine() -> None:
+    tools = seed_tools(DATA / "seeds", "alpine", "x86_64")
+    libraries = ("seed-unwind", "seed-bdwgc", "seed-libevent", "seed-pcre2")
+    for target in ("aarch64", "x86_64"):
+        made = make_plan(DATA, set_name="base", arch_name=target, build_name="x86_64", seed=tools)
+        steps = made.phases[SYSROOT_FROM_SEED]
+        assert [name for name in steps["about"].tools if name in libraries] == (
+            [*libraries] if target == "aarch64" else []
+        )
+
+
 def test_what_is_built_for_the_seed_is_not_in_the_product() -> None:
     made = plan("alpine")
     assert not {"seed-make", "seed-python"} & set(made.product)
