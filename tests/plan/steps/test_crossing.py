@@ -189,7 +189,9 @@ def test_the_tools_of_this_project_build_without_tls_and_without_other_targets()
     assert not {"openssl", "sqlite"} & first.keys()
     assert {"openssl", "sqlite"} <= second.keys()
     crossing = crossed(PLAN, "full").phases["sysroot-from-seed"]
-    assert [dict(each["llvm"].environment).get("TARGETS") for each in (first, second, crossing)] == [
+    assert [
+        dict(each["llvm"].environment).get("TARGETS") for each in (first, second, crossing)
+    ] == [
         "own",
         None,
         None,
