@@ -104,6 +104,20 @@ def test_it_compiles_the_tools_of_the_full_set_besides_llvm(
     done(*tools, *settings, seconds=HOURS)
 
 
+@pytest.mark.fault(
+    "a program with ECR for another architecture, from Alpine's root",
+    "what Crystal starts while it compiles is linked to libraries that are made first",
+)
+@pytest.mark.slow
+@pytest.mark.timeout(HOURS)
+def test_a_program_that_runs_while_it_compiles_is_crossed(root: list[str], tmp_path: Path) -> None:
+    app = ROOT / "docs" / "examples" / "notes"
+    settings = ["set=base", "seed=alpine", f"arch={OTHER}", f"workdir={tmp_path / 'work'}", *root]
+    done("pkg:notes", f"app={app}", *settings, seconds=HOURS)
+    made = {path.stem for path in (tmp_path / "work/stamps/sysroot-from-seed").glob("*.json")}
+    assert {"seed-unwind", "seed-bdwgc", "seed-libevent", "seed-pcre2", "notes"} <= made
+
+
 @pytest.mark.slow
 @pytest.mark.qemu
 @pytest.mark.timeout(HOURS)
