@@ -157,7 +157,7 @@ class CompletedRoot(Seed):
         # URLs, and what is said of the tools, do not change the tree.
         without = (
             *("version", "source", "wheels", "debian", "foreign"),
-            *("compiler", "makes", "missing"),
+            *("compiler", "makes", "makes_crossed", "missing"),
         )
         shape = _shape(self.authored, without=without)
         wheels = [[wheel.sha256, wheel.exclude] for wheel in self.authored.wheels]
