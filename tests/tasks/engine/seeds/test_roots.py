@@ -121,6 +121,17 @@ def test_both_seeds_are_pinned_for_both_architectures(tmp_path: Path) -> None:
     assert len({root.identity for root in (*alpine, *debian)}) == 4
 
 
+def test_the_tools_that_are_made_first_are_no_part_of_the_root(tmp_path: Path) -> None:
+    data = tmp_path / "seeds"
+    shutil.copytree(SEEDS, data)
+    file = data / "alpine.yaml"
+    text, lists = file.read_text(), ("\nmakes:", "\nmakes-crossed:")
+    assert all(name in text for name in lists)
+    file.write_text(text[: text.index(lists[0])])
+    found, usual = (AlpineRoot(each, "x86_64", Store(tmp_path)) for each in (data, SEEDS))
+    assert found.identity == usual.identity
+
+
 @pytest.mark.parametrize("kind", [AlpineRoot, DebianRoot])
 def test_every_machine_has_the_same_crystal_and_runs_it(
     kind: type[AlpineRoot | DebianRoot], tmp_path: Path
