@@ -56,7 +56,8 @@ def host(text: str) -> str:
 def port(text: str) -> str:
     """The number of a TCP port, or an empty text."""
     if text and not is_port(text):
-        raise ValueError("it is the number of a port, from 1 to 65535")
+        pairs = f"; ports={text} leads one port to another" if ":" in text else ""
+        raise ValueError(f"it is the number of a port, from 1 to 65535{pairs}")
     return str(int(text)) if text else ""
 
 

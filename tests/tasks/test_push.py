@@ -18,6 +18,7 @@ from tests.tasks.toy import Checkout
         (("to=me@web",), "to cannot be 'me@web'", "the user is always root"),
         (("to=-oProxyCommand=x",), "to cannot be", "port= is its port"),
         (("port=70000",), "port cannot be '70000'", "from 1 to 65535"),
+        (("port=80:80",), "port cannot be '80:80'", "ports=80:80 leads one port to another"),
         (("wait=0",), "wait cannot be '0'", "seconds"),
     ],
 )
