@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests import scratch
+from tests.ports import Port
 
 LONG = {"slow": "BQ2_TEST_SLOW", "full": "BQ2_TEST_FULL"}
 _directory = pytest.StashKey[Path]()
@@ -54,3 +55,10 @@ def real_image() -> Path:
     if not path:
         pytest.skip("BQ2_TEST_IMAGE names no image")
     return Path(path)
+
+
+@pytest.fixture
+def free_port() -> Iterator[int]:
+    """A port of the loopback address that is free, and is given to nobody else."""
+    with Port() as number:
+        yield number
