@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.tasks.test_gc import LATER
-from tests.tasks.toy import SCRIPTS, Checkout, Done, doit, make_checkout, until
+from tests.tasks.toy import SCRIPTS, SECONDS, Checkout, Done, doit, make_checkout, until
 
 pytestmark = pytest.mark.namespace
 
@@ -34,7 +34,7 @@ def test_what_comes_before_vanishes(toy: Checkout) -> None:
     process = toy.start(doit("pkg:top"))
     until(lambda: (toy.root / "work/stamps/sysroot-from-seed/right.json").exists(), "right")
     lose(toy, "right")
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=SECONDS)
     done = Done(process.returncode, said)
     assert done.status == 0 and done.built.count("right") == 2, done
     toy.builds("kernel")
@@ -49,7 +49,7 @@ def test_what_it_is_built_on_vanishes(toy: Checkout) -> None:
     process = toy.start(doit("pkg:left"))
     until(lambda: log.exists() and "sleep" in log.read_text(), "the step")
     lose(toy, "bottom")
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=SECONDS)
     done = Done(process.returncode, said)
     assert done.status == 0 and "an input vanished during the build: it is built again" in said, (
         done
