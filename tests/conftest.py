@@ -5,12 +5,14 @@ anything in /tmp.
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests import scratch
+from tests.ports import Port
 
 LONG = {"slow": "BQ2_TEST_SLOW", "full": "BQ2_TEST_FULL"}
 _directory = pytest.StashKey[Path]()
@@ -18,6 +20,9 @@ _directory = pytest.StashKey[Path]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Give the run its directory; the processes of pytest-xdist inherit it."""
+    # A shell lets what it starts in the background ignore Ctrl-C, and so would what tests start.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if "PYTEST_XDIST_WORKER" not in os.environ:
         config.stash[_directory] = scratch.begin()
 
@@ -54,3 +59,10 @@ def real_image() -> Path:
     if not path:
         pytest.skip("BQ2_TEST_IMAGE names no image")
     return Path(path)
+
+
+@pytest.fixture
+def free_port() -> Iterator[int]:
+    """A port of the loopback address that is free, and is given to nobody else."""
+    with Port() as number:
+        yield number

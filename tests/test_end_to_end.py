@@ -25,7 +25,7 @@ from cache.store import Record
 from tasks.engine.records.watch import last_steps
 from tests.checkout import ROOT, copy_project, own_cache
 from tests.layered import CHEAPEST, LAYER, expected, script
-from tests.ports import answer, free_port
+from tests.ports import answer
 from tests.rootfs.tools import tool
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.qemu, pytest.mark.namespace]
@@ -320,7 +320,9 @@ def test_a_package_for_another_architecture(image: Path, checkout: Path, doit: R
     "the program of an app dies at once, in a machine without a terminal",
     "`boot` ends and fails, with what the program said last",
 )
-def test_a_crystal_project_is_a_machine_that_answers(image: Path, checkout: Path) -> None:
+def test_a_crystal_project_is_a_machine_that_answers(
+    image: Path, checkout: Path, free_port: int
+) -> None:
     """The example of docs/program.md, not optimised. At the end its own file is made worthless.
 
     The last test, as the one before.
@@ -329,7 +331,6 @@ def test_a_crystal_project_is_a_machine_that_answers(image: Path, checkout: Path
     shutil.copytree(ROOT / "docs" / "examples" / "notes", app)
     about = app / "layer.yaml"
     about.write_text(about.read_text().replace("app:\n", "app:\n  options: [-O0]\n"))
-    port = free_port()
     environment = os.environ | {"BQ2_CACHE": str(checkout.parent / "cache"), "BQ2_SEED": "debian"}
     command = [
         sys.executable,
@@ -337,7 +338,7 @@ def test_a_crystal_project_is_a_machine_that_answers(image: Path, checkout: Path
         "doit",
         "boot",
         f"app={app}",
-        f"ports={port}:80",
+        f"ports={free_port}:80",
         "workdir=mine",
     ]
     with (
@@ -352,7 +353,7 @@ def test_a_crystal_project_is_a_machine_that_answers(image: Path, checkout: Path
         ) as machine,
     ):
         try:
-            url = f"http://127.0.0.1:{port}/notes"
+            url = f"http://127.0.0.1:{free_port}/notes"
             while (found := _asked(url)) is None and machine.poll() is None:
                 time.sleep(0.2)
             assert found == [], (checkout / "console").read_text(errors="replace")

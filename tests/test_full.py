@@ -27,7 +27,7 @@ from plan.errors import BuildError
 from rootfs.vm import boot
 from rootfs.vm.qemu import Machine
 from tests.checkout import ROOT, own_cache
-from tests.ports import answer, free_port
+from tests.ports import answer
 from tests.rootfs.tools import tool
 
 HOURS = 4 * 3600
@@ -191,16 +191,15 @@ def image(built: Run) -> Path:
 
 
 @pytest.mark.qemu
-def test_fossil_serves_this_project(doit: Run, workdir: Path) -> None:
+def test_fossil_serves_this_project(doit: Run, workdir: Path, free_port: int) -> None:
     """A person starts it, and reads the files with a browser of the host."""
-    port = free_port()
     doit("image", "with=fossil-service")
-    start = _command(workdir, "boot", "with=fossil-service", f"ports={port}:8080")
+    start = _command(workdir, "boot", "with=fossil-service", f"ports={free_port}:8080")
     with subprocess.Popen(
         start, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
     ) as machine:
         try:
-            while not (page := answer(f"http://127.0.0.1:{port}/dir?ci=tip")):
+            while not (page := answer(f"http://127.0.0.1:{free_port}/dir?ci=tip")):
                 assert machine.poll() is None
                 time.sleep(1)
             assert b"dodo.py" in page

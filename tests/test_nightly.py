@@ -38,8 +38,9 @@ BQ2 = "#!/bin/sh\n"
 def checkout(tmp_path: Path) -> Path:
     """A repository with the code of this one and two long tests."""
     (tmp_path / "tests").mkdir()
-    for name in ("__init__.py", "conftest.py", "nightly.py", "nightly.yaml", "scratch.py"):
-        shutil.copy(ROOT / "tests" / name, tmp_path / "tests")
+    for name in ("__init__", "conftest", "nightly", "ports", "scratch"):
+        shutil.copy(ROOT / "tests" / f"{name}.py", tmp_path / "tests")
+    shutil.copy(ROOT / "tests" / "nightly.yaml", tmp_path / "tests")
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     for name in ("plan", "rootfs"):
         (tmp_path / name).symlink_to(ROOT / name)
@@ -72,7 +73,7 @@ def _nightly(checkout: Path) -> subprocess.Popen[str]:
 
 
 def _ended(run: subprocess.Popen[str]) -> tuple[int, str]:
-    said, _ = run.communicate(timeout=120)
+    said, _ = run.communicate(timeout=300)
     return run.returncode, said
 
 
@@ -94,9 +95,11 @@ def test_what_passed_is_not_repeated_at_the_same_commit(checkout: Path) -> None:
 
 
 def _await(run: subprocess.Popen[str], file: Path) -> None:
-    """Wait until `run` has written `file`, or has ended."""
-    until = time.monotonic() + 60
-    while not file.exists() and run.poll() is None and time.monotonic() < until:
+    """Wait until `run` has written something into `file`, or has ended."""
+    until = time.monotonic() + 180
+    while not (file.exists() and file.read_text()):
+        if run.poll() is not None or time.monotonic() > until:
+            return
         time.sleep(0.1)
 
 
@@ -120,7 +123,7 @@ def test_an_interruption_at_any_moment(checkout: Path) -> None:
     clean = "(time.sleep(1), here.with_suffix('.clean.runs').touch())"
     _write(checkout, "first", f"try: time.sleep(60)\n    finally: {clean}")
     mark = checkout / "tests" / "test_late.runs"
-    late = f"import pathlib, time\npathlib.Path({str(mark)!r}).touch()\ntime.sleep(60)\n"
+    late = f"import pathlib, time\npathlib.Path({str(mark)!r}).write_text('x')\ntime.sleep(60)\n"
     for file, text in ((checkout / "tests" / "test_first.runs", ""), (mark, late)):
         (checkout / "tests" / "test_late.py").write_text(text)
         run = _nightly(checkout)

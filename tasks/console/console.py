@@ -42,8 +42,8 @@ _lost: OSError | None = None
 
 def say(text: str, tone: str = "") -> None:
     """Print `text` as whole lines, from any thread; the first line has the `tone`."""
-    with _lock:
-        (_printer or write)(text, tone)
+    # Without _lock: a printer has a lock of its own, and prints while it has that (`raw`).
+    (_printer or write)(text, tone)
 
 
 def write_with(printer: Callable[[str, str], None] | None) -> None:

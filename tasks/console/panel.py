@@ -62,17 +62,21 @@ class Panel:
 
     def show(self, event: Event) -> None:
         """Print what `event` says, and count it."""
-        if event["event"] == "forecast":
-            self.countdown.expect(event)
-        elif event["event"] in ("end", "hit", "same"):
-            self.countdown.ended(event["step"])
-        self.failed += event["event"] == "failure"
+        with self.lock:
+            self._count(event)
         if event["event"] != "progress":
             self.plain.show(event)
         if event["event"] == "over":
             with self.lock:
                 self._show([])
                 console.write_with(None)
+
+    def _count(self, event: Event) -> None:
+        if event["event"] == "forecast":
+            self.countdown.expect(event)
+        elif event["event"] in ("end", "hit", "same"):
+            self.countdown.ended(event["step"])
+        self.failed += event["event"] == "failure"
 
     def pause(self, paused: bool) -> None:
         """Clear the panel while this process is paused; the next `refresh` draws it again."""

@@ -147,7 +147,7 @@ class Site:
         """Half at once, and the rest not before the test is over."""
         to.head(200, {"Content-Length": str(len(DATA))})
         to.wfile.write(DATA[:HALF])
-        self.over.wait(20)
+        self.over.wait(120)
         to.close_connection = True
 
     def chunked(self, to: _Handler) -> None:
@@ -255,7 +255,7 @@ class Site:
         to.wfile.write(b"%x\r\n" % len(DATA) + DATA[:HALF])
 
     def hangs(self, to: _Handler) -> None:
-        self.over.wait(20)
+        self.over.wait(120)
         to.close_connection = True
 
     def hangs_midway(self, to: _Handler) -> None:

@@ -92,7 +92,7 @@ def test_the_second_waits_and_then_starts_afresh_if_it_was_kept(tmp_path: Path) 
     def second() -> None:
         def wait() -> None:
             waited.set()
-            done.wait(5)
+            done.wait(60)
 
         with opened(path, wait=wait) as partial:
             lengths.append(partial.length)
@@ -100,11 +100,11 @@ def test_the_second_waits_and_then_starts_afresh_if_it_was_kept(tmp_path: Path) 
     with opened(path) as first:
         thread = threading.Thread(target=second)
         thread.start()
-        assert waited.wait(5)
+        assert waited.wait(60)
         first.append(DATA)
         first.keep(tmp_path / "kept")
     done.set()
-    thread.join(5)
+    thread.join(60)
     assert lengths == [0]
     assert (tmp_path / "kept").read_bytes() == DATA
 

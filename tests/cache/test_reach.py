@@ -19,8 +19,8 @@ def test_who_answers(site: Site) -> None:
 def test_who_does_not(site: Site) -> None:
     silent, other, nowhere = site.url("hangs"), site.url("not_http"), "http://127.0.0.1:9/"
     start = time.monotonic()
-    reasons = unreachable([silent, other, nowhere, site.url("good")], seconds=0.5)
-    assert time.monotonic() - start < 3
+    reasons = unreachable([silent, other, nowhere, site.url("good")], seconds=3)
+    assert time.monotonic() - start < 30
     assert reasons.keys() == {silent, other, nowhere}
     assert reasons[silent].reason.startswith("no answer ")
     assert "refused" in reasons[nowhere].reason

@@ -266,7 +266,7 @@ def test_stopping_from_another_thread(site: Site, cache_root: Path) -> None:
     began = time.monotonic()
     with pytest.raises(BuildError, match="stopped"):
         get(source(site.url("very_slow")), web=web)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 20
 
 
 def test_whatever_ends_it_ends_its_threads(site: Site, cache_root: Path) -> None:
@@ -317,12 +317,12 @@ def start(script: str) -> subprocess.Popen[str]:
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    output, errors = process.communicate(timeout=20)
+    output, errors = process.communicate(timeout=60)
     return process.returncode, output, errors
 
 
 def until(condition: Callable[[], bool]) -> None:
-    limit = time.monotonic() + 20
+    limit = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < limit
         time.sleep(0.01)
@@ -393,7 +393,7 @@ def test_an_interrupt_ends_it_at_once(site: Site, cache_root: Path) -> None:
     began = time.monotonic()
     process.send_signal(signal.SIGINT)
     status, _, errors = finish(process)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 20
     assert status == -signal.SIGINT
     assert errors.rstrip().endswith("KeyboardInterrupt")
     assert begun(cache_root)

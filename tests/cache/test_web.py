@@ -15,7 +15,7 @@ from cache.web import Patience, Web, read_body
 from plan.errors import BuildError
 from tests.cache.loopback import DATA, Site
 
-QUICK = Patience(connect=0.5, read=0.3)
+QUICK = Patience(connect=2, read=2)  # what answers at once does so in this time
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_what_is_missing_keeps_the_connection(site: Site, web: Web, name: str) -
 def test_a_page_about_what_is_missing_costs_little(site: Site, name: str) -> None:
     start = time.monotonic()
     assert refused(Web(QUICK), site.url(name)).reason == "HTTP 404 Not Found"
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 30
 
 
 @pytest.mark.fault(
@@ -103,7 +103,7 @@ def test_a_body_that_ends_too_early(site: Site, tmp_path: Path, name: str) -> No
 )
 def test_silence(site: Site) -> None:
     error = refused(Web(QUICK), site.url("hangs"))
-    assert error.reason == "no answer for 0.3 s"
+    assert error.reason == "no answer for 2 s"
     assert not error.again
 
 
@@ -169,7 +169,7 @@ def test_a_host_that_takes_no_connection_in_time() -> None:
 
 @pytest.mark.fault("a server that is silent twice", "not asked a third time")
 def test_a_silent_host_gets_a_second_chance_but_no_third(site: Site) -> None:
-    web = Web(Patience(connect=10, read=0.5))
+    web = Web(Patience(connect=10, read=2))
     refused(web, site.url("hangs"))
     with web.get(site.url("good")):
         pass

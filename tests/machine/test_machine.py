@@ -113,8 +113,8 @@ def _asked_by_push(guest: Guest, mine: Key, other: Key, known: Path) -> None:
 
 def _supervised(guest: Guest, key: Key) -> None:
     """A service that ends is started again."""
-    kill = "before=$(pidof svlogd); kill -9 $before; sleep 2"
-    look = "[ $(pidof svlogd) != $before ] && echo new"
+    kill = "before=$(pidof svlogd); kill -9 $before"
+    look = "until new=$(pidof svlogd) && [ $new != $before ]; do sleep 0.5; done; echo new"
     assert guest.ssh(key, f"{kill}; {look}").stdout == "new\n"
 
 

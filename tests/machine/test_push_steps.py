@@ -54,6 +54,7 @@ def test_a_service_is_not_well(run: Run) -> None:
 def test_a_step_is_refused(run: Run) -> None:
     gone = "rm /etc/bq2/image.json"
     assert asked(run, STAYS, "look", before=gone).first("fail") == "foreign"
-    other = "(flock -n 8; sleep 5) 8>/run/push.lock &\nsleep 1"
+    hold = "(flock -n 8; touch /run/held; exec sleep 1000) 8>/run/push.lock &"
+    other = f"{hold}\nuntil [ -e /run/held ]; do sleep 0.1; done"
     assert asked(run, STAYS, "look", before=other).first("fail") == "busy another update runs"
     assert asked(run, STAYS, "look").first("boot")

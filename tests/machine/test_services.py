@@ -17,7 +17,7 @@ HELPERS = """
 listens() { cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | grep -q ':0016 .* 0A '; }
 logged() { grep -q "$1" /var/log/machine/current; }
 until_it() {
-  tries=100
+  tries=600
   until "$@"; do
     [ $((tries -= 1)) -gt 0 ] || { echo "never: $*"; cat /var/log/machine/current; exit 1; }
     sleep 0.1

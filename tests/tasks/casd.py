@@ -23,6 +23,7 @@ from cache.sources import fetch
 from plan.errors import BuildError
 from plan.model import Source
 from tests.nobody import AS_ORDINARY, NOBODY, open_directory
+from tests.ports import Port
 from tests.tasks.toy import until
 
 WHEEL = Source(
@@ -81,9 +82,8 @@ class Casd:
         kept.mkdir(mode=0o700)
         if os.geteuid() == 0:
             os.chown(kept, NOBODY, NOBODY)
-        with socket.socket() as found:
-            found.bind(("127.0.0.1", 0))
-            self.port: int = found.getsockname()[1]
+        self._port = Port()
+        self.port = self._port.number
         binds = [f"--runner-arg=--ro-bind-mount={each}" for each in shown]
         self.command = [
             *AS_ORDINARY,
@@ -117,8 +117,13 @@ class Casd:
         with socket.socket() as asking:
             return asking.connect_ex(("127.0.0.1", self.port)) == 0
 
+    def close(self) -> None:
+        """Kill it and its workers for good."""
+        self.kill()
+        self._port.close()
+
     def kill(self) -> None:
-        """Kill it and its workers."""
+        """Kill it and its workers; `start` starts it once more."""
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
@@ -153,4 +158,4 @@ def serve(programs: Path) -> Iterator[Serve]:
 
         yield start
         for each in started:
-            each.kill()
+            each.close()

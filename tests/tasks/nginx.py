@@ -8,7 +8,7 @@ import socket
 import subprocess
 from pathlib import Path
 
-from tests.ports import free_port
+from tests.ports import Port
 from tests.tasks.toy import until
 
 PROGRAM = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
@@ -47,7 +47,8 @@ class Nginx:
     def __init__(self, directory: Path, *inside: str) -> None:
         self.root = directory / "served"
         self.root.mkdir(parents=True)
-        self.port = free_port()
+        self._port = Port()
+        self.port = self._port.number
         self.url = f"http://127.0.0.1:{self.port}"
         config = directory / "nginx.conf"
         config.write_text(
@@ -73,3 +74,4 @@ class Nginx:
         """End it."""
         self._process.terminate()
         self._process.wait()
+        self._port.close()

@@ -19,14 +19,14 @@ CHECKS = (
 )
 MISSING = f"[{{sha256: {'1' * 64}, size: 4, file: x.tar, urls: ['https://x.test/']}}]"
 QUICK = """\
-import os, time
+import os
 from tasks.doctor import quick
 from tasks.engine.project import open_project
 project = open_project({}, os.environ)
-start = time.monotonic()
+start = sum(os.times()[:4])
 for problem in quick(project):
     print("PROBLEM", problem.level, problem.found, problem.remedy)
-print("SECONDS", time.monotonic() - start)
+print("SECONDS", sum(os.times()[:4]) - start)
 """
 
 
@@ -56,9 +56,9 @@ def lacking(toy: Checkout, script: str, command: list[str]) -> Done:
 
 
 def test_a_machine_that_lacks_nothing(toy: Checkout) -> None:
-    start = time.monotonic()
+    start = sum(os.times()[:4])
     done = asked(toy, "jobs=1")
-    assert time.monotonic() - start < 10  # two seconds, but for tests that run beside it
+    assert sum(os.times()[:4]) - start < 10  # of a processor: other tests run beside it
     assert done.status == 0
     told = levels(done)
     assert {told[name] for name in ("sandbox", "disk", "cache", "work", "clock")} == {"ok"}
@@ -215,7 +215,7 @@ def test_quick(toy: Checkout) -> None:
     toy.doit("settings")  # writes the modules' bytecode
     good = toy.run([sys.executable, "-c", QUICK])
     assert good.status == 0 and "PROBLEM" not in good.said, good
-    assert float(good.said.split()[-1]) < 1  # a tenth, but for tests that run beside it
+    assert float(good.said.split()[-1]) < 1  # of a processor: other tests run beside it
     shutil.rmtree(toy.root / "work")
     script = "mount -t tmpfs -o size=20m tmpfs work; echo 0 > /proc/sys/user/max_user_namespaces"
     bad = lacking(toy, script, [sys.executable, "-c", QUICK])

@@ -11,12 +11,16 @@ from pathlib import Path
 import pytest
 
 from tests.tasks.test_gc import LATER
-from tests.tasks.toy import SCRIPTS, Checkout, Done, doit, make_checkout, until
+from tests.tasks.toy import SCRIPTS, SECONDS, Checkout, Done, doit, make_checkout, until
 
 pytestmark = pytest.mark.namespace
 
 LOAD = 20  # seconds
-SLOW = "sleep 2; cat /sysroot/usr/share/bottom > $share/left"
+COPY = "cat /sysroot/usr/share/bottom > $share/left"
+# Until the tree vanishes; some seconds if it stays, as in the second build.
+LASTS = """\
+n=0
+while [ -e /sysroot/usr/share/bottom ] && [ $n -lt 60 ]; do sleep 0.1; n=$((n + 1)); done"""
 
 
 def lose(toy: Checkout, name: str) -> None:
@@ -30,11 +34,14 @@ def lose(toy: Checkout, name: str) -> None:
     "the artifact of a dependency vanishes before a package is built", "it is made again"
 )
 def test_what_comes_before_vanishes(toy: Checkout) -> None:
-    toy.recipe("left", SLOW, "bottom")
+    toy.recipe("left", f"while [ ! -e /build/go ]; do sleep 0.1; done; {COPY}", "bottom")
     process = toy.start(doit("pkg:top"))
     until(lambda: (toy.root / "work/stamps/sysroot-from-seed/right.json").exists(), "right")
+    left = toy.root / "work/build/sysroot-from-seed/left"
+    until((left / "log").exists, "the step")
     lose(toy, "right")
-    said, _ = process.communicate(timeout=60)
+    (left / "new-build" / "go").touch()
+    said, _ = process.communicate(timeout=SECONDS)
     done = Done(process.returncode, said)
     assert done.status == 0 and done.built.count("right") == 2, done
     toy.builds("kernel")
@@ -44,12 +51,12 @@ def test_what_comes_before_vanishes(toy: Checkout) -> None:
     "a tree vanishes while a package is built on it", "that build counts for nothing; once more"
 )
 def test_what_it_is_built_on_vanishes(toy: Checkout) -> None:
-    toy.recipe("left", f"cat /sysroot/usr/share/bottom > /dev/null; {SLOW}", "bottom")
+    toy.recipe("left", f"{LASTS}\n{COPY}", "bottom")
     log = toy.root / "work/build/sysroot-from-seed/left/log"
     process = toy.start(doit("pkg:left"))
     until(lambda: log.exists() and "sleep" in log.read_text(), "the step")
     lose(toy, "bottom")
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=SECONDS)
     done = Done(process.returncode, said)
     assert done.status == 0 and "an input vanished during the build: it is built again" in said, (
         done

@@ -17,7 +17,7 @@ from plan.errors import BuildError
 from rootfs.inspection.signature import STEPS, signature
 from tasks.engine.trust import key_id, signers
 from tests.tasks.dav import Dav
-from tests.tasks.toy import Checkout, doit, make_checkout
+from tests.tasks.toy import SECONDS, Checkout, doit, make_checkout
 
 ALL = ["bottom", "kernel", "left", "right", "top"]
 ANSWER = "cat /proc/sys/kernel/random/uuid > $share/left"  # other bytes each time
@@ -106,7 +106,7 @@ def test_two_checkouts_take_at_once(
     both = [make_checkout(template, tmp_path / name, cache=cache, seed=seed) for name in "ab"]
     running = [each.start(doit(*taking(each, dav, trusted))) for each in both]
     for process in running:
-        said, _ = process.communicate(timeout=60)
+        said, _ = process.communicate(timeout=SECONDS)
         assert process.returncode == 0 and "building" not in said, said
 
 

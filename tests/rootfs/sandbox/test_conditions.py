@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from rootfs.sandbox.conditions import TOP, Conditions, refused, run
+from tests.rootfs.terminal import gone
 
 pytestmark = pytest.mark.namespace
 
@@ -87,7 +88,4 @@ def test_it_dies_with_who_called(tmp_path: Path) -> None:
         time.sleep(0.02)
     process.kill()
     process.wait()
-    end = time.monotonic() + 10
-    while Path(f"/proc/{mark.read_text().strip()}").exists():
-        assert time.monotonic() < end, "it goes on"
-        time.sleep(0.02)
+    assert gone(int(mark.read_text())), "it goes on"

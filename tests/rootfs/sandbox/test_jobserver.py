@@ -50,7 +50,7 @@ def test_a_step_waits_for_its_token(tmp_path: Path) -> None:
         thread.start()
         time.sleep(0.05)
         order.append("first")
-    thread.join(10)
+    thread.join(60)
     assert order == ["first", "second"]
 
 

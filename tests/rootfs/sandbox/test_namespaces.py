@@ -19,6 +19,7 @@ from rootfs.sandbox import namespaces
 from rootfs.sandbox.compose import Composer, bound, scratch
 from rootfs.sandbox.enter import Result, Sandbox, enter, overlay_works
 from tests.nobody import AS_ORDINARY, open_directory, ordinary_python
+from tests.tasks.toy import until
 
 pytestmark = pytest.mark.namespace
 
@@ -135,19 +136,14 @@ def test_it_dies_with_its_parent(tmp_path: Path) -> None:
     )
     parent = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[3])
     find = ["pgrep", "-xf", f"sleep {marker}"]
-    for _ in range(100):
-        if subprocess.run(find, capture_output=True, check=False).stdout:
-            break
-        subprocess.run(["sleep", "0.1"], check=True)
-    else:
-        pytest.fail("the sandbox did not start")
+
+    def runs() -> bool:
+        return bool(subprocess.run(find, capture_output=True, check=False).stdout)
+
+    until(runs, "the sandbox")
     parent.kill()
     parent.wait()
-    for _ in range(50):
-        if not subprocess.run(find, capture_output=True, check=False).stdout:
-            return
-        subprocess.run(["sleep", "0.1"], check=True)
-    pytest.fail("the build lives on")
+    until(lambda: not runs(), "the end of the build")
 
 
 @pytest.mark.fault("a command that is killed, or missing", "its status; what follows is not run")

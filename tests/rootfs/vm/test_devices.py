@@ -14,7 +14,6 @@ from plan.errors import BuildError
 from rootfs.vm import devices
 from rootfs.vm.guest_console import End, Program, listen
 from rootfs.vm.qemu import Machine, find_emulator
-from tests.ports import free_port
 from tests.rootfs import efi_guest
 from tests.rootfs.tools import tool
 
@@ -30,7 +29,7 @@ def started(disk: Path, machine: Machine) -> tuple[End, str]:
         return b"type:" in heard
 
     with Program(find_emulator(machine).command(image=disk)) as program:
-        end = listen(program, said, seconds=120)
+        end = listen(program, said, seconds=300)
         return end, program.complaints.decode()
 
 
@@ -46,17 +45,17 @@ def test_the_firmware_starts_a_disk_on_each_bus(tmp_path: Path, bus: str) -> Non
 @pytest.mark.qemu
 @pytest.mark.slow
 @pytest.mark.parametrize("card", devices.CARDS)
-def test_qemu_has_each_card(tmp_path: Path, card: str) -> None:
+def test_qemu_has_each_card(tmp_path: Path, free_port: int, card: str) -> None:
     disk = efi_guest.disk(tmp_path / "disk.img", b"type:", "echo")
-    machine = replace(MACHINE, card=card, ports=((free_port(), 80),))
+    machine = replace(MACHINE, card=card, ports=((free_port, 80),))
     assert started(disk, machine) == (End.ENOUGH, "")
 
 
 @pytest.mark.qemu
-def test_a_machine_with_a_share_and_a_forward(tmp_path: Path) -> None:
+def test_a_machine_with_a_share_and_a_forward(tmp_path: Path, free_port: int) -> None:
     disk = efi_guest.disk(tmp_path / "disk.img", b"type:", "echo")
     (tmp_path / "a,b").mkdir()
-    machine = replace(MACHINE, share=tmp_path / "a,b", ports=((free_port(), 80),))
+    machine = replace(MACHINE, share=tmp_path / "a,b", ports=((free_port, 80),))
     assert started(disk, machine) == (End.ENOUGH, "")
 
 
@@ -68,13 +67,13 @@ def test_the_first_disk_is_booted_from() -> None:
     assert devices.disk("virtio", "two") == ["-device", "virtio-blk-pci,drive=two"]
 
 
-def test_a_taken_port_is_found() -> None:
+def test_a_taken_port_is_found(free_port: int) -> None:
     with socket.socket() as taken:
         taken.bind((devices.HERE, 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert devices.taken_port([free_port(), port]) == port
-    assert devices.taken_port([free_port()]) is None
+        assert devices.taken_port([free_port, port]) == port
+        assert devices.taken_port([free_port]) is None
 
 
 @pytest.mark.fault("`./bq2 boot screen=1` without a display", "it says so, and what to do")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rootfs.vm.guest_console import End, Program, joined, listen, write_all
-from tests.rootfs.terminal import Terminal, gone
+from tests.rootfs.terminal import SLOWEST, Terminal, gone
 
 
 def sh(script: str) -> Program:
@@ -42,7 +42,7 @@ def test_output_and_complaints_are_apart_and_complete() -> None:
 def test_enough_ends_the_listening_and_the_program() -> None:
     with sh("echo $$; exec sleep 60") as program:
         heard = Heard(b"\n")
-        assert listen(program, heard, seconds=10) is End.ENOUGH
+        assert listen(program, heard, seconds=SLOWEST) is End.ENOUGH
     assert gone(int(heard.data))
 
 
@@ -50,25 +50,25 @@ def test_time_is_up() -> None:
     before = time.monotonic()
     with sh("exec sleep 60") as program:
         assert listen(program, Heard(), seconds=0.3) is End.TIMEOUT
-    assert 0.3 <= time.monotonic() - before < 5
+    assert 0.3 <= time.monotonic() - before < 30
 
 
 def test_a_program_that_will_not_end_is_killed() -> None:
     with sh("trap '' TERM; echo $$; while :; do sleep 1; done") as program:
         heard = Heard(b"\n")
-        assert listen(program, heard, seconds=10) is End.ENOUGH
+        assert listen(program, heard, seconds=SLOWEST) is End.ENOUGH
         program.end(grace_s=0.2)
         assert gone(int(heard.data))
 
 
 def test_kvm_giving_up_is_noticed() -> None:
     with sh("echo 'KVM internal error. Suberror: 1' >&2; exec sleep 60") as program:
-        assert listen(program, Heard(), seconds=10) is End.FAULT
+        assert listen(program, Heard(), seconds=SLOWEST) is End.FAULT
 
 
 def test_a_program_that_cannot_be_started() -> None:
     with Program(["/nowhere/qemu"]) as program:
-        assert listen(program, Heard(), seconds=10) is End.GONE
+        assert listen(program, Heard(), seconds=SLOWEST) is End.GONE
         assert program.wait() != 0
     assert b"No such file" in program.complaints
 
@@ -97,14 +97,14 @@ def test_keys_come_from_a_file_and_its_end_is_no_end(tmp_path: Path) -> None:
     (tmp_path / "keys").write_bytes(keys)
     with (tmp_path / "keys").open("rb") as file, sh(f"head -c {len(keys)}; echo end") as program:
         heard = Heard()
-        assert listen(program, heard, keyboard=file.fileno(), seconds=10) is End.GONE
+        assert listen(program, heard, keyboard=file.fileno(), seconds=SLOWEST) is End.GONE
     assert heard.data == keys + b"end\n"
 
 
 def test_keys_for_a_program_that_does_not_listen(tmp_path: Path) -> None:
     (tmp_path / "keys").write_bytes(bytes(1 << 20))
     with (tmp_path / "keys").open("rb") as file, sh("exec 0<&-; sleep 0.3") as program:
-        assert listen(program, Heard(), keyboard=file.fileno(), seconds=10) is End.GONE
+        assert listen(program, Heard(), keyboard=file.fileno(), seconds=SLOWEST) is End.GONE
 
 
 def test_a_signal_waits_until_all_is_tidy() -> None:
@@ -113,7 +113,7 @@ def test_a_signal_waits_until_all_is_tidy() -> None:
     try:
         with joined(None) as alarm, sh("exec sleep 60") as program:
             threading.Timer(0.2, os.kill, [os.getpid(), signal.SIGTERM]).start()
-            assert listen(program, Heard(), alarm=alarm, seconds=10) is End.SIGNAL
+            assert listen(program, Heard(), alarm=alarm, seconds=SLOWEST) is End.SIGNAL
             program.end()
             order.append("tidy")
         assert order == ["tidy", "delivered"]
@@ -136,11 +136,11 @@ def test_another_thread_leaves_signals_alone() -> None:
 
     def work() -> None:
         with joined(None) as alarm, sh("echo hi") as program:
-            ends.append(listen(program, Heard(), alarm=alarm, seconds=10))
+            ends.append(listen(program, Heard(), alarm=alarm, seconds=SLOWEST))
 
     thread = threading.Thread(target=work)
     thread.start()
-    thread.join(20)
+    thread.join(SLOWEST)
     assert ends == [End.GONE]
 
 
@@ -179,7 +179,7 @@ def test_keys_go_to_the_program_and_the_quit_key_ends_it() -> None:
         child = terminal.child()
         terminal.type(b"a\x03\x1a\x04\x1c\x1d")  # Ctrl-C Z D \ would end or stop us if not raw
         terminal.expect(b"ended: QUIT")
-        assert terminal.process.wait(10) == 0
+        assert terminal.process.wait(SLOWEST) == 0
         assert terminal.restored()
         assert gone(child)
 
@@ -190,7 +190,7 @@ def test_ctrl_c_reaches_the_program_as_a_byte() -> None:
         terminal.type(b"\x03\x04\r")
         terminal.expect(b"03 04 0d")
         terminal.expect(b"ended: GONE")
-        assert terminal.process.wait(10) == 0
+        assert terminal.process.wait(SLOWEST) == 0
         assert terminal.restored()
 
 
@@ -200,7 +200,7 @@ def test_a_signal_ends_all_and_restores_the_terminal(number: int) -> None:
         terminal.expect(b"ready")
         child = terminal.child()
         terminal.process.send_signal(number)
-        assert terminal.process.wait(10) == -number
+        assert terminal.process.wait(SLOWEST) == -number
         assert terminal.restored()
         assert gone(child)
 
@@ -208,7 +208,7 @@ def test_a_signal_ends_all_and_restores_the_terminal(number: int) -> None:
 def test_an_exception_restores_the_terminal() -> None:
     with Terminal(JOIN, "echo ready", "raise") as terminal:
         terminal.expect(b"on purpose")
-        assert terminal.process.wait(10) == 1
+        assert terminal.process.wait(SLOWEST) == 1
         assert terminal.restored()
 
 
@@ -227,5 +227,5 @@ def test_a_terminal_that_goes_away() -> None:
         terminal.process.send_signal(signal.SIGHUP)
         os.close(terminal.master)
         terminal.master = os.open(os.devnull, os.O_RDWR)
-        assert terminal.process.wait(10) == -signal.SIGHUP
+        assert terminal.process.wait(SLOWEST) == -signal.SIGHUP
         assert gone(child)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -119,6 +120,14 @@ def test_a_second_run_says_who_holds_the_work_directory(
     assert toy.doit("pkg:bottom").built == ["bottom"]
 
 
+def _children(pid: int) -> list[int]:
+    found: list[str] = []
+    for thread in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # the thread has just ended
+            found += thread.read_text().split()
+    return [*map(int, found)]
+
+
 @pytest.mark.fault(
     "the kernel kills a step (out of memory)",
     "that step fails, and says so; the next run builds what is left, and nothing else",
@@ -127,8 +136,7 @@ def test_a_sandbox_that_somebody_killed(
     toy: Checkout, sleeping: subprocess.Popen[str], marker: str
 ) -> None:
     """As the kernel does when memory runs out: a failure of that step, and of no other."""
-    tasks = Path(f"/proc/{sleeping.pid}/task").glob("*/children")
-    (child,) = (int(pid) for file in tasks for pid in file.read_text().split())
+    (child,) = _children(sleeping.pid)
     os.kill(child, signal.SIGKILL)
     said, _ = sleeping.communicate(timeout=SECONDS)
     assert sleeping.returncode != 0

@@ -67,11 +67,12 @@ def test_casd_that_does_not_start_is_told_with_its_own_reason(
         over.wait(20)
         return [Result(0, 0, 0, 0)]
 
-    monkeypatch.setattr(casd, "_WAIT", 0.3)
     monkeypatch.setattr(casd, "root_online", lambda *_, **__: {})
     monkeypatch.setattr(casd.Casd, "_sandbox", lambda _: None)
     made = casd.Casd(toy.project(remote="grpc://127.0.0.1:9"), tmp_path, tmp_path / "casd")
-    for enter, reason in ((refuses, "no namespaces here"), (hangs, "has no socket after 0.3 s")):
+    waits = (refuses, 60, "no namespaces here"), (hangs, 0.3, "has no socket after 0.3 s")
+    for enter, seconds, reason in waits:
+        monkeypatch.setattr(casd, "_WAIT", seconds)
         monkeypatch.setattr(casd, "enter", enter)
         with pytest.raises(ServerFailed, match=reason):
             made.start()

@@ -14,12 +14,13 @@ from plan.model import SYSROOT_FROM_SEED
 from tasks.engine.worker_code import code
 from tests.nobody import open_directory
 from tests.tasks.casd import HOST, PLATFORM, Serve, missing, programs, serve
-from tests.tasks.toy import ROOT, Checkout, doit, make_checkout, processes, until
+from tests.tasks.toy import ROOT, SECONDS, Checkout, doit, make_checkout, processes, until
 
 __all__ = ["programs", "serve"]
 pytestmark = pytest.mark.namespace
 ALL = ["bottom", "kernel", "left", "right", "top"]
 NOWHERE = "grpc://127.0.0.1:9"
+LONG = f"sleep {1000 + os.getpid()}"  # of this process, and of no other beside it
 
 
 @pytest.fixture
@@ -89,7 +90,7 @@ def test_a_server_that_goes_away(built: Checkout, toy: Checkout, serve: Serve) -
     running = toy.start(doit("pkg", *casd.words))
     until(lambda: "right" in there(_log(toy)), "the start of right")
     casd.kill()
-    said, _ = running.communicate(timeout=120)
+    said, _ = running.communicate(timeout=SECONDS)
     assert running.returncode == 0, said
     assert said.count("everything is built here") == 1 and "right" in here(said), said
     for name in ("left", "top"):
@@ -109,18 +110,18 @@ def _log(toy: Checkout) -> str:
 )
 def test_an_interruption_cancels(toy: Checkout, serve: Serve) -> None:
     casd = serve()
-    toy.recipe("bottom", "sleep 4321")
+    toy.recipe("bottom", LONG)
     running = toy.start(doit("pkg", *casd.words))
-    until(lambda: bool(processes("sleep 4321")), "the step on the worker")
+    until(lambda: bool(processes(LONG)), "the step on the worker")
     running.send_signal(signal.SIGINT)
-    said, _ = running.communicate(timeout=30)
+    said, _ = running.communicate(timeout=SECONDS)
     assert running.returncode == 130 and not here(said) and "Traceback" not in said, said
-    until(lambda: not processes("sleep 4321"), "the end of the step on the worker")
+    until(lambda: not processes(LONG), "the end of the step on the worker")
 
 
 def test_what_is_told_of_a_step_on_a_worker(toy: Checkout, serve: Serve) -> None:
     casd = serve()
-    toy.recipe("bottom", "sleep 4322 || true; echo 'what the worker says'; exit 3")
+    toy.recipe("bottom", f"{LONG} || true; echo 'what the worker says'; exit 3")
     running = toy.start(doit("pkg", *casd.words))
     until(lambda: bool(_sleeping()), "the step on the worker")
     assert "sysroot-from-seed:bottom on a worker, for " in toy.doit("status").said
@@ -130,15 +131,15 @@ def test_what_is_told_of_a_step_on_a_worker(toy: Checkout, serve: Serve) -> None
     assert followed.stdout and away in followed.stdout.readline()
     for process in _sleeping():
         os.kill(process, signal.SIGKILL)
-    said, _ = followed.communicate(timeout=60)
+    said, _ = followed.communicate(timeout=SECONDS)
     assert "\nwhat the worker says\n" in said
-    running.communicate(timeout=60)
+    running.communicate(timeout=SECONDS)
     assert running.returncode == 1
 
 
 def _sleeping() -> list[int]:
     """The processes that only wait until they are killed, without the shells around them."""
-    return [number for number, line in processes("sleep 4322").items() if line == "sleep 4322 "]
+    return [number for number, line in processes(LONG).items() if line == f"{LONG} "]
 
 
 BAD_PYTHON = """\

@@ -266,7 +266,7 @@ def test_products_that_differ(built: Checkout) -> None:
 )
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_killed_it_goes_on(built: Checkout, tmp_path: Path, number: signal.Signals) -> None:
-    marker = f"{1 + hash(tmp_path) % 10**6 / 10**6:.6f}"
+    marker = f"{3 + hash(tmp_path) % 10**6 / 10**6:.6f}"
     built.recipe("left", f"sleep {marker}; {SCRIPTS['left']}", *DEPENDS["left"])
     assert built.doit("pkg").status == 0
     process = built.start(doit("verify", "packages=bottom,left"))
