@@ -25,10 +25,11 @@ from tasks.engine.records.watch import Running
 from tests.rootfs.terminal import Terminal
 from tests.tasks.console.test_views import RUN, SLOW, go_on, resize
 from tests.tasks.console.tmux import Tmux
-from tests.tasks.toy import SECONDS, Checkout, doit, until
+from tests.tasks.toy import SECONDS, Checkout, doit, processes, until
 
 pytestmark = pytest.mark.namespace
 PIPE = 4096  # bytes
+MODES = "modes"  # of the terminal, when the run has ended
 
 
 @contextmanager
@@ -38,7 +39,9 @@ def panel(
     """The screen of a run, once the panel is on it, with the text `shows`."""
     if shutil.which("tmux") is None:
         pytest.skip("needs tmux")
-    command = ["sh", "-c", '"$@"; stty -a > modes', "sh", *doit("pkg", *words)]
+    (toy.root / MODES).unlink(missing_ok=True)
+    then = f'"$@"; stty -a > new; mv new {MODES}'
+    command = ["sh", "-c", then, "sh", *doit("pkg", *words)]
     environment = toy.environment | variables
     with Tmux(command, where=toy.root, environment=environment, columns=columns) as terminal:
         until(lambda: shows in terminal.screen(), "the panel", terminal.screen)
@@ -61,6 +64,13 @@ def whole(terminal: Tmux) -> list[str]:
 
     until(came, "the rows of the panel", terminal.screen)
     return found
+
+
+def over(toy: Checkout, terminal: Tmux) -> None:
+    """Wait until the run has ended, and see that no process of it is left."""
+    until((toy.root / MODES).exists, "the end", terminal.screen)
+    left = processes(str(toy.root)).values()
+    assert not [line for line in left if not line.startswith("tmux ")]
 
 
 def clock(terminal: Tmux) -> int:
@@ -107,9 +117,9 @@ def test_nothing_stale_stays_on_a_screen_that_is_resized_and_typed_on(toy: Check
             drawn_after(terminal, then)
             until(is_clean, "a panel with nothing stale", terminal.screen)
         go_on(toy)
-        until(lambda: "Pane is dead" in terminal.screen(), "the end", terminal.screen)
+        over(toy, terminal)
         assert " of 5" not in terminal.screen()
-    assert " echo " in (toy.root / "modes").read_text()
+    assert " echo " in (toy.root / MODES).read_text()
 
 
 @pytest.mark.fault(
@@ -186,7 +196,7 @@ def test_the_remaining_time_counts_down_and_a_late_step_is_told(toy: Checkout) -
         until(told, "four different times", terminal.screen)
         assert left[0] > left[1] > left[2] > left[3] > 0, left
         go_on(toy)
-        until(lambda: "Pane is dead" in terminal.screen(), "the end", terminal.screen)
+        over(toy, terminal)
     # Built once in some seconds, it is late after as many and a few more.
     toy.recipe("bottom", f"{wait}; true")
     with panel(toy, 80, "jobs=1", shows="  longer than last time\n") as terminal:
