@@ -140,7 +140,8 @@ ALPINE: dict[str, str | bytes] = {
 def alpine_with(**fields: Any) -> AlpineSeed:
     source = Source("0" * 64, 0, "alpine.tar.gz", ())
     empty = dict.fromkeys(
-        ("wheels", "debian", "exclude", "programs", "links", "makes", "missing"), ()
+        ("wheels", "debian", "exclude", "programs", "links", "makes", "makes_crossed", "missing"),
+        (),
     )
     given = {"foreign": None, **empty, **fields}
     return AlpineSeed("x86_64", "3.23.2", source, COMPILER, **given)
