@@ -104,8 +104,8 @@ DOIT_EXAMPLES: Mapping[str, Sequence[str]] = {
 READS = frozenset(
     {
         *("attest", "bench", "cache", "choose", "doctor", "inspect", "layer", "licenses", "log"),
-        *("outdated", "overrides", "plan", "reference", "report", "sbom", "settings", "ssh"),
-        *("status", "test", "why"),
+        *("outdated", "overrides", "plan", "recipe", "reference", "report", "sbom", "settings"),
+        *("ssh", "status", "test", "why"),
     }
 )
 # Other commands, which only read if this parameter is given.

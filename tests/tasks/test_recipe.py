@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from cache.lock import WorkLock
 from tests.tasks.toy import Checkout, doit
 
 pytestmark = pytest.mark.namespace
@@ -65,6 +66,15 @@ def test_the_command_that_builds_it_does_not_mean_the_full_set(toy: Checkout, se
     words = doit("recipe", "new", "thing", f"url={server}/thing-1.2.tar")
     done = toy.run(["env", "-u", "BQ2_SET", *words])
     assert "build it: doit pkg:thing set=base with=thing" in done.said, done
+
+
+def test_a_recipe_is_written_while_a_build_runs(toy: Checkout, server: str) -> None:
+    running = WorkLock(toy.root / "work")
+    running.take("doit image")
+    done = toy.doit("recipe", "new", "thing", f"url={server}/thing-1.2.tar")
+    running.release()
+    assert done.status == 0, done
+    assert (toy.root / "plan" / "recipes" / "thing.yaml").is_file()
 
 
 @fault("recipe new with a URL that has nothing, or that is none", "refused; no recipe is written")
