@@ -14,6 +14,7 @@ _LISTED = f"/lib/ld-musl-{os.uname().machine}.so.1 --list"
 # Package → a command in the machine, and what it prints. $usr is where the package is.
 COMMANDS = {
     "cjson": (f"{_LISTED} $usr/lib/libcjson.so >/tmp/out && echo loads", "loads"),
+    "datamash": ("printf '1\\n2\\n' | datamash sum 1", "3"),
     "entr": ("echo /etc/passwd | entr -nz echo ran", "ran"),
     "file": ("file -b -m $usr/share/misc/magic.mgc /etc/passwd", "ASCII text"),
     "gawk": ("gawk 'BEGIN { print length(PROCINFO), toupper(\"ran\") }' | cut -d' ' -f2", "RAN"),
@@ -32,7 +33,6 @@ COMMANDS = {
     "sed": ("echo ran | $usr/bin/sed -E s/r/R/", "Ran"),
     "tmux": ("tmux -V", "tmux 3.5a"),
     "which": ("PATH=/usr/bin $usr/bin/which sh", "/usr/bin/sh"),
-    "zstd": ("echo ran | zstd | zstd -d", "ran"),
 }
 
 

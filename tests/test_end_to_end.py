@@ -207,11 +207,12 @@ def test_an_interrupted_build_goes_on_and_gives_the_same_bytes(
     image: Path, checkout: Path, doit: Run
 ) -> None:
     """kill -9 while Ninja runs: the compilers die with it, and what they had done is kept."""
+    doit("pkg:libcxx", "with=libcxx")
     was = records(checkout)["libcxx"].artifact
-    doit("forget", "pkg:libcxx")
+    doit("forget", "pkg:libcxx", "with=libcxx")
     log = checkout / "work" / "build" / "sysroot-from-seed" / "libcxx" / "log"
     process = subprocess.Popen(
-        [sys.executable, "-m", "doit", "pkg:libcxx"],
+        [sys.executable, "-m", "doit", "pkg:libcxx", "with=libcxx"],
         cwd=checkout,
         env=os.environ
         | {"BQ2_CACHE": str(checkout.parent / "cache"), "BQ2_SET": "base", "BQ2_SEED": "debian"},
@@ -223,7 +224,7 @@ def test_an_interrupted_build_goes_on_and_gives_the_same_bytes(
     process.kill()
     process.wait()
     done, all_steps = steps
-    said = doit("pkg:libcxx").stdout
+    said = doit("pkg:libcxx", "with=libcxx").stdout
     assert "continues its earlier build" in said and "the same bytes as before" in said
     assert records(checkout)["libcxx"].artifact == was
     assert 200 <= done < all_steps

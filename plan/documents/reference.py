@@ -66,7 +66,7 @@ An entry may have these keys:
 TOOLS = {
     "every": "all",
     "image": "of the image of a cross build",
-    "made": "(no seed has these: they are built first where a style needs them)",
+    "made": "(no seed has these: they are built first where a recipe needs them)",
 }
 STYLES = """\
 A style gives the commands of a build. For every style, the recipe's patches and its `before` come

@@ -29,7 +29,7 @@ SHARD = "shard.yml"
 LIBRARIES = "libraries.yaml"
 """Below plan/: what parts of Crystal's library link to."""
 # Crystal's own libraries, which every program needs.
-ALWAYS = ("libcxx", "pcre2", "bdwgc", "libevent")
+ALWAYS = ("libunwind", "pcre2", "bdwgc", "libevent")
 # Library → the option without which Crystal's library links to it.
 LEFT_OUT = {"openssl": "-Dwithout_openssl", "zlib": "-Dwithout_zlib"}
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*\Z")

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 MADE = "made"
 """The key of the tools that no seed has."""
+SEED = "seed-"
+"""How the recipe begins that builds a tool for the machine that builds."""
 
 
 def seed_tools(directory: Directory, seed: str, arch: str) -> Tools:
@@ -90,7 +92,9 @@ def lacking_tools(
     It is empty if the seed lacks nothing. Raises BuildError if a tool has no recipe, or if one of
     the packages `wanted` needs a tool that this seed cannot have.
     """
-    of_every_seed = {name: (name,) for name in _made(toolbox, recipes, seed)}
+    of_every_seed = {
+        name: (name.removeprefix(SEED),) for name in _made(toolbox, recipes, seed)
+    }
     makes = {**seed.makes, **(seed.makes_crossed if crossed else {}), **of_every_seed}
     if not makes and not seed.missing:
         return {}

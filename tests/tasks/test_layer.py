@@ -233,7 +233,7 @@ def test_what_local_yaml_says_of_an_app_travels(toy: Checkout, tmp_path: Path) -
     (app / "src" / "hello.cr").touch()
     (app / "shard.yml").write_text("name: hello\ntargets: {hello: {main: src/hello.cr}}\n")
     (toy.root / "plan" / "libraries.yaml").touch()
-    for name in ("libcxx", "pcre2", "bdwgc", "libevent", "crystal"):
+    for name in ("libunwind", "pcre2", "bdwgc", "libevent", "crystal"):
         toy.recipe(name, "true")
     (toy.root / "local.yaml").write_text(
         f"app:\n  directory: {app}\n  ports: 8080:80\n  arguments: ['a: b', '']\n"

@@ -52,7 +52,7 @@ def test_the_recipe_of_a_project(app: Path) -> None:
     assert (found.name, found.ports) == ("my-server", ())
     assert (table["version"], table["license"]) == ("0.3.1", "MIT")
     assert table["programs"] == {"server": "src/server.cr"}
-    assert table["depends"] == ["libcxx", "pcre2", "bdwgc", "libevent"]
+    assert table["depends"] == ["libunwind", "pcre2", "bdwgc", "libevent"]
     assert table["options"] == ["-Dwithout_openssl", "-Dwithout_zlib"]
     assert table["sources"] == [{"folder": str(app)}]
 

@@ -66,7 +66,7 @@ def test_the_pins_of_our_own_recipes() -> None:
     recipes, owner = load_recipes(Data(PLAN)), owners(Data(PLAN))
     assert {name: of for name, of in owner.items() if name != of} == {
         **dict.fromkeys(("kernel", "linux-headers"), "linux"),
-        **dict.fromkeys(("compiler-rt", "libcxx"), "llvm"),
+        **dict.fromkeys(("compiler-rt", "libcxx", "libunwind"), "llvm"),
         "musl-headers": "musl",
         **{name: name[5:] for name in owner if name.startswith("seed-") and name[5:] in owner},
     }

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import random
 import shutil
 import stat
 import struct
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -274,24 +274,51 @@ def test_no_initramfs() -> None:
         initramfs(bytes(header), "kernel")
 
 
+def zstd(data: bytes, directory: Path) -> bytes:
+    """`data` as the kernel's build packs it; `directory` is for its files."""
+    (directory / "data").write_bytes(data)
+    tool("zstd", "-22", "--ultra", "-q", directory / "data", "-o", directory / "packed")
+    return (directory / "packed").read_bytes()
+
+
+def bzimage(payload: bytes) -> bytes:
+    """A kernel with the header of boot.rst, around `payload` and its size."""
+    head = bytearray(1024)
+    head[0x1F1] = 1
+    head[0x202:0x206] = b"HdrS"
+    head[0x248:0x250] = struct.pack("<II", 16, len(payload) + 4)
+    return bytes(head) + bytes(16) + payload + b"size, and the code"
+
+
 def zboot(payload: bytes) -> bytes:
     """A kernel as zboot-header.S begins it, around `payload`."""
-    head = struct.pack("<4s4sII8x32s", b"MZ\0\0", b"zimg", 4096, len(payload), b"gzip")
+    head = struct.pack("<4s4sII8x32s", b"MZ\0\0", b"zimg", 4096, len(payload), b"zstd")
     return head.ljust(4096, b"\0") + payload + b"its size, and the code"
 
 
-def test_an_initramfs_in_a_kernel_that_a_uefi_program_unpacks(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kernel", [bzimage, zboot])
+def test_an_initramfs_in_a_packed_kernel(
+    kernel: Callable[[bytes], bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make_tree(tmp_path / "root", {"init": b"#!/bin/sh", "etc/x": b"y"})
     archive = io.BytesIO()
     write_cpio([tmp_path / "root"], archive, mtime=0)
     # The magic alone is in the code of every kernel.
-    packed = gzip.compress(b"code 070701 code" + bytes(32) + archive.getvalue() + b"more")
-    assert initramfs(zboot(packed), "kernel") == {"init": b"#!/bin/sh", "etc/x": b"y"}
-    for damaged in (packed[: len(packed) // 2], b"not gzip", b""):
+    packed = zstd(b"code 070701 code" + bytes(32) + archive.getvalue() + b"more", tmp_path)
+    assert initramfs(kernel(packed), "kernel") == {"init": b"#!/bin/sh", "etc/x": b"y"}
+    for damaged in (packed[: len(packed) // 2], b"not zstd", b""):
         with pytest.raises(BuildError, match="kernel"):
-            initramfs(zboot(damaged), "kernel")
-    with pytest.raises(BuildError, match="cannot be decompressed"):
-        initramfs(zboot(packed)[:12], "kernel")
+            initramfs(kernel(damaged), "kernel")
+    with pytest.raises(BuildError, match="cannot be unpacked"):
+        initramfs(kernel(packed)[:1000], "kernel")
+    # It grows to a gigabyte, of which a part is read.
+    bomb = zstd(bytes(2 << 20), tmp_path / "root") * 512
+    with pytest.raises(BuildError, match="unpacks to more than 256 MiB"):
+        initramfs(kernel(bomb), "kernel")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(BuildError, match="zstd is missing") as caught:
+        initramfs(kernel(packed), "kernel")
+    assert caught.value.hint == "install it (Debian: zstd)"
 
 
 # --- licenses ----------------------------------------------------------------------------------
