@@ -266,6 +266,11 @@ class Site:
         while not self.over.wait(0.02):
             to.wfile.write(b"x")
 
+    def trickles_without_length(self, to: _Handler) -> None:
+        to.head(200, {"Connection": "close"})
+        while not self.over.wait(0.02):
+            to.wfile.write(b"x")
+
     def header_trickles(self, to: _Handler) -> None:
         """A header that does not end, a byte at a time."""
         to.wfile.write(b"HTTP/1.1 200 OK\r\n")
@@ -276,6 +281,13 @@ class Site:
         """Half the file, then a line with the size of a chunk that does not end."""
         to.head(200, {"Transfer-Encoding": "chunked"})
         to.wfile.write(b"%x\r\n%s\r\n1;" % (HALF, DATA[:HALF]))
+        while not self.over.wait(0.05):
+            to.wfile.write(b"x")
+
+    def missing_chunk_trickles(self, to: _Handler) -> None:
+        """A page about what is missing, whose first chunk has an endless size."""
+        to.head(404, {"Transfer-Encoding": "chunked"})
+        to.wfile.write(b"1;")
         while not self.over.wait(0.05):
             to.wfile.write(b"x")
 

@@ -99,9 +99,7 @@ def test_the_kernel_is_one_of_the_packages(recipe: Callable[..., Path], data: Pa
 )
 @pytest.mark.fault("a set that is a list or a text, not a mapping", "told with its line")
 @pytest.mark.parametrize(("text", "kind"), [("[top]", "list"), ("top", "text"), ("", "text")])
-def test_a_set_is_a_mapping(
-    recipe: Callable[..., Path], data: Path, text: str, kind: str
-) -> None:
+def test_a_set_is_a_mapping(recipe: Callable[..., Path], data: Path, text: str, kind: str) -> None:
     recipe("top")
     with (data / "sets.yaml").open("a") as file:
         file.write(f"mine: {text}\n")
