@@ -159,9 +159,7 @@ def _recipe(
 ) -> Recipe:
     recipe_files = files(data, table["name"])
     environment = table.get("environment", {})
-    for key, value in environment.items():
-        if not isinstance(value, str):
-            raise BuildError(f"{key!r} must be text", where=environment.where(key))
+    changes.check_environment(table)
     own = [(path, hashlib.sha256(content(each)).hexdigest()) for path, each in recipe_files.items()]
     added = [(f"patches/{path.name}", _sha256(path)) for path in patches]
     applied = patch_series(recipe_files)

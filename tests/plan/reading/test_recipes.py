@@ -176,6 +176,21 @@ def test_sources_have_names_of_their_own(
         load_recipes(Data(data))
 
 
+@pytest.mark.fault(
+    "a variable of a recipe or an override whose name no process can have", "refused; the line"
+)
+@pytest.mark.parametrize("key", ["environment", "crossed"])
+@pytest.mark.parametrize("name", ["A=B", ""])
+def test_names_of_variables(recipe: Callable[..., Path], data: Path, key: str, name: str) -> None:
+    inside = f"{{{name!r}: x}}"
+    text = inside if key == "environment" else f"{{environment: {inside}}}"
+    path = recipe("top", extra=f"{key}: {text}\n")
+    with pytest.raises(BuildError, match=f"'{name}' cannot be the name of a variable") as caught:
+        load_recipes(Data(data))
+    line = len(path.read_text().splitlines())
+    assert caught.value.where and caught.value.where.endswith(f"recipes/top.yaml:{line}")
+
+
 # --- options and variables ---------------------------------------------------------------------
 
 MAKE = """\
