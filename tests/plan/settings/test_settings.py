@@ -93,6 +93,20 @@ def test_an_app_in_the_home_and_a_layer_in_latin_1(
 
 
 @pytest.mark.fault(
+    "`bundle=` names a file that is no bundle, while nothing has to be read from it",
+    "refused all the same",
+)
+def test_what_is_no_bundle(tmp_path: Path) -> None:
+    file = tmp_path / "x.tar"
+    file.write_bytes(bytes(9999))
+    with pytest.raises(BuildError, match="bundle cannot be") as caught:
+        resolve(tmp_path, {"bundle": str(file)}, {})
+    assert "bundle wrote; this is none, or is damaged" in (caught.value.hint or "")
+    file.write_bytes(b"README.txt".ljust(512, b"\0"))
+    assert resolve(tmp_path, {"bundle": str(file)}, {}).bundle == file
+
+
+@pytest.mark.fault(
     "a value of thousands of characters: a number, a path, a name",
     "the value is refused as a short one is; the error repeats its beginning only",
 )
