@@ -77,10 +77,8 @@ def _open(web: Web, url: str, partial: Partial) -> requests.Response:
             response = web.get(url)
     else:
         response = web.get(url)
-    if response.status_code != 200:
-        response.close()
-        raise UrlFailed(f"unexpected HTTP {response.status_code}")
-    size = partial.size or _announced(response)
+    # What another server stated of a source of unknown size does not count.
+    size = partial.given or _announced(response)
     _check_length(response, size)
     partial.empty()
     partial.size = size

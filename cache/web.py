@@ -71,7 +71,8 @@ class Web:
         self._mine = threading.local()
 
     def get(self, url: str, *, start: int = 0) -> requests.Response:
-        """The response to a GET of `url` from byte `start` on, with status 200, 206 or 416.
+        """The response to a GET of `url` from byte `start` on, with status 200; with a
+        `start` also 206 or 416.
 
         The caller reads `response.raw` without decoding and closes the response. Raises
         UrlFailed with the reason for any other result, and BuildError if the environment of this
@@ -81,7 +82,7 @@ class Web:
             for _ in range(_REDIRECTS + 1):
                 outward.check(url)
                 response = self._get_once(url, start)
-                if response.status_code in (200, 206, 416):
+                if response.status_code in ((200, 206, 416) if start else (200,)):
                     return response
                 if not response.is_redirect:
                     self._let_go(response)

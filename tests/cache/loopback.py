@@ -187,6 +187,9 @@ class Site:
         """Says 206 whatever was asked."""
         to.answer(206, DATA, {"Content-Range": f"bytes 0-{len(DATA) - 1}/{len(DATA)}"})
 
+    def always_416(self, to: _Handler) -> None:
+        to.answer(416, b"no such range")
+
     def missing(self, to: _Handler) -> None:
         to.answer(404, b"not here")
 
@@ -248,6 +251,11 @@ class Site:
     def cut(self, to: _Handler) -> None:
         """Promises all, sends half, hangs up."""
         to.head(200, {"Content-Length": str(len(DATA)), "Connection": "close"})
+        to.wfile.write(DATA[:HALF])
+
+    def cut_and_larger(self, to: _Handler) -> None:
+        """Promises more than there is, sends half, hangs up."""
+        to.head(200, {"Content-Length": str(len(DATA) + 7), "Connection": "close"})
         to.wfile.write(DATA[:HALF])
 
     def cut_chunked(self, to: _Handler) -> None:

@@ -120,6 +120,16 @@ def test_a_page_whose_end_trickles(site: Site) -> None:
 
 
 @pytest.mark.fault(
+    "a server that answers with a part of the file, and nobody asked for a part",
+    "a failure; nothing is kept",
+)
+def test_a_part_is_not_the_file(site: Site, tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match="cannot be fetched: HTTP 206"):
+        fetch_unknown(site.url("always_partial"), tmp_path)
+    assert refused(Web(QUICK), site.url("always_416")).status == 416
+
+
+@pytest.mark.fault(
     "a server that takes the request and does not answer",
     "given up after the patience",
 )
