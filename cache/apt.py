@@ -71,7 +71,10 @@ def _is_security(entry: _Entry) -> bool:
 def _entries(root: Path) -> Iterator[_Entry]:
     apt = root / "etc/apt"
     parts = apt / "sources.list.d"
-    files = sorted(parts.iterdir()) if parts.is_dir() else []
+    try:
+        files = sorted(parts.iterdir())
+    except OSError:
+        files = []
     for file in (apt / "sources.list", *files):
         text = _read(file)
         if file.suffix == ".list":

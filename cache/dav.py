@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree
 
 from cache.places import UrlFailed
-from cache.web import Web, read_body
+from cache.web import Web
 
 # A directory above is missing: RFC 4918, 9.7.1; nginx without create_full_put_path says 500.
 _NO_DIRECTORY = (409, 500)
@@ -85,7 +85,7 @@ def listing(web: Web, url: str) -> list[Entry]:
     """
     try:
         with web.ask("PROPFIND", f"{url}/", _WANTED, {"Depth": "1"}) as response:
-            text = read_body(response, _LARGEST + 1, decoded=True)
+            text = web.read(response, _LARGEST + 1, decoded=True)
     except UrlFailed as error:
         if error.status in _NONE:
             return []

@@ -26,7 +26,7 @@ from pathlib import Path
 
 from cache.places import UrlFailed
 from cache.sources import fetch
-from cache.web import Web, read_body
+from cache.web import Web
 from plan.errors import BuildError
 from plan.model import Source
 from plan.seeding.debian import Deb
@@ -124,7 +124,7 @@ def fetch_release(
 
 def _get(web: Web, url: str) -> bytes:
     with web.get(url) as response:
-        return read_body(response, _LARGEST_RELEASE)
+        return web.read(response, _LARGEST_RELEASE)
 
 
 def _signed_text(web: Web, url: str, keyring: Path | None) -> bytes:

@@ -20,14 +20,12 @@ from typing import TYPE_CHECKING
 from cache.partial import Partial
 from cache.places import AnotherFile, UrlFailed
 from cache.watchdog import Watchdog
-from cache.web import Web
+from cache.web import SLOWEST, Web
 
 if TYPE_CHECKING:
     import requests
 
 _CHUNK = 1 << 18
-# Bytes per second, on average over the time limit of a read: a slower connection counts as stalled.
-_SLOWEST = 1024
 _HTML = re.compile(rb"\s*(<\?xml[^>]*>\s*)?<(!doctype\s+html|html|head)\b", re.IGNORECASE)
 # A size from a server: int() fails for thousands of digits and accepts digits of other scripts.
 _SIZE = re.compile(r"[0-9]{1,18}")
@@ -79,10 +77,8 @@ def _open(web: Web, url: str, partial: Partial) -> requests.Response:
             response = web.get(url)
     else:
         response = web.get(url)
-    if response.status_code != 200:
-        response.close()
-        raise UrlFailed(f"unexpected HTTP {response.status_code}")
-    size = partial.size or _announced(response)
+    # What another server stated of a source of unknown size does not count.
+    size = partial.given or _announced(response)
     _check_length(response, size)
     partial.empty()
     partial.size = size
@@ -165,7 +161,7 @@ def _body(web: Web, response: requests.Response, partial: Partial) -> Iterator[b
             yield chunk
             seen += len(chunk)
             if (now := time.monotonic()) - began >= patience:
-                if seen < _SLOWEST * patience:
+                if seen < SLOWEST * patience:
                     raise _stalled(partial, f"{seen} bytes in {patience:g} s")
                 began, seen = now, 0
                 dog.feed()

@@ -35,7 +35,8 @@ KINDS: Mapping[str, tuple[str, re.Pattern[str]]] = {
     "artifacts": ("artifacts", re.compile(_HASH + r"\.tar")),
     "seeds": ("trees", re.compile("seed-" + _HASH)),
     "sources": ("sources", re.compile(_HASH)),
-    "downloads": ("sources/partial", re.compile(_HASH)),
+    # With what git and pip had of one when they were killed (cache/git.py, cache/wheels.py).
+    "downloads": ("sources/partial", re.compile(_HASH + r"(?:\.git|\.pip)?")),
 }
 
 

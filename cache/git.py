@@ -32,7 +32,14 @@ TOP = "tree"
 """The only directory at the top of the archive."""
 
 # All of git's own variables (GIT_DIR, …) would lead to another repository; these are settings.
-_SETTINGS = ("GIT_SSH", "GIT_SSL", "GIT_PROXY", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM")
+_SETTINGS = (
+    "GIT_SSH",
+    "GIT_SSL",
+    "GIT_PROXY",
+    "GIT_HTTP",
+    "GIT_CONFIG_GLOBAL",
+    "GIT_CONFIG_NOSYSTEM",
+)
 _CHUNK = 1 << 20
 # git's modes of the entries of a tree → the type and the mode of a member.
 _MODES = {
@@ -174,7 +181,9 @@ def _environment() -> dict[str, str]:
         if not name.startswith("GIT_") or name.startswith(_SETTINGS)
     }
     quiet = {"GIT_TERMINAL_PROMPT": "0", "GIT_NO_REPLACE_OBJECTS": "1", "LC_ALL": "C"}
-    return {"GIT_SSH_COMMAND": "ssh -o BatchMode=yes", **kept, **quiet}
+    # A server that says nothing for a minute: git alone would wait for ever (git-config(1)).
+    patience = {"GIT_HTTP_LOW_SPEED_LIMIT": "1", "GIT_HTTP_LOW_SPEED_TIME": "60"}
+    return {"GIT_SSH_COMMAND": "ssh -o BatchMode=yes", **patience, **kept, **quiet}
 
 
 def _reason(said: str) -> str:

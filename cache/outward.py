@@ -53,7 +53,7 @@ def certificates() -> str | None:
     value = os.environ[name]
     # OpenSSL accepts several directories.
     paths = value.split(":") if name == "SSL_CERT_DIR" else [value]
-    path = next((path for path in paths if Path(path).exists()), None)
+    path = next((path for path in paths if _exists(path)), None)
     wrong = "there is no such file or directory" if path is None else _unusable(path)
     if wrong:
         raise BuildError(f"{name} is wrong: {wrong}", where=f"{name}={value}", hint=_NAME_THEM)
@@ -73,11 +73,19 @@ def certificate_file() -> str:
     return found
 
 
+def _exists(path: str) -> bool:
+    """Whether there may be such a file: also if it is in a directory of somebody else."""
+    try:
+        return Path(path).exists()
+    except OSError:
+        return True
+
+
 @functools.cache
 def _unusable(path: str) -> str:
-    if Path(path).is_dir():
-        return ""
     try:
+        if Path(path).is_dir():
+            return ""
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
     except ssl.SSLError:
         return "it has no certificates (PEM)"

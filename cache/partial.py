@@ -28,7 +28,8 @@ _CHUNK = 1 << 20
 class Partial:
     """The content of a locked partial file. It may be wrong until `complete` returns True.
 
-    size: the final size in bytes; 0 if it is unknown, until a server states it.
+    size: the final size in bytes; 0 if it is unknown, until a server states it. given: the size
+    that is known without any server, or 0.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class Partial:
     ) -> None:
         self.path = path
         self.sha256 = sha256
-        self.size = self._given = size
+        self.size = self.given = size
         self.length = 0
         self._file = file
         self._count = count
@@ -60,7 +61,7 @@ class Partial:
         self._file.truncate(0)
         self._digest = hashlib.sha256()
         self._grow(-self.length)
-        self.size = self._given
+        self.size = self.given
 
     def complete(self) -> bool:
         """Whether this is the whole file and the right one."""

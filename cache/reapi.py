@@ -94,14 +94,15 @@ class Server:
         self._operations = operations_pb2_grpc.OperationsStub(self._channel)
         self._running: dict[Any, Any] = {}  # call → its last Operation
         self._lock, self._sending = threading.Lock(), threading.Lock()
-        self._stopped, self._started = threading.Event(), False
+        self._stopped, self._started, self._idle = threading.Event(), False, False
 
     def upload(self, blobs: Collection[Blob]) -> int:
         """Send those of `blobs` that the server lacks; return their bytes. Raises ServerFailed."""
         by_hash = {blob.sha256: blob for blob in blobs}
         # One step at a time: the next one finds the same large blobs there.
         with self._sending:
-            missing = [by_hash[sha256] for sha256 in self._again(lambda: self._missing(blobs))]
+            lacked = self._again(lambda: self._missing(blobs))
+            missing = [by_hash[sha256] for sha256 in lacked if sha256 in by_hash]
             batch, size = list[Blob](), 0
             for blob in missing:
                 if blob.size > _SMALL:
@@ -126,7 +127,7 @@ class Server:
             skip_cache_lookup=fresh,
         )
         response = self._again(lambda: self._executed(request))
-        if response.cached_result and response.result.exit_code:
+        if response.cached_result and response.result.exit_code and not fresh:
             return self.execute(action, fresh=True)  # some servers keep failures
         return response.result
 
@@ -144,7 +145,11 @@ class Server:
             hashed = hashlib.sha256()
             name = self._name(f"blobs/{wanted.hash}/{wanted.size_bytes}")
             request = bytestream_pb2.ReadRequest(resource_name=name)
-            for part in self._stream.Read(request, metadata=self._metadata):
+            call, left = self._stream.Read(request, metadata=self._metadata), wanted.size_bytes
+            for part in call:
+                if (left := left - len(part.data)) < 0:
+                    call.cancel()
+                    raise ServerFailed(f"the blob {wanted.hash} is larger than it was said to be")
                 hashed.update(part.data)
                 into.write(part.data)
             if hashed.hexdigest() != wanted.hash:
@@ -242,6 +247,7 @@ class Server:
             last = self._running.get(call)
         # Some servers tell no stage: what they have may be running.
         if last and not self._started and _stage(last) == protocol.ExecutionStage.QUEUED:
+            self._idle = True
             call.cancel()
 
     def _name(self, name: str) -> str:
@@ -256,7 +262,7 @@ class Server:
                 return do()
             except grpc.RpcError as error:
                 code, told = error.code(), f"{error.code().name}: {error.details()}"
-                if code == grpc.StatusCode.CANCELLED and not self._stopped.is_set():
+                if code == grpc.StatusCode.CANCELLED and self._idle:
                     message = f"no worker started a step in {self.patience:g} s"
                     raise ServerFailed(message, gone=True) from error
                 if code not in _AGAIN or not left or self._stopped.is_set():

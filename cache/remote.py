@@ -21,7 +21,7 @@ from typing import BinaryIO
 from cache import dav
 from cache.places import UrlFailed, without_password
 from cache.store import Finished
-from cache.web import Web, read_body
+from cache.web import Web
 from plan.model import Source
 
 FORMAT = 1
@@ -147,7 +147,7 @@ class Remote:
     def read(self, path: str) -> Iterator[bytes]:
         """The bytes of the file at `path`, in chunks. Raises UrlFailed."""
         with self.web.get(f"{self.url}/{path}") as response:
-            while chunk := read_body(response, _CHUNK):
+            while chunk := self.web.read(response, _CHUNK):
                 yield chunk
 
     def _listed(
@@ -173,7 +173,7 @@ class Remote:
         """The small file at `path`, or None if the server has none. Raises UrlFailed."""
         try:
             with self.web.get(f"{self.url}/{path}") as response:
-                text = read_body(response, _LARGEST + 1)
+                text = self.web.read(response, _LARGEST + 1)
         except UrlFailed as error:
             if error.status in _NONE:
                 return None

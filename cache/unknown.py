@@ -17,7 +17,7 @@ from pathlib import Path
 from cache import git, paths
 from cache.partial import disk_error
 from cache.places import UrlFailed
-from cache.web import Web, read_body
+from cache.web import Web
 from plan.errors import BuildError
 from plan.model import Source
 from plan.outputs import unfinished
@@ -59,7 +59,7 @@ def _name(url: str) -> str:
 def _downloaded(web: Web, url: str, path: Path) -> tuple[str, int]:
     with web.get(url) as response:
         announced = response.headers.get("Content-Length", "")
-        sha256, size = _written(iter(lambda: read_body(response, _CHUNK), b""), path)
+        sha256, size = _written(iter(lambda: web.read(response, _CHUNK), b""), path)
     if announced.isdecimal() and int(announced) != size:
         raise UrlFailed(f"ended after {size} of {announced} bytes")
     return sha256, size

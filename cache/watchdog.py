@@ -46,7 +46,7 @@ class Watchdog:
 
     def _over(self) -> None:
         self.bitten.set()
-        with contextlib.suppress(OSError, ValueError):  # the socket is already closed
+        with contextlib.suppress(OSError, ValueError, RuntimeError):  # the socket is already closed
             self._bite()
 
 

@@ -3,14 +3,15 @@
     url ──▶ host known to be down? ──▶ GET ──▶ redirect (http, https; at most 10)? ──▶ response
 
 A host may have headers of its own, with credentials: no other host ever gets them.
-Proxies and certificates come from the environment (cache/outward.py); .netrc is read too. The body
-of a response is not read here, so memory use is bounded.
+Proxies and certificates come from the environment (cache/outward.py); .netrc is read too. A body is
+read as far as the caller asks, so memory use is bounded.
 """
 
 from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
@@ -19,7 +20,7 @@ from urllib.parse import urljoin, urlsplit
 from cache import outward
 from cache.paths import NAME
 from cache.places import UrlFailed, without_password
-from cache.watchdog import watched
+from cache.watchdog import Watchdog, watched
 from plan.errors import BuildError
 
 if TYPE_CHECKING:
@@ -30,8 +31,9 @@ _REDIRECTS = 10
 # an unknown name it counts as down at once.
 _SILENCES = 2
 _WHOLE = 2  # a whole header may take this many times `Patience.read`
+SLOWEST = 1024
+"""Bytes per second, on average over `Patience.read`: a slower connection counts as stalled."""
 _PAGE = 1 << 16  # bytes of a page that says why something cannot be had
-_READS = 3  # of such a page: a chunked one has its end apart
 _DONE = frozenset({200, 201, 204, 207})
 _BUSY = frozenset({408, 429, 500, 502, 503, 504})
 
@@ -69,7 +71,8 @@ class Web:
         self._mine = threading.local()
 
     def get(self, url: str, *, start: int = 0) -> requests.Response:
-        """The response to a GET of `url` from byte `start` on, with status 200, 206 or 416.
+        """The response to a GET of `url` from byte `start` on, with status 200; with a
+        `start` also 206 or 416.
 
         The caller reads `response.raw` without decoding and closes the response. Raises
         UrlFailed with the reason for any other result, and BuildError if the environment of this
@@ -79,8 +82,11 @@ class Web:
             for _ in range(_REDIRECTS + 1):
                 outward.check(url)
                 response = self._get_once(url, start)
+                if response.status_code in ((200, 206, 416) if start else (200,)):
+                    return response
                 if not response.is_redirect:
-                    return _checked(response)
+                    self._let_go(response)
+                    raise _failed(response)
                 response.close()
                 url = _follow(url, response.headers["Location"])
         except UrlFailed as error:
@@ -103,7 +109,7 @@ class Web:
         try:
             response = self._once(method, url, headers or {}, body)
             if response.status_code not in _DONE:
-                _let_go(response)
+                self._let_go(response)
                 raise _failed(response)
             return response
         except UrlFailed as error:
@@ -111,11 +117,49 @@ class Web:
                 self.remedies[error.remedy] = None
             raise
 
+    def read(self, response: requests.Response, size: int, *, decoded: bool = False) -> bytes:
+        """The next `size` bytes of the body, or what is left of it. decoded: not as they were sent.
+
+        Raises UrlFailed if the connection ends before the body does, says nothing for too long, or
+        is slower than SLOWEST.
+        """
+        from urllib3.exceptions import HTTPError
+
+        data, counted, began = bytearray(), 0, time.monotonic()
+        dog = Watchdog(_WHOLE * self.patience.read, response.raw.shutdown)
+        try:
+            # read1 waits for the next bytes only: read would wait for all, also from a slow server.
+            while piece := response.raw.read1(size - len(data), decode_content=decoded):
+                data += piece
+                if (now := time.monotonic()) - began >= self.patience.read:
+                    if len(data) - counted < SLOWEST * self.patience.read:
+                        raise _slow(len(data) - counted, now - began)
+                    counted, began = len(data), now
+                    dog.feed()
+        except (HTTPError, OSError) as error:
+            if not dog.bitten.is_set():
+                reason = f"cut connection: {_text(_innermost(error))}"
+                raise UrlFailed(reason, again=True) from error
+        finally:
+            dog.call_off()
+        if dog.bitten.is_set():  # that is the end of the body, if nothing tells its length
+            raise _slow(len(data) - counted, _WHOLE * self.patience.read)
+        return bytes(data)
+
     def news(self) -> list[str]:
         """One line for each host that went down since the last call."""
         with self._lock:
             news, self._news = self._news, []
         return news
+
+    def _let_go(self, response: requests.Response) -> None:
+        """Close the refusal `response`. Its page is read first if it is short, because only then
+        can the connection take the next request: a shared cache refuses each step that it lacks.
+        """
+        with contextlib.suppress(UrlFailed, ValueError):
+            if int(response.headers.get("Content-Length", "0")) <= _PAGE:
+                self.read(response, _PAGE)
+        response.close()
 
     def _get_once(self, url: str, start: int) -> requests.Response:
         # Compression by the server would change the bytes, and their hash.
@@ -183,18 +227,8 @@ class Web:
                 self._news.append(f"{host} is not asked again: {reason}")
 
 
-def read_body(response: requests.Response, size: int, *, decoded: bool = False) -> bytes:
-    """The next `size` bytes of the body, or what is left of it. decoded: not as they were sent.
-
-    Raises UrlFailed if the connection ends before the body does, or says nothing for too long.
-    """
-    from urllib3.exceptions import HTTPError
-
-    try:
-        data: bytes = response.raw.read(size, decode_content=decoded)
-    except (HTTPError, OSError) as error:
-        raise UrlFailed(f"cut connection: {_text(_innermost(error))}", again=True) from error
-    return data
+def _slow(size: int, seconds: float) -> UrlFailed:
+    return UrlFailed(f"too slow: {size} bytes in {seconds:.0f} s")
 
 
 def _session() -> requests.Session:
@@ -224,27 +258,6 @@ def _follow(url: str, target: str) -> str:
     if not usable:
         raise UrlFailed(f"redirects to {target}, which is not http or https")
     return joined
-
-
-def _checked(response: requests.Response) -> requests.Response:
-    if response.status_code in (200, 206, 416):
-        return response
-    _let_go(response)
-    raise _failed(response)
-
-
-def _let_go(response: requests.Response) -> None:
-    """Close the refusal `response`. Its page is read first if it is short, because only then can
-    the connection take the next request: a shared cache refuses each step that it does not have.
-    """
-    from urllib3.exceptions import HTTPError
-
-    with contextlib.suppress(OSError, HTTPError, ValueError):
-        if int(response.headers.get("Content-Length", "0")) <= _PAGE:
-            for _ in range(_READS):
-                if not response.raw.read1(_PAGE, decode_content=False):
-                    break
-    response.close()
 
 
 def _failed(response: requests.Response) -> UrlFailed:

@@ -14,8 +14,10 @@ from pathlib import Path
 from plan.errors import nearest
 from plan.model import PHASES
 from plan.outputs import require_room
+from plan.typed import typed
 
 ALPINE, DEBIAN, SELF, AUTO = "alpine", "debian", "self", "auto"
+_BUNDLE = b"README.txt\0"  # the name in the first header of the tar
 PINNED_SEEDS = (ALPINE, DEBIAN)  # what plan/seeds/ describes
 SEEDS = (*PINNED_SEEDS, SELF)
 
@@ -248,6 +250,20 @@ def file(text: str) -> str:
     if text and not _holds(Path(text).is_file):
         raise ValueError("it is an existing file")
     return _readable(text, "file") if text else text
+
+
+def bundle(text: str) -> str:
+    """A file that begins as a bundle does, or an empty text."""
+    if not file(text):
+        return text
+    try:
+        with Path(text).open("rb") as opened:
+            beginning = opened.read(len(_BUNDLE))
+    except OSError as error:
+        raise ValueError(f"it cannot be read: {error.strerror}") from None
+    if beginning != _BUNDLE:
+        raise ValueError(f"it is a file that {typed('bundle')} wrote; this is none, or is damaged")
+    return text
 
 
 def directories(text: str) -> str:

@@ -136,7 +136,8 @@ def kind_name(kind: type) -> str:
 
 def top_keys(path: Path) -> tuple[str, ...]:
     """The names at the top of the file `path`, read without YAML: completion must be fast."""
-    return tuple(re.findall(r"^([\w.-]+):", path.read_text(encoding="utf-8"), re.MULTILINE))
+    text = path.read_text(encoding="utf-8", errors="replace")  # load() says that it is not UTF-8
+    return tuple(re.findall(r"^([\w.-]+):", text, re.MULTILINE))
 
 
 def load(path: Path, *, shown_as: str | None = None) -> Table:
@@ -199,6 +200,8 @@ class _Document:
         if isinstance(event, self.scalar):
             if (tag := _tag(event)) not in PLAIN_TAGS:
                 raise self._error(f"the tag {tag!r} is not allowed", event)
+            if "\0" in event.value:  # no path, argument or variable can have it
+                raise self._error("broken YAML: a zero byte in a text", event)
             return event.value
         if isinstance(event, self.alias):
             raise self._error("aliases (*) are not allowed", event)

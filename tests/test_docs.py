@@ -51,6 +51,11 @@ def test_what_is_named_exists(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)
+def test_no_merge_was_left_unfinished(path: Path) -> None:
+    assert not re.findall(r"^(?:<{7}|={7}|>{7})(?: .*)?$", path.read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)
 def test_links_lead_somewhere(path: Path) -> None:
     for file, anchor in LINK.findall(path.read_text()):
         if file.startswith("https://"):

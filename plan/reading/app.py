@@ -168,7 +168,8 @@ def _linked(path: Path, libraries: Mapping[str, str]) -> Iterator[str]:
     """The packages that the program links to, by what its own text requires."""
     required = set[str]()
     for top in ("src", SHARDS):
-        for file in (path / top).rglob("*.cr"):
+        # An editor may have a link to nothing there, and a library may be a directory NAME.cr.
+        for file in filter(Path.is_file, (path / top).rglob("*.cr")):
             required.update(_REQUIRE.findall(file.read_text(errors="replace")))
     for begin, library in libraries.items():
         if any(each == begin or each.startswith(f"{begin}/") for each in required):

@@ -39,9 +39,21 @@ def check_entry(entry: Table, keys: Mapping[str, type] = ENTRY_KEYS) -> None:
     for key in entry:
         if keys[key] is list and key != "sources":
             entry.texts(key)
-    for name, value in entry.get("environment", {}).items():
+    check_environment(entry)
+
+
+def check_environment(table: Table) -> None:
+    """Raise BuildError, with file and line, for what is no variable of a process."""
+    environment = table.get("environment", {})
+    for name, value in environment.items():
         if not isinstance(value, str):
-            raise BuildError(f"{name!r} must be text", where=entry["environment"].where(name))
+            raise BuildError(f"{name!r} must be text", where=environment.where(name))
+        if not name or "=" in name:
+            raise BuildError(
+                f"{name!r} cannot be the name of a variable",
+                where=environment.where(name),
+                hint="write NAME: VALUE",
+            )
 
 
 def laid_over(recipe: Table, entry: Table) -> Table:

@@ -21,7 +21,7 @@ from typing import Protocol
 from plan.errors import BuildError, nearest
 from plan.reading.app import LIBRARIES, SHARD, App, is_layer, load_app
 from plan.reading.keys import LICENSES, kinds
-from plan.reading.layer import FILES, Layer, load_layer
+from plan.reading.layer import FILES, PARTS, Layer, load_layer
 from plan.yamlfile import Table, load, top_keys
 
 SETS, ARCHITECTURES, WORDS = "sets.yaml", "architectures.yaml", "licenses.yaml"
@@ -53,8 +53,9 @@ class Data:
     app: App | None = None
 
     def __truediv__(self, name: str) -> Path:
-        """The file `name` of the last layer that has it, or else of this project."""
-        found = (layer.path / name for layer in reversed(self.layers))
+        """The file `name` of this project, or of the last layer that has it as one of its parts."""
+        layers = reversed(self.layers) if name.partition("/")[0] in PARTS else ()
+        found = (layer.path / name for layer in layers)
         return next((path for path in found if path.exists()), self.own / name)
 
     def names(self, file: str) -> tuple[str, ...]:

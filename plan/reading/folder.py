@@ -64,17 +64,17 @@ def packed(directory: Path) -> bytes:
     for name in listed(directory):
         path = directory / name
         mode = _mode(directory, path)
-        info, content = TarInfo(f"{TOP}/{name}"), path.read_bytes()
-        info.mtime, info.size = SOURCE_DATE_EPOCH, len(content)
-        info.mode = 0o755 if mode & stat.S_IXUSR else 0o644
-        parts += (info.tobuf(PAX_FORMAT, "utf-8", "surrogateescape"), content)
-        parts.append(bytes(-len(content) % BLOCKSIZE))
-        if (size := size + len(content)) > LARGEST:
+        if (size := size + path.stat().st_size) > LARGEST:
             raise BuildError(
                 f"its files have more than {LARGEST >> 20} MiB, too much for a source",
                 where=os.fspath(directory),
                 hint="let git ignore what the build does not need, or name a smaller folder",
             )
+        info, content = TarInfo(f"{TOP}/{name}"), path.read_bytes()
+        info.mtime, info.size = SOURCE_DATE_EPOCH, len(content)
+        info.mode = 0o755 if mode & stat.S_IXUSR else 0o644
+        parts += (info.tobuf(PAX_FORMAT, "utf-8", "surrogateescape"), content)
+        parts.append(bytes(-len(content) % BLOCKSIZE))
     return b"".join((*parts, bytes(2 * BLOCKSIZE)))
 
 

@@ -65,12 +65,14 @@ def content(made: Made) -> bytes:
         rows = _lines(file)
         lines = [line for line, symbol in rows if symbol not in settled] + lines
         settled |= {symbol for _, symbol in rows if symbol}
-    return "".join(f"{line}\n" for line in lines).encode()
+    return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
 
 
 def _lines(file: Path) -> list[tuple[str, str]]:
     """The lines of a configuration, each with the symbol that it settles, or ""."""
-    rows = ((line, _SYMBOL.match(line)) for line in file.read_text().splitlines())
+    # Byte for byte, whatever the locale of the caller is.
+    text = file.read_text(encoding="utf-8", errors="surrogateescape")
+    rows = ((line, _SYMBOL.match(line)) for line in text.splitlines())
     return [(line, found[1] if found else "") for line, found in rows]
 
 

@@ -28,6 +28,8 @@ from plan.yamlfile import Table, load
 
 NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*\Z")
 SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+INITRAMFS = "initramfs.cpio"
+"""What a kernel's build has in /input besides its sources."""
 SNAPSHOT = re.compile(r"\d{8}T\d{6}Z\Z")
 KEYS, REQUIRED = kinds(RECIPE), required(RECIPE)
 
@@ -157,9 +159,7 @@ def _recipe(
 ) -> Recipe:
     recipe_files = files(data, table["name"])
     environment = table.get("environment", {})
-    for key, value in environment.items():
-        if not isinstance(value, str):
-            raise BuildError(f"{key!r} must be text", where=environment.where(key))
+    changes.check_environment(table)
     own = [(path, hashlib.sha256(content(each)).hexdigest()) for path, each in recipe_files.items()]
     added = [(f"patches/{path.name}", _sha256(path)) for path in patches]
     applied = patch_series(recipe_files)
@@ -207,12 +207,28 @@ def _sources(table: Table, tables: Mapping[str, Table], data: Data) -> tuple[Sou
             )
         return _sources(owner, tables, data)
     folder = _folder(table, data)
-    return tuple(
+    found = tuple(
         folder_source(Path(folder), table["name"], entry.where("folder"), entry.texts("exclude"))
         if _is_folder(entry)
         else _listed(table, "sources", entry, first=number == 0)
         for number, entry in enumerate(table.get("sources", []))
     )
+    _check_files(table, found)
+    return found
+
+
+def _check_files(table: Table, sources: Sequence[Source]) -> None:
+    """Raise BuildError if two of `sources` are one file in /input, where the first one is not."""
+    taken = {INITRAMFS}
+    for number, source in enumerate(sources[1:], 1):
+        if source.file in taken:
+            entry = table["sources"][number]
+            raise BuildError(
+                f"there is another {source.file} in /input",
+                where=entry.where("file" if "file" in entry else "folder"),
+                hint="'file' is only its name there: give one of them another",
+            )
+        taken.add(source.file)
 
 
 def _is_folder(entry: object) -> bool:
@@ -266,7 +282,7 @@ def read_source(entry: Table) -> Source:
     entry.expect(kinds(SOURCE), required(SOURCE))
     if not SHA256.match(entry["sha256"]):
         raise BuildError("a sha256 must be 64 hexadecimal digits", where=entry.where("sha256"))
-    if "/" in entry["file"] or entry["file"].startswith("."):
+    if not entry["file"] or "/" in entry["file"] or entry["file"].startswith("."):
         raise BuildError("'file' must be a plain file name", where=entry.where("file"))
     for url in entry.texts("urls"):
         if not URL.fullmatch(url):

@@ -8,6 +8,7 @@ Known ────────────┤   its C library's loader        �
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -19,6 +20,7 @@ _MACHINES = {62: "x86_64", 183: "aarch64", 243: "riscv64"}  # e_machine, System 
 # The programs of a compiler; the others can be made first (seed-binutils).
 _COMPILES = ("clang", "clang++", "ld.lld", "llvm-ar", "llvm-ranlib")
 _OBJECTS = ("llvm-nm", "llvm-objcopy", "llvm-objdump", "llvm-readelf", "llvm-strip")
+_VERSION = re.compile(r"/([0-9]+)(?:\.[^/]*)?\Z")  # of 18 and 18.1.8, not of 18-old
 _PATH = ("usr/bin", "bin", "usr/sbin", "sbin")
 
 
@@ -84,8 +86,9 @@ def _clang(root: Root, known: Known) -> tuple[dict[str, Any] | None, str]:
         for place in root.matches(f"{pattern}/clang"):
             real = (root.find(place) or "").rpartition("/")[0]
             versions = [
-                (int(path.rpartition("/")[2].partition(".")[0]), path)
+                (int(named[1]), path)
                 for path in root.matches(f"{real}/../lib/clang/[0-9]*")
+                if (named := _VERSION.search(path))
             ]
             version, resources = max(versions, default=(0, ""))
             programs = _programs(root, (real, place.rpartition("/")[0], *_PATH))

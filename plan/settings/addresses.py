@@ -34,6 +34,13 @@ def urls(text: str) -> str:
     return ",".join(found)
 
 
+def one_url(text: str) -> str:
+    """One http(s) URL, or an empty text."""
+    if "," in (found := urls(text)):
+        raise ValueError("it is one URL: run it again for the other one")
+    return found
+
+
 def headers(text: str) -> str:
     """Lines "HOST NAME: VALUE", or an empty text. What is wrong is told without the value."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]

@@ -24,7 +24,7 @@ OF_OTHER_MACHINES = (
     Parameter(
         "publish",
         constant(""),
-        addresses.urls,
+        addresses.one_url,
         "the shared cache that publish writes to, and verify with sample=: URL",
         of=("publish", "verify"),
     ),

@@ -121,7 +121,7 @@ PARAMETERS = (
     Parameter(
         "bundle",
         constant(""),
-        checks.file,
+        checks.bundle,
         "a file that bundle wrote: the only source of files",
         placed=checks.placed,
     ),

@@ -87,11 +87,12 @@ def resolve(
             if found[name][1] == "default":
                 found[name] = (text, "app=")
     _require_partners(given, {name: text for name, (text, _) in found.items()})
+    named = checks.placed(named, root) if named else ""
     return Settings(
         root,
         {name: text for name, (text, _) in found.items()},
         {name: origin for name, (_, origin) in found.items()},
-        section if not named or Path(app).resolve() == Path(root, named).resolve() else None,
+        section if not named or Path(app).resolve() == Path(named).resolve() else None,
     )
 
 

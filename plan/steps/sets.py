@@ -46,6 +46,7 @@ def load_set(data: Data, name: str, recipes: Collection[str], above: tuple[str, 
     """
     path = data.defining(SETS, name)
     sets = load(path, shown_as=data.shown(path))
+    sets.expect(dict.fromkeys(sets, dict))
     if name not in sets:
         hint = nearest(name, data.names(SETS))
         raise BuildError(f"unknown set {name!r}", where=data.shown(path), hint=hint)

@@ -187,6 +187,9 @@ class Site:
         """Says 206 whatever was asked."""
         to.answer(206, DATA, {"Content-Range": f"bytes 0-{len(DATA) - 1}/{len(DATA)}"})
 
+    def always_416(self, to: _Handler) -> None:
+        to.answer(416, b"no such range")
+
     def missing(self, to: _Handler) -> None:
         to.answer(404, b"not here")
 
@@ -250,6 +253,11 @@ class Site:
         to.head(200, {"Content-Length": str(len(DATA)), "Connection": "close"})
         to.wfile.write(DATA[:HALF])
 
+    def cut_and_larger(self, to: _Handler) -> None:
+        """Promises more than there is, sends half, hangs up."""
+        to.head(200, {"Content-Length": str(len(DATA) + 7), "Connection": "close"})
+        to.wfile.write(DATA[:HALF])
+
     def cut_chunked(self, to: _Handler) -> None:
         to.head(200, {"Transfer-Encoding": "chunked", "Connection": "close"})
         to.wfile.write(b"%x\r\n" % len(DATA) + DATA[:HALF])
@@ -266,6 +274,11 @@ class Site:
         while not self.over.wait(0.02):
             to.wfile.write(b"x")
 
+    def trickles_without_length(self, to: _Handler) -> None:
+        to.head(200, {"Connection": "close"})
+        while not self.over.wait(0.02):
+            to.wfile.write(b"x")
+
     def header_trickles(self, to: _Handler) -> None:
         """A header that does not end, a byte at a time."""
         to.wfile.write(b"HTTP/1.1 200 OK\r\n")
@@ -276,6 +289,13 @@ class Site:
         """Half the file, then a line with the size of a chunk that does not end."""
         to.head(200, {"Transfer-Encoding": "chunked"})
         to.wfile.write(b"%x\r\n%s\r\n1;" % (HALF, DATA[:HALF]))
+        while not self.over.wait(0.05):
+            to.wfile.write(b"x")
+
+    def missing_chunk_trickles(self, to: _Handler) -> None:
+        """A page about what is missing, whose first chunk has an endless size."""
+        to.head(404, {"Transfer-Encoding": "chunked"})
+        to.wfile.write(b"1;")
         while not self.over.wait(0.05):
             to.wfile.write(b"x")
 

@@ -28,7 +28,8 @@ class Peer(
         self.blobs: dict[str, bytes] = {}
         self.metadata: dict[str, str] = {}
         self.executed: list[Any] = []
-        self.fails = 0
+        self.fails, self.code = 0, grpc.StatusCode.UNAVAILABLE
+        self.lacks: list[Any] = []
         self.over = threading.Event()
         self.answer: Callable[[Any], Iterator[Any]] = self.queue
         self._servers: list[Any] = []
@@ -64,9 +65,9 @@ class Peer(
     def FindMissingBlobs(self, request: Any, context: Any) -> Any:
         if self.fails:
             self.fails -= 1
-            context.abort(grpc.StatusCode.UNAVAILABLE, "busy")
+            context.abort(self.code, "busy")
         missing = [each for each in request.blob_digests if each.hash not in self.blobs]
-        return protocol.FindMissingBlobsResponse(missing_blob_digests=missing)
+        return protocol.FindMissingBlobsResponse(missing_blob_digests=missing + self.lacks)
 
     def BatchUpdateBlobs(self, request: Any, context: Any) -> Any:
         self.blobs |= {each.digest.hash: each.data for each in request.requests}

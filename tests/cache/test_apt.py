@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -50,6 +52,17 @@ ONE_LINE = {
 @pytest.mark.parametrize("line", ONE_LINE)
 def test_one_line_style(tmp_path: Path, line: str) -> None:
     assert list(configure(tmp_path, {"sources.list": line + "\n"})) == ONE_LINE[line]
+
+
+@pytest.mark.fault("a directory sources.list.d that cannot be listed", "the other files count")
+def test_a_directory_that_cannot_be_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(path: Path) -> Iterator[Path]:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    (tmp_path / "etc/apt/sources.list.d").mkdir(parents=True)
+    monkeypatch.setattr(Path, "iterdir", closed)
+    text = "deb http://deb.example.org/debian trixie main\n"
+    assert configure(tmp_path, {"sources.list": text}) == (MAIN,)
 
 
 def deb822(**fields: str) -> str:

@@ -116,7 +116,7 @@ FAILURES = {
     "to_file": ("redirects to file:///etc/hostname, which is not http or https", 0),
     "gzips": (f"bytes instead of {SIZE} bytes (unexpected Content-Encoding gzip)", 0),
     "gzips_chunked": ("(unexpected Content-Encoding gzip)", 0),
-    "always_partial": ("unexpected HTTP 206", 0),
+    "always_partial": ("HTTP 206 Partial Content", 0),
     "not_http": ("cut connection: ", 0),
 }
 

@@ -21,6 +21,8 @@ def cache(root: Path) -> Path:
         for path in (f"artifacts/{name}.tar", f"steps/{name}.json", f"sources/{name}"):
             _file(root / path)
         _file(root / "sources" / "partial" / name)
+        _file(root / "sources" / "partial" / f"{name}.git" / "HEAD")
+        _file(root / "sources" / "partial" / f"{name}.pip" / "x.whl")
         _file(root / "trees" / name / "usr" / "file")
         _file(root / "trees" / f"seed-{name}" / "bin" / "sh")
     foreign = ("kvm.json", "artifacts/x.tar", f"artifacts/{A}", "trees/mine/file", f"steps/{A[1:]}")
@@ -43,7 +45,8 @@ def test_what_nobody_uses_is_found_and_nothing_foreign(tmp_path: Path) -> None:
     root = cache(tmp_path)
     use = Use({A: A}, {A}, {A})
     assert unused(root, use) == [
-        *(f"artifacts/{B}.tar", f"sources/{B}", f"sources/partial/{B}", f"steps/{B}.json"),
+        *(f"artifacts/{B}.tar", f"sources/{B}", f"sources/partial/{B}"),
+        *(f"sources/partial/{B}.git", f"sources/partial/{B}.pip", f"steps/{B}.json"),
         *(f"trees/{B}", f"trees/seed-{B}"),
     ]
 

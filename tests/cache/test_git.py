@@ -21,6 +21,7 @@ from cache.unknown import fetch_unknown
 from cache.web import Patience, Web
 from plan.model import Source
 from rootfs.archives.unpack import unpack
+from tests.cache.loopback import Site
 
 fault = pytest.mark.fault
 WHO = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a", "GIT_COMMITTER_NAME": "a"}
@@ -164,6 +165,19 @@ def test_what_is_not_the_commit(
         got(source, tmp_path / "other")
     assert reason in str(caught.value)
     assert not list((tmp_path / "other" / "sources" / "partial").glob("*")), "nothing is left"
+
+
+@fault("a git server that takes the request and does not answer", "git's reason, after a minute")
+def test_a_silent_server(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_HTTP_LOW_SPEED_TIME", "2")  # of the person's, instead of the minute
+    stop = threading.Event()
+    late = threading.Timer(40, stop.set)
+    late.start()
+    try:
+        with pytest.raises(UrlFailed, match="git: "):
+            fetched(f"git+{site.url('hangs')}@{'1' * 40}", tmp_path / "bare", stop)
+    finally:
+        late.cancel()
 
 
 def test_a_submodule_is_an_empty_directory(repository: Path, tmp_path: Path) -> None:

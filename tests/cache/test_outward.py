@@ -118,6 +118,8 @@ def test_no_certificates(
     assert "/etc/ssl/certs/ca-certificates.crt" in str(error.hint)
     with pytest.raises(BuildError, match=name):
         fetch([source(secure.url("good"))])
+    monkeypatch.setenv(name, "/" + "x" * 300)  # as one in a closed directory: stat(2) fails
+    assert "it cannot be read: File name too long" in wrong(web, secure.url("good")).message
     monkeypatch.setenv(name, __file__)
     if name != "SSL_CERT_DIR":
         assert "has no certificates" in wrong(web, secure.url("good")).message

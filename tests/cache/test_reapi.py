@@ -68,6 +68,45 @@ def test_a_blob_with_other_bytes(peer: Peer) -> None:
         read(at, blob)
     with pytest.raises(ServerFailed, match="more than 3 bytes"):
         read(at, blob, limit=3)
+    peer.blobs[blob.sha256] = bytes(5 << 20)
+    with pytest.raises(ServerFailed, match="larger than it was said to be"):
+        read(at, blob)
+
+
+@pytest.mark.fault(
+    "a Remote Execution server that lacks what nobody named, or cancels what it was asked",
+    "only what was named is sent; its own word is told",
+)
+def test_a_server_that_answers_something_else(peer: Peer) -> None:
+    from cache.reapi import ServerFailed, protocol
+
+    at, blob = server(peer.listen()), of_bytes(b"right")
+    peer.lacks = [digest(of_bytes(b"another"), protocol)]
+    assert at.upload([blob]) == blob.size and peer.blobs == {blob.sha256: b"right"}
+    peer.fails, peer.code = 1, grpc_code("CANCELLED")
+    with pytest.raises(ServerFailed, match="CANCELLED: busy") as caught:
+        at.upload([blob])
+    assert caught.value.gone
+
+
+def grpc_code(name: str) -> Any:
+    import grpc
+
+    return grpc.StatusCode[name]
+
+
+@pytest.mark.fault("a server that gives a kept failure, whatever it is asked", "the failure")
+def test_a_failure_that_is_always_kept(peer: Peer) -> None:
+    from cache.reapi import protocol
+    from tests.cache.peer import STAGES, operation
+
+    def failed(request: Any) -> Iterator[Any]:
+        result = protocol.ActionResult(exit_code=1)
+        kept = len(peer.executed) < 5  # not for ever, for the sake of this test
+        yield operation(STAGES.COMPLETED, done=True, result=result, cached_result=kept)
+
+    peer.answer = failed
+    assert server(peer.listen()).execute(ACTION).exit_code == 1 and len(peer.executed) == 2
 
 
 @pytest.mark.fault(

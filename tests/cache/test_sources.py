@@ -90,6 +90,15 @@ def test_a_source_of_unknown_size_is_known_by_its_hash(site: Site) -> None:
         get(unknown("chunked"))
 
 
+@pytest.mark.fault(
+    "a source of unknown size, whose first server states a wrong one and hangs up",
+    "the next server's word counts for its own file",
+)
+def test_a_wrong_size_is_forgotten(site: Site) -> None:
+    wanted = replace(source(*map(site.url, ("cut_and_larger", "good"))), size=0)
+    assert get(wanted)[wanted.sha256].read_bytes() == DATA
+
+
 def test_places_are_tried_in_turn(site: Site) -> None:
     names = ["missing", "html", "wrong", "cut", "hangs", "endless", "good", "slow"]
     wanted = source(*map(site.url, names))

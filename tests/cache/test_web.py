@@ -11,7 +11,7 @@ import pytest
 from cache.places import UrlFailed
 from cache.remote import Remote
 from cache.unknown import fetch_unknown
-from cache.web import Patience, Web, read_body
+from cache.web import Patience, Web
 from plan.errors import BuildError
 from tests.cache.loopback import DATA, Site
 
@@ -85,8 +85,9 @@ def test_a_page_about_what_is_missing_costs_little(site: Site, name: str) -> Non
 @pytest.mark.parametrize("name", ["cut", "cut_chunked", "hangs_midway"])
 def test_a_body_that_ends_too_early(site: Site, tmp_path: Path, name: str) -> None:
     url = site.url(name)
-    with Web(QUICK).get(url) as response, pytest.raises(UrlFailed, match="cut connection"):
-        while read_body(response, 1 << 16):
+    web = Web(QUICK)
+    with web.get(url) as response, pytest.raises(UrlFailed, match="cut connection"):
+        while web.read(response, 1 << 16):
             pass
     above, _, path = url.rpartition("/")
     with pytest.raises(UrlFailed, match="cut connection"):
@@ -95,6 +96,37 @@ def test_a_body_that_ends_too_early(site: Site, tmp_path: Path, name: str) -> No
     if name != "hangs_midway":  # its patience is that of a download
         with pytest.raises(BuildError, match="cannot be fetched: cut connection"):
             fetch_unknown(url, tmp_path)
+
+
+@pytest.mark.fault(
+    "a shared cache that sends a record, a listing or a page about a missing file byte by byte",
+    "given up after the patience, as a slow download is",
+)
+@pytest.mark.parametrize("name", ["trickles", "trickles_without_length", "chunk_trickles"])
+def test_a_body_that_trickles(site: Site, name: str) -> None:
+    web, start = Web(QUICK), time.monotonic()
+    with web.get(site.url(name)) as response, pytest.raises(UrlFailed, match="too slow: "):
+        web.read(response, 1 << 20)
+    if name != "chunk_trickles":  # its first half is more than a record
+        with pytest.raises(UrlFailed, match="too slow: "):
+            Remote(site.url(name), Web(QUICK)).claim("a" * 64, "b" * 64)
+    assert time.monotonic() - start < 30
+
+
+def test_a_page_whose_end_trickles(site: Site) -> None:
+    start = time.monotonic()
+    assert refused(Web(QUICK), site.url("missing_chunk_trickles")).status == 404
+    assert time.monotonic() - start < 30
+
+
+@pytest.mark.fault(
+    "a server that answers with a part of the file, and nobody asked for a part",
+    "a failure; nothing is kept",
+)
+def test_a_part_is_not_the_file(site: Site, tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match="cannot be fetched: HTTP 206"):
+        fetch_unknown(site.url("always_partial"), tmp_path)
+    assert refused(Web(QUICK), site.url("always_416")).status == 416
 
 
 @pytest.mark.fault(

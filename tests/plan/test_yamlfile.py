@@ -83,7 +83,9 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault("YAML: control characters, NUL, several documents", "one error")
-@pytest.mark.parametrize("text", ["a: \x07\n", "a: \0\n", "a: 1\n---\nb: 2\n", 'a: "\\ud800"\n'])
+@pytest.mark.parametrize(
+    "text", ["a: \x07\n", "a: \0\n", "a: 1\n---\nb: 2\n", 'a: "\\ud800"\n', 'a: "x\\0y"\n']
+)
 def test_what_no_editor_writes(tmp_path: Path, text: str) -> None:
     with pytest.raises(BuildError, match="broken YAML"):
         load(written(tmp_path, text))

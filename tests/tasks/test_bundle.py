@@ -131,7 +131,7 @@ def test_a_damaged_source_does_not_get_into_a_bundle(toy: Checkout, site: Site) 
         ("cut", ["missing or damaged", "data (sha256", "the bundle is cut off: copy it again"]),
         ("flipped", ["1 files of the bundle", "data (sha256", ": damaged"]),
         ("other", ["1 files of the bundle", "new (sha256", ": missing", "set=base"]),
-        ("no tar", ["is not a bundle of this project"]),
+        ("no plan", ["is not a bundle of this project"]),
     ],
 )
 def test_bad_bundles(
@@ -146,7 +146,8 @@ def test_bad_bundles(
         elif damage == "flipped":
             file.seek(at + 1000)
             file.write(b"!!")
-        elif damage == "no tar":
+        elif damage == "no plan":
+            file.seek(512)  # after the header of the first member
             file.write(bytes(9999))
     if damage == "other":
         digest = "9" * 64

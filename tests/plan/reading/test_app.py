@@ -65,6 +65,16 @@ def test_what_it_requires_it_links_to(app: Path) -> None:
     assert found.depends[4:] == ("openssl", "zlib") and found.table["options"] == []
 
 
+@fault(
+    "a program that is open in an editor, which has a link to nothing there; a library NAME.cr",
+    "only files are read for what they require",
+)
+def test_what_is_no_file_requires_nothing(app: Path) -> None:
+    (app / "src" / ".#server.cr").symlink_to("me@host.123:456")
+    (app / "lib" / "other.cr").mkdir(parents=True)
+    assert load_app(app, LIBRARIES).table["depends"] == ["libcxx", "pcre2", "bdwgc", "libevent"]
+
+
 def test_what_layer_yaml_says_of_it(app: Path, tmp_path: Path) -> None:
     found = layered(
         app,

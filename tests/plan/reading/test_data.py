@@ -101,6 +101,22 @@ def test_a_seed_file_of_a_layer_is_beside_the_others(data: Path, layer: Path) ->
     assert {"debian-riscv64.lock.yaml", "debian-x86_64.lock.yaml"} <= names
 
 
+@fault(
+    "a file in a layer's directory that has the name of one of plan/", "it is no part of the layer"
+)
+@pytest.mark.parametrize("name", ["toolbox.yaml", "libraries.yaml", "costs.yaml", "wheels.yaml"])
+def test_other_files_of_a_layer_do_not_matter(
+    recipe: Callable[..., Path], data: Path, layer: Path, name: str
+) -> None:
+    recipe("top")
+    (data / name).write_text("every: []\n")
+    before = planned(load_data(data, [layer]))
+    (layer / name).write_text("every: [mine]\n")
+    both = load_data(data, [layer])
+    assert both / name == data / name
+    assert planned(both).digest == before.digest
+
+
 @fault("a layer that names what the project has, without `replaces`", "both files, and the key")
 @pytest.mark.parametrize(
     ("file", "text", "name"),

@@ -158,6 +158,14 @@ def test_what_a_source_cannot_be(
 
 
 @fault("a folder of a git repository is a source, and git is not installed", "says to install git")
+@fault("a huge file in a folder that is a source: a disk image", "refused before it is read")
+def test_what_is_too_large_is_not_read(project: Path) -> None:
+    with (project / "disk.raw").open("wb") as file:
+        file.truncate(1 << 42)
+    with pytest.raises(BuildError, match="more than 256 MiB"):
+        packed(project)
+
+
 def test_without_git(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     git(project, "init")
     monkeypatch.setenv("PATH", "/nowhere")

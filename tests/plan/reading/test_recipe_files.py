@@ -41,6 +41,15 @@ def test_a_fragment_joins_every_configuration_of_the_kernel(data: Path, layer: P
     }
 
 
+@pytest.mark.fault("bytes that are not UTF-8 in a layer's part of the configuration", "kept")
+def test_a_comment_in_any_encoding_stays(data: Path, layer: Path) -> None:
+    (data / "recipes" / "linux").mkdir()
+    (data / "recipes" / "linux" / "x86_64.config").write_bytes(b"CONFIG_A=y\n")
+    (layer / "kernel" / "usb.config").write_bytes(b"# caf\xe9 \xc3\xa9\nCONFIG_USB=y\n")
+    found = files(load_data(data, [layer]), "linux")
+    assert content(found["x86_64.config"]) == b"CONFIG_A=y\n# caf\xe9 \xc3\xa9\nCONFIG_USB=y\n"
+
+
 def test_a_tree_states_its_modes_and_links(layer: Path) -> None:
     (layer / "files" / "usr" / "bin").mkdir(parents=True)
     (layer / "files" / "usr" / "bin" / "it's").write_text("#!/bin/sh\n")

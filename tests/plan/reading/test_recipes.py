@@ -153,6 +153,44 @@ def test_the_first_source_is_the_source(recipe: Callable[..., Path], data: Path)
         load_recipes(Data(data))
 
 
+@pytest.mark.fault(
+    "two sources with one file name, as v1.0.tar.gz of two projects: only one would be in /input",
+    "told with the line of the second one",
+)
+@pytest.mark.parametrize("name", ["b.tar.gz", "initramfs.cpio"])
+def test_sources_have_names_of_their_own(
+    recipe: Callable[..., Path], data: Path, name: str
+) -> None:
+    text = SOURCES.replace("HASH", "0" * 64).replace("INTO", "into: x")
+    entry = f"  - {{sha256: {'1' * 64}, size: 1, file: {name}, urls: []}}\n"
+    path = recipe("top", extra=text + entry)
+    with pytest.raises(BuildError, match=f"there is another {name} in /input") as caught:
+        load_recipes(Data(data))
+    line = len(path.read_text().splitlines())
+    assert caught.value.where and caught.value.where.endswith(f"recipes/top.yaml:{line}")
+    assert "give one of them another" in (caught.value.hint or "")
+    recipe("top", extra=text + entry.replace(name, "c.tar"))
+    assert len(load_recipes(Data(data))["top"].sources) == 3
+    recipe("top", extra=text + entry.replace(name, '""'))
+    with pytest.raises(BuildError, match="must be a plain file name"):
+        load_recipes(Data(data))
+
+
+@pytest.mark.fault(
+    "a variable of a recipe or an override whose name no process can have", "refused; the line"
+)
+@pytest.mark.parametrize("key", ["environment", "crossed"])
+@pytest.mark.parametrize("name", ["A=B", ""])
+def test_names_of_variables(recipe: Callable[..., Path], data: Path, key: str, name: str) -> None:
+    inside = f"{{{name!r}: x}}"
+    text = inside if key == "environment" else f"{{environment: {inside}}}"
+    path = recipe("top", extra=f"{key}: {text}\n")
+    with pytest.raises(BuildError, match=f"'{name}' cannot be the name of a variable") as caught:
+        load_recipes(Data(data))
+    line = len(path.read_text().splitlines())
+    assert caught.value.where and caught.value.where.endswith(f"recipes/top.yaml:{line}")
+
+
 # --- options and variables ---------------------------------------------------------------------
 
 MAKE = """\

@@ -83,6 +83,13 @@ def test_a_root_with_clang_gets_what_it_lacks(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.fault("a root with /usr/lib/clang/18-old beside the others", "it is no version")
+def test_a_directory_that_is_no_version_of_clang(tmp_path: Path) -> None:
+    own = [*clang(18, "usr/bin", *CLANG), "usr/lib/clang/19-old/include/stddef.h"]
+    found = look_at(root_with(tmp_path, GLIBC, *own), KNOWN)
+    assert (found.version, found.resources) == (18, "usr/lib/clang/18")
+
+
 def test_a_root_without_a_compiler_is_completed_as_alpines(tmp_path: Path) -> None:
     found = look_at(root_with(tmp_path, MUSL), KNOWN)
     added = fitted(ALPINE, found, KNOWN)

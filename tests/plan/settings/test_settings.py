@@ -61,6 +61,7 @@ def test_command_line_wins_over_environment_over_file_over_default(tmp_path: Pat
         ({"cache": "http://[::1"}, "http(s)://HOST/PATH"),
         ({"publish": "https://host:99999/x"}, "http(s)://HOST/PATH"),
         ({"cache": "http://me:secret@host/x"}, "~/.netrc"),
+        ({"publish": "https://a.test/x,https://b.test/x"}, "it is one URL"),
         ({"mirror": "http://[::1"}, "http(s) URL"),
         ({"mirror": "http://"}, "http(s) URL"),
         ({"run": "a\0b"}, "without a zero byte"),
@@ -73,6 +74,36 @@ def test_unknown_names_and_values_are_refused_with_the_remedy(
         resolve(tmp_path, given, {})
     assert words in str(caught.value)
     assert caught.value.where == "command line"
+
+
+@pytest.mark.fault(
+    "`app: {directory: ~/NAME, …}` in `local.yaml`, and a `sets.yaml` of a layer that is not UTF-8",
+    "the section is that of this app; the file and what is wrong",
+)
+def test_an_app_in_the_home_and_a_layer_in_latin_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "prog").mkdir()
+    (tmp_path / "local.yaml").write_text("app: {directory: ~/prog, ports: '8080:80'}\n")
+    section = resolve(tmp_path, {}, {}).app_section
+    assert section and section["ports"] == "8080:80"
+    (tmp_path / "prog" / "sets.yaml").write_bytes(b"mine: {extends: base, packages: []} # \xe9\n")
+    assert resolve(tmp_path, {"layer": f"{tmp_path}/prog", "set": "mine"}, {}).set == "mine"
+
+
+@pytest.mark.fault(
+    "`bundle=` names a file that is no bundle, while nothing has to be read from it",
+    "refused all the same",
+)
+def test_what_is_no_bundle(tmp_path: Path) -> None:
+    file = tmp_path / "x.tar"
+    file.write_bytes(bytes(9999))
+    with pytest.raises(BuildError, match="bundle cannot be") as caught:
+        resolve(tmp_path, {"bundle": str(file)}, {})
+    assert "bundle wrote; this is none, or is damaged" in (caught.value.hint or "")
+    file.write_bytes(b"README.txt".ljust(512, b"\0"))
+    assert resolve(tmp_path, {"bundle": str(file)}, {}).bundle == file
 
 
 @pytest.mark.fault(

@@ -97,6 +97,17 @@ def test_the_kernel_is_one_of_the_packages(recipe: Callable[..., Path], data: Pa
     "with=NAME in a set whose image is only an initramfs",
     "the package, and what only it needs, are in the initramfs",
 )
+@pytest.mark.fault("a set that is a list or a text, not a mapping", "told with its line")
+@pytest.mark.parametrize(("text", "kind"), [("[top]", "list"), ("top", "text"), ("", "text")])
+def test_a_set_is_a_mapping(recipe: Callable[..., Path], data: Path, text: str, kind: str) -> None:
+    recipe("top")
+    with (data / "sets.yaml").open("a") as file:
+        file.write(f"mine: {text}\n")
+    with pytest.raises(BuildError, match=f"'mine' must be a mapping, not {kind}") as caught:
+        make_plan(data, set_name="mine", arch_name="x86_64")
+    assert caught.value.where == "plan/sets.yaml:5"
+
+
 def test_an_added_package_is_in_the_image(recipe: Callable[..., Path], data: Path) -> None:
     recipe("top", "below")
     recipe("below")
