@@ -128,6 +128,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         if self.is_run and task.name in self.steps:
             # Until now doit could still find that a file differs.
             Builder(self.project, self.steps[task.name]).keep()
+            failures.report_file(self.project, self.steps[task.name]).unlink(missing_ok=True)
         if task.name in self.expected:
             self.project.events.emit("same", step=task.name)
         if task.name in self.selected:
