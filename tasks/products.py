@@ -88,15 +88,18 @@ def _task(
         own = own_hash(project) if inside else None
         return Attestation(project, kind, product.file, packages, product.parts(), own)
 
+    def has_its_product() -> bool:
+        return product.is_up_to_date() and bool(product.parts())
+
     def is_up_to_date() -> bool:
         try:
-            return product.is_up_to_date() and attestation().is_up_to_date()
+            return has_its_product() and attestation().is_up_to_date()
         except (OSError, ValueError):
             return False
 
     def make() -> None:
         ensure(project, [*proof.closure(project, packages), *tools])
-        if not product.is_up_to_date() or not product.parts_file.exists():
+        if not has_its_product():
             product.make()
         attestation().write()
 

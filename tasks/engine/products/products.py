@@ -85,9 +85,12 @@ class Product:
     def parts(self) -> dict[str, str]:
         """The sha256 of the file, first, and of its parts, as `make` stored them.
 
-        Raises OSError or ValueError if they are not known.
+        Empty if they are not known.
         """
-        return dict(json.loads(self.parts_file.read_text()))
+        try:
+            return dict(json.loads(self.parts_file.read_text()))
+        except (OSError, ValueError, TypeError):
+            return {}
 
     def forget(self) -> None:
         """Make the next run write the file again."""
