@@ -28,6 +28,7 @@ def machine(toy: Checkout) -> Iterator[socket.socket]:
     """A port where a machine would be, which is known to `ssh`."""
     with opened(toy.root / "work" / "ssh") as way, socket.socket() as port:
         assert way
+        port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as QEMU has it
         port.bind((HERE, way.port))
         port.listen()
         yield port
