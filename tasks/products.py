@@ -24,6 +24,13 @@ PRODUCTS: Mapping[str, Callable[[Project], Product]] = {
 }
 
 
+def of_the_set(project: Project) -> Mapping[str, Callable[[Project], Product]]:
+    """Those of PRODUCTS that can be made of the set: without a kernel it has no image."""
+    plan = project.plan
+    has_image = plan.set.kernel in plan.product
+    return {name: make for name, make in PRODUCTS.items() if name != "image" or has_image}
+
+
 def task_sysroot(project: Project) -> DoitTask:
     """write the system as a reproducible tarball, with sources and plan
 

@@ -134,12 +134,13 @@ def _products(project: Project, steps: tuple[StepFacts, ...]) -> Iterator[Produc
 def _kinds(project: Project, steps: tuple[StepFacts, ...]) -> dict[str, str]:
     """The kind of each product, by the hash of its inputs; without incomplete products."""
     from tasks.bundle import bundle
-    from tasks.products import PRODUCTS
+    from tasks.products import of_the_set
 
     kinds = {bundle(project).made_of(): "bundle"}
     needed = [step for step in steps if step.phase == project.plan.set.phase]
     if all(step.state == UP_TO_DATE for step in needed):
-        kinds |= {product(project).made_of(): kind for kind, product in PRODUCTS.items()}
+        made = of_the_set(project)
+        kinds |= {product(project).made_of(): kind for kind, product in made.items()}
     return kinds
 
 
