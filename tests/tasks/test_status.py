@@ -6,11 +6,15 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from doit.globals import Globals
 
 from tasks.commands import PURPOSES
+from tasks.release import let_others_build
+from tasks.status import gather, lines
 from tests.tasks.toy import SCRIPTS, Checkout, doit, until
 
 pytestmark = pytest.mark.namespace
@@ -129,6 +133,19 @@ def test_a_killed_run_is_told_as_such(built: Checkout) -> None:
     lines = [line for line in events.read_text().splitlines() if '"over"' not in line]
     events.write_text("\n".join(lines) + "\n")
     assert "was killed" in said(built, "status")
+
+
+def test_a_run_that_lets_others_build_is_not_told_as_killed(
+    toy: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = SimpleNamespace(backend=SimpleNamespace(dump=lambda: None))
+    monkeypatch.setattr(Globals, "dep_manager", database, raising=False)
+    project = toy.project()
+    project.lock.take("doit boot")
+    project.events.begin(command=["boot"])
+    let_others_build(project)
+    (told,) = [line for line in lines(project, gather(project)) if "last run: " in line]
+    assert "doit boot, " in told and "built what it needs in 0 s; it goes on" in told
 
 
 # --- why ---------------------------------------------------------------------------------------
