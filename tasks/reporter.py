@@ -161,13 +161,17 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             say(f"ERROR: {message}", "bad")
 
     def complete_run(self) -> None:
-        """Repeat the failures at the end: they may have scrolled away."""
+        """Repeat the failures at the end: they may have scrolled away.
+
+        Raises SystemExit with the status of this process, unless an error ends it already.
+        """
+        error = sys.exc_info()[1]
         self.project.watch.stop()
         if self.failed and not self.project.exit_status:
             self.project.exit_status = 1
         self.project.events.emit(
             "over",
-            status=self._status(sys.exc_info()[1]),
+            status=self._status(error),
             seconds=round(time.monotonic() - self.project.events.started, 3),
             signal=interrupt.name(),
         )
@@ -178,14 +182,16 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         for message in self.runtime_errors:
             say(message)
         lost = not commands.only_makes(self.selected) and undelivered()
-        if self.project.exit_status or lost:
+        if not error and (self.project.exit_status or lost):
             raise SystemExit(self.project.exit_status or 1)
 
     def _status(self, error: BaseException | None) -> int:
         """The exit status of this process; `error`: what ends it, if it does not end by itself."""
         if isinstance(error, SystemExit) and isinstance(error.code, int):
             return error.code
-        if error or self.runtime_errors:
+        if error:
+            return ERROR
+        if self.runtime_errors:
             return self.project.exit_status or ERROR
         return self.project.exit_status
 
