@@ -15,7 +15,8 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-_Thing, _Made = TypeVar("_Thing"), TypeVar("_Made")
+_Thing = TypeVar("_Thing")
+_Made = TypeVar("_Made")
 
 
 class SideBySide:
