@@ -39,10 +39,8 @@ def speaking(action: Callable[..., Any]) -> Callable[..., Any]:
             result = action(*arguments, **named)
         except SetupFailed as error:
             return TaskFailed(str(error), report=False)
-        except BuildError as error:
-            return Failed(error)
-        except OSError as error:
-            return Failed(_refused(error))
+        except (BuildError, OSError) as error:
+            return Failed(as_told(error))
         return result is not False
 
     return wrapped
@@ -57,19 +55,21 @@ class Failed(TaskFailed):  # type: ignore[misc]
 
 
 def up_to_date(check: Callable[[], bool]) -> Callable[[], bool]:
-    """`check` as doit's up-to-date test. A BuildError means "no": the action reports it."""
+    """`check` as doit's up-to-date test. An error means "no": the action reports it."""
 
     def wrapped() -> bool:
         try:
             return check()
-        except BuildError:
+        except (BuildError, OSError):
             return False
 
     return wrapped
 
 
-def _refused(error: OSError) -> BuildError:
-    """The error as a BuildError: the system's message, the file, and a remedy if a disk is full."""
+def as_told(error: BuildError | OSError) -> BuildError:
+    """`error` as a BuildError: of the system, with the file, and a remedy for a full disk."""
+    if isinstance(error, BuildError):
+        return error
     where = error.filename2 or error.filename
     hint = no_room(error, Path(where or os.curdir))
     if hint:

@@ -87,8 +87,10 @@ def _written(project: Project) -> Path:
     for name, rows in lines.items():
         write_file(directory / name, b"".join(canonical(row) + b"\n" for row in rows))
     for path in (told, signature_file(told)):
+        copy = directory / path.name.removeprefix(f"{file.name}.")
+        copy.unlink(missing_ok=True)
         if path.exists():
-            shutil.copyfile(path, directory / path.name.removeprefix(f"{file.name}."))
+            shutil.copyfile(path, copy)
     shutil.copyfile(attestation.__file__, directory / "check.py")
     # It is checked as a stranger would.
     done = subprocess.run(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Sequence
 
 from plan.errors import BuildError
 from plan.typed import typed
 from tasks.actions import DoitTask, caller_directory, speaking
+from tasks.console.interrupt import run_here
 from tasks.engine.project import Project
 
 
@@ -52,7 +52,7 @@ def _bench(project: Project, words: list[str]) -> None:
 def _run(project: Project, module: str, words: Sequence[str]) -> None:
     """Run a Python module; its status is that of this command."""
     command = [sys.executable, "-m", module, *words]
-    project.exit_status = subprocess.run(command, cwd=project.root, check=False).returncode
+    project.exit_status = run_here(command, project.root)
 
 
 def _placed(word: str) -> str:

@@ -7,6 +7,7 @@ Some methods of the pinned doit version are wrapped:
 - an unknown task name gets the nearest name as a hint;
 - without a command nothing is built: this project's page is printed;
 - `help` and `info` print the pages of this project (tasks/help.py, tasks/info.py);
+- `clean` waits for no build: it is refused while one runs in the work directory;
 - a plain `list` shows the parts of a build and their states;
 - doit's own output is printed like all output (tasks/console/console.py);
 - a parameter is refused if the command does not use it;
@@ -43,7 +44,7 @@ from plan.outputs import replacing
 from plan.settings.parameters import PARAMETERS
 from plan.typed import program, typed
 from tasks import commands
-from tasks.actions import caller_directory
+from tasks.actions import as_told, caller_directory
 from tasks.console.console import say, taking, undelivered
 from tasks.engine.no_such import no_such
 from tasks.engine.project import Project, open_project
@@ -92,6 +93,7 @@ def install(project: Project) -> None:
     Forget._execute = _forgetting(project, Forget._execute)
     Info._execute = _told
     List._execute = _of_parts(project, List._execute)
+    Clean._execute = _alone(project, Clean._execute)
     for command in (Clean, Forget, Info, List):
         command._execute = _said(command._execute)
     for command in (Clean, Forget, Info, List, Run):
@@ -187,11 +189,24 @@ def _of_parts(project: Project, original: Any) -> Any:
     return execute
 
 
+def _alone(project: Project, original: Any) -> Any:
+    @functools.wraps(original)
+    def execute(self: Any, **named: Any) -> Any:
+        if project.workdir.exists() and not named["dryrun"]:
+            project.lock.take(" ".join([program(), *sys.argv[1:]]))
+        return original(self, **named)
+
+    return execute
+
+
 def _said(original: Any) -> Any:
     @functools.wraps(original)
     def execute(self: Any, **named: Any) -> Any:
-        with taking() as self.outstream:
-            result = original(self, **named)
+        try:
+            with taking() as self.outstream:
+                result = original(self, **named)
+        except (BuildError, OSError) as error:
+            raise InvalidCommand(str(as_told(error))) from None
         return 1 if undelivered() else result
 
     return execute

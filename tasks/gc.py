@@ -54,12 +54,12 @@ def _free(project: Project) -> None:
     with removing(project.cache):
         use, old_records = used(project)
         items = [*look(project.cache, use), *_work(project)]
-        tell(items)
         # Rename everything first: other runs wait only shortly, and never see a half-removed
         # tree under its name.
         hidden = [hide(item.path) for item in items if not item.used]
         for record in old_records:
             record.unlink(missing_ok=True)
+    tell(items)  # a terminal that stands still must not hold up other runs
     for path in hidden:
         remove_tree(path)
     project.store.sweep()

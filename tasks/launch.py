@@ -97,12 +97,14 @@ def _far(words: Sequence[str]) -> bool:
 
 
 def _fits(wanted: Sequence[str]) -> bool:
-    """Whether .venv is complete, has the requirements `wanted`, and has a Python like this one."""
+    """Whether .venv is complete and readable, has the requirements `wanted`, and has a Python like
+    this one.
+    """
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     packages = VENV / "lib" / version / "site-packages"
     try:
         same = all((VENV / each).read_bytes() == (ROOT / each).read_bytes() for each in wanted)
-    except FileNotFoundError:
+    except OSError:
         return False
     libraries = all((packages / name / "__init__.py").exists() for name in LIBRARIES)
     return same and libraries and os.access(VENV / "bin" / "python", os.X_OK)

@@ -7,15 +7,14 @@ sysroot-from-seed:<name> ──tools──▶ rootfs-from-sysroot:<name>
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Mapping
+from functools import cache, partial
 from typing import Any
 
 from doit.dependency import UptodateCalculator
 from doit.globals import Globals
 from doit.task import Task
 
-from plan.errors import BuildError
 from plan.model import Step
 from rootfs.archives.files import remove_tree
 from tasks.actions import DoitTask, speaking, up_to_date
@@ -90,7 +89,7 @@ def _group(project: Project, steps: list[Step]) -> DoitTask:
     builders = [Builder(project, step) for step in steps]
     return {
         "task_dep": [step.task for step in steps],
-        "uptodate": [lambda: all(map(_is_ready, builders))],
+        "uptodate": [up_to_date(lambda: all(map(_is_ready, builders)))],
         "actions": None,
         "clean": [(_clean, [builders])],
     }
@@ -98,18 +97,15 @@ def _group(project: Project, steps: list[Step]) -> DoitTask:
 
 def _is_ready(builder: Builder) -> bool:
     """Whether the artifact is here. `doit list --status` and `doit info` only ask: for them the
-    survey decides, because the plan of now may not be written yet.
+    survey decides, because the plan of now may not be written yet. Raises BuildError.
     """
     project = builder.project
     if project.is_building:
         return builder.is_here()
-    try:
-        return _surveyed(project)[builder.step.task].state == UP_TO_DATE
-    except BuildError:
-        return False
+    return _surveyed(project)[builder.step.task].state == UP_TO_DATE
 
 
-@functools.cache
+@cache
 def _surveyed(project: Project) -> Mapping[str, StepState]:
     return survey(project)
 
@@ -129,7 +125,7 @@ class Known(UptodateCalculator):  # type: ignore[misc]
         """Called by doit before it looks at targets and file dependencies."""
         is_known = self.get_val(task.name, "deps:") is not None
         if is_known or not self.builder.project.is_building:
-            return _is_ready(self.builder)
+            return up_to_date(partial(_is_ready, self.builder))()
         known = up_to_date(self.builder.take_over)()
         if known:
             Globals.dep_manager.save_success(task)

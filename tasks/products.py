@@ -24,6 +24,13 @@ PRODUCTS: Mapping[str, Callable[[Project], Product]] = {
 }
 
 
+def of_the_set(project: Project) -> Mapping[str, Callable[[Project], Product]]:
+    """Those of PRODUCTS that can be made of the set: without a kernel it has no image."""
+    plan = project.plan
+    has_image = plan.set.kernel in plan.product
+    return {name: make for name, make in PRODUCTS.items() if name != "image" or has_image}
+
+
 def task_sysroot(project: Project) -> DoitTask:
     """write the system as a reproducible tarball, with sources and plan
 
@@ -88,15 +95,18 @@ def _task(
         own = own_hash(project) if inside else None
         return Attestation(project, kind, product.file, packages, product.parts(), own)
 
+    def has_its_product() -> bool:
+        return product.is_up_to_date() and bool(product.parts())
+
     def is_up_to_date() -> bool:
         try:
-            return product.is_up_to_date() and attestation().is_up_to_date()
+            return has_its_product() and attestation().is_up_to_date()
         except (OSError, ValueError):
             return False
 
     def make() -> None:
         ensure(project, [*proof.closure(project, packages), *tools])
-        if not product.is_up_to_date() or not product.parts_file.exists():
+        if not has_its_product():
             product.make()
         attestation().write()
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -24,6 +23,7 @@ from tasks.actions import DoitTask, speaking
 from tasks.console.console import say
 from tasks.engine.project import Project
 from tasks.engine.records.verdicts import IDENTICAL, Verified
+from tasks.engine.side_by_side import SideBySide
 from tasks.engine.survey import StepState, survey
 from tasks.engine.trust import key_id
 
@@ -157,7 +157,7 @@ def _all(sender: _Sender, send: Callable[[_Sent], bool], things: Sequence[_Sent]
     from cache.places import UrlFailed
 
     try:
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        with SideBySide(_AT_ONCE) as pool:
             return sum(pool.map(send, things))
     except UrlFailed as error:
         hint = error.remedy or "what was sent stays; run it again to continue"

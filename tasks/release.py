@@ -16,4 +16,5 @@ def let_others_build(project: Project) -> None:
     if project.lock.file:
         Globals.dep_manager.backend.dump()
         project.has_let_go = True
+        project.events.emit("released")
         project.lock.release()

@@ -14,8 +14,10 @@ from doit.exceptions import BaseFail, InvalidCommand, UnmetDependency
 from doit.reporter import ConsoleReporter
 
 from plan.errors import BuildError
+from plan.model import Step
 from plan.typed import program
 from tasks import commands, forecast
+from tasks.actions import as_told
 from tasks.beforehand import check
 from tasks.console import interrupt, views
 from tasks.console.console import say, undelivered
@@ -66,8 +68,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             if selected != ["gc"]:
                 self.project.store.sweep()
                 say_what_is_used(self.project)
-        except BuildError as error:
-            raise InvalidCommand(str(error)) from None
+        except (BuildError, OSError) as error:
+            raise InvalidCommand(str(as_told(error))) from None
         self._begin(_steps_of(tasks, selected))
 
     def _check_beforehand(self, tasks: Mapping[str, Any]) -> None:
@@ -77,8 +79,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
                 self.project.seed  # noqa: B018  and so is a release of the seed that is none
             for name in self.selected:
                 check(self.project, name, tasks[name].pos_arg_val or [])
-        except BuildError as error:
-            raise InvalidCommand(str(error)) from None
+        except (BuildError, OSError) as error:
+            raise InvalidCommand(str(as_told(error))) from None
 
     def _begin(self, wanted: set[str]) -> None:
         settings = self.project.settings
@@ -97,8 +99,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         try:
             found = self._surveyed(wanted)
             ahead = survey.ahead(self.project, [found[task] for task in found if task in wanted])
-        except BuildError as error:
-            self.project.events.emit("note", text=f"no forecast: {error}")
+        except (BuildError, OSError) as error:
+            self.project.events.emit("note", text=f"no forecast: {as_told(error)}")
             return
         self.expected = set(ahead["costs"])
         self.project.expected = frozenset(self.expected)
@@ -127,11 +129,18 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         """Print a line only for the requested tasks, if they are up to date."""
         if self.is_run and task.name in self.steps:
             # Until now doit could still find that a file differs.
-            Builder(self.project, self.steps[task.name]).keep()
+            self._keep(self.steps[task.name])
+            failures.report_file(self.project, self.steps[task.name]).unlink(missing_ok=True)
         if task.name in self.expected:
             self.project.events.emit("same", step=task.name)
         if task.name in self.selected:
             say(f"{task.name} is up to date")
+
+    def _keep(self, step: Step) -> None:
+        try:
+            Builder(self.project, step).keep()
+        except BuildError as error:
+            raise InvalidCommand(str(error)) from None
 
     def add_success(self, task: Any) -> None:
         """Print a line for a requested group: it has no action of its own."""
@@ -152,13 +161,17 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             say(f"ERROR: {message}", "bad")
 
     def complete_run(self) -> None:
-        """Repeat the failures at the end: they may have scrolled away."""
+        """Repeat the failures at the end: they may have scrolled away.
+
+        Raises SystemExit with the status of this process, unless an error ends it already.
+        """
+        error = sys.exc_info()[1]
         self.project.watch.stop()
         if self.failed and not self.project.exit_status:
             self.project.exit_status = 1
         self.project.events.emit(
             "over",
-            status=self._status(sys.exc_info()[1]),
+            status=self._status(error),
             seconds=round(time.monotonic() - self.project.events.started, 3),
             signal=interrupt.name(),
         )
@@ -169,14 +182,16 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         for message in self.runtime_errors:
             say(message)
         lost = not commands.only_makes(self.selected) and undelivered()
-        if self.project.exit_status or lost:
+        if not error and (self.project.exit_status or lost):
             raise SystemExit(self.project.exit_status or 1)
 
     def _status(self, error: BaseException | None) -> int:
         """The exit status of this process; `error`: what ends it, if it does not end by itself."""
         if isinstance(error, SystemExit) and isinstance(error.code, int):
             return error.code
-        if error or self.runtime_errors:
+        if error:
+            return ERROR
+        if self.runtime_errors:
             return self.project.exit_status or ERROR
         return self.project.exit_status
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 from tasks.console.console import say
 from tasks.console.table import table
 from tasks.engine.project import Project
 from tasks.engine.records.contradiction import SHORT
+from tasks.engine.side_by_side import SideBySide
 
 if TYPE_CHECKING:
     from cache.remote import Claim, Remote
@@ -77,7 +77,7 @@ def _of_records(seen: list[Seen]) -> Iterator[Row]:
 
 def _read(read: Callable[[_Thing], Row | None], things: Iterable[_Thing]) -> Iterator[Row]:
     """The rows of those of `things` with a fault; some are read at once."""
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with SideBySide(_AT_ONCE) as pool:
         yield from filter(None, pool.map(read, things))
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -22,6 +21,7 @@ from cache.store import DAY
 from plan.errors import BuildError
 from tasks.console.console import say
 from tasks.engine.project import Project
+from tasks.engine.side_by_side import SideBySide
 from tasks.gc import tell, used
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _named(remote: Remote, steps: list[str]) -> set[str]:
 
 
 def _all(do: Callable[[str], _Made], names: list[str]) -> list[_Made]:
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with SideBySide(_AT_ONCE) as pool:
         return [*pool.map(do, names)]
 
 

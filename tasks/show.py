@@ -61,6 +61,9 @@ def _shown(parameter: Parameter, settings: Settings) -> str:
 
 
 def _plan(project: Project) -> None:
+    if not project.is_building:
+        # A run that builds from an older plan would record its steps as built from this one.
+        project.lock.take(typed("plan"))
     write_plan(project)
     if "plan" not in project.asked:
         return

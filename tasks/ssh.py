@@ -11,7 +11,7 @@ from plan.errors import BuildError
 from plan.typed import MORE_TIME, typed
 from tasks.actions import DoitTask, speaking
 from tasks.boot import ENTRANCE
-from tasks.console.interrupt import terminal_taken
+from tasks.console.interrupt import run_here, terminal_taken
 from tasks.engine.project import Project
 
 # Emulated, on a busy host, a machine needs most of this to start.
@@ -47,9 +47,7 @@ def _ssh(project: Project) -> None:
     terminal_taken.set()
     try:
         left = max(begin + limit - time.monotonic(), 0) if limit and command else None
-        argv = way.ssh_command(command)
-        done = subprocess.run(argv, cwd=way.key.parent, timeout=left, check=False)
-        project.exit_status = done.returncode
+        project.exit_status = run_here(way.ssh_command(command), way.key.parent, left)
     except subprocess.TimeoutExpired:
         late = f"the command did not end within {limit:g} s"
         hint = f"it may still run there; {MORE_TIME}"

@@ -88,7 +88,7 @@ def gather(project: Project) -> Status:
         phases={phase: tally(found.values(), phase) for phase in project.plan.phases},
         running=_running(holder, last),
         runs=[_told_of(run, holder) for run in last],
-        failed=_failed(project, found),
+        failed=failures.reports(project, found.values()),
         contradicted=_contradicted(project, found),
         differs=_differs(project, found),
         next=ahead(project, found.values()),
@@ -131,11 +131,6 @@ def _told_of(run: list[Event], holder: str | None) -> dict[str, Any]:
     facts = {"command": run[0].get("command", []), "time": run[0]["time"], "built": built}
     went = outcome(run, holder)
     return facts | asdict(went) | {"words": went.words}
-
-
-def _failed(project: Project, found: Mapping[str, StepState]) -> list[Mapping[str, Any]]:
-    reports = [failures.report(project, each.step) for each in found.values()]
-    return [report for report in reports if report]
 
 
 def _contradicted(project: Project, found: Mapping[str, StepState]) -> dict[str, list[str]]:
@@ -185,7 +180,8 @@ def lines(project: Project, status: Status) -> list[str]:
     told += _told_run(status)
     for report in status.failed:
         told.append(f"failed: {failures.headline(report)}")
-        told.append(f"  {report.get('log', '')}; {typed('shell ' + report['step'])}")
+        where = (report.get("log"), typed(f"shell {report['step']}"))
+        told.append(f"  {'; '.join(filter(None, where))}")
     for task, artifacts in status.contradicted.items():
         choices = " or ".join(typed(f"choose {each[:SHORT]}") for each in artifacts)
         told.append(f"CONTRADICTED: {task}: its builds gave different bytes")

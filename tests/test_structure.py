@@ -142,7 +142,6 @@ TRIED_IN = {
     "rootfs/sandbox/launcher.py": "tasks/engine/test_objects.py",
     "rootfs/sandbox/worker.py": "tasks/engine/test_workers.py",
     "tasks/__main__.py": "tasks/test_lost_output.py",
-    "tasks/actions.py": "tasks/test_full_disk.py",
     "tasks/boot.py": "test_end_to_end.py",
     "tasks/check.py": "tasks/test_commands.py",
     "tasks/choose.py": "tasks/engine/records/test_contradiction.py",

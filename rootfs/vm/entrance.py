@@ -94,11 +94,11 @@ def opened(directory: Path) -> Iterator[Entrance | None]:
         except BlockingIOError:
             yield None
             return
-        port = _free_port()
-        file.truncate(0)
-        file.write(f"{port}\n")
-        file.flush()
-        yield Entrance(port, key)
+        with _held_port() as port:
+            file.truncate(0)
+            file.write(f"{port}\n")
+            file.flush()
+            yield Entrance(port, key)
 
 
 def entrance(directory: Path) -> Entrance | None:
@@ -126,7 +126,12 @@ def _key(directory: Path) -> Path | None:
     return key
 
 
-def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind((HERE, 0))
-        return int(taken.getsockname()[1])
+@contextlib.contextmanager
+def _held_port() -> Iterator[int]:
+    """A port that the kernel gives to nobody else during the block. QEMU may listen there: like
+    this socket, its own has SO_REUSEADDR (socket(7)).
+    """
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind((HERE, 0))
+        yield int(held.getsockname()[1])

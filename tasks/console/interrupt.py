@@ -18,11 +18,13 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import FrameType
 
-from rootfs.sandbox.started import signal_all, stop_all
+from rootfs.sandbox.started import also_stop, signal_all, stop_all
 from tasks.console.console import say
 
 # While a shell or a guest uses the terminal, Ctrl-C is for it.
@@ -41,6 +43,26 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def name() -> str | None:
     """The name of the signal that ends this process: "SIGINT"."""
     return signal.Signals(received).name if received else None
+
+
+def run_here(command: Sequence[str], directory: Path, seconds: float | None = None) -> int:
+    """The exit status of a program on this terminal, in `directory`. What ends this process ends it
+    too, by SIGTERM, so that it can restore the terminal; Ctrl-C reaches it by itself.
+
+    Raises subprocess.TimeoutExpired after `seconds`.
+    """
+    with subprocess.Popen(command, cwd=directory) as process:
+
+        def stop() -> None:
+            if received != signal.SIGINT:
+                process.terminate()
+
+        also_stop(stop)
+        try:
+            return process.wait(seconds)
+        except BaseException:
+            process.kill()
+            raise
 
 
 def install() -> None:

@@ -3,13 +3,13 @@
     StepFailed ──log──▶ diagnosis ──▶ failure event ──▶ card
                                   └─▶ work/failures/<phase>-<name>.json
 
-A report stays until its step is up to date.
+A report stays until a run finds its step up to date.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from plan.model import Step
     from tasks.engine.project import Project
     from tasks.engine.records.events import Event
+    from tasks.engine.survey import StepState
 
 TAIL = 60  # lines of the log in a report
 SHOWN = 15  # lines on a card
@@ -84,11 +85,17 @@ def report_file(project: Project, step: Step) -> Path:
 
 
 def report(project: Project, step: Step) -> Mapping[str, Any] | None:
-    """The report of the last failure of `step`, or None if it is up to date or did not fail."""
+    """The report of the last failure of `step`, or None if no run failed since it was built."""
     try:
         return dict(json.loads(report_file(project, step).read_text()))
     except (OSError, ValueError, TypeError):
         return None
+
+
+def reports(project: Project, states: Iterable[StepState]) -> list[Mapping[str, Any]]:
+    """The reports of the steps that failed, and are not here since: perhaps by another recipe."""
+    found = [report(project, each.step) for each in states if not each.is_here]
+    return [each for each in found if each]
 
 
 def card(event: Event, *, tail: bool = True) -> str:

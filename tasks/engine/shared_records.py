@@ -7,7 +7,6 @@ keys: as it lists them, else those of trust= ───────────�
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from cache.places import UrlFailed
@@ -16,6 +15,7 @@ from plan.steps.identity import step_id
 from rootfs.inspection.signature import STEPS, is_signed
 from tasks.engine.builder import Builder
 from tasks.engine.project import Project
+from tasks.engine.side_by_side import SideBySide
 from tasks.engine.trust import signers
 
 UNSIGNED, DAMAGED = "unsigned", "damaged"
@@ -57,7 +57,7 @@ class Records:
                 raise
             self.lists = False
             return [*self._planned()]
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        with SideBySide(_AT_ONCE) as pool:
             keys = zip(steps, pool.map(self.remote.keys, steps), strict=True)
             pairs = [(step, key) for step, found in keys for key in found]
             return [each for each in pool.map(lambda pair: self.seen(*pair), pairs) if each]

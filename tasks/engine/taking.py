@@ -15,7 +15,7 @@ import json
 import os
 import threading
 from collections.abc import Collection, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 
 from cache.packed import chunks, unpacked
@@ -32,6 +32,7 @@ from plan.typed import typed
 from rootfs.inspection.signature import STEPS, is_signed
 from tasks.engine.builder import Builder
 from tasks.engine.project import Project
+from tasks.engine.side_by_side import SideBySide
 from tasks.engine.trust import Signer, signers
 
 AT_ONCE = 8  # steps
@@ -60,7 +61,7 @@ class Taking:
         made: dict[str, str] = {}
         left = {each.task: each for each in self.project.plan.steps if each.task in wanted}
         running: dict[Future[str | None], str] = {}
-        with ThreadPoolExecutor(AT_ONCE) as pool:
+        with SideBySide(AT_ONCE) as pool:
             while left or running:
                 for step in self._ready(left, made):
                     running[pool.submit(self._artifact, step, dict(made))] = step.task

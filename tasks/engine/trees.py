@@ -6,6 +6,7 @@ its first use: a changed tree is unpacked again.
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -146,9 +147,14 @@ def _text(path: Path) -> str:
 
 
 def keep_tree(tree: Path, target: Path) -> None:
-    """Rename `tree` to `target`, unless `target` exists or is on another file system."""
+    """Rename `tree` to `target`, or remove it if `target` exists or is on another file system.
+
+    Raises OSError if it cannot be renamed for another reason: the disk is full.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         tree.rename(target)
-    except OSError:
+    except OSError as error:
         remove_tree(tree)
+        if error.errno != errno.EXDEV and not target.exists():
+            raise

@@ -42,7 +42,6 @@ def gather(project: Project) -> Facts:
     products = tuple(_products(project, steps))
     events, broken = read(project.events.path)
     runs = history(events, project.settings.set, project.settings.arch, project.lock.holder())
-    reports = [failures.report(project, each.step) for each in found.values()]
     now, directory = time.time(), project.workdir / "reports"
     name, plan = f"{project.settings.set}-{project.settings.arch}", project.plan
     snapshots.keep(directory, name, snapshots.snapshot(steps, products), now)
@@ -60,7 +59,7 @@ def gather(project: Project) -> Facts:
         products=products,
         last_run=runs[0] if runs else None,
         runs=tuple([run for run in runs if built_something(run)][:RUNS]),
-        failures=tuple(report for report in reports if report),
+        failures=tuple(failures.reports(project, found.values())),
         warnings=tuple(_warnings(project, steps, broken)),
         comparison=snapshots.comparison(directory, name),
         next=told_next(ahead(project, found.values())),
@@ -135,12 +134,13 @@ def _products(project: Project, steps: tuple[StepFacts, ...]) -> Iterator[Produc
 def _kinds(project: Project, steps: tuple[StepFacts, ...]) -> dict[str, str]:
     """The kind of each product, by the hash of its inputs; without incomplete products."""
     from tasks.bundle import bundle
-    from tasks.products import PRODUCTS
+    from tasks.products import of_the_set
 
     kinds = {bundle(project).made_of(): "bundle"}
     needed = [step for step in steps if step.phase == project.plan.set.phase]
     if all(step.state == UP_TO_DATE for step in needed):
-        kinds |= {product(project).made_of(): kind for kind, product in PRODUCTS.items()}
+        made = of_the_set(project)
+        kinds |= {product(project).made_of(): kind for kind, product in made.items()}
     return kinds
 
 

@@ -35,7 +35,7 @@ from tasks.engine.project import Project
 from tasks.engine.records.duration import in_words
 from tasks.engine.records.verdicts import DIFFERS, FAILED, IDENTICAL, Verdict, Verified
 from tasks.engine.stamps import Stamp
-from tasks.products import PRODUCTS
+from tasks.products import of_the_set
 from tasks.publish import before_publish, send
 from tasks.reproduce import variations
 from tasks.reproduce.again import Again
@@ -51,7 +51,7 @@ def task_verify(project: Project) -> DoitTask:
     verify variations=jobs,umask
     verify sample=5 cache=URL trust=FILE publish=URL key=FILE
     """
-    needs = [*project.plan.phases, *(() if project.settings.sample else PRODUCTS)]
+    needs = [*project.plan.phases, *_chosen_products(project)]
     if _some(project):
         needs = [*(step.task for step in _chosen(project)), *_chosen_products(project)]
     return {
@@ -93,7 +93,8 @@ def _verify(project: Project) -> None:
     names, lacking = variations.chosen(project)
     steps = _drawn(project) if project.settings.sample else _steps(project)
     subjects = [_step(project, step) for step in steps]
-    subjects += [_product(task, PRODUCTS[task](project)) for task in _chosen_products(project)]
+    made = of_the_set(project)
+    subjects += [_product(task, made[task](project)) for task in _chosen_products(project)]
     say(f"varied: {', '.join(sorted(names))}")
     for name, why in sorted(lacking.items()):
         say(f"  not {name}: {why}")
@@ -139,7 +140,8 @@ def _chosen_products(project: Project) -> list[str]:
     """The products that `packages=` names; all if nothing is chosen."""
     if project.settings.sample:
         return []
-    return [task for task in PRODUCTS if not _some(project) or task in project.settings.packages]
+    some, names = _some(project), project.settings.packages
+    return [task for task in of_the_set(project) if not some or task in names]
 
 
 def _chosen(project: Project) -> list[Step]:
@@ -155,7 +157,7 @@ def _chosen(project: Project) -> list[Step]:
 def _steps(project: Project) -> list[Step]:
     """The chosen steps. Raises BuildError if a package is misspelt, or no step is chosen."""
     chosen = _chosen(project)
-    known = {step.name for step in project.plan.steps} | {*PRODUCTS}
+    known = {step.name for step in project.plan.steps} | {*of_the_set(project)}
     for name in project.settings.packages:
         if name not in known:
             raise no_such(project, name, known)

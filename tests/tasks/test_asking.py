@@ -80,6 +80,23 @@ def test_a_broken_database_costs_no_build(built: Checkout, content: bytes | None
     assert b"sysroot-from-seed:bottom" in database.read_bytes()
 
 
+@pytest.mark.fault(
+    "a recipe is edited, and `plan` writes the new plan, while a run builds from the old one",
+    "`plan` is refused; the next run builds the package again",
+)
+def test_no_plan_is_written_while_another_is_built(built: Checkout) -> None:
+    lock = WorkLock(built.root / "work")
+    lock.take("another")
+    built.edit("plan/recipes/left.yaml", "echo left", "echo other")
+    before = snapshot(built.root / "work")
+    refused = built.doit("plan")
+    assert refused.status != 0 and "is in use by" in refused.said, refused
+    assert snapshot(built.root / "work") == before
+    lock.release()
+    assert built.doit("plan").status == 0
+    built.builds("left", "top", "kernel")
+
+
 def test_a_question_while_a_run_holds_the_work_directory(built: Checkout) -> None:
     """It is answered; a run that is refused leaves all as it is, too."""
     lock = WorkLock(built.root / "work")

@@ -59,6 +59,16 @@ def test_a_sound_one(attested: Checkout, tmp_path: Path) -> None:
     assert done.status == 0 and "ok    the provenance" in done.said, done
 
 
+@pytest.mark.fault(
+    "`attest` after the signature was removed", "no old signature stays in the attestation"
+)
+def test_an_old_signature(attested: Checkout) -> None:
+    old = Path(f"{image(attested)}.attest") / "provenance.json.sig"
+    old.write_text("of another image")
+    done = attested.doit("attest")
+    assert done.status == 0 and not old.exists(), done
+
+
 def command(row: Row) -> None:
     row["inputs"]["step"]["commands"][0]["argv"][-1] += "; true"
 

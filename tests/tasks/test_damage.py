@@ -40,6 +40,39 @@ def rebuilt(toy: Checkout, *packages: str) -> str:
     return done.said
 
 
+# --- records: not believed if they cannot be read ---------------------------------------------
+
+
+@pytest.mark.fault(
+    "the record of contradicting builds of a package cannot be read",
+    "builds and look-ups name the file and the remedy, without a traceback",
+)
+def test_a_damaged_record_of_a_contradiction(built: Checkout) -> None:
+    record = built.cache / "contradicted" / f"{built.stamp('left')['step']}.json"
+    record.parent.mkdir(exist_ok=True)
+    record.write_text("{")
+    for words in (("pkg:left",), ("list",), ("status",)):
+        done = built.doit(*words)
+        assert done.status != 0 and "Traceback" not in done.said, done
+        assert f"{record}: cannot be read\n  remove it, and build again" in done.said, done
+    assert "Traceback" not in built.doit("list", "--status").said
+    record.unlink()
+    built.builds()
+
+
+@pytest.mark.fault(
+    "the record of an image's parts is damaged", "the image is written again, and nothing is built"
+)
+@pytest.mark.parametrize("text", ["{", "[1]", "null"])
+def test_a_damaged_record_of_parts(built: Checkout, text: str) -> None:
+    assert built.doit("image").status == 0
+    (record,) = (built.root / "work" / "stamps" / "proofs").iterdir()
+    before = record.read_text()
+    record.write_text(text)
+    built.builds(words=("image",))
+    assert record.read_text() == before
+
+
 # --- trees: never read again, so they are looked at -------------------------------------------
 
 

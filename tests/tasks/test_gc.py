@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 from pathlib import Path
 
 import pytest
 
+from tasks import gc as module
 from tests.tasks.toy import SCRIPTS, Checkout, Done, doit, make_checkout, until
 
 pytestmark = pytest.mark.namespace
@@ -162,3 +164,22 @@ def test_beside_a_running_build(
     said, _ = run.communicate()
     assert run.returncode == 0, said
     assert built.doit("pkg").built == [] and other.doit("pkg").built == []
+
+
+@pytest.mark.fault(
+    "the terminal of `gc` stands still (Ctrl-S), or nobody reads its pipe",
+    "runs in other checkouts go on",
+)
+def test_nothing_is_printed_under_the_lock(
+    built: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    printed = []
+
+    def say(text: str) -> None:
+        printed.append(text)
+        with (built.cache / "uses" / "lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+    monkeypatch.setattr(module, "say", say)
+    module._free(built.project())
+    assert len(printed) > 1

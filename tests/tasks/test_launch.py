@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from tasks import launch
 from tests.tasks.test_limits import RESIZE
 from tests.tasks.toy import ROOT, SECONDS, until
 
@@ -258,6 +259,16 @@ def test_what_does_not_fit_is_made_anew(made: Clone, damage: Any) -> None:
     assert done.told["words"] == [] and done.err == MAKES
     assert made.run().err == ""
     assert not [path for path in made.root.iterdir() if path.name in (".venv.new", ".venv.old")]
+
+
+@pytest.mark.fault(
+    ".venv is a file, or another user's and unreadable",
+    "./bq2 makes it anew, or says why it cannot",
+)
+def test_what_is_no_directory_does_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".venv").touch()
+    monkeypatch.setattr(launch, "VENV", tmp_path / ".venv")
+    assert not launch._fits(["requirements.txt"])
 
 
 @pytest.mark.fault(

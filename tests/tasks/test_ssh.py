@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 
 from rootfs.vm.devices import HERE
 from rootfs.vm.entrance import opened
-from tests.tasks.toy import Checkout
+from tests.tasks.toy import SECONDS, Checkout, doit, processes, until
 
 
 @pytest.mark.fault("`./bq2 ssh` where no machine runs", "it says so, and what starts one")
@@ -28,6 +29,7 @@ def machine(toy: Checkout) -> Iterator[socket.socket]:
     """A port where a machine would be, which is known to `ssh`."""
     with opened(toy.root / "work" / "ssh") as way, socket.socket() as port:
         assert way
+        port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as QEMU has it
         port.bind((HERE, way.port))
         port.listen()
         yield port
@@ -58,3 +60,22 @@ def test_the_time_that_a_person_gives(
     assert done.status != 0 and "timeout=MINUTES on the command line" in done.said, done
     late = "the command did not end" if answers else "the machine does not answer"
     assert f"{late} within 6 s" in done.said, done
+
+
+@pytest.mark.fault(
+    "SIGTERM of `./bq2 ssh`, `test` or `bench`", "the program that it started ends with it"
+)
+def test_what_ends_it_ends_the_client(
+    toy: Checkout, machine: socket.socket, tmp_path: Path
+) -> None:
+    marker = f"{1000 + abs(hash(tmp_path)) % 10**9}"
+    client = tmp_path / "ssh"
+    client.write_text(f"#!/bin/sh\nexec sleep {marker}\n")
+    client.chmod(0o755)
+    threading.Thread(target=_greets, args=(machine,), daemon=True).start()
+    process = toy.start(doit("ssh", "run=true"), PATH=f"{tmp_path}:{os.environ['PATH']}")
+    until(lambda: bool(processes(f"sleep {marker}")), "the client")
+    process.terminate()
+    assert process.wait(SECONDS) == 128 + signal.SIGTERM
+    until(lambda: not processes(f"sleep {marker}"), "the end of the client")
+    process.communicate()

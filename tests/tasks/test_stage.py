@@ -8,6 +8,21 @@ from tests.tasks.test_inspect import put_source
 from tests.tasks.toy import Checkout
 
 
+@pytest.mark.fault(
+    "`clean` while a build runs in the work directory", "it says who is at work there; all stays"
+)
+def test_clean_is_refused_while_a_build_runs(toy: Checkout) -> None:
+    project = toy.project()
+    project.lock.take("doit pkg")
+    kept = project.workdir / "build" / "sysroot-from-seed" / "left"
+    kept.mkdir(parents=True)
+    done = toy.doit("clean", "pkg:left")
+    assert done.status != 0 and "in use by process" in done.said and kept.exists(), done
+    assert toy.doit("clean", "-n", "pkg:left").status == 0
+    project.lock.release()
+    assert toy.doit("clean", "pkg:left").status == 0 and not kept.exists()
+
+
 @pytest.mark.namespace
 def test_clean_says_that_the_cache_keeps_the_seed(toy: Checkout) -> None:
     assert toy.doit("seed").status == 0

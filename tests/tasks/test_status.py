@@ -6,11 +6,15 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from doit.globals import Globals
 
 from tasks.commands import PURPOSES
+from tasks.release import let_others_build
+from tasks.status import gather, lines
 from tests.tasks.toy import SCRIPTS, Checkout, doit, until
 
 pytestmark = pytest.mark.namespace
@@ -78,6 +82,32 @@ def test_a_failure_is_told_until_the_step_stands(toy: Checkout) -> None:
     assert status(toy)["failed"] == []
 
 
+@pytest.mark.fault(
+    "a package fails, and its recipe is put back as it was",
+    "neither `status` nor the page of `report` tells of the failure any more",
+)
+def test_a_failure_of_an_edit_that_was_taken_back_is_over(built: Checkout) -> None:
+    report = built.root / "work" / "failures" / f"{PHASE}-left.json"
+    before = (built.root / "plan" / "recipes" / "left.yaml").read_text()
+    recipe = built.recipe("left", "exit 3", "bottom")
+    assert built.doit("pkg:left").status != 0 and report.exists()
+    recipe.write_text(before)
+    assert status(built)["failed"] == []
+    said(built, "report")
+    page = built.root / "output" / "bootstrap-qcow2-base-x86_64.report.html"
+    assert "left: pkg:left" not in page.read_text()
+    built.builds()
+    assert not report.exists()
+
+
+def test_a_failure_without_a_log_names_the_shell_alone(built: Checkout) -> None:
+    built.edit("plan/recipes/left.yaml", "echo left", "echo other")
+    report = built.root / "work" / "failures" / f"{PHASE}-left.json"
+    report.parent.mkdir(exist_ok=True)
+    report.write_text(json.dumps({"step": f"{PHASE}:left", "message": "the disk is full"}))
+    assert f"\n  doit shell {PHASE}:left\n" in said(built, "status")
+
+
 def test_what_runs_is_seen_from_a_second_terminal(toy: Checkout) -> None:
     toy.recipe("bottom", "echo '[3/7] cc'; while [ ! -e /build/go ]; do sleep 0.1; done")
     process = toy.start(doit("pkg:bottom"))
@@ -103,6 +133,19 @@ def test_a_killed_run_is_told_as_such(built: Checkout) -> None:
     lines = [line for line in events.read_text().splitlines() if '"over"' not in line]
     events.write_text("\n".join(lines) + "\n")
     assert "was killed" in said(built, "status")
+
+
+def test_a_run_that_lets_others_build_is_not_told_as_killed(
+    toy: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = SimpleNamespace(backend=SimpleNamespace(dump=lambda: None))
+    monkeypatch.setattr(Globals, "dep_manager", database, raising=False)
+    project = toy.project()
+    project.lock.take("doit boot")
+    project.events.begin(command=["boot"])
+    let_others_build(project)
+    (told,) = [line for line in lines(project, gather(project)) if "last run: " in line]
+    assert "doit boot, " in told and "built what it needs in 0 s; it goes on" in told
 
 
 # --- why ---------------------------------------------------------------------------------------

@@ -66,28 +66,31 @@ class Product:
     def is_up_to_date(self) -> bool:
         """Whether the file exists, is unchanged, and was made from the current inputs."""
         try:
-            return bool(json.loads(self.stamp_file.read_text()) == self._stamp())
+            return bool(json.loads(self.stamp_file.read_text()) == self._stamp(self.made_of()))
         except (OSError, ValueError, KeyError):
             return False
 
     def make(self) -> None:
         """Write the file. Raises BuildError."""
-        start = time.monotonic()
+        start, made_of = time.monotonic(), self.made_of()  # a file may be edited meanwhile
         remove_unfinished(target(self.file))
         parts = self.write(self.project, self.file)
         took = time.monotonic() - start
         whole = file_sha256(self.file)
         write_file(self.parts_file, json.dumps({self.file.name: whole, **parts}))
-        write_file(self.stamp_file, json.dumps(self._stamp()))
+        write_file(self.stamp_file, json.dumps(self._stamp(made_of)))
         size = self.file.stat().st_size
         self.project.events.emit("product", file=str(self.file), size=size, seconds=round(took, 1))
 
     def parts(self) -> dict[str, str]:
         """The sha256 of the file, first, and of its parts, as `make` stored them.
 
-        Raises OSError or ValueError if they are not known.
+        Empty if they are not known.
         """
-        return dict(json.loads(self.parts_file.read_text()))
+        try:
+            return dict(json.loads(self.parts_file.read_text()))
+        except (OSError, ValueError, TypeError):
+            return {}
 
     def forget(self) -> None:
         """Make the next run write the file again."""
@@ -97,9 +100,9 @@ class Product:
         """The hash of its current inputs. Raises KeyError if one of them is missing."""
         return sha256_of([FORMAT, self.inputs(self.project)])
 
-    def _stamp(self) -> list[Any]:
+    def _stamp(self, made_of: str) -> list[Any]:
         status = self.file.stat()
-        return [str(self.file), self.made_of(), status.st_size, status.st_mtime_ns]
+        return [str(self.file), made_of, status.st_size, status.st_mtime_ns]
 
 
 def sysroot(project: Project) -> Product:

@@ -17,6 +17,7 @@ Every event has `event` (its kind), `time` (seconds since 1970) and `run` (the s
     fetched   file, size, place
     note      text                                         a message for people
     product   file, size, seconds
+    released                                               others may build: boot, push go on
     over      status, seconds, signal (null: none)         the last, unless the run was killed
 
 Sizes are in bytes, durations in seconds. If a line cannot be written, it is dropped without an

@@ -1,8 +1,10 @@
 """How a run went: it succeeded, failed, was interrupted or killed, or it is still running.
 
+A run that released the work directory holds no lock: whether it goes on, nothing says.
+
 events of the run ─┬─ "over" ──signal?──▶ interrupted
                    │         ──status───▶ succeeded | failed
-holder of the lock ┴─ no "over" ────────▶ running (the holder is its process) | killed
+holder of the lock ┴─ no "over" ────────▶ running (the holder is its process) | released | killed
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from tasks.engine.records.duration import in_words
 from tasks.engine.records.events import Event
 
 SUCCEEDED, FAILED, INTERRUPTED = "succeeded", "failed", "interrupted"
-KILLED, RUNNING = "killed", "running"
+KILLED, RUNNING, RELEASED = "killed", "running", "released"
 SIGNALS = {
     "SIGINT": "Ctrl-C",
     "SIGHUP": "a hang-up of its terminal",
@@ -30,7 +32,7 @@ class Outcome:
     how: str
     seconds: float
     status: int | None = None
-    """The exit status; None if the run is running or was killed."""
+    """The exit status; None if the run has recorded no end."""
     signal: str | None = None
     """The name of the signal that interrupted it."""
 
@@ -42,6 +44,8 @@ class Outcome:
             return f"is running, for {lasted} so far"
         if self.how == KILLED:
             return f"was killed {lasted} or later after its start"
+        if self.how == RELEASED:
+            return f"built what it needs in {lasted}; it goes on since then, or was killed"
         told = "succeeded" if self.how == SUCCEEDED else f"failed with status {self.status}"
         if self.how == INTERRUPTED:
             told = f"was interrupted by {SIGNALS.get(self.signal or '', self.signal)}"
@@ -55,7 +59,8 @@ def outcome(run: Sequence[Event], holder: str | None) -> Outcome:
     if over is None:
         if is_holder(run, holder):
             return Outcome(RUNNING, max(time.time() - begin, 0))
-        return Outcome(KILLED, max(event["time"] for event in run) - begin)
+        how = RELEASED if any(event["event"] == "released" for event in run) else KILLED
+        return Outcome(how, max(event["time"] for event in run) - begin)
     status, name = over.get("status"), over.get("signal")
     seconds = over.get("seconds", over["time"] - begin)
     how = INTERRUPTED if name else FAILED if status else SUCCEEDED

@@ -60,6 +60,23 @@ def test_a_second_machine(tmp_path: Path) -> None:
         assert second is None and entrance(tmp_path) == first
 
 
+@pytest.mark.fault(
+    "another program asks for a port while `./bq2 boot` starts QEMU",
+    "it gets another one; QEMU listens at that of `./bq2 ssh`",
+)
+def test_the_port_is_kept_for_the_machine(tmp_path: Path) -> None:
+    with opened(tmp_path) as way:
+        assert way
+        with socket.socket() as other, pytest.raises(OSError, match="in use"):
+            other.bind((HERE, way.port))
+        with socket.socket() as machine:
+            machine.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            machine.bind((HERE, way.port))
+            machine.listen()
+            with socket.create_connection((HERE, way.port), 20):
+                pass
+
+
 @pytest.mark.fault("kill -9 of `./bq2 boot`", "`./bq2 ssh` says that no machine runs")
 def test_a_process_that_was_killed(tmp_path: Path) -> None:
     command = [sys.executable, "-c", HOLD, os.fspath(tmp_path)]

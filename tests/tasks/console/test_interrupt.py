@@ -70,6 +70,22 @@ def test_an_ended_run_leaves_no_process_and_loses_no_package(
 
 
 @pytest.mark.fault(
+    "Ctrl-C in a run in which a package has failed", "its status is that of the signal, everywhere"
+)
+def test_a_run_with_a_failure_is_ended(toy: Checkout, marker: str) -> None:
+    toy.recipe("left", f"sleep {marker}", *DEPENDS["left"])
+    toy.recipe("right", "exit 3", *DEPENDS["right"])
+    process = toy.start(doit("pkg"), BQ2_JOBS="2")
+    failed = toy.root / "work" / "failures" / "sysroot-from-seed-right.json"
+    until(failed.exists, "the failure")
+    until(lambda: bool(processes(f"sleep {marker}")), "the sleeping step")
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=SECONDS)
+    assert process.returncode == 130, said
+    assert json.loads(toy.doit("status", "json=1").said)["runs"][0]["status"] == 130
+
+
+@pytest.mark.fault(
     "`status` or `report` is asked for a run that was ended by Ctrl-C, SIGTERM, SIGHUP or kill -9",
     "both say what ended the run; while a run is running, both say that, and for how long",
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import shutil
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
@@ -163,3 +165,22 @@ def test_a_tree_that_is_there_already_is_kept(tmp_path: Path) -> None:
     (tmp_path / "new").mkdir()
     keep_tree(tmp_path / "new", tmp_path / "deep" / "tree")
     assert (tmp_path / "deep" / "tree").is_dir() and not (tmp_path / "new").exists()
+
+
+@pytest.mark.fault(
+    "the disk is full when an unpacked tree gets its name", "the run stops there, with the reason"
+)
+def test_a_tree_that_cannot_be_renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(number: int) -> None:
+        def rename(path: Path, target: Path) -> None:
+            raise OSError(number, os.strerror(number), str(path), None, str(target))
+
+        monkeypatch.setattr(Path, "rename", rename)
+        (tmp_path / "new").mkdir()
+        keep_tree(tmp_path / "new", tmp_path / "tree")
+
+    with pytest.raises(OSError, match="No space left"):
+        refused(errno.ENOSPC)
+    assert not (tmp_path / "new").exists()
+    refused(errno.EXDEV)
+    assert not (tmp_path / "new").exists()

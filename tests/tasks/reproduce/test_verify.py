@@ -233,6 +233,20 @@ def test_products_can_be_chosen_as_packages_are(built: Checkout) -> None:
 
 
 @pytest.mark.fault(
+    "`verify` or `report` of a set without a kernel",
+    "`verify` builds everything else again; the page has what was made",
+)
+def test_a_set_without_a_kernel_has_no_image_to_look_at(built: Checkout) -> None:
+    """Neither for `verify` nor for the page of `report`."""
+    sets = built.root / "plan" / "sets.yaml"
+    sets.write_text("base: {phase: sysroot-from-seed, packages: [bottom], exclude: []}\n")
+    done = verify(built, "variations=umask")
+    assert done.status == 0 and "3 of 3 identical" in done.said, done
+    done = built.doit("report")
+    assert done.status == 0, done
+
+
+@pytest.mark.fault(
     "an artifact of other bytes from `doit verify`",
     "the store keeps the one that stands, and what depends on it stays as it is",
 )

@@ -42,6 +42,28 @@ def made(toy: Checkout, make: Make) -> Product:
     return product
 
 
+@pytest.mark.fault(
+    "a file of the project is edited while the image that holds it is written",
+    "the next run writes the image again",
+)
+def test_what_is_edited_meanwhile_makes_it_out_of_date(toy: Checkout) -> None:
+    source = toy.root / "LICENSE"
+
+    def write(_: Project, out: Path) -> dict[str, str]:
+        out.parent.mkdir(exist_ok=True)
+        out.write_bytes(source.read_bytes())
+        source.write_text("edited")
+        return {}
+
+    project = toy.project()
+    project.workdir.mkdir()
+    product = Product(project, "x", lambda _: {"source": source.read_text()}, write)
+    product.make()
+    assert not product.is_up_to_date()
+    product.make()
+    assert product.is_up_to_date() and product.file.read_text() == "edited"
+
+
 @pytest.mark.namespace
 def test_it_is_up_to_date_until_it_is_touched(built: Checkout, make: Make) -> None:
     file = made(built, make).file

@@ -43,6 +43,19 @@ def test_a_run_without_an_end_was_killed_if_others_hold_the_lock(holder: str | N
     assert outcome(events(), holder).words == "was killed 5 s or later after its start"
 
 
+@pytest.mark.fault(
+    "`status` or `report` is asked while the machine of `boot` runs",
+    "they do not say that `boot` was killed",
+)
+def test_a_run_that_released_the_work_directory_was_not_killed_for_sure() -> None:
+    released = {"event": "released", "time": 106.0, "run": "1"}
+    assert outcome([*events(), released], "process 123 (doit pkg)") == Outcome("released", 6)
+    words = outcome([*events(), released], None).words
+    assert words == "built what it needs in 6 s; it goes on since then, or was killed"
+    run, *rest = events(status=1, seconds=7)
+    assert outcome([run, released, *rest], None).words == "failed with status 1 after 7 s"
+
+
 def test_a_run_that_holds_the_lock_is_running() -> None:
     going = outcome(events(time.time() - 40), "process 12 (doit pkg)")
     assert going.how == "running" and 40 <= going.seconds < 60
