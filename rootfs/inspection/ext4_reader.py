@@ -150,8 +150,6 @@ class Ext4:
         at = 0
         for first, length, place in self._extents(inode):
             start, end = first * self.block, min((first + length) * self.block, inode.size)
-            if start < at:
-                raise damaged(self.name, f"the extents of the inode {inode.number} overlap")
             yield from _zeros(min(start, inode.size) - at)
             at = min(start, inode.size)
             while at < end:
@@ -232,19 +230,29 @@ class Ext4:
         self._compare(found & mask, stated, f"the inode {number}")
 
     def _extents(self, inode: Inode) -> Iterator[tuple[int, int, int]]:
-        """(first block in the file, number of blocks, block on disk or 0 for zeros), in order."""
+        """(first block in the file, number of blocks, block on disk or 0 for zeros), in order.
+
+        Each has blocks, and none overlaps the one before it. So a tree whose nodes are named again
+        and again is not followed for long.
+        """
         if not inode.size:
             return
         if inode.size > self._view.size:
             raise damaged(self.name, f"the inode {inode.number} has {inode.size} bytes")
         if not inode.flags & EXTENTS_FLAG:
             raise damaged(self.name, f"the inode {inode.number} has no extents")
-        yield from self._extent_node(inode, inode.block, DEEPEST + 1)
+        following = 0
+        for first, length, place in self._extent_node(inode, inode.block, DEEPEST + 1):
+            if first < following or not length:
+                raise damaged(self.name, f"the extents of the inode {inode.number} overlap")
+            following = first + length
+            yield first, length, place
 
     def _extent_node(self, inode: Inode, node: bytes, above: int) -> Iterator[tuple[int, int, int]]:
         magic, entries, most, depth, _ = EXTENT_HEADER.unpack_from(node)
         room = len(node) // EXTENT.size - 1
-        if magic != EXTENT_MAGIC or entries > min(most, room) or depth >= above:
+        least = 0 if above > DEEPEST else 1  # only a file without blocks has an empty node
+        if magic != EXTENT_MAGIC or not least <= entries <= min(most, room) or depth >= above:
             raise damaged(self.name, f"the extents of the inode {inode.number} are damaged")
         if len(node) == self.block and self._sums:
             tail = EXTENT_HEADER.size + most * EXTENT.size
@@ -270,6 +278,8 @@ class Ext4:
             block = data[start : start + self.block]
             summed = at = 0
             while at < len(block):
+                if at + ENTRY.size > len(block):
+                    raise damaged(self.name, f"the directory {directory.number} is damaged")
                 number, length, name_length, kind = ENTRY.unpack_from(block, at)
                 name = block[at + ENTRY.size : at + ENTRY.size + name_length]
                 bad = length < ENTRY.size + name_length or length % 4 or at + length > len(block)

@@ -9,6 +9,7 @@ import shutil
 import stat
 import struct
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ from rootfs.inspection.fat_reader import Fat
 from rootfs.inspection.inspection import Inspection
 from rootfs.inspection.kernel_reader import initramfs
 from rootfs.inspection.qcow2_reader import Qcow2
-from rootfs.inspection.window import FileView
+from rootfs.inspection.window import FileView, check_inside
 from tests.rootfs.tools import make_tree, quick, tool
 
 NOISE = random.Random(2).randbytes(1 << 20)
@@ -220,6 +221,60 @@ def test_any_bytes_of_a_file_system(bare: bytes, data: st.DataObject) -> None:
                 fs.target(inode)
         except BuildError:
             pass
+
+
+@pytest.mark.fault("an entry of a directory ends four bytes before its block", "one error says so")
+def test_a_directory_whose_last_entry_has_no_room(bare: bytes) -> None:
+    content = bytearray(bare)
+    at = bare.index(b"0" * 58 + b"17") - 8
+    (length,) = struct.unpack_from("<H", bare, at + 4)
+    assert (at + length) % 1024 == 0
+    struct.pack_into("<H", content, at + 4, length - 4)
+    fs = Ext4(BytesView(bytes(content)))
+    with pytest.raises(BuildError, match=r"the directory \d+ is damaged"):
+        dict(fs.walk())
+
+
+class BytesView:
+    """Bytes as a view that may be read a thousand times."""
+
+    name = "fs"
+
+    def __init__(self, content: bytes) -> None:
+        self._content, self.size, self._reads = content, len(content), 0
+
+    def read(self, offset: int, length: int) -> bytes:
+        """As `View.read`."""
+        check_inside(self, offset, length)
+        self._reads += 1
+        assert self._reads <= 1000, "it reads on and on"
+        return self._content[offset : offset + length]
+
+
+def node(depth: int, entry: bytes, count: int) -> bytes:
+    """A node of an extent tree, with the same entry again and again."""
+    return struct.pack("<HHHHI", 0xF30A, count, count, depth, 0) + entry * count
+
+
+@pytest.mark.fault(
+    "an extent tree names the same nodes again and again", "one error, at once, not after days"
+)
+@pytest.mark.parametrize(
+    "leaf",
+    [b"", bytes(12), struct.pack("<IHHI", 99, 1, 0, 9)],
+    ids=["empty", "without blocks", "behind the end"],
+)
+def test_an_extent_tree_without_an_end(bare: bytes, leaf: bytes) -> None:
+    content = bytearray(bare)
+    places = [at for at in range(0, len(bare), 1024) if bare[at : at + 1024] == b"x" * 1024][:5]
+    below = node(0, leaf, 84 if leaf else 0)
+    for depth, at in enumerate(places):
+        content[at : at + len(below)] = below
+        below = node(depth + 1, struct.pack("<IIHH", 0, at // 1024, 0, 0), 84 if depth < 4 else 4)
+    fs = Ext4(BytesView(bytes(content)))
+    inode = next(each for _, each in fs.walk() if stat.S_ISREG(each.mode) and each.size)
+    with pytest.raises(BuildError, match="the extents of the inode"):
+        list(fs.pieces(replace(inode, block=below)))
 
 
 SHAPES = [
