@@ -39,6 +39,22 @@ def test_the_checksum_is_that_of_the_rfc() -> None:
     assert crc32c(bytes(32)) ^ 0xFFFFFFFF == 0x8A9136AA
 
 
+class BytesView:
+    """Bytes as a view that may be read a thousand times."""
+
+    name = "fs"
+
+    def __init__(self, content: bytes) -> None:
+        self._content, self.size, self._reads = content, len(content), 0
+
+    def read(self, offset: int, length: int) -> bytes:
+        """As `View.read`."""
+        check_inside(self, offset, length)
+        self._reads += 1
+        assert self._reads <= 1000, "it reads on and on"
+        return self._content[offset : offset + length]
+
+
 # --- QCOW2 -------------------------------------------------------------------------------------
 
 
@@ -98,6 +114,22 @@ def test_what_mtools_writes(tmp_path: Path) -> None:
     with volume.open("rb") as file:
         found = {path: b"".join(all_) for path, all_ in Fat(FileView(file, "v")).files().items()}
     assert found == files
+
+
+@pytest.mark.fault(
+    "a FAT volume has two files of one name: firmware starts the first",
+    "`doit inspect` refuses it: which of them was checked would not be known",
+)
+@pytest.mark.parametrize("names", [("EFI/A.TXT", "EFI/B.TXT"), ("A/X.TXT", "B/X.TXT")])
+def test_two_files_of_one_name(tmp_path: Path, names: tuple[str, str]) -> None:
+    files = {name: make_tree(tmp_path, {name: b"x"}) / name for name in names}
+    with (tmp_path / "volume").open("wb") as out:
+        fat.volume(files, label="ESP", volume_id=1, timestamp=10**9).write(out)
+    content = (tmp_path / "volume").read_bytes()
+    assert [*Fat(BytesView(content)).files()] == [*names]
+    twice = content.replace(b"B".ljust(8), b"A".ljust(8))  # the short name, without its extension
+    with pytest.raises(BuildError, match=rf"two of its files have the name {names[0]}"):
+        Fat(BytesView(twice)).files()
 
 
 # --- ext4 --------------------------------------------------------------------------------------
@@ -233,22 +265,6 @@ def test_a_directory_whose_last_entry_has_no_room(bare: bytes) -> None:
     fs = Ext4(BytesView(bytes(content)))
     with pytest.raises(BuildError, match=r"the directory \d+ is damaged"):
         dict(fs.walk())
-
-
-class BytesView:
-    """Bytes as a view that may be read a thousand times."""
-
-    name = "fs"
-
-    def __init__(self, content: bytes) -> None:
-        self._content, self.size, self._reads = content, len(content), 0
-
-    def read(self, offset: int, length: int) -> bytes:
-        """As `View.read`."""
-        check_inside(self, offset, length)
-        self._reads += 1
-        assert self._reads <= 1000, "it reads on and on"
-        return self._content[offset : offset + length]
 
 
 def node(depth: int, entry: bytes, count: int) -> bytes:
