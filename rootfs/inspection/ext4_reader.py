@@ -136,7 +136,10 @@ class Ext4:
         pending = [(b"", self.inode(ROOT))]
         while pending:
             above, directory = pending.pop()
-            for name, number in sorted(self._entries(directory)):
+            entries = sorted(self._entries(directory))
+            if len(dict(entries)) < len(entries):
+                raise damaged(self.name, f"the directory {directory.number} has a name twice")
+            for name, number in entries:
                 inode = self.inode(number)
                 yield above + name, inode
                 if stat.S_ISDIR(inode.mode):

@@ -267,6 +267,18 @@ def test_a_directory_whose_last_entry_has_no_room(bare: bytes) -> None:
         dict(fs.walk())
 
 
+@pytest.mark.fault(
+    "a directory of ext4 has two files of one name: the kernel finds the first",
+    "`doit inspect` refuses it",
+)
+def test_a_name_twice_in_a_directory(tmp_path: Path) -> None:
+    tree = make_tree(tmp_path / "tree", {"first": b"1", "other": b"2"})
+    content = made_ext4(tmp_path, tree, "-O", "^metadata_csum").read_bytes()
+    Ext4(BytesView(content)).check()
+    with pytest.raises(BuildError, match="the directory 2 has a name twice"):
+        dict(Ext4(BytesView(content.replace(b"\5\1other", b"\5\1first"))).walk())
+
+
 def node(depth: int, entry: bytes, count: int) -> bytes:
     """A node of an extent tree, with the same entry again and again."""
     return struct.pack("<HHHHI", 0xF30A, count, count, depth, 0) + entry * count
