@@ -216,7 +216,9 @@ class Ext4:
         if unknown := fields["s_feature_incompat"] & ~KNOWN:
             raise damaged(self.name, f"has unsupported features: {unknown:#x}")
         sizes = fields["s_log_block_size"] <= 6 and 128 <= fields["s_inode_size"] <= 1024
-        if not sizes or not fields["s_blocks_per_group"] or not fields["s_inodes_per_group"]:
+        groups = fields["s_blocks_per_group"], fields["s_inodes_per_group"]
+        # A bitmap is one block.
+        if not sizes or not min(groups) or max(groups) > 8 * 1024 << fields["s_log_block_size"]:
             raise damaged(self.name, "its superblock has impossible sizes")
 
     def _inode_seed(self, number: int, generation: int) -> int:

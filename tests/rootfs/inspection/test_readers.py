@@ -98,6 +98,27 @@ def test_what_no_image_of_ours_has(tmp_path: Path) -> None:
         Qcow2(FileView(file, "image"))
 
 
+@pytest.mark.fault(
+    "a small QCOW2 file names one table a million times", "one error, at once, not after hours"
+)
+def test_a_table_that_is_named_again_and_again() -> None:
+    bits, entries = 9, 1000
+    header = qcow2.HEADER.pack(
+        magic=b"QFI\xfb",
+        version=3,
+        cluster_bits=bits,
+        size=entries << bits + 6,
+        l1_size=entries,
+        l1_table_offset=1024,
+        refcount_order=4,
+        header_length=qcow2.HEADER.size,
+    )
+    l1 = struct.pack(">Q", 512 | qcow2.COPIED) * entries
+    disk = Qcow2(BytesView(header.ljust(1024, b"\0") + l1.ljust(8192, b"\0")))
+    with pytest.raises(BuildError, match="the table at 512 is used twice"):
+        disk.check()
+
+
 # --- FAT ---------------------------------------------------------------------------------------
 
 
@@ -255,6 +276,17 @@ def test_any_bytes_of_a_file_system(bare: bytes, data: st.DataObject) -> None:
             pass
 
 
+@pytest.mark.fault(
+    "a superblock says that a group has more blocks or inodes than its bitmap", "one error, at once"
+)
+@pytest.mark.parametrize("at", [32, 40])
+def test_a_group_without_a_bitmap_for_it(bare: bytes, at: int) -> None:
+    content = bytearray(bare)
+    struct.pack_into("<I", content, 1024 + at, 8193)
+    with pytest.raises(BuildError, match="impossible sizes"):
+        Ext4(BytesView(bytes(content)))
+
+
 @pytest.mark.fault("an entry of a directory ends four bytes before its block", "one error says so")
 def test_a_directory_whose_last_entry_has_no_room(bare: bytes) -> None:
     content = bytearray(bare)
@@ -274,7 +306,6 @@ def test_a_directory_whose_last_entry_has_no_room(bare: bytes) -> None:
 def test_a_name_twice_in_a_directory(tmp_path: Path) -> None:
     tree = make_tree(tmp_path / "tree", {"first": b"1", "other": b"2"})
     content = made_ext4(tmp_path, tree, "-O", "^metadata_csum").read_bytes()
-    Ext4(BytesView(content)).check()
     with pytest.raises(BuildError, match="the directory 2 has a name twice"):
         dict(Ext4(BytesView(content.replace(b"\5\1other", b"\5\1first"))).walk())
 
