@@ -113,12 +113,12 @@ class Way:
     def _argv(self, command: str) -> list[str]:
         argv = ["ssh", "-l", "root"]
         argv += ["-p", str(self.port)] if self.port else []
-        for key in self.keys:
-            argv += ["-i", os.fspath(key)]
-        options = [*OPTIONS, *(["IdentitiesOnly=yes"] if self.alone else [])]
+        options = [*OPTIONS, *(f"IdentityFile={_quoted(key)}" for key in self.keys)]
+        options += ["IdentitiesOnly=yes"] if self.alone else []
         if self.known:
             self.known.parent.mkdir(parents=True, exist_ok=True)
-            options += ["StrictHostKeyChecking=accept-new", f"UserKnownHostsFile={self.known}"]
+            known = f"UserKnownHostsFile={_quoted(self.known)}"
+            options += ["StrictHostKeyChecking=accept-new", known]
             options += [f"GlobalKnownHostsFile={os.devnull}", "HashKnownHosts=no"]
         else:
             # The quickest exchange of keys: no other host hears it.
@@ -155,6 +155,11 @@ class Way:
             "  Without a key of yours nothing listens there (docs/machine.md)"
         )
         return Silent(f"it cannot be reached: {last}", where=self.host, hint=hint)
+
+
+def _quoted(path: Path) -> str:
+    """`path` for an option of ssh_config(5): a space ends a file there, and "%" begins a token."""
+    return '"' + os.fspath(path).replace("%", "%%") + '"'
 
 
 class Refused(BuildError):

@@ -31,6 +31,15 @@ def test_nobody_is_there(host: str, tmp_path: Path) -> None:
     assert "does its console say that ssh is open" in (caught.value.hint or "")
 
 
+@pytest.mark.fault("the path of the checkout has spaces or a %", "ssh keeps a machine's key there")
+def test_any_path_is_one_file(tmp_path: Path) -> None:
+    known = tmp_path / f"50%x{' a' * 40}" / "web-22"
+    argv = Way("web", keys=(known.with_name("key"),), known=known)._argv("")
+    told = tool("ssh", "-G", *argv[1:]).splitlines()
+    assert f"userknownhostsfile {known}" in told
+    assert f"identityfile {known.with_name('key')}".replace("%", "%%") in told
+
+
 def test_the_steps_fit_into_one_command() -> None:
     assert len(STEPS.read_bytes()) + 500 < LONGEST
 
