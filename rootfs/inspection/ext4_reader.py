@@ -81,9 +81,17 @@ class Ext4:
     def uuid(self) -> bytes:
         return bytes(self._super["s_uuid"])
 
+    @property
+    def summed(self) -> bool:
+        """Whether its metadata has checksums."""
+        return bool(self._super["s_feature_ro_compat"] & METADATA_CSUM)
+
     def check(self) -> None:
-        """Verify the checksums of the group descriptors and bitmaps. Raises BuildError."""
-        if not self._sums:
+        """Verify the checksums of the group descriptors and bitmaps, if it has checksums.
+
+        Raises BuildError.
+        """
+        if not self.summed:
             return
         for number, (raw, group) in enumerate(self._descriptors):
             zeroed = raw[:0x1E] + b"\0\0" + raw[0x20:]
@@ -112,7 +120,7 @@ class Ext4:
         table = fields["bg_inode_table_lo"] | fields["bg_inode_table_hi"] << 32
         raw = self._view.read(table * self.block + index * size, size)
         found = INODE.unpack(raw.ljust(INODE.size, b"\0"))
-        if self._sums:
+        if self.summed:
             self._check_inode(raw, number, found)
         return Inode(
             number=number,
@@ -176,10 +184,6 @@ class Ext4:
 
     # --- internals -------------------------------------------------------------------------
 
-    @property
-    def _sums(self) -> bool:
-        return bool(self._super["s_feature_ro_compat"] & METADATA_CSUM)
-
     def _wide(self, field: str) -> int:
         """A field that exists only with 64-bit block numbers; else 0."""
         return int(self._super[field]) if self._super["s_feature_incompat"] & BITS_64 else 0
@@ -209,7 +213,7 @@ class Ext4:
         fields = self._super
         if fields["s_magic"] != MAGIC:
             raise damaged(self.name, "is not an ext4 file system")
-        if self._sums:
+        if self.summed:
             self._compare(crc32c(raw[:-4]), int.from_bytes(raw[-4:], "little"), "the superblock")
         if fields["s_feature_incompat"] & RECOVER:
             raise damaged(self.name, "was mounted, and its journal has data")
@@ -259,7 +263,7 @@ class Ext4:
         least = 0 if above > DEEPEST else 1  # only a file without blocks has an empty node
         if magic != EXTENT_MAGIC or not least <= entries <= min(most, room) or depth >= above:
             raise damaged(self.name, f"the extents of the inode {inode.number} are damaged")
-        if len(node) == self.block and self._sums:
+        if len(node) == self.block and self.summed:
             tail = EXTENT_HEADER.size + most * EXTENT.size
             found = crc32c(node[:tail], self._inode_seed(inode.number, inode.generation))
             stated = int.from_bytes(node[tail : tail + 4], "little")
@@ -300,7 +304,7 @@ class Ext4:
                 elif number and name not in (b".", b".."):
                     yield name, number
                 at += length
-            if self._sums and not summed and not directory.flags & INDEX_FLAG:
+            if self.summed and not summed and not directory.flags & INDEX_FLAG:
                 raise damaged(self.name, f"the directory {directory.number} has no checksum")
 
 

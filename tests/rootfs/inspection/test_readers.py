@@ -28,6 +28,7 @@ from rootfs.inspection.fat_reader import Fat
 from rootfs.inspection.inspection import Inspection
 from rootfs.inspection.kernel_reader import initramfs
 from rootfs.inspection.qcow2_reader import Qcow2
+from rootfs.inspection.root_proof import Root
 from rootfs.inspection.window import FileView, check_inside
 from tests.rootfs.tools import make_tree, quick, tool
 
@@ -308,6 +309,17 @@ def test_a_name_twice_in_a_directory(tmp_path: Path) -> None:
     content = made_ext4(tmp_path, tree, "-O", "^metadata_csum").read_bytes()
     with pytest.raises(BuildError, match="the directory 2 has a name twice"):
         dict(Ext4(BytesView(content.replace(b"\5\1other", b"\5\1first"))).walk())
+
+
+@pytest.mark.fault(
+    "one bit of a superblock says that nothing has a checksum",
+    "`doit inspect` tells the difference",
+)
+def test_a_root_without_checksums(tmp_path: Path) -> None:
+    content = bytearray(made_ext4(tmp_path, make_tree(tmp_path / "tree", {})).read_bytes())
+    content[1024 + 0x65] ^= 4  # METADATA_CSUM in s_feature_ro_compat
+    with pytest.raises(BuildError, match="its metadata has no checksums"):
+        Root(BytesView(bytes(content))).sound()
 
 
 def node(depth: int, entry: bytes, count: int) -> bytes:
