@@ -42,10 +42,9 @@ def members(data: Bytes) -> list[Member]:
     names, at = b"", len(MAGIC)
     while at + HEADER <= len(data):
         header = data[at : at + HEADER]
-        try:
-            size = int(header[SIZE])
-        except ValueError:
+        if not header[SIZE].strip().isdigit():  # int() takes "-60" too
             return []
+        size = int(header[SIZE])
         start = at + HEADER
         raw = header[:16].rstrip()
         if raw == b"//":

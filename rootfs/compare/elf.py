@@ -51,7 +51,7 @@ def sections(data: Bytes) -> list[Section]:
         ]
         strings = rows[names][3]
         found = [_section(data, strings, row) for row in rows]
-    except (struct.error, IndexError):
+    except (struct.error, IndexError, OverflowError):
         return []
     return [section for section in found if section.size]
 

@@ -149,7 +149,8 @@ def _copy_blobs(image: Path, file: IO[bytes]) -> Descriptor:
 def _copy(tar: tarfile.TarFile, member: tarfile.TarInfo, file: IO[bytes]) -> None:
     blob = pack.Hashing(file)
     content = tar.extractfile(member)
-    assert content is not None
+    if content is None:
+        raise ValueError(f"{member.name} is no file")
     pieces = iter(lambda: content.read(1 << 20), b"")
     file.write(pack.file_header(member.name, size=member.size))
     for piece in pieces:

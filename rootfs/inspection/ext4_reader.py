@@ -81,9 +81,17 @@ class Ext4:
     def uuid(self) -> bytes:
         return bytes(self._super["s_uuid"])
 
+    @property
+    def summed(self) -> bool:
+        """Whether its metadata has checksums."""
+        return bool(self._super["s_feature_ro_compat"] & METADATA_CSUM)
+
     def check(self) -> None:
-        """Verify the checksums of the group descriptors and bitmaps. Raises BuildError."""
-        if not self._sums:
+        """Verify the checksums of the group descriptors and bitmaps, if it has checksums.
+
+        Raises BuildError.
+        """
+        if not self.summed:
             return
         for number, (raw, group) in enumerate(self._descriptors):
             zeroed = raw[:0x1E] + b"\0\0" + raw[0x20:]
@@ -112,7 +120,7 @@ class Ext4:
         table = fields["bg_inode_table_lo"] | fields["bg_inode_table_hi"] << 32
         raw = self._view.read(table * self.block + index * size, size)
         found = INODE.unpack(raw.ljust(INODE.size, b"\0"))
-        if self._sums:
+        if self.summed:
             self._check_inode(raw, number, found)
         return Inode(
             number=number,
@@ -136,7 +144,10 @@ class Ext4:
         pending = [(b"", self.inode(ROOT))]
         while pending:
             above, directory = pending.pop()
-            for name, number in sorted(self._entries(directory)):
+            entries = sorted(self._entries(directory))
+            if len(dict(entries)) < len(entries):
+                raise damaged(self.name, f"the directory {directory.number} has a name twice")
+            for name, number in entries:
                 inode = self.inode(number)
                 yield above + name, inode
                 if stat.S_ISDIR(inode.mode):
@@ -150,8 +161,6 @@ class Ext4:
         at = 0
         for first, length, place in self._extents(inode):
             start, end = first * self.block, min((first + length) * self.block, inode.size)
-            if start < at:
-                raise damaged(self.name, f"the extents of the inode {inode.number} overlap")
             yield from _zeros(min(start, inode.size) - at)
             at = min(start, inode.size)
             while at < end:
@@ -174,10 +183,6 @@ class Ext4:
         return self.content(inode, most=self.block)
 
     # --- internals -------------------------------------------------------------------------
-
-    @property
-    def _sums(self) -> bool:
-        return bool(self._super["s_feature_ro_compat"] & METADATA_CSUM)
 
     def _wide(self, field: str) -> int:
         """A field that exists only with 64-bit block numbers; else 0."""
@@ -208,14 +213,16 @@ class Ext4:
         fields = self._super
         if fields["s_magic"] != MAGIC:
             raise damaged(self.name, "is not an ext4 file system")
-        if self._sums:
+        if self.summed:
             self._compare(crc32c(raw[:-4]), int.from_bytes(raw[-4:], "little"), "the superblock")
         if fields["s_feature_incompat"] & RECOVER:
             raise damaged(self.name, "was mounted, and its journal has data")
         if unknown := fields["s_feature_incompat"] & ~KNOWN:
             raise damaged(self.name, f"has unsupported features: {unknown:#x}")
         sizes = fields["s_log_block_size"] <= 6 and 128 <= fields["s_inode_size"] <= 1024
-        if not sizes or not fields["s_blocks_per_group"] or not fields["s_inodes_per_group"]:
+        groups = fields["s_blocks_per_group"], fields["s_inodes_per_group"]
+        # A bitmap is one block.
+        if not sizes or not min(groups) or max(groups) > 8 * 1024 << fields["s_log_block_size"]:
             raise damaged(self.name, "its superblock has impossible sizes")
 
     def _inode_seed(self, number: int, generation: int) -> int:
@@ -232,21 +239,31 @@ class Ext4:
         self._compare(found & mask, stated, f"the inode {number}")
 
     def _extents(self, inode: Inode) -> Iterator[tuple[int, int, int]]:
-        """(first block in the file, number of blocks, block on disk or 0 for zeros), in order."""
+        """(first block in the file, number of blocks, block on disk or 0 for zeros), in order.
+
+        Each has blocks, and none overlaps the one before it. So a tree whose nodes are named again
+        and again is not followed for long.
+        """
         if not inode.size:
             return
         if inode.size > self._view.size:
             raise damaged(self.name, f"the inode {inode.number} has {inode.size} bytes")
         if not inode.flags & EXTENTS_FLAG:
             raise damaged(self.name, f"the inode {inode.number} has no extents")
-        yield from self._extent_node(inode, inode.block, DEEPEST + 1)
+        following = 0
+        for first, length, place in self._extent_node(inode, inode.block, DEEPEST + 1):
+            if first < following or not length:
+                raise damaged(self.name, f"the extents of the inode {inode.number} overlap")
+            following = first + length
+            yield first, length, place
 
     def _extent_node(self, inode: Inode, node: bytes, above: int) -> Iterator[tuple[int, int, int]]:
         magic, entries, most, depth, _ = EXTENT_HEADER.unpack_from(node)
         room = len(node) // EXTENT.size - 1
-        if magic != EXTENT_MAGIC or entries > min(most, room) or depth >= above:
+        least = 0 if above > DEEPEST else 1  # only a file without blocks has an empty node
+        if magic != EXTENT_MAGIC or not least <= entries <= min(most, room) or depth >= above:
             raise damaged(self.name, f"the extents of the inode {inode.number} are damaged")
-        if len(node) == self.block and self._sums:
+        if len(node) == self.block and self.summed:
             tail = EXTENT_HEADER.size + most * EXTENT.size
             found = crc32c(node[:tail], self._inode_seed(inode.number, inode.generation))
             stated = int.from_bytes(node[tail : tail + 4], "little")
@@ -270,6 +287,8 @@ class Ext4:
             block = data[start : start + self.block]
             summed = at = 0
             while at < len(block):
+                if at + ENTRY.size > len(block):
+                    raise damaged(self.name, f"the directory {directory.number} is damaged")
                 number, length, name_length, kind = ENTRY.unpack_from(block, at)
                 name = block[at + ENTRY.size : at + ENTRY.size + name_length]
                 bad = length < ENTRY.size + name_length or length % 4 or at + length > len(block)
@@ -285,7 +304,7 @@ class Ext4:
                 elif number and name not in (b".", b".."):
                     yield name, number
                 at += length
-            if self._sums and not summed and not directory.flags & INDEX_FLAG:
+            if self.summed and not summed and not directory.flags & INDEX_FLAG:
                 raise damaged(self.name, f"the directory {directory.number} has no checksum")
 
 

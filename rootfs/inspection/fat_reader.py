@@ -58,7 +58,11 @@ class Fat:
     def files(self) -> dict[str, Iterator[bytes]]:
         """All files: path → content in pieces. Checks all chains."""
         self._used = set()
-        found = dict(self._directory(self._root, ""))
+        found: dict[str, Iterator[bytes]] = {}
+        for path, pieces in self._directory(self._root, ""):
+            if path in found:
+                raise damaged(self._view.name, f"two of its files have the name {path}")
+            found[path] = pieces
         for number in range(2, self._clusters + 2):
             if self._fat[number] & CLUSTER_NUMBER and number not in self._used:
                 raise damaged(self._view.name, f"cluster {number} is in use but has no file")

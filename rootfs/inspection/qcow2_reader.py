@@ -67,6 +67,8 @@ class Qcow2:
                 raise damaged(self.name, f"the L1 table has the impossible entry {entry:#x}")
             if entry & OFFSET:
                 self._count(used, entry & OFFSET, self.cluster)
+                if used[(entry & OFFSET) // self.cluster] > 1:
+                    raise damaged(self.name, f"the table at {entry & OFFSET} is used twice")
                 once.append(entry)
         for entry in self._descriptors():
             offset, length = self._place(entry)

@@ -75,6 +75,8 @@ class Root:
 
     def sound(self) -> str:
         """Check what artifacts do not store: checksums, owners, attributes, link counts."""
+        if not self.fs.summed:
+            raise BuildError("its metadata has no checksums")
         self.fs.check()
         names: dict[int, int] = {}
         for path, inode in self.files.items():

@@ -76,13 +76,13 @@ def verify(file: Path, key: Path) -> str:
     if not file.exists() or not made.exists():
         raise BuildError("is not there", where=str(made), hint=f"{typed('sign key=FILE')} makes it")
     try:
-        public = key.read_text(encoding="ascii").strip()
-    except (OSError, ValueError) as error:
+        public = key.read_bytes().strip()  # its comment may be in any encoding
+    except OSError as error:
         hint = "a public key's file ends with .pub"
         raise BuildError("is not a public key", where=str(key), hint=hint) from error
     with tempfile.TemporaryDirectory() as directory:
         allowed = Path(directory) / "allowed_signers"
-        allowed.write_text(f'{NAMESPACE} namespaces="{NAMESPACE}" {public}\n')
+        allowed.write_bytes(f'{NAMESPACE} namespaces="{NAMESPACE}" '.encode() + public + b"\n")
         words = ["-f", os.fspath(allowed), "-I", NAMESPACE, "-s", os.fspath(made)]
         hint = "the file was changed after it was signed, or another key signed it"
         return _run("verify", words, made, hint, file.read_bytes()).strip()

@@ -27,6 +27,8 @@ OPTIONS = (
     *("BatchMode=yes", "ControlPath=none", "LogLevel=ERROR", f"ConnectTimeout={ANSWER_S}"),
     *("ServerAliveInterval=10", "ServerAliveCountMax=3"),
 )
+# What ssh tries by itself, but not beside a key that it is given (ssh_config(5), IdentityFile).
+USUAL_KEYS = ("id_rsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk")
 # What OpenSSH says of a key's file: others may read it, or it is none, or it cannot be read.
 _UNUSABLE = re.compile(r"^(Permissions 0\d+ for .* are too open|Load key .*)", re.MULTILINE)
 _PRINT = re.compile(r"SHA256:[A-Za-z0-9+/]+")
@@ -113,12 +115,15 @@ class Way:
     def _argv(self, command: str) -> list[str]:
         argv = ["ssh", "-l", "root"]
         argv += ["-p", str(self.port)] if self.port else []
-        for key in self.keys:
-            argv += ["-i", os.fspath(key)]
-        options = [*OPTIONS, *(["IdentitiesOnly=yes"] if self.alone else [])]
+        options = [*OPTIONS, *(f"IdentityFile={_quoted(key)}" for key in self.keys)]
+        if self.alone:
+            options.append("IdentitiesOnly=yes")
+        elif self.keys:
+            options += [f"IdentityFile=~/.ssh/{name}" for name in USUAL_KEYS]
         if self.known:
             self.known.parent.mkdir(parents=True, exist_ok=True)
-            options += ["StrictHostKeyChecking=accept-new", f"UserKnownHostsFile={self.known}"]
+            known = f"UserKnownHostsFile={_quoted(self.known)}"
+            options += ["StrictHostKeyChecking=accept-new", known]
             options += [f"GlobalKnownHostsFile={os.devnull}", "HashKnownHosts=no"]
         else:
             # The quickest exchange of keys: no other host hears it.
@@ -155,6 +160,11 @@ class Way:
             "  Without a key of yours nothing listens there (docs/machine.md)"
         )
         return Silent(f"it cannot be reached: {last}", where=self.host, hint=hint)
+
+
+def _quoted(path: Path) -> str:
+    """`path` for an option of ssh_config(5): a space ends a file there, and "%" begins a token."""
+    return '"' + os.fspath(path).replace("%", "%%") + '"'
 
 
 class Refused(BuildError):

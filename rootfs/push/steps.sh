@@ -156,6 +156,8 @@ well() {
 [ -r /etc/bq2/image.json ] || fail foreign
 exec 9>/run/push.lock
 flock -n 9 || fail busy "another update runs"
+# A step whose ssh is gone ends at its next word, by SIGPIPE, and leaves what it mounted.
+while umount "$disk" 2>/dev/null; do :; done
 step=$1
 shift
 "$step" "$@"

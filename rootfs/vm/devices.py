@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from plan.errors import BuildError
+from rootfs.vm.firmware import file_format
 
 # Bus of a disk → QEMU's devices. `{disk}` stands for the drive and its place in the boot order.
 BUSES = {
@@ -110,11 +111,13 @@ def find_qemu_img() -> str:
 def make_overlay(overlay: Path, image: Path) -> None:
     """Makes the empty disk `overlay` (qcow2), which keeps what a machine changes of `image`.
 
-    It names `image` relative to itself. Raises BuildError if qemu-img is missing or fails.
+    image: in any format of `file_format`; the overlay names it relative to itself. Raises
+    BuildError if qemu-img is missing or fails.
     """
     program = find_qemu_img()
     backing = os.path.relpath(image.absolute(), overlay.absolute().parent)
-    argv = [program, "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", f"./{backing}"]
+    kind = file_format(image)
+    argv = [program, "create", "-q", "-f", "qcow2", "-F", kind, "-b", f"./{backing}"]
     made = subprocess.run(
         [*argv, os.fspath(overlay.absolute())], capture_output=True, text=True, check=False
     )

@@ -58,3 +58,14 @@ def test_a_step_is_refused(run: Run) -> None:
     other = f"{hold}\nuntil [ -e /run/held ]; do sleep 0.1; done"
     assert asked(run, STAYS, "look", before=other).first("fail") == "busy another update runs"
     assert asked(run, STAYS, "look").first("boot")
+
+
+@pytest.mark.fault(
+    "`push` is ended while it copies", "the next one unmounts what that left mounted in the machine"
+)
+def test_what_a_push_that_was_ended_leaves(run: Run) -> None:
+    left = "mkdir -p /run/push; mount -t tmpfs left /run/push; mount -t tmpfs left /run/push"
+    step = f"set -- look\n{STEPS.read_text()}"
+    about = "mkdir -p /etc/bq2; echo '{}' >/etc/bq2/image.json"
+    done = run(f"{about}; {left}; sh -c {shlex.quote(step)}; cat /proc/mounts")
+    assert Answer.of(done.stdout).first("boot") and "/run/push" not in done.stdout, done.stdout

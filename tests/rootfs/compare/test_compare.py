@@ -122,6 +122,17 @@ def test_where_and_why(tmp_path: Path, old: bytes, new: bytes, where: str, cause
     assert where in found.where and found.cause == cause, found
 
 
+@pytest.mark.fault(
+    "a file begins as an archive or a program does, and has impossible numbers",
+    "it is compared as plain bytes",
+)
+def test_impossible_numbers() -> None:
+    sized = f"{'x/':<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{-60:<10}`\n".encode()
+    assert ar.members(ar.MAGIC + sized) == []
+    header = b"\x7fELF\2\1".ljust(40, b"\0") + struct.pack("<Q10xHHH", 1 << 63, 64, 1, 0)
+    assert elf.sections(header) == []
+
+
 def test_an_archive_in_a_tar(tmp_path: Path) -> None:
     for name, number in (("old", b"1"), ("new", b"2")):
         (tmp_path / "lib.a").write_bytes(archive(("a.o", number)))

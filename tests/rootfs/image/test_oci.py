@@ -132,7 +132,10 @@ def test_what_cannot_be_joined(tmp_path: Path) -> None:
     bad = tmp_path / "bad.tar"
     out = tmp_path / "all.oci.tar"
     changed = content.replace(b"hello\n", b"jello\n")
-    for damaged in (b"", b"no tar", content[:5000], content[:-40000], changed):
+    (tmp_path / "blobs/sha256/a").mkdir(parents=True)
+    tool("tar", "-cf", bad, "-C", tmp_path, "blobs")
+    no_file = bad.read_bytes()
+    for damaged in (b"", b"no tar", content[:5000], content[:-40000], changed, no_file):
         bad.write_bytes(damaged)
         with pytest.raises(BuildError, match=r"bad\.tar: is not an OCI image"):
             join(out, [good, bad], name=NAME)

@@ -9,6 +9,7 @@ import stat
 import struct
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,8 @@ from rootfs.inspection.fat_reader import Fat
 from rootfs.inspection.inspection import Inspection
 from rootfs.inspection.kernel_reader import initramfs
 from rootfs.inspection.qcow2_reader import Qcow2
-from rootfs.inspection.window import FileView
+from rootfs.inspection.root_proof import Root
+from rootfs.inspection.window import FileView, check_inside
 from tests.rootfs.tools import make_tree, quick, tool
 
 NOISE = random.Random(2).randbytes(1 << 20)
@@ -36,6 +38,22 @@ NOISE = random.Random(2).randbytes(1 << 20)
 def test_the_checksum_is_that_of_the_rfc() -> None:
     """RFC 3720, B.4: 32 bytes of zeros; its last inversion is not ours."""
     assert crc32c(bytes(32)) ^ 0xFFFFFFFF == 0x8A9136AA
+
+
+class BytesView:
+    """Bytes as a view that may be read a thousand times."""
+
+    name = "fs"
+
+    def __init__(self, content: bytes) -> None:
+        self._content, self.size, self._reads = content, len(content), 0
+
+    def read(self, offset: int, length: int) -> bytes:
+        """As `View.read`."""
+        check_inside(self, offset, length)
+        self._reads += 1
+        assert self._reads <= 1000, "it reads on and on"
+        return self._content[offset : offset + length]
 
 
 # --- QCOW2 -------------------------------------------------------------------------------------
@@ -81,6 +99,27 @@ def test_what_no_image_of_ours_has(tmp_path: Path) -> None:
         Qcow2(FileView(file, "image"))
 
 
+@pytest.mark.fault(
+    "a small QCOW2 file names one table a million times", "one error, at once, not after hours"
+)
+def test_a_table_that_is_named_again_and_again() -> None:
+    bits, entries = 9, 1000
+    header = qcow2.HEADER.pack(
+        magic=b"QFI\xfb",
+        version=3,
+        cluster_bits=bits,
+        size=entries << bits + 6,
+        l1_size=entries,
+        l1_table_offset=1024,
+        refcount_order=4,
+        header_length=qcow2.HEADER.size,
+    )
+    l1 = struct.pack(">Q", 512 | qcow2.COPIED) * entries
+    disk = Qcow2(BytesView(header.ljust(1024, b"\0") + l1.ljust(8192, b"\0")))
+    with pytest.raises(BuildError, match="the table at 512 is used twice"):
+        disk.check()
+
+
 # --- FAT ---------------------------------------------------------------------------------------
 
 
@@ -97,6 +136,22 @@ def test_what_mtools_writes(tmp_path: Path) -> None:
     with volume.open("rb") as file:
         found = {path: b"".join(all_) for path, all_ in Fat(FileView(file, "v")).files().items()}
     assert found == files
+
+
+@pytest.mark.fault(
+    "a FAT volume has two files of one name: firmware starts the first",
+    "`doit inspect` refuses it: which of them was checked would not be known",
+)
+@pytest.mark.parametrize("names", [("EFI/A.TXT", "EFI/B.TXT"), ("A/X.TXT", "B/X.TXT")])
+def test_two_files_of_one_name(tmp_path: Path, names: tuple[str, str]) -> None:
+    files = {name: make_tree(tmp_path, {name: b"x"}) / name for name in names}
+    with (tmp_path / "volume").open("wb") as out:
+        fat.volume(files, label="ESP", volume_id=1, timestamp=10**9).write(out)
+    content = (tmp_path / "volume").read_bytes()
+    assert [*Fat(BytesView(content)).files()] == [*names]
+    twice = content.replace(b"B".ljust(8), b"A".ljust(8))  # the short name, without its extension
+    with pytest.raises(BuildError, match=rf"two of its files have the name {names[0]}"):
+        Fat(BytesView(twice)).files()
 
 
 # --- ext4 --------------------------------------------------------------------------------------
@@ -220,6 +275,77 @@ def test_any_bytes_of_a_file_system(bare: bytes, data: st.DataObject) -> None:
                 fs.target(inode)
         except BuildError:
             pass
+
+
+@pytest.mark.fault(
+    "a superblock says that a group has more blocks or inodes than its bitmap", "one error, at once"
+)
+@pytest.mark.parametrize("at", [32, 40])
+def test_a_group_without_a_bitmap_for_it(bare: bytes, at: int) -> None:
+    content = bytearray(bare)
+    struct.pack_into("<I", content, 1024 + at, 8193)
+    with pytest.raises(BuildError, match="impossible sizes"):
+        Ext4(BytesView(bytes(content)))
+
+
+@pytest.mark.fault("an entry of a directory ends four bytes before its block", "one error says so")
+def test_a_directory_whose_last_entry_has_no_room(bare: bytes) -> None:
+    content = bytearray(bare)
+    at = bare.index(b"0" * 58 + b"17") - 8
+    (length,) = struct.unpack_from("<H", bare, at + 4)
+    assert (at + length) % 1024 == 0
+    struct.pack_into("<H", content, at + 4, length - 4)
+    fs = Ext4(BytesView(bytes(content)))
+    with pytest.raises(BuildError, match=r"the directory \d+ is damaged"):
+        dict(fs.walk())
+
+
+@pytest.mark.fault(
+    "a directory of ext4 has two files of one name: the kernel finds the first",
+    "`doit inspect` refuses it",
+)
+def test_a_name_twice_in_a_directory(tmp_path: Path) -> None:
+    tree = make_tree(tmp_path / "tree", {"first": b"1", "other": b"2"})
+    content = made_ext4(tmp_path, tree, "-O", "^metadata_csum").read_bytes()
+    with pytest.raises(BuildError, match="the directory 2 has a name twice"):
+        dict(Ext4(BytesView(content.replace(b"\5\1other", b"\5\1first"))).walk())
+
+
+@pytest.mark.fault(
+    "one bit of a superblock says that nothing has a checksum",
+    "`doit inspect` tells the difference",
+)
+def test_a_root_without_checksums(tmp_path: Path) -> None:
+    content = bytearray(made_ext4(tmp_path, make_tree(tmp_path / "tree", {})).read_bytes())
+    content[1024 + 0x65] ^= 4  # METADATA_CSUM in s_feature_ro_compat
+    with pytest.raises(BuildError, match="its metadata has no checksums"):
+        Root(BytesView(bytes(content))).sound()
+
+
+def node(depth: int, entry: bytes, count: int) -> bytes:
+    """A node of an extent tree, with the same entry again and again."""
+    return struct.pack("<HHHHI", 0xF30A, count, count, depth, 0) + entry * count
+
+
+@pytest.mark.fault(
+    "an extent tree names the same nodes again and again", "one error, at once, not after days"
+)
+@pytest.mark.parametrize(
+    "leaf",
+    [b"", bytes(12), struct.pack("<IHHI", 99, 1, 0, 9)],
+    ids=["empty", "without blocks", "behind the end"],
+)
+def test_an_extent_tree_without_an_end(bare: bytes, leaf: bytes) -> None:
+    content = bytearray(bare)
+    places = [at for at in range(0, len(bare), 1024) if bare[at : at + 1024] == b"x" * 1024][:5]
+    below = node(0, leaf, 84 if leaf else 0)
+    for depth, at in enumerate(places):
+        content[at : at + len(below)] = below
+        below = node(depth + 1, struct.pack("<IIHH", 0, at // 1024, 0, 0), 84 if depth < 4 else 4)
+    fs = Ext4(BytesView(bytes(content)))
+    inode = next(each for _, each in fs.walk() if stat.S_ISREG(each.mode) and each.size)
+    with pytest.raises(BuildError, match="the extents of the inode"):
+        list(fs.pieces(replace(inode, block=below)))
 
 
 SHAPES = [

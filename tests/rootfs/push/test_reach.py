@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from plan.errors import BuildError
-from rootfs.push.reach import STEPS, Answer, Refused, Silent, Way
+from rootfs.push.reach import STEPS, USUAL_KEYS, Answer, Refused, Silent, Way
 from tests.rootfs.tools import tool
 
 # dropbear refuses a longer command (MAX_CMD_LEN).
@@ -29,6 +29,31 @@ def test_nobody_is_there(host: str, tmp_path: Path) -> None:
             way.step("look")
     assert caught.value.where == host
     assert "does its console say that ssh is open" in (caught.value.hint or "")
+
+
+@pytest.mark.fault("the path of the checkout has spaces or a %", "ssh keeps a machine's key there")
+def test_any_path_is_one_file(tmp_path: Path) -> None:
+    known = tmp_path / f"50%x{' a' * 40}" / "web-22"
+    argv = Way("web", keys=(known.with_name("key"),), known=known)._argv("")
+    told = tool("ssh", "-G", *argv[1:]).splitlines()
+    assert f"userknownhostsfile {known}" in told
+    assert f"identityfile {known.with_name('key')}".replace("%", "%%") in told
+
+
+@pytest.mark.fault(
+    "`push to=HOST` after `./bq2 boot`, and only the person's usual key opens the machine",
+    "ssh tries that key too, not only the one that boot made",
+)
+def test_the_usual_keys_are_tried_too(tmp_path: Path) -> None:
+    def tried(way: Way) -> set[str]:
+        lines = tool("ssh", "-G", *way._argv("")[1:]).splitlines()
+        return {line.split()[1] for line in lines if line.startswith("identityfile ")}
+
+    key = tmp_path / "key"
+    usual = {f"~/.ssh/{name}" for name in USUAL_KEYS}
+    assert usual <= tried(Way("web"))
+    assert usual | {str(key)} <= tried(Way("web", keys=(key,)))
+    assert tried(Way("web", keys=(key,), alone=True)) == {str(key)}
 
 
 def test_the_steps_fit_into_one_command() -> None:

@@ -107,6 +107,18 @@ def test_an_overlay_keeps_changes_and_moves_with_its_image(tmp_path: Path) -> No
     tool("qemu-io", "-c", "read -P 7 0 64k", os.fspath(tmp_path / "b/changes.qcow2"))
 
 
+@pytest.mark.fault("`./bq2 boot persist=1` with an image of another format", "its overlay is made")
+@pytest.mark.skipif(not shutil.which("qemu-img"), reason="qemu-img is missing")
+@pytest.mark.parametrize("kind", ["raw", "vmdk", "vdi", "vpc"])
+def test_an_overlay_of_an_image_of_any_format(tmp_path: Path, kind: str) -> None:
+    image, overlay = tmp_path / "image", tmp_path / "changes.qcow2"
+    more = ("-o", "subformat=fixed") if kind == "vpc" else ()
+    tool("qemu-img", "create", "-q", "-f", kind, *more, image, "1M")
+    devices.make_overlay(overlay, image)
+    assert f"backing file format: {kind}" in tool("qemu-img", "info", overlay)
+    tool("qemu-io", "-c", "read -P 0 0 64k", overlay)
+
+
 def test_no_overlay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "image").touch()
     if shutil.which("qemu-img"):
