@@ -193,7 +193,7 @@ def load_data(
     for name in data.trees:
         if name in data.recipes:
             raise BuildError(
-                f"the tree of a layer is the package {name}, so no recipe can have this name",
+                f"the files of a layer are the package {name}, so no recipe can have this name",
                 where=data.shown(data.recipes[name]),
             )
     if data.app and (name := data.app.name) in (*data.recipes, *data.trees):
