@@ -5,8 +5,8 @@
     LAYER/recipes/b.yaml   ─┤            ├─▶ seeds        one directory, as it seems
     LAYER/sets.yaml        ─┘            └─▶ layer_of     who says it
 
-A layer adds. What it replaces of the project, or of a layer before it, `replaces` in its layer.yaml
-has to name. So no loader needs to know of layers: it asks here for its files.
+A layer adds files. If it replaces something of the project, or of an earlier layer, `replaces` in
+its layer.yaml must name that. No loader needs to know of layers: it asks here for its files.
 """
 
 from __future__ import annotations
