@@ -112,7 +112,7 @@ def replace_missing(
     lost = [f"{deb.name} {deb.version}" for deb in gone if taken[deb.name] is None]
     if lost:
         raise BuildError(
-            f"no URL serves {', '.join(lost)}, and Debian's index has no successor",
+            f"no URL serves {', '.join(lost)}, and Debian's index has no newer version",
             hint="check the network, or name a complete Debian archive with mirror=URL",
         )
     drifts = {deb.name: Drift(deb.name, deb, new) for deb in gone if (new := taken[deb.name])}

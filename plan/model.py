@@ -1,4 +1,4 @@
-"""The plan's nouns as frozen dataclasses, with no behaviour beyond what a field implies.
+"""The classes of the plan: frozen dataclasses that hold data and decide nothing.
 
     recipe (authored YAML) ──styles──▶ step (literal commands) ──run──▶ artifact (packed tree)
 

@@ -1,4 +1,4 @@
-"""What a checkout holds of this project, so that nobody's files get among it by mistake."""
+"""What a checkout holds of this project, so that no run writes its files there by mistake."""
 
 from __future__ import annotations
 

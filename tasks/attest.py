@@ -51,7 +51,7 @@ def _attest(project: Project, words: list[str]) -> None:
         raise BuildError("attest check: no attestation is named", hint=hint)
     if not words and project.settings.image:
         raise BuildError(
-            "attest is of the image that was built last here",
+            "attest does not take it: it proves the image that was built last here",
             where="image=",
             hint=f"{typed('attest check PATH image=FILE')} checks one",
         )

@@ -45,7 +45,7 @@ def require_devices(project: Project) -> None:
         find_qemu_img()
     if port := taken_port([here for here, _ in asked.ports]):
         hint = "choose another one, or end what listens there"
-        raise BuildError(f"port {port} of this machine cannot be had", where="ports=", hint=hint)
+        raise BuildError(f"port {port} of this machine cannot be used", where="ports=", hint=hint)
 
 
 def require_choice(project: Project) -> None:

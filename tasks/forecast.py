@@ -1,4 +1,4 @@
-"""How long a build takes, told before it begins: hours never begin unnoticed."""
+"""Says before a build begins how long it takes, so that nobody starts hours of work by mistake."""
 
 from __future__ import annotations
 

@@ -84,12 +84,12 @@ def _layer(project: Project, words: list[str]) -> None:
     if inside is not None and inside.parts[:-1][:1] not in [(each,) for each in IGNORED]:
         beside = shlex.quote(os.path.relpath(project.root.parent / path.name, here))
         raise BuildError(
-            "a layer in this checkout would get among the project's own files",
+            "a layer cannot be in this checkout, except below work/ and output/",
             where=words[1],
             hint=f"{typed(f'layer new {beside}')} writes it beside the checkout",
         )
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise BuildError("there is something already", where=words[1], hint="give a new path")
+        raise BuildError("this path exists already", where=words[1], hint="give a new path")
     for file, text in FILES.items():
         write_file(path / file, text.replace("NAME", name).replace("VERSION", VERSION))
     say(f"{words[1]}: {', '.join(FILES)}")

@@ -169,7 +169,7 @@ def _try(project: Project, overrides: Overrides, change: WriteBack) -> None:
         remove_tree(trial)
     if plan.digest != project.plan.digest:
         hint = "nothing was written; apply them by hand, one after the other"
-        raise BuildError("the recipes would give another plan than the overrides", hint=hint)
+        raise BuildError("with the overrides in the recipes, the plan would differ", hint=hint)
 
 
 def _copied(data: Data, trial: Path) -> tuple[Data, dict[Path, Path]]:

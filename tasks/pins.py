@@ -171,7 +171,8 @@ def _index(project: Project, task: str, wanted: Iterable[str], suite: str = "") 
     settings = project.settings
     if settings.offline:
         raise BuildError(
-            "offline=1, but the versions are only in the archive", hint=typed(f"{task} offline=no")
+            "offline=1, but the versions must be read from Debian's archive",
+            hint=typed(f"{task} offline=no"),
         )
     archives = known_archives(settings.mirror or "")
     return fetch_source_index(archives, {*wanted}, suite=suite or settings.suite)

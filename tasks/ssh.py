@@ -35,7 +35,7 @@ def _ssh(project: Project) -> None:
     where = os.fspath(project.workdir)
     if way is None:
         remedy = f"{typed('boot')} starts one, in another terminal"
-        raise BuildError("no machine runs that can be entered", where=where, hint=remedy)
+        raise BuildError("no machine is running that ssh can enter", where=where, hint=remedy)
     if shutil.which("ssh") is None:
         raise BuildError("ssh is missing", hint="install OpenSSH's client (Debian: openssh-client)")
     command, limit = project.settings.run, project.settings.command_limit

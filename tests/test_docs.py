@@ -72,6 +72,13 @@ def test_files_that_are_named_exist(path: Path) -> None:
         assert (ROOT / file).exists() or "NAME" in file, file
 
 
+@pytest.mark.parametrize("path", [*TEXTS, ROOT / "CHANGELOG.md"], ids=lambda path: path.name)
+def test_no_mark_of_a_merge_is_left(path: Path) -> None:
+    """What git writes around a conflict (git-merge(1))."""
+    lines = path.read_text().splitlines()
+    assert [line for line in lines if re.match(r"(<{7}|>{7}|\|{7}) |={7}$", line)] == []
+
+
 def test_the_table_says_what_doit_list_says() -> None:
     """The same purposes and commands in the same order, and the same words; it may say more."""
     row = r"^\| (\*\*|`\./bq2 )(\w+)[^|]*\| ?(.*)\|$"

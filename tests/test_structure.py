@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-# Each room, and what it may import besides itself; docs/architecture.md draws it. "plan" is the
-# modules that lie in plan/ itself; "plan.*" is these and all rooms of plan/.
-ROOMS = {
+# Each directory, and what it may import besides itself; docs/architecture.md draws it. "plan" is
+# the modules that lie in plan/ itself; "plan.*" is these and all directories of plan/.
+DIRECTORIES = {
     "plan": set[str](),
     "plan.compiling": {"plan"},
     "plan.reading": {"plan.compiling", "plan"},
@@ -209,43 +209,44 @@ def _file(module: str) -> Path:
     return ROOT / f"{module.replace('.', '/')}.py"
 
 
-def room(module: str) -> str:
-    """The room that `module` is in: "rootfs.sandbox", or "tasks" for the top floor of tasks/."""
+def directory(module: str) -> str:
+    """The directory of `module`: "rootfs.sandbox", or "tasks" if it lies in tasks/ itself."""
     parts = module.split(".")
     above = (".".join(parts[:count]) for count in range(len(parts), 0, -1))
-    return next(name for name in above if name in ROOMS)
+    return next(name for name in above if name in DIRECTORIES)
 
 
-def rooms(rule: str) -> set[str]:
-    """The rooms that a rule names: "plan" is one room, "plan.*" are all that are in plan/."""
-    directory = rule.removesuffix(".*")
-    inside = {name for name in ROOMS if f"{name}.".startswith(f"{directory}.")}
+def directories(rule: str) -> set[str]:
+    """The directories that a rule names: "plan" is one, "plan.*" are all that are in plan/."""
+    top = rule.removesuffix(".*")
+    inside = {name for name in DIRECTORIES if f"{name}.".startswith(f"{top}.")}
     return inside if rule.endswith(".*") else {rule}
 
 
 def may_import(module: str, name: str) -> bool:
     """Whether `module` may import `name`: a library, or a module of ours."""
-    own, top = room(module), name.split(".")[0]
+    own, top = directory(module), name.split(".")[0]
     if top not in TOP:
         return top in STANDARD | LIBRARIES.get(own, set())
-    return room(name) == own or any(room(name) in rooms(rule) for rule in ROOMS[own])
+    there = directory(name)
+    return there == own or any(there in directories(rule) for rule in DIRECTORIES[own])
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_run_one_way(path: Path) -> None:
     if path.name == "__init__.py":
-        assert not path.read_text(), f"{path}: a room is a directory, and nothing else"
+        assert not path.read_text(), f"{path}: no code belongs here"
         return
     module = path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".")
     assert [name for name in imported(path) if not may_import(module, name)] == []
 
 
-def test_the_table_of_the_rooms_is_true() -> None:
+def test_the_table_of_the_directories_is_true() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text()
     rows = re.findall(r"^\| `([a-z/]+)/` \| .+ \| (.+) \|$", text, re.MULTILINE)
     assert {
         name.replace("/", "."): {*re.findall(r"[a-z.*]+", rules)} for name, rules in rows
-    } == ROOMS
+    } == DIRECTORIES
 
 
 def test_the_sandbox_needs_the_standard_library_only() -> None:

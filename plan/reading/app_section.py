@@ -62,7 +62,7 @@ def _checked(section: Table, keys: Keys) -> Table:
         checks.ports(section.get("ports", ""))
     except ValueError as error:
         raise BuildError(
-            "these are no ports", where=section.where("ports"), hint=str(error)
+            "'ports' is wrong", where=section.where("ports"), hint=str(error)
         ) from None
     for name in section.mapping("environment"):
         if not _VARIABLE.match(name):

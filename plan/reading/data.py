@@ -5,8 +5,8 @@
     LAYER/recipes/b.yaml   ─┤            ├─▶ seeds        one directory, as it seems
     LAYER/sets.yaml        ─┘            └─▶ layer_of     who says it
 
-A layer adds. What it replaces of the project, or of a layer before it, `replaces` in its layer.yaml
-has to name. So no loader needs to know of layers: it asks here for its files.
+A layer adds files. If it replaces something of the project, or of an earlier layer, `replaces` in
+its layer.yaml must name that. No loader needs to know of layers: it asks here for its files.
 """
 
 from __future__ import annotations
@@ -194,7 +194,7 @@ def load_data(
     for name in data.trees:
         if name in data.recipes:
             raise BuildError(
-                f"the tree of a layer is the package {name}, so no recipe can have this name",
+                f"the files of a layer are the package {name}, so no recipe can have this name",
                 where=data.shown(data.recipes[name]),
             )
     if data.app and (name := data.app.name) in (*data.recipes, *data.trees):

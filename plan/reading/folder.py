@@ -89,7 +89,7 @@ def _mode(directory: Path, path: Path) -> int:
     mode = path.stat().st_mode if path.exists() else 0
     if not stat.S_ISREG(mode) or "\n" in path.name:
         raise BuildError(
-            "a source has only plain files, with names of one line",
+            "a source can have only regular files whose names have no line break",
             where=repr(os.fspath(path)),
             hint="remove it, or let git ignore it",
         )

@@ -77,7 +77,8 @@ def _resources(tables: Mapping[str, Table]) -> str:
     for place, table in enumerate(found):
         where = table.where("resources")
         if place:
-            raise BuildError(f"{found[0]['name']} has 'resources' too: only one can", where=where)
+            message = f"only one recipe can have 'resources': {found[0]['name']} has it"
+            raise BuildError(message, where=where)
         if not table["resources"].startswith("/usr/"):
             raise BuildError("'resources' must be below /usr", where=where)
     return found[0]["resources"] if found else ""
@@ -126,7 +127,7 @@ def check_shape(table: Table, stem: str, words: licenses.Words) -> None:
         )
     if (table["style"] == "script") != ("build" in table):
         raise BuildError(
-            "'build' and style script need each other",
+            "'build' is for style script, which needs it",
             where=table.where("build", "style"),
         )
     if "sources" in table and "from" in table:
@@ -139,7 +140,7 @@ def check_shape(table: Table, stem: str, words: licenses.Words) -> None:
         raise BuildError("'variables' is only for style make", where=table.where("variables"))
     if (table["style"] == "crystal") != ("programs" in table):
         raise BuildError(
-            "'programs' and style crystal need each other",
+            "'programs' is for style crystal, which needs it",
             where=table.where("programs", "style"),
         )
     for variant in changes.VARIANTS:

@@ -196,7 +196,7 @@ def _packed(chosen: Set, added: Sequence[str], depends: Mapping[str, Sequence[st
     for name in own:
         if chosen.kernel in graph.order([name], depends):
             raise BuildError(
-                f"{name} depends on {chosen.kernel}, which would have to contain it",
+                f"{name} depends on {chosen.kernel}, which contains the packages of with=",
                 where="with=",
                 hint=f"remove {chosen.kernel} from its dependencies: the packages of with= are in "
                 "its initramfs, and so are built before it",
@@ -227,7 +227,7 @@ def _loaded(chosen: Set, loader: str, without: Mapping[str, str]) -> Set:
         return chosen
     if loader in without:
         raise BuildError(
-            f"there can be no {loader}: {without[loader]}",
+            f"the package {loader} cannot be built: {without[loader]}",
             where="loader=",
             hint="loader=none: the firmware starts the kernel",
         )

@@ -56,7 +56,7 @@ def written_back(overrides: Overrides) -> WriteBack:
 def _recipe(overrides: Overrides, name: str) -> Path:
     if name in overrides.data.made:
         raise BuildError(
-            f"{name} has no recipe: it is the app, or the tree of a layer",
+            f"{name} has no recipe: it is the app, or the files of a layer",
             where=overrides.table.where(name),
             hint="overrides of it stay in this work directory",
         )

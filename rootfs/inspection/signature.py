@@ -134,7 +134,7 @@ def ran(
         raise BuildError(
             f"ssh-keygen does not end within {_SECONDS:g} s",
             where=where,
-            hint="a key in a device has to be touched meanwhile; is ssh-agent still there?",
+            hint="touch the device that holds the key meanwhile; or restart ssh-agent",
         ) from None
 
 

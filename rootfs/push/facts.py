@@ -79,7 +79,7 @@ def facts(answer: Answer, where: str) -> Facts:
         )
     except (ValueError, TypeError, KeyError) as error:
         raise BuildError(
-            f"its answer makes no sense: {error}",
+            f"its answer is not understood: {error}",
             where=where,
             hint="is it a machine of this project? Look at /etc/bq2/image.json there",
         ) from None

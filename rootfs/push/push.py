@@ -103,7 +103,7 @@ def _copy(way: Way, new: Next, esp: Esp) -> None:
     answer = way.step("copy", esp.device, esp.next, needed, data=data.getvalue())
     if places_of(hashes(answer)).get(esp.next) != new.parts:
         raise BuildError(
-            "what was written there reads back differently; nothing is started, it is as before",
+            "the new image was not written correctly there; the machine goes on with the old one",
             where=way.host,
             hint="push again; if it stays so, its disk is damaged",
         )

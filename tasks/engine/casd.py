@@ -1,10 +1,10 @@
-"""casd on this machine: the door through which a build reaches the workers of remote=.
+"""casd on this machine: through it a build with objects= reaches the workers of remote=.
 
     a build, without a network ──unix socket──▶ casd, in a sandbox of its own ──gRPC──▶ remote=
 
-It has the network, and sees its programs, its store and its credentials: no file of the user. For
-casd also serves calls that read files by their path, and a build can make them. It ends with this
-process.
+It has the network, and sees only its programs, its store and its credentials. It sees no file of
+the user, because casd also serves calls that read files by their path, and a build can make such
+calls. It ends with this process.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ def _strictly(project: Project, seed: Seed) -> Seed:
     if seed.drift and project.settings.strict:
         replaced = ", ".join(each["name"] for each in seed.drift)
         raise BuildError(
-            f"strict=1, and the seed drifted from its lock file: {replaced}",
+            f"strict=1, and the seed differs from its lock file: {replaced}",
             hint=f"{typed('lock')} pins what Debian serves now; or build without strict=1",
         )
     return seed

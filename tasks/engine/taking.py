@@ -1,4 +1,4 @@
-"""Takes finished steps from shared caches (cache/remote.py), if builders say so that are trusted.
+"""Takes finished steps from shared caches (cache/remote.py), if trusted builders signed them.
 
     step id ──▶ every cache, every trusted builder: claim ──signature, step id──▶ believed
                   believed by agree= builders, all naming one artifact ──▶ fetched, hashed, stored

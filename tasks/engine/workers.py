@@ -5,8 +5,9 @@
     job.json: the step ───────────────┘                                      │
                                      packed again here: the same hash? ◀── unpacked
 
-What comes back must be what this project would have packed. Whether the worker really built it, its
-hash cannot tell (docs/scale.md). A server that goes away is told once, and the rest is built here.
+What comes back must be what this project would have packed. Its hash does not
+say whether the worker really built it (docs/scale.md). If the server does not answer, one line says
+so, and the rest is built here.
 """
 
 from __future__ import annotations

@@ -161,7 +161,7 @@ def _sha256(project: Project, file: Path, state: list[int]) -> str:
 def _warnings(project: Project, steps: tuple[StepFacts, ...], broken: int) -> Iterator[str]:
     drift = [str(each["name"]) for each in project.seed.drift]
     if drift:
-        yield f"The seed drifted from its lock file: {', '.join(drift)}."
+        yield f"The seed differs from its lock file: {', '.join(drift)}."
     changed = _overrides(project)
     if changed:
         yield f"{project.overrides} changes the recipes of {', '.join(changed)}."

@@ -93,7 +93,7 @@ def _seeds(project: Project) -> list[str]:
     if project.system:
         raise BuildError(
             "this system is its own seed, and no other seed is available",
-            hint=f"on a machine that can fetch the seeds: challenge; here: {typed('regenerate')}",
+            hint=f"challenge works where seeds can be fetched; here, use: {typed('regenerate')}",
         )
     wanted = project.settings.seeds or [*reversed(PINNED_SEEDS), *([SELF] if plan.set.root else [])]
     if SELF in wanted and not plan.set.root:

@@ -124,7 +124,7 @@ def test_a_successor_brings_what_it_newly_needs(seed: DebianSeed) -> None:
     ("missing", "strict", "reason", "hint"),
     [
         ([OLD], True, "strict=1, and no URL serves a 1", "doit lock"),
-        ([SAME], False, "no URL serves b 1, and Debian's index has no successor", "mirror="),
+        ([SAME], False, "no URL serves b 1, and Debian's index has no newer version", "mirror="),
         ([OLD, GONE, SAME], False, "serves b 1, g 1, and", "network"),
     ],
 )

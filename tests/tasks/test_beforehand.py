@@ -51,7 +51,7 @@ def test_the_devices_of_a_machine(toy: Checkout, tmp_path: Path) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         said = refused(toy, "boot", f"ports={port}:80")
-        assert f"port {port} of this machine cannot be had" in said
+        assert f"port {port} of this machine cannot be used" in said
     said = refused(toy, "boot", "screen=1", DISPLAY="", WAYLAND_DISPLAY="")
     assert "there is no display for screen=1" in said
     path = without_programs(tmp_path)

@@ -193,7 +193,7 @@ def test_a_new_layer_is_one(toy: Checkout, tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", ["mine", "tasks/mine", "output", "work"])
 def test_a_new_layer_is_outside_of_the_checkout(toy: Checkout, path: str) -> None:
     done = toy.doit("layer", "new", path)
-    assert done.status != 0 and "among the project's own files" in done.said, done
+    assert done.status != 0 and "cannot be in this checkout" in done.said, done
     assert f"doit layer new ../{Path(path).name} writes it beside" in done.said, done
     assert not (toy.root / path / "layer.yaml").exists()
 
@@ -202,7 +202,7 @@ def test_a_new_layer_is_outside_of_the_checkout(toy: Checkout, path: str) -> Non
 def test_a_new_layer_is_in_a_new_place(toy: Checkout, layer: Path) -> None:
     before = sorted(layer.rglob("*"))
     done = toy.doit("layer", "new", str(layer))
-    assert done.status != 0 and "there is something already" in done.said
+    assert done.status != 0 and "this path exists already" in done.said
     assert sorted(layer.rglob("*")) == before
 
 

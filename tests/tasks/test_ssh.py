@@ -21,7 +21,7 @@ from tests.tasks.toy import SECONDS, Checkout, doit, processes, until
 def test_no_machine_runs(toy: Checkout) -> None:
     done = toy.doit("ssh", "run=true")
     assert done.status != 0
-    assert "no machine runs that can be entered" in done.said and "doit boot" in done.said
+    assert "no machine is running that ssh can enter" in done.said and "doit boot" in done.said
 
 
 @pytest.fixture

@@ -167,7 +167,7 @@ def section(text: str) -> object:
         (shard("  server:", "  se/rver:"), "cannot be a program"),
         (section("[]"), "'app' must be a mapping"),
         (section("{port: '80'}"), "unknown key 'port'"),
-        (section("{ports: '80'}"), "these are no ports"),
+        (section("{ports: '80'}"), "'ports' is wrong"),
         (section("{environment: {a-b: c}}"), "cannot be the name of a variable"),
     ],
 )

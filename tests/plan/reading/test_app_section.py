@@ -117,7 +117,7 @@ def test_a_plain_directory_is_one_still(app: Path, checkout: Path) -> None:
         ),
         pytest.param(
             "app:\n  ports: '80'\n",
-            "local.yaml:2: these are no ports",
+            "local.yaml:2: 'ports' is wrong",
             marks=fault("app in local.yaml has ports that are none", "its line, and how they look"),
         ),
         pytest.param(

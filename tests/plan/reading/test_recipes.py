@@ -40,7 +40,7 @@ GOOD = {"sha256": "a" * 64, "file": "x.tar.gz", "place": "https://example.org/x.
         (("depends: []", "depends: [{a: b}]"), 5, "list of plain values"),
         (("depends: []", "depends: []\ndirectory: ../x"), 6, "inside the source"),
         (("depends: []", "depends: []\nfrom: tpo"), 6, "did you mean top?"),
-        (("style: script", "style: make"), 6, "'build' and style script need each other"),
+        (("style: script", "style: make"), 6, "'build' is for style script, which needs it"),
         (("depends: []", "depends: []\nenvironment: {A: [1]}"), 6, "must be text"),
         (("depends: []", "depends: []\nvariables: [CC]"), 6, "only for style make"),
     ],
@@ -101,7 +101,7 @@ def test_only_one_recipe_is_the_compiler(recipe: Callable[..., Path], data: Path
         load_recipes(Data(data))
     recipe("top", extra="resources: /usr/lib/cc\n")
     recipe("other", extra="resources: /usr/lib/cc\n")
-    with pytest.raises(BuildError, match="other has 'resources' too") as caught:
+    with pytest.raises(BuildError, match="'resources': other has it") as caught:
         load_recipes(Data(data))
     assert caught.value.where and "recipes/top.yaml:" in caught.value.where
 

@@ -54,7 +54,7 @@ REFUSED = {
         image='image {"name": "bootstrap-qcow2", "arch": "aarch64"}'
     ),
     "it is no machine of bootstrap-qcow2": said(image='image {"name": "other"}'),
-    "its answer makes no sense": said(image="image <html>"),
+    "its answer is not understood": said(image="image <html>"),
     "its system is on a root partition": said(more=', "root": "5f"'),
     "its firmware starts the kernel itself": said(esp="other /dev/vda1", file=""),
     "cannot be mounted: /dev/vda1": said(esp="unreadable /dev/vda1", file=""),
