@@ -92,9 +92,7 @@ def lacking_tools(
     It is empty if the seed lacks nothing. Raises BuildError if a tool has no recipe, or if one of
     the packages `wanted` needs a tool that this seed cannot have.
     """
-    of_every_seed = {
-        name: (name.removeprefix(SEED),) for name in _made(toolbox, recipes, seed)
-    }
+    of_every_seed = {name: (name.removeprefix(SEED),) for name in _made(toolbox, recipes, seed)}
     makes = {**seed.makes, **(seed.makes_crossed if crossed else {}), **of_every_seed}
     if not makes and not seed.missing:
         return {}

@@ -61,7 +61,9 @@ def _unpacked(payload: bytes, name: str) -> bytes:
     """What zstd unpacks: at most LARGEST bytes. Python has no zstd before 3.14."""
     program = shutil.which("zstd")
     if program is None:
-        raise BuildError("zstd is missing, which unpacks a kernel", hint="install it (Debian: zstd)")
+        raise BuildError(
+            "zstd is missing, which unpacks a kernel", hint="install it (Debian: zstd)"
+        )
     with tempfile.TemporaryFile() as packed:
         packed.write(payload)
         packed.seek(0)
