@@ -24,6 +24,7 @@ import pytest
 
 from plan.compiling.architecture import architectures, load_architecture
 from plan.errors import BuildError
+from rootfs.image.grow import grow
 from rootfs.vm import boot
 from rootfs.vm.qemu import Machine
 from tests.checkout import ROOT, own_cache
@@ -214,9 +215,15 @@ MACHINE = Machine(os.uname().machine, memory_mib=1024, cache=own_cache())
 
 
 @pytest.mark.qemu
-def test_the_root_grows_to_the_disk_it_is_given(image: Path, tmp_path: Path) -> None:
-    disk = shutil.copy(image, tmp_path / "disk.qcow2")
-    tool("qemu-img", "resize", "-q", disk, "9G")
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_the_root_grows_to_the_disk_it_is_given(
+    image: Path, tmp_path: Path, interrupted: bool
+) -> None:
+    disk = tmp_path / "disk"
+    tool("qemu-img", "convert", "-O", "raw" if interrupted else "qcow2", image, disk)
+    tool("qemu-img", "resize", "-q", *(["-f", "raw"] if interrupted else []), disk, "9G")
+    if interrupted:  # after the partition, and before the file system
+        grow(str(disk))
     # At the first boot; the second finds it done.
     said = boot.run(disk, "df -k / && e2fsck -fn /dev/vda2", MACHINE, timeout_s=900)
     assert int(said.output.splitlines()[1].split()[1]) > 8_500_000, said.output

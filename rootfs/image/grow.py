@@ -3,7 +3,7 @@
     python3 -m rootfs.image.grow /dev/vda /
 
     a larger disk ─▶ backup table at its new end ─▶ primary table ─▶ new size to the kernel
-                  ─▶ the mounted ext4 grows (exit status 1 if there is nothing to do)
+                  ─▶ the mounted ext4 grows, also if only that is left to do
 
 The tables are changed only if both checksums are right. At least one table is valid at any moment.
 The kernel grows the file system (ext4(5), EXT4_IOC_RESIZE_FS). resize2fs uses the same call, but
@@ -129,8 +129,7 @@ def _read(disk: IO[bytes], lba: int, size: int) -> bytes:
 
 if __name__ == "__main__":
     try:
-        if grow(sys.argv[1]) is None:
-            sys.exit(1)
+        grow(sys.argv[1])
         grow_file_system(Path(sys.argv[2]))
     except (BuildError, OSError) as error:
         sys.exit(f"grow: {error}")

@@ -69,6 +69,32 @@ def test_another_lease_leaves_nothing_of_the_last(run: Run) -> None:
     assert gone.stdout == ""
 
 
+# A program in the place of $1 that writes down how it was called.
+STAND_IN = """
+stand_in() {
+  printf '#!/bin/sh\\necho "%s $*" >> /tmp/called\\n' "$1" > "/tmp/$1"
+  chmod +x "/tmp/$1"
+}
+"""
+
+
+def test_the_clock_asks_the_servers_of_the_lease_and_the_consoles_show_it(run: Run) -> None:
+    script = f"""{STAND_IN}
+    stand_in ntpd; stand_in sv
+    mkdir -p /run/service/console-ttyS0
+    PATH=/tmp:$PATH
+    /usr/lib/init/lease bound
+    /etc/service/clock
+    cat /tmp/called
+    """
+    said = run(script, **LEASE, ntpsrv="10.1.2.5 10.1.2.6").stdout
+    assert said.splitlines() == [
+        "sv up /run/service/clock",
+        "sv 1 /run/service/console-ttyS0",
+        "ntpd -n -p 10.1.2.5 -p 10.1.2.6",
+    ]
+
+
 WORDS = "$(touch /own) `touch /own` ;touch${IFS}/own |sh * ../../etc/passwd -n %s%n \x1b[2J"
 
 
