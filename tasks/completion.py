@@ -87,7 +87,7 @@ def words(
 def packages(root: Path, layers: Sequence[Path] = ()) -> list[str]:
     """All packages with a recipe, in the checkout `root` and in `layers`."""
     places = (root / "plan", *layers)
-    return [path.stem for place in places for path in (place / "recipes").glob("*.yaml")]
+    return [path.stem for place in places for path in (place / "recipes").glob("[!.]*.yaml")]
 
 
 def _layers(before: Sequence[str], root: Path, here: Path) -> list[Path]:

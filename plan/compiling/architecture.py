@@ -73,6 +73,7 @@ def load_architecture(name: str, data: Path = DATA) -> Architecture:
         raise BuildError(
             f"there is no architecture {name!r}", where=SHOWN_AS, hint=nearest(name, file)
         )
+    file.expect(dict.fromkeys(file, dict))
     table: Table = file[name]
     texts = ("triple", "kernel", "loader", "efi", "oci")
     table.expect({**dict.fromkeys(texts, str), "without": dict, "qemu": dict}, (*texts, "qemu"))

@@ -74,10 +74,8 @@ class Data:
     @cached_property
     def recipes(self) -> Mapping[str, Path]:
         """The file of each recipe, by name: this project's first."""
-        found = {path.stem: path for path in sorted((self.own / "recipes").glob("*.yaml"))}
-        for layer in self.layers:
-            found |= {path.stem: path for path in sorted((layer.path / "recipes").glob("*.yaml"))}
-        return found
+        places = (self.own, *(layer.path for layer in self.layers))
+        return {path.stem: path for place in places for path in _tables(place / "recipes")}
 
     def file_of(self, recipe: str) -> Path:
         """The file that has the recipe; of the app it is its shard.yml. Raises KeyError."""
@@ -232,4 +230,9 @@ def _defined(data: Data) -> dict[str, Path]:
     found = dict(data.recipes)
     for file in NAMED:
         found |= {name: data.defining(file, name) for name in data.names(file)}
-    return found | {path.name: path for path in data.seeds.glob("*.yaml")}
+    return found | {path.name: path for path in _tables(data.seeds)}
+
+
+def _tables(directory: Path) -> list[Path]:
+    """The files *.yaml, without hidden ones: an editor's lock file may be a link to nothing."""
+    return sorted(directory.glob("[!.]*.yaml"))

@@ -34,7 +34,7 @@ def _remedy(project: Project, sha256: str, found: list[str]) -> str:
 def _pinned(project: Project, sha256: str) -> tuple[Path, int] | None:
     """The authored file that contains `sha256`, and the line; None if no file does."""
     layers = [layer.path / name for layer in project.data.layers for name, _ in layer.content]
-    own = sorted(project.data.own.rglob("*.yaml"))
+    own = sorted(project.data.own.rglob("[!.]*.yaml"))
     for path in [*own, *layers, *project.plan.override_files]:
         if path.suffix == ".yaml" and sha256 in (text := path.read_text()):
             return path, text[: text.index(sha256)].count("\n") + 1

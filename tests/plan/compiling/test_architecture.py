@@ -36,6 +36,7 @@ def test_the_names_are_those_of_the_entries(tmp_path: Path) -> None:
         ("  efi: BOOTAA64.EFI\n", "", "the key 'efi' is missing", None),
         ("  loader:", "  loadr:", "unknown key 'loadr'", "did you mean loader?"),
         ("  qemu:\n", "  without: [a]\n  qemu:\n", "'without' must be a mapping, not list", None),
+        ("x86_64:\n", "mine: x\nx86_64:\n", "'mine' must be a mapping, not text", None),
         ("{tcg: cortex-a57, kvm: max}", "{tcg: cortex-a57}", "no processor for kvm", None),
         (
             "    machine: virt\n",

@@ -76,6 +76,14 @@ def test_sources_are_checked(
         load_recipes(Data(data))
 
 
+@pytest.mark.fault("an editor's lock file beside a recipe: a hidden link to nothing", "not read")
+def test_a_lock_file_of_an_editor(recipe: Callable[..., Path], data: Path) -> None:
+    recipe("top").with_name(".#top.yaml").symlink_to("me@here.1:2")
+    (data / "seeds").mkdir(exist_ok=True)
+    (data / "seeds" / ".#debian.yaml").symlink_to("me@here.1:2")
+    assert list(load_recipes(Data(data))) == ["top"]
+
+
 def test_a_recipe_can_share_the_sources_of_another(recipe: Callable[..., Path], data: Path) -> None:
     recipe("owner", extra=SOURCE.format(**GOOD))
     recipe("top", extra="from: owner\n")
