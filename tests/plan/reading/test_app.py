@@ -72,7 +72,7 @@ def test_what_it_requires_it_links_to(app: Path) -> None:
 def test_what_is_no_file_requires_nothing(app: Path) -> None:
     (app / "src" / ".#server.cr").symlink_to("me@host.123:456")
     (app / "lib" / "other.cr").mkdir(parents=True)
-    assert load_app(app, LIBRARIES).table["depends"] == ["libcxx", "pcre2", "bdwgc", "libevent"]
+    assert load_app(app, LIBRARIES).table["depends"] == ["libunwind", "pcre2", "bdwgc", "libevent"]
 
 
 def test_what_layer_yaml_says_of_it(app: Path, tmp_path: Path) -> None:

@@ -129,10 +129,10 @@ def broken(project: Path) -> None:
         ),
         pytest.param(
             fifo,
-            "only plain files",
+            "only regular files",
             marks=fault("a FIFO in a folder that is a source", "refused, with its path"),
         ),
-        (broken, "only plain files"),
+        (broken, "only regular files"),
         pytest.param(
             big,
             "too much for a source",

@@ -86,7 +86,7 @@ def run(disk: Path, mounted: Path) -> subprocess.CompletedProcess[str]:
 
 def test_as_a_program(tmp_path: Path) -> None:
     disk = make_disk(tmp_path / "disk", larger_by=MIB)
-    # The partition grows; what is mounted there is no ext4 that could. The next run tries that again.
+    # The partition grows; what is mounted there is no ext4 that could. The next run tries again.
     for done in (run(disk, Path("/proc")), run(disk, Path("/proc"))):
         assert done.returncode == 1 and done.stderr.startswith("grow: ")
     disk.write_bytes(bytes(1 << 20))
