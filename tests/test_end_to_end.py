@@ -239,7 +239,7 @@ def test_the_sysroot_is_a_tarball_with_all_that_made_it(
     names = set(listing.stdout.splitlines())
     assert {"usr/bin/busybox", "usr/lib/libc.so", "usr/include/stdio.h", "init"} <= names
     assert {"workspace/plan.json", "workspace/bootstrap-qcow2/dodo.py"} <= names
-    steps = planned(checkout, doit)["steps"]
+    steps = [step for step in planned(checkout, doit)["steps"] if step["name"][:5] != "seed-"]
     wanted = {source["sha256"] for step in steps for source in step["sources"]}
     assert {f"workspace/cache/sources/{sha256}" for sha256 in wanted} <= names
 
@@ -308,7 +308,7 @@ def test_packages_of_a_layer_run_in_the_machine(
 def test_a_package_for_another_architecture(image: Path, checkout: Path, doit: Run) -> None:
     """The last test: what it builds has the names of what the others look for."""
     other, machine = ("aarch64", 183) if os.uname().machine == "x86_64" else ("x86_64", 62)
-    doit("pkg:zlib", f"arch={other}", "workdir=crossed")
+    doit("pkg:zlib", "with=zlib", f"arch={other}", "workdir=crossed")
     stamps = checkout / "crossed" / "stamps" / "sysroot-from-seed"
     artifact = json.loads((stamps / "zlib.json").read_text())["artifact"]
     library = checkout.parent / "cache" / "trees" / artifact / "usr" / "lib" / "libz.so.1"
