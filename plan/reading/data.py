@@ -233,6 +233,6 @@ def _defined(data: Data) -> dict[str, Path]:
     return found | {path.name: path for path in _tables(data.seeds)}
 
 
-def _tables(directory: Path) -> list[Path]:
+def _tables(directory: Directory) -> list[Path]:
     """The files *.yaml, without hidden ones: an editor's lock file may be a link to nothing."""
     return sorted(directory.glob("[!.]*.yaml"))
