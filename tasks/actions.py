@@ -8,14 +8,15 @@ of them become failures here.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from doit import get_initial_workdir
-from doit.exceptions import TaskFailed
+from doit.exceptions import InvalidCommand, TaskFailed
 
 from plan.errors import BuildError
 from plan.room import no_room
@@ -64,6 +65,15 @@ def up_to_date(check: Callable[[], bool]) -> Callable[[], bool]:
             return False
 
     return wrapped
+
+
+@contextlib.contextmanager
+def refusing() -> Iterator[None]:
+    """What is outside of an action: its errors end the command, without a traceback."""
+    try:
+        yield
+    except (BuildError, OSError) as error:
+        raise InvalidCommand(str(as_told(error))) from None
 
 
 def as_told(error: BuildError | OSError) -> BuildError:

@@ -44,7 +44,7 @@ from plan.outputs import replacing
 from plan.settings.parameters import PARAMETERS
 from plan.typed import program, typed
 from tasks import commands
-from tasks.actions import as_told, caller_directory
+from tasks.actions import caller_directory, refusing
 from tasks.console.console import say, taking, undelivered
 from tasks.engine.no_such import no_such
 from tasks.engine.project import Project, open_project
@@ -202,11 +202,8 @@ def _alone(project: Project, original: Any) -> Any:
 def _said(original: Any) -> Any:
     @functools.wraps(original)
     def execute(self: Any, **named: Any) -> Any:
-        try:
-            with taking() as self.outstream:
-                result = original(self, **named)
-        except (BuildError, OSError) as error:
-            raise InvalidCommand(str(as_told(error))) from None
+        with refusing(), taking() as self.outstream:
+            result = original(self, **named)
         return 1 if undelivered() else result
 
     return execute

@@ -10,14 +10,13 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from doit.exceptions import BaseFail, InvalidCommand, UnmetDependency
+from doit.exceptions import BaseFail, UnmetDependency
 from doit.reporter import ConsoleReporter
 
 from plan.errors import BuildError
-from plan.model import Step
 from plan.typed import program
 from tasks import commands, forecast
-from tasks.actions import as_told
+from tasks.actions import as_told, refusing
 from tasks.beforehand import check
 from tasks.console import interrupt, views
 from tasks.console.console import say, undelivered
@@ -59,7 +58,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         self._check_beforehand(tasks)
         if not self.is_run:
             return
-        try:
+        with refusing():
             self.project.lock.take(" ".join([program(), *sys.argv[1:]]))
             self.project.only_asks, self.project.is_building = False, True
             if self.project.choice:
@@ -68,19 +67,15 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             if selected != ["gc"]:
                 self.project.store.sweep()
                 say_what_is_used(self.project)
-        except (BuildError, OSError) as error:
-            raise InvalidCommand(str(as_told(error))) from None
         self._begin(_steps_of(tasks, selected))
 
     def _check_beforehand(self, tasks: Mapping[str, Any]) -> None:
-        try:
+        with refusing():
             self.project.taking  # noqa: B018  a wrong file of trust= is an error now
             if self.is_run and _steps_of(tasks, self.selected) & {*self.steps}:
                 self.project.seed  # noqa: B018  and so is a release of the seed that is none
             for name in self.selected:
                 check(self.project, name, tasks[name].pos_arg_val or [])
-        except (BuildError, OSError) as error:
-            raise InvalidCommand(str(as_told(error))) from None
 
     def _begin(self, wanted: set[str]) -> None:
         settings = self.project.settings
@@ -129,18 +124,13 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         """Print a line only for the requested tasks, if they are up to date."""
         if self.is_run and task.name in self.steps:
             # Until now doit could still find that a file differs.
-            self._keep(self.steps[task.name])
+            with refusing():
+                Builder(self.project, self.steps[task.name]).keep()
             failures.report_file(self.project, self.steps[task.name]).unlink(missing_ok=True)
         if task.name in self.expected:
             self.project.events.emit("same", step=task.name)
         if task.name in self.selected:
             say(f"{task.name} is up to date")
-
-    def _keep(self, step: Step) -> None:
-        try:
-            Builder(self.project, step).keep()
-        except BuildError as error:
-            raise InvalidCommand(str(error)) from None
 
     def add_success(self, task: Any) -> None:
         """Print a line for a requested group: it has no action of its own."""
