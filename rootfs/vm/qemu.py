@@ -32,7 +32,7 @@ from rootfs.vm import devices
 from rootfs.vm.firmware import Firmware, Flash, file_format, find_firmware, find_qemu
 from rootfs.vm.guest_console import End, Program, listen
 
-# Firmware under a working KVM prints within a second; without one QEMU fails at once.
+# Firmware under a working KVM prints within seconds; without one QEMU fails at once.
 _TRIAL_SECONDS = 10.0
 KVM = Path("/dev/kvm")
 _NO_SCREEN = ["-display", "none"]
@@ -93,6 +93,8 @@ class Emulator:
         argv += ["-machine", known.machine, "-cpu", known.processor[self.accel]]
         argv += ["-accel", "tcg,thread=multi" if self.accel == "tcg" else self.accel]
         argv += ["-smp", str(cpus), "-m", str(self.machine.memory_mib)]
+        # Firmware for aarch64 waits five seconds for a key, if it is not told how long to wait.
+        argv += ["-boot", "menu=on,splash-time=0"]
         argv += ["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]
         argv += ["-device", "virtio-rng-pci"]
         if self.machine.days_ahead:
