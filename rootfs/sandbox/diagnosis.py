@@ -81,6 +81,13 @@ CAUSES = (
         "find the option in the recipe or in overrides.yaml",
     ),
     _cause(
+        r"unknown type name '(__BEGIN_DECLS)'"
+        r"|fatal error: '?((?:sys/cdefs|sys/queue|argp|error|execinfo|fts|obstack)\.h)\b",
+        "the C library of GNU has {0}, and musl has not",
+        "patch the source; for __BEGIN_DECLS, flags of the compiler are enough: "
+        "-D__BEGIN_DECLS= -D__END_DECLS=",
+    ),
+    _cause(
         r"fatal error: '?([\w./+-]+\.\w+)'?(?: file not found|: No such file)",
         "the header {0} is missing",
         "add the package that installs it to the recipe's `depends`",

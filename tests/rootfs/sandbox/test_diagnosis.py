@@ -30,6 +30,16 @@ CLANG = "clang: error: unknown argument: '-fno-such'\nmake[1]: *** [Makefile:3: 
             "the header zlib.h is missing",
         ),
         (
+            "./utf8.h:30:1: error: unknown type name '__BEGIN_DECLS'\n1 error generated.\n",
+            "./utf8.h:30:1: error: unknown type name '__BEGIN_DECLS'",
+            "the C library of GNU has __BEGIN_DECLS, and musl has not",
+        ),
+        (
+            "a.c:1:10: fatal error: 'sys/cdefs.h' file not found\n 1 error generated.\n",
+            "a.c:1:10: fatal error: 'sys/cdefs.h' file not found",
+            "the C library of GNU has sys/cdefs.h, and musl has not",
+        ),
+        (
             "ld.lld: error: unable to find library -lyaml\n",
             "ld.lld: error: unable to find library -lyaml",
             "the library yaml is missing",
