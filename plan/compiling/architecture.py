@@ -29,6 +29,7 @@ class Qemu:
     packages: Mapping[str, str]
     firmware: tuple[tuple[str, ...], ...]
     bundled: tuple[str, ...]
+    variables: str
 
 
 @dataclass(frozen=True)
@@ -88,16 +89,21 @@ def load_architecture(name: str, data: Path = DATA) -> Architecture:
 def _qemu(table: Table) -> Qemu:
     texts = ("program", "machine", "model")
     kinds = {"processor": dict, "packages": dict, "firmware": list, "bundled": list}
+    kinds |= {"variables": str}
     table.expect({**dict.fromkeys(texts, str), **kinds}, (*texts, "processor", "packages"))
     processor = table.mapping("processor")
     for accelerator in ACCELERATORS:
         if accelerator not in processor:
             raise BuildError(f"no processor for {accelerator}", where=table.where("processor"))
+    variables = table.get("variables", "flash")
+    if variables not in ("flash", "memory"):
+        raise BuildError("variables is flash or memory", where=table.where("variables"))
     return Qemu(
         processor=processor,
         packages=table.mapping("packages"),
         firmware=tuple(_files(table, files) for files in table.get("firmware", [])),
         bundled=table.texts("bundled"),
+        variables=variables,
         **{key: table[key] for key in texts},
     )
 

@@ -18,8 +18,8 @@ import fnmatch
 import json
 import os
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,10 @@ class Flash:
 
 @dataclass(frozen=True)
 class Firmware:
-    """UEFI firmware: the code, and the template of the variables (None: both are in one file)."""
+    """UEFI firmware: the code, and the template of the variables.
+
+    variables: None if both are in one file, or the variables are in memory.
+    """
 
     code: Flash
     variables: Flash | None
@@ -86,18 +89,25 @@ def find_firmware(arch: str, qemu: Path, *, root: Path = Path("/")) -> Firmware:
         root / "usr/share/qemu/firmware",
         *(share / "firmware" for share in shares),
     ]
-    for firmware in _described(directories, arch, known.model, root):
-        return firmware
+    found = next(_described(directories, arch, known.model, root), None)
+    found = found or _installed(known, shares, root)
+    if found is None:
+        raise BuildError(
+            f"no UEFI firmware for {arch} was found",
+            hint=f"{_install(known)}\n  or set BQ2_FIRMWARE=<code file>:<variables file>",
+        )
+    return replace(found, variables=None) if known.variables == "memory" else found
+
+
+def _installed(known: Qemu, shares: Sequence[Path], root: Path) -> Firmware | None:
+    """The first firmware whose files are all at their known places below `root`, or in `shares`."""
     places = [[root / file for file in files] for files in known.firmware]
     places += [[share / file for file in known.bundled] for share in shares if known.bundled]
     for code, *variables in places:
         if all(file.is_file() for file in (code, *variables)):
             alone = not variables
             return Firmware(_flash(code), None if alone else _flash(variables[0]), kernel=alone)
-    raise BuildError(
-        f"no UEFI firmware for {arch} was found",
-        hint=f"{_install(known)}\n  or set BQ2_FIRMWARE=<code file>:<variables file>",
-    )
+    return None
 
 
 def _install(qemu: Qemu) -> str:
