@@ -19,7 +19,7 @@ shift 2
 mkdir -p /tmp/bin /dest/usr/bin
 printf '#!/bin/sh\nexit 1\n' > /tmp/bin/pkg-config
 export PATH="/tmp/bin:$PATH" CRYSTAL_CACHE_DIR=/tmp/crystal CRYSTAL_LIBRARY_PATH=/sysroot/usr/lib
-# The compiler needs more than that. With a small heap at first, it collects garbage again and again.
+# The compiler needs more than that. With less at first, it collects garbage again and again.
 export GC_INITIAL_HEAP_SIZE=256M
 export CC="$CC -unwindlib=libunwind -Wl,--as-needed"
 # What the compiler runs at once is linked as what it compiles.
