@@ -94,7 +94,7 @@ def find_firmware(arch: str, qemu: Path, *, root: Path = Path("/")) -> Firmware:
     if found is None:
         raise BuildError(
             f"no UEFI firmware for {arch} was found",
-            hint=f"{_install(known)}\n  or set BQ2_FIRMWARE=<code file>:<variables file>",
+            hint=f"{_install(known)}\n  or set BQ2_FIRMWARE=<code file>[:<variables file>]",
         )
     return replace(found, variables=None) if known.variables == "memory" else found
 
