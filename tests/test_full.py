@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ import pytest
 from plan.compiling.architecture import architectures, load_architecture
 from plan.errors import BuildError
 from rootfs.image.grow import grow
-from rootfs.vm import boot
+from rootfs.vm import boot, devices
 from rootfs.vm.qemu import Machine
 from tests.checkout import ROOT, own_cache
 from tests.ports import answer
@@ -228,6 +229,21 @@ def test_the_root_grows_to_the_disk_it_is_given(
     said = boot.run(disk, "df -k / && e2fsck -fn /dev/vda2", MACHINE, timeout_s=900)
     assert int(said.output.splitlines()[1].split()[1]) > 8_500_000, said.output
     assert "could not be made larger" not in said.output
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize(
+    ("bus", "other", "root"),
+    [("virtio", "nvme", "/dev/vda2"), ("nvme", "virtio", "/dev/nvme0n1p2")],
+)
+def test_the_root_is_on_the_disk_that_was_booted(
+    image: Path, bus: str, other: str, root: str
+) -> None:
+    """Its copy has the same names and UUIDs."""
+    copy = f"if=none,id=copy,format=qcow2,snapshot=on,file={image}"
+    machine = replace(MACHINE, disk=bus, more=("-drive", copy, *devices.disk(other, "copy")))
+    said = boot.run(image, "cat /proc/mounts", machine, timeout_s=900)
+    assert f"{root} / ext4" in said.output, said.output
 
 
 @pytest.mark.qemu
