@@ -82,6 +82,7 @@ def test_the_machine(
         "-cpu": processor,
         "-accel": acceleration,
         "-smp": "3",
+        "-boot": "menu=on,splash-time=0",
         "-m": "768",
     }.items():
         assert options(argv, name) == [value]
