@@ -97,7 +97,9 @@ def _qemu(table: Table) -> Qemu:
             raise BuildError(f"no processor for {accelerator}", where=table.where("processor"))
     variables = table.get("variables", "flash")
     if variables not in ("flash", "memory"):
-        raise BuildError("variables is flash or memory", where=table.where("variables"))
+        raise BuildError(
+            f"variables is flash or memory, not {variables!r}", where=table.where("variables")
+        )
     return Qemu(
         processor=processor,
         packages=table.mapping("packages"),

@@ -45,6 +45,12 @@ def test_the_names_are_those_of_the_entries(tmp_path: Path) -> None:
             "did you mean machine?",
         ),
         (
+            "    machine: virt\n",
+            "    machine: virt\n    variables: disk\n",
+            "variables is flash or memory, not 'disk'",
+            None,
+        ),
+        (
             "- [usr/share/AAVMF/AAVMF_CODE.fd, ",
             "- usr/x # [",
             "firmware must be a list of lists",
