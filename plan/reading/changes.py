@@ -20,10 +20,12 @@ from plan.yamlfile import Table
 
 ADDED = ("depends", "tools", "options", "before", "build", "after", "remove")
 ADD = "add-"
-# The changes that a recipe has itself: for a tool of the second phase, for a cross build.
+# The changes that a recipe has itself: for a tool of the second phase, for a cross build, for the
+# image of a person's program.
 AS_TOOL = "as-tool"
 CROSSED = "crossed"
-VARIANTS = (AS_TOOL, CROSSED)
+FOR_APP = "for-app"
+VARIANTS = (AS_TOOL, CROSSED, FOR_APP)
 # Only the recipe has these: its identity and its variants.
 _FIXED = ("name", "style", *VARIANTS)
 _KINDS = kinds(RECIPE)

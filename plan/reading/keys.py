@@ -145,6 +145,12 @@ RECIPE: Keys = {
         "[overrides](#overrides), except `patches`; `$BUILD` is the triple of the machine.",
         example="openssl",
     ),
+    "for-app": Key(
+        dict,
+        "The changes where the image has a person's program (`app=`): it is built again after each "
+        "changed line. It has the keys of an entry of [overrides](#overrides), except `patches`.",
+        example="kernel",
+    ),
 }
 
 SOURCE: Keys = {

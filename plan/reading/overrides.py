@@ -13,17 +13,17 @@
     rootfs-from-sysroot:*:       # all packages of a phase, unless another entry sets the variable
       environment: {CFLAGS: -O3}
 
-The order is: the recipe, its variant (`crossed` or `as-tool`), the package's entry for every phase,
-its entry for one phase. So an entry for every phase can move into the recipe without changing the
-plan. The results are tables like those that were read: every check of a recipe applies to them, and
-an error in a changed key names its place in overrides.yaml.
+The order is: the recipe, its variants (`as-tool`, `crossed`, `for-app`), the package's entry for
+every phase, its entry for one phase. So an entry for every phase can move into the recipe without
+changing the plan. The results are tables like those that were read: every check of a recipe applies
+to them, and an error in a changed key names its place in overrides.yaml.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -55,19 +55,19 @@ class Overrides:
         """The recipes as they are written: no overrides, no variant."""
         return make_recipes(self.recipes, self.data, {})
 
-    def made(self, phase: str, variant: str = "") -> dict[str, Recipe]:
-        """The recipes of `phase`, with overrides; `variant`: one of changes.VARIANTS, or none.
+    def made(self, phase: str, *variants: str) -> dict[str, Recipe]:
+        """The recipes of `phase`, with overrides; `variants`: the changes.VARIANTS that apply.
 
         Raises BuildError if an override makes a recipe invalid.
         """
-        if not self.table and not variant:
+        if not self.table and not variants:
             return self.authored
-        tables = self.tables(phase, variant)
+        tables = self.tables(phase, *variants)
         return make_recipes(tables, self.data, self.patches(phase))
 
-    def tables(self, phase: str, variant: str = "") -> dict[str, Table]:
-        """The recipes' tables in `phase`, with overrides; `variant`: as for `made`."""
-        return {name: self._changed(name, phase, variant) for name in self.recipes}
+    def tables(self, phase: str, *variants: str) -> dict[str, Table]:
+        """The recipes' tables in `phase`, with overrides; `variants`: as for `made`."""
+        return {name: self._changed(name, phase, variants) for name in self.recipes}
 
     def patches(self, phase: str) -> dict[str, list[Path]]:
         """The patches to apply to each package in `phase`, after those of its recipe."""
@@ -104,14 +104,14 @@ class Overrides:
     def _entries(self, name: str, phase: str) -> list[Table]:
         return [self.table[key] for key in (name, f"{phase}:{name}") if key in self.table]
 
-    def _changed(self, name: str, phase: str, variant: str) -> Table:
-        entries = self._entries(name, phase)
-        if variant in changes.VARIANTS and variant in self.recipes[name]:
-            entries.insert(0, self.recipes[name][variant])
+    def _changed(self, name: str, phase: str, variants: Sequence[str]) -> Table:
+        recipe = self.recipes[name]
+        own = [recipe[variant] for variant in variants if variant in recipe]
+        entries = [*own, *self._entries(name, phase)]
         every = self.table.get(f"{phase}:*")
         if not entries and every is None:
-            return self.recipes[name]
-        table = self.recipes[name].copied()
+            return recipe
+        table = recipe.copied()
         for entry in entries:
             lay_over(table, entry)
         if every is not None:

@@ -23,7 +23,7 @@ from plan.compiling import toolchain
 from plan.compiling.architecture import Architecture, Machines, load_architecture
 from plan.errors import BuildError, nearest
 from plan.model import PHASES, SYSROOT_FROM_SEED, Recipe, Step
-from plan.reading.changes import AS_TOOL, CROSSED
+from plan.reading.changes import AS_TOOL, CROSSED, FOR_APP
 from plan.reading.data import ARCHITECTURES, Data
 from plan.reading.keys import DEVEL
 from plan.reading.overrides import Overrides, load_overrides
@@ -63,7 +63,7 @@ def make_plan(
     machines = load_machines(data, build_name or arch_name, arch_name)
     complete = load_set(data, set_name, changes.recipes)
     added = (*complete.added, *added, *data.made)
-    made = changes.made(complete.phase, CROSSED if machines.crossed else "")
+    made = changes.made(complete.phase, *_variants(data, machines))
     recipes = _laid_over(made, complete, data)
     without = _without(complete, machines.target, toolbox, recipes, seed)
     depends = _depends(recipes)
@@ -108,6 +108,11 @@ def load_machines(data: Data, build: str, target: str) -> Machines:
     return Machines(own, load_architecture(target, data.defining(ARCHITECTURES, target)))
 
 
+def _variants(data: Data, machines: Machines) -> list[str]:
+    """The changes that recipes have themselves for this product."""
+    return [*([CROSSED] if machines.crossed else []), *([FOR_APP] if data.app else [])]
+
+
 def _laid_over(recipes: Mapping[str, Recipe], chosen: Set, data: Data) -> Mapping[str, Recipe]:
     """`recipes`; the trees of layers come after the package that lays out the directories."""
     first = chosen.packages[:1]
@@ -144,7 +149,7 @@ def _both(
     """
     machines = product.machines
     # A compiler that is to emit code for the target must know it.
-    seeded = changes.made(SYSROOT_FROM_SEED, "" if machines.crossed else AS_TOOL)
+    seeded = changes.made(SYSROOT_FROM_SEED, *([] if machines.crossed else [AS_TOOL]))
     depends = _depends(seeded)
     tools = _tools(toolbox, chosen, product.recipes, wanted, depends, machines.target)
     draws = machines.crossed and chosen.root

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from plan.errors import BuildError
+from plan.model import Step
 from plan.reading.app import App, load_app
 from plan.reading.data import Data, load_data
 from plan.reading.recipes import load_recipes
@@ -207,6 +209,18 @@ def test_it_is_a_part_of_the_base_set(app: Path, tmp_path: Path) -> None:
     step = plan.product["my-server"]
     assert step.sources[0].urls == ("folder:my-server",)
     assert [path for path, _ in step.files] == ["ended", "listens", "start", "tell"]
+
+
+@pytest.mark.parametrize("arch_name", ["x86_64", "aarch64"])
+def test_its_kernel_is_packed_faster_and_not_compiled_again(app: Path, arch_name: str) -> None:
+    def product(data: Data) -> Mapping[str, Step]:
+        plan = make_plan(data, set_name="base", arch_name=arch_name, build_name="x86_64")
+        return plan.product
+
+    without, of_app = product(load_data(PLAN)), product(load_data(PLAN, app=app))
+    levels = [dict(each["kernel"].environment)["LEVEL"] for each in (without, of_app)]
+    assert levels == ["18", "12"]
+    assert without["linux"] == of_app["linux"]
 
 
 @fault("an app for an architecture that Crystal cannot compile for", "refused, with the reason")
