@@ -41,6 +41,9 @@ def _ssh(project: Project) -> None:
     command, limit = project.settings.run, project.settings.command_limit
     begin, seconds = time.monotonic(), limit or SECONDS
     if not way.answers(seconds):
+        if not way.exists:
+            hint = f"{typed('boot')} says why, in its own terminal"
+            raise BuildError("the machine ended before it answered", where=where, hint=hint)
         hint = f"its console, where boot runs, says why; {MORE_TIME}"
         late = f"the machine does not answer within {seconds:g} s"
         raise BuildError(late, where=where, hint=hint)

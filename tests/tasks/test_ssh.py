@@ -63,6 +63,22 @@ def test_the_time_that_a_person_gives(
 
 
 @pytest.mark.fault(
+    "the machine ends while `./bq2 ssh` waits for it", "it says so at once, and who knows why"
+)
+def test_the_machine_ends_meanwhile(toy: Checkout) -> None:
+    with opened(toy.root / "work" / "ssh") as way, socket.socket() as machine:
+        assert way
+        machine.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        machine.bind((HERE, way.port))
+        machine.listen()
+        process = toy.start(doit("ssh", "run=true"))
+        connection, _ = machine.accept()
+    with connection:
+        said, _ = process.communicate(timeout=SECONDS)
+    assert process.returncode != 0 and "the machine ended before it answered" in said, said
+
+
+@pytest.mark.fault(
     "SIGTERM of `./bq2 ssh`, `test` or `bench`", "the program that it started ends with it"
 )
 def test_what_ends_it_ends_the_client(
