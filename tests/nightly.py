@@ -14,11 +14,13 @@ import contextlib
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 
 import pytest
 import yaml
@@ -88,8 +90,18 @@ def _main(words: Sequence[str]) -> int:
 
 
 def _ended(command: Sequence[str | Path], environment: Mapping[str, str] = os.environ) -> int:
-    """The exit status of `command`. After Ctrl-C, which it gets too, it may clean up first."""
+    """The exit status of `command`. After Ctrl-C, which it gets too, it may clean up first.
+
+    After SIGTERM also: `command` gets SIGINT, at which pytest cleans up.
+    """
     with subprocess.Popen(command, cwd=ROOT, env=environment) as process:
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            del number, frame
+            process.send_signal(signal.SIGINT)
+            raise KeyboardInterrupt
+
+        before = signal.signal(signal.SIGTERM, stop)
         try:
             return process.wait()
         except KeyboardInterrupt:
@@ -97,6 +109,7 @@ def _ended(command: Sequence[str | Path], environment: Mapping[str, str] = os.en
                 process.wait(PATIENCE)
             raise
         finally:
+            signal.signal(signal.SIGTERM, before)
             process.kill()
 
 

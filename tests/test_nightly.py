@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -103,14 +104,25 @@ def _await(run: subprocess.Popen[str], file: Path) -> None:
         time.sleep(0.1)
 
 
-@pytest.mark.fault("Ctrl-C during the long tests", "the same command goes on with what is left")
-def test_an_interrupted_run_goes_on(checkout: Path) -> None:
-    _write(checkout, "second", "here.stat().st_size > 1 or time.sleep(60)")
+@pytest.mark.fault(
+    "Ctrl-C or SIGTERM during the long tests",
+    "the running test cleans up; the same command goes on with what is left",
+)
+@pytest.mark.parametrize(
+    ("send", "number"), [(os.killpg, signal.SIGINT), (os.kill, signal.SIGTERM)]
+)
+def test_an_interrupted_run_goes_on(
+    checkout: Path, send: Callable[[int, int], None], number: int
+) -> None:
+    clean = "here.with_suffix('.clean.runs').touch()"
+    wait = "here.stat().st_size > 1 or time.sleep(60)"
+    _write(checkout, "second", f"try: {wait}\n    finally: {clean}")
     run = _nightly(checkout)
     _await(run, checkout / "tests" / "test_second.runs")
-    os.killpg(run.pid, signal.SIGINT)
+    send(run.pid, number)
     status, said = _ended(run)
     assert (status, said.splitlines()[-1][:11]) == (130, "interrupted")
+    assert (checkout / "tests" / "test_second.clean.runs").exists()
     assert _ended(_nightly(checkout))[0] == 0
     assert (_runs(checkout, "first"), _runs(checkout, "second")) == (1, 2)
 

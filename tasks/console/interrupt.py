@@ -16,6 +16,7 @@ holds none of the console's locks.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -26,6 +27,8 @@ from types import FrameType
 
 from rootfs.sandbox.started import also_stop, signal_all, stop_all
 from tasks.console.console import say
+
+PATIENCE = 60.0  # seconds that a program may need to clean up
 
 # While a shell or a guest uses the terminal, Ctrl-C is for it.
 terminal_taken = threading.Event()
@@ -47,7 +50,7 @@ def name() -> str | None:
 
 def run_here(command: Sequence[str], directory: Path, seconds: float | None = None) -> int:
     """The exit status of a program on this terminal, in `directory`. What ends this process ends it
-    too, by SIGTERM, so that it can restore the terminal; Ctrl-C reaches it by itself.
+    too, by SIGTERM, so that it can clean up for a minute; Ctrl-C reaches it by itself.
 
     Raises subprocess.TimeoutExpired after `seconds`.
     """
@@ -60,9 +63,12 @@ def run_here(command: Sequence[str], directory: Path, seconds: float | None = No
         also_stop(stop)
         try:
             return process.wait(seconds)
-        except BaseException:
-            process.kill()
+        except SystemExit:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(PATIENCE)
             raise
+        finally:
+            process.kill()
 
 
 def install() -> None:
