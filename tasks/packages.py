@@ -26,7 +26,7 @@ from tasks.engine.survey import UP_TO_DATE, StepState, survey
 
 PHASE_DOCS = {
     "sysroot-from-seed": "build the packages with the seed's compiler",
-    "rootfs-from-sysroot": "build the packages with our own compiler, in the first phase's root",
+    "rootfs-from-sysroot": "build the packages with our own compiler, in roots of its tools alone",
 }
 
 

@@ -44,7 +44,7 @@ def task_image(project: Project) -> DoitTask:
     """write the QCOW2 image, which boots as an EFI executable; format=raw, vmdk, vdi, vhd
 
     image set=base            minutes: musl, busybox and a kernel in one file
-    image                     hours: the system that builds itself
+    image                     90 minutes on two cores: the system that builds itself
     image loader=crystal      with a program that checks the kernel, and starts it
     image app=DIR             with the program of a Crystal project, as a service
     image format=vdi          for VirtualBox; vmdk: VMware; vhd: Azure; raw: USB

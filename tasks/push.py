@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def task_push(project: Project) -> DoitTask:
-    """bring what the image starts to a running machine: to=HOST; kept if it comes up
+    """update a running machine with the new image: to=HOST; kept if it comes up
 
     push                      to the machine that boot started here
     push to=HOST              to any machine of this project, as root, by ssh

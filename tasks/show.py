@@ -29,7 +29,7 @@ def task_plan(project: Project) -> DoitTask:
     """write plan.json: every step with its commands, environment and inputs
 
     plan                      writes work/plan.json
-    plan diff=1               shows what changed since the last build
+    plan diff=1               shows what changed since the last plan
     """
     if project.settings.diff:
         return {"actions": [(speaking(_show_changes), [project])]}

@@ -23,9 +23,9 @@ PAGE = ROOT / "docs" / "reliability.md"
 HEADING = """\
 # What can go wrong
 
-`python -m tests.reliability` writes this page from the tests. Each row is a test, which fails if
-that does not happen. `./bq2 test` runs the tests; those marked *slow* only if
-`BQ2_TEST_SLOW=1` is set.
+`.venv/bin/python -m tests.reliability` writes this page from the tests. Each row is one test, which
+fails if the row is not true. `./bq2 test` runs the tests; `./bq2 test nightly` runs those marked
+*slow*.
 
 """
 

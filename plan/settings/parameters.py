@@ -223,7 +223,7 @@ PARAMETERS = (
         "url",
         constant(""),
         checks.anything,
-        "the source for recipe new: https://…, or debian:SOURCE-PACKAGE",
+        "the source for recipe new: https://…, git+https://…@COMMIT, debian:SOURCE-PACKAGE",
         of=("recipe",),
     ),
     Parameter("keep", constant("10"), checks.count, "how many plans gc keeps", of=("gc", "cache")),
@@ -281,7 +281,7 @@ PARAMETERS = (
         "cpus",
         constant(""),
         checks.processors,
-        "the processors of the machine that boot starts (at most four)",
+        "the processors of the machine that boot starts (default: this machine's, at most four)",
         of=("boot",),
     ),
     Parameter(
