@@ -111,8 +111,9 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         sync_directory(path.parent)
     except BaseException as error:
         part.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:
-            error.filename = os.fspath(path)  # a full disk: only the call knows the file
+        # A full disk names no file, and nobody knows the temporary one.
+        if isinstance(error, OSError) and error.filename in (None, os.fspath(part)):
+            error.filename = os.fspath(path)
         raise
 
 

@@ -22,6 +22,7 @@ from plan.outputs import write_file
 from plan.steps.plan import canonical
 from plan.typed import typed
 from rootfs.inspection import attestation
+from rootfs.inspection.root_proof import parsed, subject_of
 from rootfs.inspection.signature import signature_file
 from tasks.actions import DoitTask, caller_directory, speaking
 from tasks.console.console import say
@@ -81,6 +82,7 @@ def _written(project: Project) -> Path:
     told = beside(file, PROVENANCE)
     if not told.exists():
         raise BuildError("there is no image", where=str(file), hint=typed("image"))
+    _require_whole(told)
     directory = beside(file, ATTESTATION)
     directory.mkdir(exist_ok=True)
     lines = {"steps.jsonl": [*_steps(project)], "verdicts.jsonl": [*_verdicts(project)]}
@@ -100,6 +102,15 @@ def _written(project: Project) -> Path:
         hint = f"{typed('image')} brings the image and its provenance up to date"
         raise BuildError(done.stdout.decode().rstrip("\n"), where=str(directory), hint=hint)
     return directory
+
+
+def _require_whole(provenance: Path) -> None:
+    """Raise BuildError if the file `provenance` is damaged."""
+    try:
+        subject_of(parsed(provenance.read_bytes(), str(provenance)), str(provenance))
+    except BuildError as error:
+        hint = f"{typed('image')} writes it again"
+        raise BuildError(error.message, where=error.where, hint=hint) from None
 
 
 def _steps(project: Project) -> Iterator[dict[str, Any]]:

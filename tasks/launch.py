@@ -85,15 +85,20 @@ def _wanted(words: Sequence[str]) -> tuple[str, ...]:
 
 
 def _far(words: Sequence[str]) -> bool:
-    """Whether remote= is given: on the command line, in the environment or in local.yaml."""
+    """Whether remote= is given: on the command line, in the environment or in local.yaml.
+
+    Not if it is no server: then it is refused, without those libraries.
+    """
     given = [word.removeprefix("remote=") for word in words if word.startswith("remote=")]
-    if given or "BQ2_REMOTE" in os.environ:
-        return bool(given[-1] if given else os.environ["BQ2_REMOTE"])
-    try:
-        lines = (ROOT / "local.yaml").read_text(errors="replace").splitlines()
-    except OSError:
-        return False
-    return any(line.startswith("remote:") and line != "remote:" for line in lines)
+    if not given and "BQ2_REMOTE" in os.environ:
+        given = [os.environ["BQ2_REMOTE"]]
+    if not given:
+        try:
+            lines = (ROOT / "local.yaml").read_text(errors="replace").splitlines()
+        except OSError:
+            return False
+        given = [line.removeprefix("remote:") for line in lines if line.startswith("remote:")]
+    return bool(given) and given[-1].strip(" \"'").startswith(("grpc://", "grpcs://"))
 
 
 def _fits(wanted: Sequence[str]) -> bool:

@@ -76,7 +76,7 @@ def _layer(project: Project, words: list[str]) -> None:
     name = path.name.lower()
     if not NAME.match(name) or name in ("base", "base-tools", "full"):
         raise BuildError(
-            f"{name!r} cannot be the name of a layer",
+            f"{path.name!r} cannot be the name of a layer",
             where=words[1],
             hint="it has lower case letters, digits and -, and no set has it",
         )

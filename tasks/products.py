@@ -8,6 +8,7 @@ from plan.errors import BuildError
 from plan.model import Step
 from plan.typed import typed
 from tasks.actions import DoitTask, speaking, up_to_date
+from tasks.console.console import say
 from tasks.engine.builder import ensure
 from tasks.engine.products import proof
 from tasks.engine.products.oci import join, joined, oci, to_join
@@ -106,7 +107,9 @@ def _task(
 
     def make() -> None:
         ensure(project, [*proof.closure(project, packages), *tools])
-        if not has_its_product():
+        if has_its_product():
+            say(f"{product.file}: only its provenance is written again")
+        else:
             product.make()
         attestation().write()
 

@@ -72,9 +72,15 @@ def _name(words: Sequence[str]) -> str:
 
 def _recipe(project: Project, words: list[str]) -> None:
     name = _name(words)
-    source, release = _fetched(project, project.settings.values["url"])
+    url = project.settings.values["url"]
+    source, release = _fetched(project, url)
     path = _directory(project) / f"{name}.yaml"
-    write_file(path, _guessed(project, name, source, release))
+    try:
+        text = _guessed(project, name, source, release)
+    except BuildError as error:
+        hint = error.hint or "look at what is there: a server may answer with a page"
+        raise BuildError(error.message, where=f"url={url}", hint=hint) from error
+    write_file(path, text)
     say(f"{project.data.shown(path)}: read it, and correct the lines that end with # check")
     # Without a word, the set would be full: hours before it comes to this package.
     base = "set=base " if project.settings.origin["set"] == "default" else ""
@@ -124,6 +130,6 @@ def _guessed(project: Project, name: str, source: Source, release: str) -> str:
     from rootfs.archives.look_inside import look_inside
 
     path = project.fetched(source)
-    texts = [text.decode(errors="replace") for _, text in license_texts(path, source.file)]
     inside = look_inside(path, source.file, READ)
+    texts = [text.decode(errors="replace") for _, text in license_texts(path, source.file)]
     return recipe(name, source, inside.names, inside.texts, texts, release)

@@ -64,15 +64,15 @@ def architectures(data: Path = DATA) -> tuple[str, ...]:
     return top_keys(data)
 
 
-def load_architecture(name: str, data: Path = DATA) -> Architecture:
-    """The architecture `name` from the file `data`.
+def load_architecture(name: str, data: Path = DATA, shown_as: str = SHOWN_AS) -> Architecture:
+    """The architecture `name` from the file `data`, which messages call `shown_as`.
 
     Raises BuildError if it is unknown, or with file and line if its entry is wrong.
     """
-    file = load(data, shown_as=SHOWN_AS)
+    file = load(data, shown_as=shown_as)
     if name not in file:
         raise BuildError(
-            f"there is no architecture {name!r}", where=SHOWN_AS, hint=nearest(name, file)
+            f"there is no architecture {name!r}", where=shown_as, hint=nearest(name, file)
         )
     file.expect(dict.fromkeys(file, dict))
     table: Table = file[name]

@@ -53,7 +53,7 @@ class App:
 
 def is_layer(path: Path) -> bool:
     """Whether the app in the directory `path` is a layer too."""
-    return (path / ABOUT).is_file()
+    return os.path.lexists(path / ABOUT)
 
 
 def load_app(path: Path, libraries: Mapping[str, str], checkout: Table | None = None) -> App:
@@ -98,8 +98,9 @@ def load_app(path: Path, libraries: Mapping[str, str], checkout: Table | None = 
         options=[*options, *asked.texts("options")],
         after=_service(name, target, asked),
     )
-    if "depends" in asked:
-        table.elsewhere["depends"] = asked.where("depends")
+    for key in ("depends", "options"):
+        if key in asked:
+            table.elsewhere[key] = asked.where(key)
     return App(path, name, table, checks.pairs(ports), tuple(table["depends"]), checkout)
 
 

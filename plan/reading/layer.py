@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from plan.errors import BuildError
+from plan.errors import BuildError, shortened
 from plan.reading.keys import LAYER, kinds
 from plan.version import VERSION
 from plan.versions import order
@@ -32,11 +32,12 @@ from plan.yamlfile import Table, load
 ABOUT = "layer.yaml"
 FILES = "files"
 KERNEL = "kernel"
-PARTS = (
-    *(ABOUT, "recipes", "sets.yaml", FILES, KERNEL, "seeds"),
-    *("architectures.yaml", "licenses.yaml"),
-)
+_DIRECTORIES = ("recipes", FILES, KERNEL, "seeds")
+PARTS = (ABOUT, "sets.yaml", "architectures.yaml", "licenses.yaml", *_DIRECTORIES)
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*\Z")
+_VERSION = re.compile(r"\d+(\.\d+)*\Z")
+# What Kconfig takes, an empty line or a comment.
+_ASKED = re.compile(r"\s*(#.*)?\Z|CONFIG_\w+=\S")
 # Whoever unpacks a product must be able to replace its files.
 MODE = re.compile(r"0?1?[67][0-7]{2}\Z")
 
@@ -90,6 +91,7 @@ def load_layer(path: Path) -> Layer:
             where=os.fspath(path),
             hint=f"a layer has one of: {', '.join(PARTS)}",
         )
+    _check_kinds(path)
     file = path / ABOUT
     table = load(file) if os.path.lexists(file) else Table(os.fspath(file), 1)
     table.expect(kinds(LAYER))
@@ -100,7 +102,14 @@ def load_layer(path: Path) -> Layer:
             where=table.where("name"),
             hint=f"name: in {ABOUT} has lower case letters, digits and -",
         )
-    if order(needed := table.get("needs", VERSION)) > order(VERSION):
+    needed = table.get("needs", VERSION)
+    if not _VERSION.match(needed):
+        raise BuildError(
+            f"{needed!r} is no version",
+            where=table.where("needs"),
+            hint=f"needs: {VERSION} (the version of this project)",
+        )
+    if order(needed) > order(VERSION):
         raise BuildError(
             f"the layer {name} needs version {needed} of this project, and this is {VERSION}",
             where=table.where("needs"),
@@ -110,7 +119,30 @@ def load_layer(path: Path) -> Layer:
     _check_tree(table, path / FILES, modes, links)
     layer = Layer(path, name, table.texts("replaces"), table.where("replaces"), modes, links)
     layer.content  # noqa: B018  report what cannot be in a layer now
+    for fragment in layer.fragments:
+        _check_fragment(fragment)
     return layer
+
+
+def _check_kinds(path: Path) -> None:
+    """Raise BuildError if a part of the layer is a file in place of a directory, or vice versa."""
+    for part in PARTS:
+        place = path / part
+        wanted = "a directory" if part in _DIRECTORIES else "a file"
+        if os.path.lexists(place) and place.is_dir() != (part in _DIRECTORIES):
+            raise BuildError(f"{part} of a layer is {wanted}", where=os.fspath(place))
+
+
+def _check_fragment(path: Path) -> None:
+    """Raise BuildError for a line that Kconfig would not take, or would drop in silence."""
+    lines = path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    for number, line in enumerate(lines, 1):
+        if not _ASKED.match(line):
+            raise BuildError(
+                f"{shortened(line)!r} is no line of a kernel's configuration",
+                where=f"{path}:{number}",
+                hint="CONFIG_NAME=y, or: # CONFIG_NAME is not set",
+            )
 
 
 def _below(top: Path) -> Iterator[Path]:

@@ -179,6 +179,8 @@ def _check_patches(entry: Table, package: str, file: Path, own: Path) -> None:
             hint = "use a plain file name that ends in .patch"
             raise BuildError(f"{name!r} is not a valid name of a patch", where=where, hint=hint)
         if not (lying / name).is_file():
+            if (lying / name).exists():
+                raise BuildError("this is no file", where=os.fspath(lying / name))
             known = [path.name for path in lying.glob("*.patch")]
             hint = nearest(name, known) if known else f"put it into {lying}"
             raise BuildError(f"there is no patch {name!r}", where=where, hint=hint)

@@ -36,7 +36,7 @@ def from_environment(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def from_file(path: Path) -> tuple[dict[str, str], Table]:
+def from_file(path: Path) -> tuple[Table, Table]:
     """The parameters in the YAML file `path`, if it exists, and what it says of the app.
 
     `app` is the app's directory, or a section that may name it. Raises BuildError if the file is
@@ -44,7 +44,7 @@ def from_file(path: Path) -> tuple[dict[str, str], Table]:
     """
     # A link to nothing is no file that is missing: load() says so.
     if not os.path.lexists(path):
-        return {}, Table("local.yaml", 1)
+        return Table("local.yaml", 1), Table("local.yaml", 1)
     table = load(path, shown_as="local.yaml")
     section = table.get("app")
     if isinstance(section, Table):
@@ -57,4 +57,4 @@ def from_file(path: Path) -> tuple[dict[str, str], Table]:
         if not isinstance(table[name], str):
             what = "a directory, or a mapping" if name == "app" else "a plain value"
             raise BuildError(f"{name!r} must be {what}", where=table.where(name))
-    return dict(table), section
+    return table, section

@@ -316,4 +316,4 @@ def parameters(layers: Sequence[Path] = ()) -> tuple[Parameter, ...]:
 def named(layers: Sequence[Path], file: str) -> list[str]:
     """The names that `file` defines in `layers`."""
     found = [layer / file for layer in layers]
-    return [name for path in found if path.is_file() for name in top_keys(path)]
+    return [name for path in found if path.exists() for name in top_keys(path)]

@@ -21,6 +21,7 @@ from plan.settings.parameter import Parameter
 from plan.settings.parameters import PARAMETERS, parameters
 from plan.settings.settings import Settings
 from plan.typed import program
+from plan.yamlfile import Table
 
 OF_APPS = {"set": "base", "loader": "crystal"}
 """What an app is added to, unless another one is named. The loader lets `push` update it."""
@@ -31,6 +32,9 @@ PARTNERS = {
     **dict.fromkeys(("trust", "agree"), "cache"),
 }
 """Parameter → the one without which nothing reads it."""
+
+CHOICES = ("packages", "seeds", "variations")
+"""Of these, nothing is no choice: it would mean all of them."""
 
 WRITTEN = ("output", "workdir")
 """What a run writes to; the project's own files are not among it."""
@@ -46,8 +50,8 @@ def resolve(
     """
     by_name = {parameter.name: parameter for parameter in PARAMETERS}
     local, section = from_file(root / "local.yaml")
-    origins: list[tuple[str, dict[str, str]]] = [
-        ("command line", dict(given)),
+    origins: list[tuple[str, Mapping[str, str]]] = [
+        ("command line", given),
         ("environment", from_environment(environment)),
         ("local.yaml", local),
     ]
@@ -57,7 +61,7 @@ def resolve(
                 typed = f" (BQ2_{shortened(name.upper())})" if origin == "environment" else ""
                 raise BuildError(
                     f"unknown parameter {shortened(name)!r}{typed}",
-                    where=origin,
+                    where=_place(origin, texts, name),
                     hint=nearest(name, by_name),
                 )
 
@@ -70,12 +74,14 @@ def resolve(
             )
 
     def value(parameter: Parameter) -> tuple[str, str]:
-        found = ((o, texts[parameter.name]) for o, texts in origins if parameter.name in texts)
-        origin, text = next(found, ("default", ""))
-        if origin == "default":
-            text = parameter.default()
-        directory = root if origin in ("default", "local.yaml") else here or root
-        return _checked(parameter, text, origin, directory, root), origin
+        name = parameter.name
+        given_at = next(((o, texts) for o, texts in origins if name in texts), None)
+        if given_at is None:
+            return _checked(parameter, parameter.default(), "default", root, root), "default"
+        origin, texts = given_at
+        directory = root if origin == "local.yaml" else here or root
+        place = _place(origin, texts, name)
+        return _checked(parameter, texts[name], place, directory, root), origin
 
     # Layers define further values of other parameters.
     layers = [Path(each) for each in checks.names(value(by_name["layer"])[0])]
@@ -99,8 +105,11 @@ def resolve(
 def _require_partners(given: Mapping[str, str], values: Mapping[str, str]) -> None:
     """Raise BuildError if the command line gives what has no effect without another parameter.
 
-    In local.yaml it may stand: there it waits for the other one.
+    In local.yaml it may stand: there it waits for the other one. Also if it chooses nothing.
     """
+    if empty := [name for name in CHOICES if given.get(name) == ""]:
+        hint = f"leave out {empty[0]}=; then all of them are meant"
+        raise BuildError(f"{empty[0]}= names nothing", where="command line", hint=hint)
     lost = [name for name in given if name in PARTNERS and not values[PARTNERS[name]]]
     lost = [name for name in lost if values[name]]
     if lost:
@@ -131,7 +140,12 @@ def _require_own_place(root: Path, text: str) -> None:
         raise ValueError(f"it {what}: name a path outside of the checkout, or in its {others}")
 
 
-def _checked(parameter: Parameter, text: str, origin: str, directory: Path, root: Path) -> str:
+def _place(origin: str, texts: Mapping[str, str], name: str) -> str:
+    """Where the parameter `name` stands: in a file, its line."""
+    return texts.where(name) if isinstance(texts, Table) else origin
+
+
+def _checked(parameter: Parameter, text: str, place: str, directory: Path, root: Path) -> str:
     try:
         value = parameter.check(parameter.placed(text, directory))
         if parameter.name in WRITTEN:
@@ -140,5 +154,5 @@ def _checked(parameter: Parameter, text: str, origin: str, directory: Path, root
     except ValueError as error:
         shown = "this" if parameter.secret else repr(shortened(text))
         raise BuildError(
-            f"{parameter.name} cannot be {shown}", where=origin, hint=str(error)
+            f"{parameter.name} cannot be {shown}", where=place, hint=str(error)
         ) from None

@@ -102,10 +102,13 @@ def make_plan(
 
 def load_machines(data: Data, build: str, target: str) -> Machines:
     """The architectures of these names in `data`. Raises BuildError."""
-    own = load_architecture(build, data.defining(ARCHITECTURES, build))
-    if target == build:
-        return Machines(own, own)
-    return Machines(own, load_architecture(target, data.defining(ARCHITECTURES, target)))
+
+    def found(name: str) -> Architecture:
+        file = data.defining(ARCHITECTURES, name)
+        return load_architecture(name, file, data.shown(file))
+
+    own = found(build)
+    return Machines(own, own if target == build else found(target))
 
 
 def _variants(data: Data, machines: Machines) -> list[str]:

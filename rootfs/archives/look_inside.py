@@ -44,7 +44,7 @@ def look_inside(path: Path, file: str, wanted: Collection[str]) -> Inside:
                 if name in wanted:
                     texts[name] = data.decode("utf-8", "replace")
     except (Damaged, zipfile.BadZipFile, OSError) as error:
-        raise BuildError(f"cannot be read: {error}", where=file) from error
+        raise BuildError(f"{file} cannot be read: {error}") from error
     return Inside(names, texts)
 
 

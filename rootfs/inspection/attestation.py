@@ -52,7 +52,8 @@ class Attestation:
         self.image = image
         self.steps = rows(directory / "steps.jsonl")
         self.verdicts = rows(directory / "verdicts.jsonl")
-        self.provenance: Row = json.loads((directory / "provenance.json").read_text("utf-8"))
+        told = directory / "provenance.json"
+        self.provenance: Row = parsed(told, told.read_text("utf-8"))
         self.by_task = {step["task"]: step for step in self.steps}
         definition = self.provenance["predicate"]["buildDefinition"]
         self.plan = definition["internalParameters"]["plan"]
@@ -129,8 +130,19 @@ class Attestation:
             yield f"on {machine}: {', '.join(sorted(on))}"
 
 
+class Unreadable(Exception):
+    """A file is not what `attest` writes."""
+
+
 def rows(path: Path) -> Sequence[Row]:
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    return [parsed(path, line) for line in path.read_text("utf-8").splitlines()]
+
+
+def parsed(path: Path, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"{path}: cannot be read: it is not JSON: {error}") from None
 
 
 def digest(resource: Row) -> str:
@@ -157,8 +169,11 @@ def main(directory: Path, words: Sequence[str]) -> int:
     except OSError as error:
         print(f"{error.filename}: cannot be read: {error.strerror}")
         return 1
+    except Unreadable as error:
+        print(plain(str(error)))
+        return 1
     except (ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
-        print(f"the attestation cannot be read: {plain(repr(error))}")
+        print(f"{directory}: cannot be read: `attest` writes other files: {plain(repr(error))}")
         return 1
     for what, faults in wrong.items():
         print(f"{'WRONG' if faults else 'ok':<6}{what}", *map(plain, faults), sep="\n        ")

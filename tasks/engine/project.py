@@ -314,8 +314,23 @@ def open_project(
     build here. asks: whether seed=auto may ask a server.
 
     It writes nothing. Raises BuildError if a parameter or an authored file is
-    wrong.
+    wrong, or a file cannot be read.
     """
+    try:
+        return _opened(given, environ, root, here, last, asks)
+    except OSError as error:
+        where = os.fsdecode(error.filename) if error.filename else None
+        raise BuildError(f"cannot be read: {error.strerror}", where=where) from error
+
+
+def _opened(
+    given: Mapping[str, str],
+    environ: Mapping[str, str],
+    root: Path,
+    here: Path | None,
+    last: bool,
+    asks: bool,
+) -> Project:
     cache = paths.root(environ)
     asked = resolve(root, given, environ, here)
     settings, choice = settled(recall(asked) if last else asked, cache, asks=asks)

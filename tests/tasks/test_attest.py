@@ -165,6 +165,21 @@ def test_what_somebody_else_wrote(attested: Checkout, tmp_path: Path) -> None:
         assert status == 1 and "cannot be read" in said and "Traceback" not in said, said
 
 
+@pytest.mark.fault(
+    "`attest` where the provenance of the image is damaged", "its file, and what writes it again"
+)
+def test_a_damaged_provenance(attested: Checkout) -> None:
+    own = image(attested)
+    told = own.with_name(f"{own.name}.provenance.json")
+    before = told.read_text()
+    for content in ("{", "[]", '{"subject": 1}'):
+        told.write_text(content)
+        done = attested.doit("attest")
+        assert done.status != 0 and "image writes it again" in done.said, done
+        assert f"{told}" in done.said and "Error(" not in done.said, done
+    told.write_text(before)
+
+
 def test_another_image_than_the_last(attested: Checkout) -> None:
     done = attested.doit("attest", f"image={image(attested)}")
     assert done.status != 0 and "attest does not take it" in done.said, done

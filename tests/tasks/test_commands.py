@@ -38,6 +38,7 @@ def refused(toy: Checkout, *words: str, **variables: str) -> str:
         ("pkg:bottm", "there is no task 'pkg:bottm'", "did you mean pkg:bottom?"),
         ("run sysrot", "there is no task 'sysrot'", "did you mean sysroot?"),
         ("info pkg:tpo", "there is no task 'pkg:tpo'", "did you mean pkg:top?"),
+        ("verify packages=", "packages= names nothing", "leave out packages="),
         ("forget pkg:tpo", "there is no task 'pkg:tpo'", "did you mean pkg:top?"),
         ("list sysrot", "there is no task 'sysrot'", "did you mean sysroot?"),
         ("clean imag", "there is no task 'imag'", "did you mean image?"),
@@ -101,8 +102,8 @@ def test_bad_authored_files(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("jbos: 2\n", "local.yaml: unknown parameter 'jbos'"),
-        ("jobs: 0\n", "local.yaml: jobs cannot be '0'"),
+        ("jbos: 2\n", "local.yaml:1: unknown parameter 'jbos'"),
+        ("jobs: 0\n", "local.yaml:1: jobs cannot be '0'"),
         ("jobs: [1]\n", "local.yaml:1: 'jobs' must be a plain value"),
         ("jobs: 1\njobs: 2\n", "local.yaml:2: duplicate key 'jobs'"),
         ("with: tpo\n", "local.yaml: with: there is no recipe 'tpo'"),

@@ -198,6 +198,7 @@ def test_remote_gets_its_libraries_and_nothing_else_does(
     (made.root / "requirements-remote.txt").write_text(requirements)
     made.variables["PIP_FIND_LINKS"] = f"{shelf} {far}"
     assert made.run("image").err == "", "it is made without them"
+    assert made.run("image", "remote=127.0.0.1").err == "", "this is refused"
     words, variables = ["image"], {}
     if how == "command line":
         words.append("remote=grpc://127.0.0.1:9")

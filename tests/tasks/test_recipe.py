@@ -24,9 +24,11 @@ FILES = {"configure": "#!/bin/sh\n", "LICENSE": "Permission is hereby granted, f
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[str]:
-    """The URL of a server that has thing-1.2.tar, and a tarball without a directory."""
+    """The URL of a server: thing-1.2.tar, one without a directory, and two that are no tarballs."""
     place = tmp_path / "served"
     place.mkdir()
+    (place / "page.tar.gz").write_text("<html>moved</html>")
+    (place / "empty.tar.gz").touch()
     for file, top in (("thing-1.2.tar", "thing-1.2/"), ("flat.tar", "")):
         with tarfile.open(place / file, "w") as tar:
             for name, text in FILES.items():
@@ -85,6 +87,8 @@ def test_a_recipe_is_written_while_a_build_runs(toy: Checkout, server: str) -> N
         (("new", "thing", "url=SERVER"), "this is no URL of a file"),
         (("new", "thing", "url=plan"), "write the recipe by hand: sources: [{folder: PATH}]"),
         (("new", "thing", "url=SERVER/flat.tar"), "its files are not in one directory at its top"),
+        (("new", "thing", "url=SERVER/page.tar.gz"), "a server may answer with a page"),
+        (("new", "thing", "url=SERVER/empty.tar.gz"), "url=SERVER/empty.tar.gz: "),
         (("new", "Thing", "url=SERVER/thing-1.2.tar"), "cannot be the name of a package"),
         (("new", "thing"), "recipe takes a name and a URL"),
         (("new", "bottom", "url=SERVER/thing-1.2.tar"), "there is a recipe bottom already"),
@@ -95,5 +99,5 @@ def test_what_is_no_recipe(
 ) -> None:
     done = toy.doit("recipe", *(word.replace("SERVER", server) for word in words))
     assert done.status != 0 and "Traceback" not in done.said, done
-    assert message in done.said
+    assert message.replace("SERVER", server) in done.said
     assert not (toy.root / "plan" / "recipes" / "thing.yaml").exists()

@@ -223,6 +223,14 @@ def test_its_kernel_is_packed_faster_and_not_compiled_again(app: Path, arch_name
     assert without["linux"] == of_app["linux"]
 
 
+@fault("an option in layer.yaml of an app that names no variable", "the line in layer.yaml")
+def test_a_wrong_option_has_its_place(app: Path) -> None:
+    (app / "layer.yaml").write_text("name: mine\napp:\n  options: [$FOO]\n")
+    with pytest.raises(BuildError, match="FOO is no variable of the step") as caught:
+        make_plan(load_data(PLAN, app=app), set_name="base", arch_name="x86_64")
+    assert caught.value.where == f"{app / 'layer.yaml'}:3"
+
+
 @fault("an app for an architecture that Crystal cannot compile for", "refused, with the reason")
 def test_an_architecture_without_crystal(app: Path) -> None:
     data = load_data(PLAN, app=app)

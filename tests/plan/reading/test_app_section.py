@@ -131,7 +131,7 @@ def test_a_plain_directory_is_one_still(app: Path, checkout: Path) -> None:
         ("app:\n  options: [[-O0]]\n", "local.yaml:2: 'options' must be a list of plain values"),
         ("app:\n  directory: [a]\n", "local.yaml:2: 'directory' must be a text, not list"),
         ("app: [a]\n", "local.yaml:1: 'app' must be a directory, or a mapping"),
-        ("app: {directory: ../hullo}\n", "local.yaml: app cannot be '../hullo'"),
+        ("app: {directory: ../hullo}\n", "local.yaml:1: app cannot be '../hullo'"),
         ("app: {directory: ../hello, target: hullo}\n", "local.yaml:1: which program.*mean hello"),
     ],
 )

@@ -77,6 +77,11 @@ def test_a_layer_adds_an_architecture(recipe: Callable[..., Path], data: Path, l
     (layer / "architectures.yaml").write_text(entry)
     plan = planned(load_data(data, [layer]), arch_name="riscv32", build_name="x86_64")
     assert plan.arch.triple == "riscv32-bq2-linux-musl"
+    file = layer / "architectures.yaml"
+    file.write_text(entry.replace("  triple: ", "  tripel: "))
+    with pytest.raises(BuildError, match="unknown key 'tripel'") as caught:
+        planned(load_data(data, [layer]), arch_name="riscv32", build_name="x86_64")
+    assert (caught.value.where or "").startswith(f"{file}:")
 
 
 def test_what_a_layer_replaces_has_its_place(

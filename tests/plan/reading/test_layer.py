@@ -39,6 +39,18 @@ def link(layer: Path) -> None:
     (layer / "files" / "etc" / "link").symlink_to("motd")
 
 
+def fragment(text: str) -> Make:
+    def write(layer: Path) -> None:
+        (layer / "kernel").mkdir()
+        (layer / "kernel" / "mine.config").write_text(text)
+
+    return write
+
+
+def kind(name: str, make: Make) -> Make:
+    return lambda layer: make(layer / name)
+
+
 def nothing(layer: Path) -> None:
     (layer / "files").rename(layer / "file")
 
@@ -97,6 +109,19 @@ def test_the_parts_of_a_layer_are_its_content(layer: Path) -> None:
         (about("links: {/etc/x: y}"), "cannot be a link"),
         (about("name: Mine"), "cannot be the name"),
         (about("replace: [zlib]"), "unknown key"),
+        (about("needs: banana"), "'banana' is no version"),
+        pytest.param(
+            fragment("CONFIG_A=y\n\n# CONFIG_B is not set\nCONFIG_USB y\n"),
+            "'CONFIG_USB y' is no line of a kernel's configuration",
+            marks=fault("a line in kernel/*.config of a layer that Kconfig drops", "its line"),
+        ),
+        pytest.param(
+            kind("sets.yaml", Path.mkdir),
+            "sets.yaml of a layer is a file",
+            marks=fault("a directory in a layer where a file should be, or a file", "its path"),
+        ),
+        (kind("kernel", Path.touch), "kernel of a layer is a directory"),
+        (kind("seeds", lambda path: path.symlink_to("gone")), "seeds of a layer is a directory"),
     ],
 )
 def test_what_a_layer_cannot_be(layer: Path, spoil: Make, message: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +34,17 @@ def test_a_mistake_in_a_recipe_shows_when_it_is_opened(toy: Checkout) -> None:
     toy.edit("plan/recipes/left.yaml", "depends: [bottom]", "depends: [botom]")
     with pytest.raises(BuildError, match="botom"):
         toy.project()
+
+
+@pytest.mark.fault(
+    "a file of the project, of a layer or of an app may not be read, or is a directory",
+    "one error with its path and the reason, before anything is built",
+)
+def test_what_cannot_be_read_is_named(toy: Checkout, tmp_path: Path) -> None:
+    (tmp_path / "mine" / "sets.yaml").mkdir(parents=True)
+    with pytest.raises(BuildError, match="cannot be read: Is a directory") as caught:
+        toy.project(layer=os.fspath(tmp_path / "mine"))
+    assert caught.value.where == os.fspath(tmp_path / "mine" / "sets.yaml")
 
 
 def test_parameters_reach_the_settings_and_mistakes_are_refused(toy: Checkout) -> None:
