@@ -40,8 +40,12 @@ def _ssh(project: Project) -> None:
         raise BuildError("ssh is missing", hint="install OpenSSH's client (Debian: openssh-client)")
     command, limit = project.settings.run, project.settings.command_limit
     begin, seconds = time.monotonic(), limit or SECONDS
-    if not way.answers(seconds):
-        if not way.exists:
+
+    def runs() -> bool:
+        return entrance(project.workdir / ENTRANCE) == way
+
+    if not way.answers(seconds, runs):
+        if not runs():
             hint = f"{typed('boot')} says why, in its own terminal"
             raise BuildError("the machine ended before it answered", where=where, hint=hint)
         hint = f"its console, where boot runs, says why; {MORE_TIME}"

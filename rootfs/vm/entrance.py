@@ -16,7 +16,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,20 +50,15 @@ class Entrance:
         """The socket of a connection that is open: ssh_command() leaves one for a minute."""
         return self.key.with_name(f"control-{self.port}")
 
-    @property
-    def exists(self) -> bool:
-        """Whether the machine that it leads to still runs."""
-        return entrance(self.key.parent) == self
-
-    def answers(self, seconds: float) -> bool:
+    def answers(self, seconds: float, runs: Callable[[], bool] = lambda: True) -> bool:
         """Whether an SSH server answers within `seconds`: a machine needs some time to start.
 
-        Without the machine, none does, and nothing is waited for.
+        It waits only while `runs` says that there still is a machine.
         """
         if self.control.exists():
             return True
         end = time.monotonic() + seconds
-        while time.monotonic() < end and self.exists:
+        while time.monotonic() < end and runs():
             # QEMU takes each connection, also one that the guest cannot answer yet.
             with contextlib.suppress(OSError), socket.create_connection((HERE, self.port), 2) as to:
                 if to.recv(4) == b"SSH-":

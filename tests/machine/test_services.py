@@ -87,7 +87,8 @@ def test_without_a_key(run: Run, text: str) -> None:
     echo '{text}' >/run/ssh/keys/esp
     start log ssh
     until_it logged 'ssh: no key was given: nothing listens'
-    sleep 2
+    ended() { sv status /run/service/ssh | grep -q ^down; }
+    until_it ended
     listens || echo closed
     cat /run/ssh/status
     sv status /run/service/ssh
