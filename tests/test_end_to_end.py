@@ -393,7 +393,7 @@ def _changed_while_it_runs(checkout: Path, app: Path, url: str, environment: dic
     text = main.read_text()
     assert f"{line}@store.notes" in text
     main.write_text(text.replace(f"{line}@store.notes", f'{line}["changed"]'))
-    push = [sys.executable, "-m", "doit", "push", f"app={app}", "workdir=mine"]
+    push = [sys.executable, "-m", "doit", "push", f"app={app}", "workdir=mine", "wait=600"]
     said = subprocess.run(
         push, cwd=checkout, env=environment, capture_output=True, text=True, check=False
     )

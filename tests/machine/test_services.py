@@ -87,7 +87,7 @@ def test_without_a_key(run: Run, text: str) -> None:
     echo '{text}' >/run/ssh/keys/esp
     start log ssh
     until_it logged 'ssh: no key was given: nothing listens'
-    ended() { sv status /run/service/ssh | grep -q ^down; }
+    ended() {{ sv status /run/service/ssh | grep -q ^down; }}
     until_it ended
     listens || echo closed
     cat /run/ssh/status
