@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -316,28 +317,24 @@ def open_project(
     It writes nothing. Raises BuildError if a parameter or an authored file is
     wrong, or a file cannot be read.
     """
+    with _readable():
+        cache = paths.root(environ)
+        asked = resolve(root, given, environ, here)
+        settings, choice = settled(recall(asked) if last else asked, cache, asks=asks)
+        project = Project(settings, cache=cache, choice=choice)
+        # This also reports errors in authored files now, before any task.
+        try:
+            require_objects(settings.objects, project.plan.recipes)
+        except BuildError as error:
+            raise settings.located(error) from None
+        return project
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """An OSError in the block becomes a BuildError: what is opened there is only read."""
     try:
-        return _opened(given, environ, root, here, last, asks)
+        yield
     except OSError as error:
         where = os.fsdecode(error.filename) if error.filename else None
         raise BuildError(f"cannot be read: {error.strerror}", where=where) from error
-
-
-def _opened(
-    given: Mapping[str, str],
-    environ: Mapping[str, str],
-    root: Path,
-    here: Path | None,
-    last: bool,
-    asks: bool,
-) -> Project:
-    cache = paths.root(environ)
-    asked = resolve(root, given, environ, here)
-    settings, choice = settled(recall(asked) if last else asked, cache, asks=asks)
-    project = Project(settings, cache=cache, choice=choice)
-    # This also reports errors in authored files now, before any task.
-    try:
-        require_objects(settings.objects, project.plan.recipes)
-    except BuildError as error:
-        raise settings.located(error) from None
-    return project

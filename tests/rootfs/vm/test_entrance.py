@@ -97,20 +97,13 @@ def test_without_ssh_keygen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture
-def way(tmp_path: Path) -> Iterator[Entrance]:
-    with opened(tmp_path) as found:
-        assert found
-        yield found
-
-
-@pytest.fixture
-def server(way: Entrance) -> Iterator[socket.socket]:
-    with socket.create_server((HERE, way.port)) as listening:
+def server() -> Iterator[socket.socket]:
+    with socket.create_server((HERE, 0)) as listening:
         yield listening
 
 
 @pytest.mark.parametrize(("said", "answers"), [(b"SSH-2.0-x\r\n", True), (b"HTTP", False)])
-def test_what_answers(way: Entrance, server: socket.socket, said: bytes, answers: bool) -> None:
+def test_what_answers(server: socket.socket, tmp_path: Path, said: bytes, answers: bool) -> None:
     def serve() -> None:
         while True:
             try:
@@ -121,14 +114,16 @@ def test_what_answers(way: Entrance, server: socket.socket, said: bytes, answers
                 connection.sendall(said)
 
     threading.Thread(target=serve, daemon=True).start()
+    way = Entrance(server.getsockname()[1], tmp_path / "key")
     assert way.answers(30 if answers else 1) is answers
 
 
-def test_a_port_that_nobody_serves(way: Entrance, server: socket.socket) -> None:
+def test_a_port_that_nobody_serves(server: socket.socket, tmp_path: Path) -> None:
     """As QEMU's is, while its guest starts; and one that is closed."""
-    assert not way.answers(0.5)
+    silent = Entrance(server.getsockname()[1], tmp_path / "key")
+    assert not silent.answers(0.5)
     server.close()
-    assert not way.answers(0.5)
+    assert not silent.answers(0.5)
 
 
 def test_no_file_of_the_user_is_used(tmp_path: Path) -> None:
