@@ -12,7 +12,7 @@ import os
 import stat
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -110,7 +110,8 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         part.replace(path)
         sync_directory(path.parent)
     except BaseException as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # the first error is the one to tell
+            part.unlink()
         # A full disk names no file, and nobody knows the temporary one.
         if isinstance(error, OSError) and error.filename in (None, os.fspath(part)):
             error.filename = os.fspath(path)

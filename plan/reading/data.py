@@ -215,6 +215,14 @@ def _check_replaced(before: Data, layer: Layer) -> None:
                 hint=f"give it another name, or write `replaces: [{name}]` into "
                 f"{layer.path / 'layer.yaml'}",
             )
+    for name in before.recipes:
+        if name not in own and (files := layer.path / "recipes" / name).is_dir():
+            raise BuildError(
+                f"nothing reads these files: the recipe {name} is not of this layer",
+                where=os.fspath(files),
+                hint=f"copy {name}.yaml and its files here, and write `replaces: [{name}]` into "
+                "layer.yaml; or change it by overrides.yaml (docs/reference.md)",
+            )
     for name in layer.replaces:
         if name not in known or name not in own:
             lacking = "this layer does not have" if name in known else "nothing before it has"

@@ -22,6 +22,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import NoReturn
 
 from plan.errors import BuildError, shortened
 from plan.reading.keys import LAYER, kinds
@@ -34,10 +35,14 @@ FILES = "files"
 KERNEL = "kernel"
 _DIRECTORIES = ("recipes", FILES, KERNEL, "seeds")
 PARTS = (ABOUT, "sets.yaml", "architectures.yaml", "licenses.yaml", *_DIRECTORIES)
+# How the files are named that are read in these directories.
+_READ = {"recipes": ".yaml", "seeds": ".yaml", KERNEL: ".config"}
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*\Z")
 _VERSION = re.compile(r"\d+(\.\d+)*\Z")
 # What Kconfig takes, an empty line or a comment.
 _ASKED = re.compile(r"\s*(#.*)?\Z|CONFIG_\w+=\S")
+# Hidden files, what editors and patch(1) keep beside a file, and texts for people.
+_ASIDE = re.compile(r"[.#].*|__pycache__|.*(~|\.(bak|orig|rej|md|txt))|[A-Z]+")
 # Whoever unpacks a product must be able to replace its files.
 MODE = re.compile(r"0?1?[67][0-7]{2}\Z")
 
@@ -92,6 +97,7 @@ def load_layer(path: Path) -> Layer:
             hint=f"a layer has one of: {', '.join(PARTS)}",
         )
     _check_kinds(path)
+    _check_names(path)
     file = path / ABOUT
     table = load(file) if os.path.lexists(file) else Table(os.fspath(file), 1)
     table.expect(kinds(LAYER))
@@ -131,6 +137,29 @@ def _check_kinds(path: Path) -> None:
         wanted = "a directory" if part in _DIRECTORIES else "a file"
         if os.path.lexists(place) and place.is_dir() != (part in _DIRECTORIES):
             raise BuildError(f"{part} of a layer is {wanted}", where=os.fspath(place))
+
+
+def _check_names(path: Path) -> None:
+    """Raise BuildError for what looks like a part of the layer, and what nothing reads."""
+    near = {Path(part).stem.rstrip("s"): part for part in PARTS if part not in _DIRECTORIES}
+    for file in _named(path):
+        meant = near.get(file.stem.lower().rstrip("s"))
+        if file.suffix.lower() in (".yaml", ".yml") and meant and file.name != meant:
+            _refuse_unread(file, f"name it {meant}")
+    for part, suffix in _READ.items():
+        for file in _named(path / part):
+            if file.suffix != suffix and not file.is_dir():
+                _refuse_unread(file, f"name it {file.stem}{suffix}")
+
+
+def _refuse_unread(file: Path, hint: str) -> NoReturn:
+    raise BuildError("nothing reads this part of a layer", where=os.fspath(file), hint=hint)
+
+
+def _named(directory: Path) -> list[Path]:
+    """What is in `directory`, without what `_ASIDE` matches; nothing if it is not there."""
+    found = sorted(directory.iterdir()) if directory.is_dir() else []
+    return [file for file in found if not _ASIDE.fullmatch(file.name)]
 
 
 def _check_fragment(path: Path) -> None:

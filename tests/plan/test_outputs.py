@@ -34,6 +34,13 @@ def test_an_error_without_a_name_gets_that_of_the_file(tmp_path: Path) -> None:
     assert caught.value.filename == str(tmp_path / "file") and not [*tmp_path.iterdir()]
 
 
+def test_no_error_names_the_temporary_file(tmp_path: Path) -> None:
+    path = tmp_path / ("a" * 250)  # only the temporary name is too long
+    with pytest.raises(OSError) as caught, replacing(path):
+        pass
+    assert caught.value.errno == errno.ENAMETOOLONG and caught.value.filename == str(path)
+
+
 @pytest.mark.fault(
     "output= in a file system that takes no file, as /proc", "refused before anything is built"
 )

@@ -27,6 +27,8 @@ def attested(tmp_path_factory: pytest.TempPathFactory, template: Path, seed: Pat
     toy = make_checkout(template, place / "checkout", cache=place / "cache", seed=seed)
     assert toy.doit("image").status == 0
     assert toy.doit("verify", "packages=left", "variations=jobs").status == 0
+    # What the second build found is beside the image, not in it.
+    assert "only its provenance is written again" in toy.doit("image").said
     done = toy.doit("attest")
     assert done.status == 0 and "check.py" in done.said, done
     return toy
@@ -137,13 +139,15 @@ def test_no_attestation(attested: Checkout, tmp_path: Path) -> None:
     assert done.status != 0 and "no attestation is named" in done.said, done
     done = attested.doit("attest", "chek", str(tmp_path))
     assert done.status != 0 and "attest takes check PATH" in done.said, done
-    for content in ("{", "[]", '{"predicate": 1}'):
+    told = {"{": "it is not JSON", "[]": "other files", '{"predicate": 1}': "other files"}
+    for content, reason in told.items():
         directory = shutil.copytree(
             f"{image(attested)}.attest", tmp_path / "it", dirs_exist_ok=True
         )
         (directory / "provenance.json").write_text(content)
         status, said = checked(directory)
         assert status == 1 and "cannot be read" in said and "Traceback" not in said, said
+        assert reason in said, said
 
 
 @pytest.mark.fault(

@@ -61,6 +61,14 @@ def test_mistakes_are_told_with_their_line(toy: Checkout, text: str, messages: l
     assert all(message in answer for message in messages), answer
 
 
+def test_a_patch_that_is_a_directory(toy: Checkout) -> None:
+    file = override(toy, "bottom:\n  patches: [fix.patch]")
+    place = file.parent / "patches" / "bottom" / "fix.patch"
+    place.mkdir(parents=True)
+    answer = refused(toy, "pkg")
+    assert "patches/bottom/fix.patch: this is no file" in answer, answer
+
+
 def test_what_is_touched_is_built_again_and_nothing_else(built: Checkout) -> None:
     override(built, "right:\n  environment: {WORD: other}\n")
     done = built.builds("right", "kernel")  # the kernel tells the plan of its initramfs

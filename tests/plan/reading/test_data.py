@@ -144,6 +144,22 @@ def test_what_is_there_is_not_replaced_without_a_word(
     assert f"replaces: [{name}]" in (caught.value.hint or "")
 
 
+@fault(
+    "files in a layer for a recipe that only the project has", "refused, with both ways to do it"
+)
+def test_files_need_their_recipe_in_the_layer(
+    recipe: Callable[..., Path], data: Path, layer: Path
+) -> None:
+    recipe("top")
+    files = layer / "recipes" / "top"
+    files.mkdir()
+    with pytest.raises(BuildError, match="the recipe top is not of this layer") as caught:
+        load_data(data, [layer])
+    assert caught.value.where == str(files)
+    assert "replaces: [top]" in (caught.value.hint or "")
+    assert "overrides.yaml" in (caught.value.hint or "")
+
+
 @fault("`replaces` of a layer with a name that nothing has", "the line, and the nearest name")
 def test_replaces_is_checked(recipe: Callable[..., Path], data: Path, layer: Path) -> None:
     recipe("top")

@@ -51,6 +51,11 @@ def kind(name: str, make: Make) -> Make:
     return lambda layer: make(layer / name)
 
 
+def written(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("")
+
+
 def nothing(layer: Path) -> None:
     (layer / "files").rename(layer / "file")
 
@@ -130,3 +135,28 @@ def test_what_a_layer_cannot_be(layer: Path, spoil: Make, message: str) -> None:
     with pytest.raises(BuildError, match=message) as caught:
         load_layer(layer)
     assert os.fspath(layer) in (caught.value.where or "")
+
+
+def test_what_lies_beside_the_parts_is_no_part(layer: Path) -> None:
+    for name in ("README.md", "seed/users.json", "recipes/zlib.yaml~", "recipes/README"):
+        written(layer / name)
+    written(layer / "recipes" / "zlib.yaml")
+    written(layer / "recipes" / "zlib" / "fix.patch")
+    load_layer(layer)
+
+
+@fault("a file in a layer whose name is nearly one that is read", "refused, with that name")
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("recipes/zlib.yml", "name it zlib.yaml"),
+        ("kernel/usb.cfg", "name it usb.config"),
+        ("layer.yml", "name it layer.yaml"),
+        ("set.yaml", "name it sets.yaml"),
+    ],
+)
+def test_the_name_that_is_read_is_told(layer: Path, name: str, hint: str) -> None:
+    written(layer / name)
+    with pytest.raises(BuildError) as caught:
+        load_layer(layer)
+    assert caught.value.hint == hint

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -182,3 +183,24 @@ def test_killed_at_any_point_the_next_run_goes_on(toy: Checkout, built: Checkout
     for name in SCRIPTS:
         assert toy.stamp(name)["artifact"] == built.stamp(name)["artifact"]
         assert toy.artifact(name).read_bytes() == built.artifact(name).read_bytes()
+
+
+RUN = """
+import sys
+from pathlib import Path
+from tasks.console.interrupt import install, run_here
+install()
+run_here(["sh", "-c", sys.argv[1]], Path())
+"""
+
+
+@pytest.mark.fault(
+    "SIGTERM while `ssh` or `test` runs a program", "the program has a minute to clean up"
+)
+def test_a_program_may_clean_up(tmp_path: Path) -> None:
+    cleanup = f"trap 'sleep 1; touch {tmp_path}/clean; exit' TERM; touch {tmp_path}/begun"
+    process = subprocess.Popen([sys.executable, "-c", RUN, f"{cleanup}; while :; do :; done"])
+    until((tmp_path / "begun").exists, "the program")
+    process.terminate()
+    assert process.wait(SECONDS) == 128 + signal.SIGTERM
+    assert (tmp_path / "clean").exists()
