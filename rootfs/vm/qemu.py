@@ -91,7 +91,7 @@ class Emulator:
         argv = [os.fspath(self.qemu), "-nodefaults", "-no-user-config"]
         argv += devices.screen(self.machine.display) if self.machine.display else _NO_SCREEN
         argv += ["-machine", known.machine, "-cpu", known.processor[self.accel]]
-        argv += ["-accel", "tcg,thread=multi" if self.accel == "tcg" else self.accel]
+        argv += ["-accel", _emulation(self.machine) if self.accel == "tcg" else self.accel]
         argv += ["-smp", str(cpus), "-m", str(self.machine.memory_mib)]
         # Firmware for aarch64 waits five seconds for a key, if it is not told how long to wait.
         argv += ["-boot", "menu=on,splash-time=0"]
@@ -114,6 +114,15 @@ class Emulator:
         if run is not None:
             argv += ["-no-reboot", "-fw_cfg", f"name=opt/bq2/run,file={run}"]
         return [*argv, *self.machine.more]
+
+
+def _emulation(machine: Machine) -> str:
+    """TCG, with MiB for the code that it has translated.
+
+    By default it keeps a GiB. After a restart of the guest all of that is stale, and QEMU takes it
+    out page by page while the guest writes there: that takes longer than the restart itself.
+    """
+    return f"tcg,thread=multi,tb-size={max(32, machine.memory_mib // 16)}"
 
 
 def _firmware(firmware: Firmware) -> list[str]:

@@ -66,9 +66,9 @@ def test_firmware_that_is_started_as_a_kernel() -> None:
 @pytest.mark.parametrize(
     ("arch", "accel", "machine", "processor", "acceleration"),
     [
-        ("x86_64", "tcg", "q35,sata=off", "max", "tcg,thread=multi"),
+        ("x86_64", "tcg", "q35,sata=off", "max", "tcg,thread=multi,tb-size=48"),
         ("x86_64", "kvm", "q35,sata=off", "max", "kvm"),
-        ("aarch64", "tcg", "virt", "cortex-a57", "tcg,thread=multi"),
+        ("aarch64", "tcg", "virt", "cortex-a57", "tcg,thread=multi,tb-size=48"),
         ("aarch64", "kvm", "virt", "max", "kvm"),
     ],
 )
