@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -32,7 +33,9 @@ def task_bench(project: Project) -> DoitTask:
 
 
 # All test files run in parallel, the tests of a file one after another: they share its builds.
-SIDE_BY_SIDE = ("-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder")
+# One file more than there are processors: tests also wait, for machines, servers and timeouts.
+_FILES_AT_ONCE = (os.cpu_count() or 1) + 1
+SIDE_BY_SIDE = ("-n", f"{_FILES_AT_ONCE}", "--dist", "loadfile", "--no-loadscope-reorder")
 
 
 def _test(project: Project, words: list[str]) -> None:
