@@ -117,12 +117,14 @@ class Emulator:
 
 
 def _emulation(machine: Machine) -> str:
-    """TCG, with MiB for the code that it has translated.
+    """TCG; a small machine has a limit, in MiB, for the code that it has translated.
 
-    By default it keeps a GiB. After a restart of the guest all of that is stale, and QEMU takes it
-    out page by page while the guest writes there: that takes longer than the restart itself.
+    By default QEMU keeps a GiB. After a restart of the guest all of that is stale, and QEMU takes
+    it out page by page while the guest writes there: that takes longer than the restart itself. A
+    large machine compiles, maybe: a compiler's code must not be translated again and again.
     """
-    return f"tcg,thread=multi,tb-size={max(32, machine.memory_mib // 16)}"
+    limit = f",tb-size={max(32, machine.memory_mib // 16)}" if machine.memory_mib < 2048 else ""
+    return f"tcg,thread=multi{limit}"
 
 
 def _firmware(firmware: Firmware) -> list[str]:

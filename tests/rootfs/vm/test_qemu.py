@@ -88,6 +88,16 @@ def test_the_machine(
         assert options(argv, name) == [value]
 
 
+@pytest.mark.parametrize(
+    ("memory", "acceleration"),
+    [(256, "tcg,thread=multi,tb-size=32"), (2048, "tcg,thread=multi")],
+)
+def test_what_is_kept_of_translated_code(memory: int, acceleration: str) -> None:
+    machine = Machine("x86_64", memory)
+    argv = Emulator(machine, Path("/bin/qemu"), FIRMWARE, "tcg").command()
+    assert options(argv, "-accel") == [acceleration]
+
+
 def test_the_number_of_processors() -> None:
     assert options(emulator(cpus=None).command(), "-smp") == [str(min(os.cpu_count() or 1, 4))]
 
