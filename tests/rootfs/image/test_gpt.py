@@ -73,9 +73,8 @@ def test_sgdisk_writes_the_same(tmp_path: Path, sizes: list[int], identity: str)
         commands += [f"-u{number}:{guid}", f"-c{number}:p{number - 1}"]
         start = end
     tool("sgdisk", *commands, theirs)
-    code = gpt.MBR.unpack(ours.read_bytes()[:512])["BootCode"]  # sgdisk writes none
-    with theirs.open("r+b") as file:
-        file.write(code)
+    with ours.open("rb") as one, theirs.open("r+b") as two:
+        two.write(gpt.MBR.unpack(one.read(512))["BootCode"])  # sgdisk writes none
     for where, length in ((0, 34 * 512), (disk.size - 33 * 512, 33 * 512)):
         with ours.open("rb") as one, theirs.open("rb") as two:
             one.seek(where)

@@ -362,7 +362,8 @@ def answers(
             "path": path,
             "key": KEY,
             "queue": QUEUE,
-            "directory": tempfile.gettempdir(),
+            # Only the name: the table has paths below the top of each file system.
+            "directory": Path(tempfile.gettempdir()).name,
             "uptime": float(Path("/proc/uptime").read_text().split()[0]),
         }
         mounts = Path("/proc/self/mountinfo").read_text()

@@ -12,12 +12,14 @@ import os
 import shutil
 import signal
 import tarfile
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from plan.settings.parameters import VARIATIONS
+from rootfs.sandbox import host
 from tasks.engine.records.verdicts import IDENTICAL, Verdict, Verified
 from tasks.reproduce.other_python import another
 from tasks.reproduce.variations import INSTEAD
@@ -96,9 +98,11 @@ FIXED =""",
     ),
 )
 DISK = IS_ROOT and shutil.which("mkfs.xfs") and Path("/dev/loop-control").exists()
+IN_MEMORY = host.file_system(Path(tempfile.gettempdir())) == "tmpfs"
 # What not every machine can vary, and what it lacks.
 SOMETIMES = {
     "filesystem": (DISK, "root, mkfs.xfs and a loop device"),
+    "order": (not IN_MEMORY, "a directory for temporary files that is not in memory"),
     "python": (another(), "another Python on the PATH"),
 }
 
