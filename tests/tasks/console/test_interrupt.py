@@ -199,8 +199,12 @@ run_here(["sh", "-c", sys.argv[1]], Path())
 )
 def test_a_program_may_clean_up(tmp_path: Path) -> None:
     cleanup = f"trap 'sleep 1; touch {tmp_path}/clean; exit' TERM; touch {tmp_path}/begun"
-    process = subprocess.Popen([sys.executable, "-c", RUN, f"{cleanup}; while :; do :; done"])
-    until((tmp_path / "begun").exists, "the program")
-    process.terminate()
-    assert process.wait(SECONDS) == 128 + signal.SIGTERM
+    program = f"{cleanup}; while :; do sleep 0.1; done"
+    with subprocess.Popen([sys.executable, "-c", RUN, program]) as process:
+        try:
+            until((tmp_path / "begun").exists, "the program")
+            process.terminate()
+            assert process.wait(SECONDS) == 128 + signal.SIGTERM
+        finally:
+            process.kill()
     assert (tmp_path / "clean").exists()
