@@ -7,7 +7,9 @@ One boot checks what most people do; what takes more boots is slow. BQ2_TEST_IMA
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +18,7 @@ import pytest
 from plan.errors import BuildError
 from rootfs.push.reach import Way
 from rootfs.vm.boot import PROMPT
+from rootfs.vm.devices import HERE
 from rootfs.vm.entrance import CREDENTIAL, Entrance, opened
 from tests.machine.guest import Guest, Key, drive, fat_disk
 
@@ -71,6 +74,7 @@ def test_it_comes_up_and_is_entered(
         guest.expect("42 on web-7 as root")
         _entered(guest, mine, Key(way.key))
         _refused(guest, other)
+        _many_at_once(guest, mine)
         _asked_by_push(guest, mine, other, tmp_path / "known")
         _supervised(guest, mine)
         print(f"prompt {prompt:.1f} s, address and ssh {address - prompt:.1f} s later")
@@ -96,6 +100,15 @@ def _refused(guest: Guest, other: Key) -> None:
     # Only "publickey" in that answer: the server offers no password.
     done = guest.ssh(other, "true", "-o", "PreferredAuthentications=password,keyboard-interactive")
     assert done.returncode == 255 and "Permission denied (publickey)" in done.stderr, done
+
+
+def _many_at_once(guest: Guest, mine: Key) -> None:
+    """All clients have one address behind QEMU: some that wait leave room for the next one."""
+    with ExitStack() as waiting:
+        for _ in range(10):
+            client = waiting.enter_context(socket.create_connection((HERE, guest.port), 60))
+            assert client.recv(4) == b"SSH-"
+        assert guest.ssh(mine, "exit 7").returncode == 7
 
 
 def _asked_by_push(guest: Guest, mine: Key, other: Key, known: Path) -> None:

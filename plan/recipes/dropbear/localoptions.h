@@ -8,3 +8,6 @@
 #define DROPBEAR_SFTPSERVER 0
 /* Speed before size: the machine may be emulated. */
 #define DROPBEAR_SMALL_CODE 0
+/* Connections at once that did not log in yet. QEMU's user network and NAT show many clients as one
+   address, so one address may have nearly as many as all together (30). */
+#define MAX_UNAUTH_PER_IP 25
