@@ -29,8 +29,7 @@ DOIT_CONFIG = {
     "verbosity": 2,
     "reporter": reporter_of(project),
     # Threads: other processes do the work. One failure does not stop the independent branches.
-    # boot and shell use the terminal, so they run in the main thread, which handles signals.
-    "num_process": 0 if {"boot", "shell"} & set(sys.argv) else project.settings.at_once,
+    "num_process": project.settings.at_once,
     "par_type": "thread",
     "continue": True,
     # A cache: read whole at the start, written whole by a run that holds the work directory.

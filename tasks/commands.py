@@ -123,6 +123,9 @@ MAKES = frozenset(
 # The tasks of every build, which other tasks depend on.
 OF_A_BUILD = ("fetch", "image", "oci", "pkg", "plan", "seed", "sysroot")
 
+# They give the terminal to a program.
+ON_TERMINAL = frozenset({"boot", "shell"})
+
 # They look at a build or its product. Without set= or arch= this is the last one here.
 OF_THE_LAST = frozenset(
     {

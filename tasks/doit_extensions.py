@@ -9,6 +9,7 @@ Some methods of the pinned doit version are wrapped:
 - `help` and `info` print the pages of this project (tasks/help.py, tasks/info.py);
 - `clean` waits for no build: it is refused while one runs in the work directory;
 - a plain `list` shows the parts of a build and their states;
+- `boot` and `shell` run in the main thread, which handles signals; all else in doit's threads;
 - doit's own output is printed like all output (tasks/console/console.py);
 - a parameter is refused if the command does not use it;
 - doit commands that make no sense here are unknown, as for `./bq2`;
@@ -38,6 +39,7 @@ from doit.cmd_run import Run
 from doit.cmd_strace import Strace
 from doit.dependency import DatabaseException, JsonDB
 from doit.exceptions import InvalidCommand, InvalidDodoFile
+from doit.runner import Runner
 
 from plan.errors import BuildError, shortened
 from plan.outputs import replacing
@@ -99,6 +101,7 @@ def install(project: Project) -> None:
     for command in (Clean, Forget, Info, List, Run):
         command._execute = _of_its_parameters(project, command._execute)
     Run._execute = _of_a_command(project, Run._execute)
+    Runner.select_task = _in_main_thread(Runner.select_task)
     Help._execute = _explained
     for command in (Ignore, ResetDep, Strace):
         command._execute = _unknown
@@ -262,6 +265,19 @@ def _of_a_command(project: Project, original: Any) -> Any:
         return 1 if undelivered() else 0
 
     return execute
+
+
+def _in_main_thread(original: Any) -> Any:
+    """doit selects each task in the main thread: there one that uses the terminal also runs."""
+
+    def select_task(self: Any, node: Any, tasks: Any) -> bool:
+        selected = bool(original(self, node, tasks))
+        if selected and node.task.name in commands.ON_TERMINAL:
+            self.process_task_result(node, self.execute_task(node.task))
+            return False
+        return selected
+
+    return select_task
 
 
 def _explained(self: Any, pos_args: list[str]) -> bool:

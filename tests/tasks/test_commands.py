@@ -193,3 +193,15 @@ def test_it_does_not_matter_where_doit_is_called(built: Checkout) -> None:
 def test_the_version_is_that_of_the_project(toy: Checkout) -> None:
     said = toy.run([sys.executable, "-m", "tasks", "--version"]).said
     assert said.splitlines()[0].split()[-1] == VERSION
+
+
+@pytest.mark.qemu
+def test_what_boot_needs_is_built_side_by_side(toy: Checkout) -> None:
+    for name in ("left", "right"):
+        toy.recipe(name, "sleep 2", "bottom")
+    toy.recipe("kernel", "false")
+    done = toy.doit("boot", "jobs=2")
+    assert done.status == 1 and {"left", "right"} < {*done.built}, done
+    begun = [done.said.index(f"pkg:{name} ") for name in ("left", "right")]
+    ended = [re.search(rf"^pkg:{name} +built", done.said, re.M) for name in ("left", "right")]
+    assert all(match and match.start() > max(begun) for match in ended), done
