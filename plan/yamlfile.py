@@ -137,7 +137,22 @@ def kind_name(kind: type) -> str:
 def top_keys(path: Path) -> tuple[str, ...]:
     """The names at the top of the file `path`, read without YAML: completion must be fast."""
     text = path.read_text(encoding="utf-8", errors="replace")  # load() says that it is not UTF-8
-    return tuple(re.findall(r"^([\w.-]+):", text, re.MULTILINE))
+    return tuple(re.findall(r"""^["']?([\w.-]+)["']?[ \t]*:""", text, re.MULTILINE))
+
+
+def require_names(path: Path) -> None:
+    """Raise BuildError, with file and line, for a key at the top that `top_keys` does not see.
+
+    YAML is read only where a line looks so.
+    """
+    text = path.read_text(encoding="utf-8", errors="replace")
+    seen, plain = top_keys(path), r"""[\s#]|["']?[\w.-]+["']?[ \t]*:"""
+    if any(line and not re.match(plain, line) for line in text.splitlines()):
+        table = load(path)
+        for key in table:
+            if key not in seen:
+                hint = "a name has letters, digits, '.', '_' and '-'"
+                raise BuildError(f"{key!r} cannot be a name", where=table.where(key), hint=hint)
 
 
 def load(path: Path, *, shown_as: str | None = None) -> Table:

@@ -12,7 +12,7 @@ from plan.compiling.architecture import architectures
 from plan.settings import addresses
 from plan.settings.other_machines import OF_OTHER_MACHINES
 from plan.settings.parameter import Parameter, constant
-from plan.yamlfile import top_keys
+from plan.yamlfile import require_names, top_keys
 
 ARCHITECTURES = architectures()
 SETS_FILE, ARCHITECTURES_FILE = "sets.yaml", "architectures.yaml"
@@ -302,9 +302,15 @@ PARAMETERS = (
 
 
 def parameters(layers: Sequence[Path] = ()) -> tuple[Parameter, ...]:
-    """PARAMETERS; a set or an architecture may also be one of `layers`."""
+    """PARAMETERS; a set or an architecture may also be one of `layers`.
+
+    Raises BuildError, with file and line, if a layer gives one a name that it cannot have.
+    """
     if not layers:
         return PARAMETERS
+    for path in (layer / file for layer in layers for file in (SETS_FILE, ARCHITECTURES_FILE)):
+        if path.exists():
+            require_names(path)
     sets = (*SETS, *named(layers, SETS_FILE))
     known = checks.architecture((*ARCHITECTURES, *named(layers, ARCHITECTURES_FILE)))
     wider = {"set": checks.one_of(*sets), "arch": known, "build": known}

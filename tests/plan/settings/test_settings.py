@@ -77,6 +77,26 @@ def test_unknown_names_and_values_are_refused_with_the_remedy(
 
 
 @pytest.mark.fault(
+    "a layer gives a set or an architecture a name with a space or a slash",
+    "the error shows that name with file and line, not the names that exist",
+)
+@pytest.mark.parametrize("file", ["sets.yaml", "architectures.yaml"])
+@pytest.mark.parametrize("key", ["My Set", "'my set'", "a/b", "- mine"])
+def test_a_name_that_cannot_be_one(tmp_path: Path, file: str, key: str) -> None:
+    (tmp_path / file).write_text(f"# comment\n---\nfirst:\n  packages: []\n{key}:\n  x: y\n")
+    with pytest.raises(BuildError) as caught:
+        resolve(tmp_path, {"layer": os.fspath(tmp_path)}, {})
+    assert f"{file}:5" in str(caught.value), caught.value
+
+
+@pytest.mark.parametrize("key", ["mine", "'mine'", '"mine"', "mine "])
+def test_a_name_may_be_quoted(tmp_path: Path, key: str) -> None:
+    (tmp_path / "sets.yaml").write_text(f"{key}:\n  packages: []\n...\n")
+    settings = resolve(tmp_path, {"layer": os.fspath(tmp_path), "set": "mine"}, {})
+    assert settings.set == "mine"
+
+
+@pytest.mark.fault(
     "`app: {directory: ~/NAME, …}` in `local.yaml`, and a `sets.yaml` of a layer that is not UTF-8",
     "the section is that of this app; the file and what is wrong",
 )
