@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -21,6 +22,7 @@ from plan.reading.data import Data, load_data
 from plan.reading.overrides import Overrides, load_overrides
 from plan.reading.recipes import KEYS
 from plan.steps.json_diff import differences
+from plan.steps.planner import variants
 from plan.typed import typed
 from plan.writing.writeback import WriteBack, written_back
 from plan.writing.yamltext import item_lines
@@ -86,18 +88,21 @@ def _differences(
     """The changed lines of each package in each phase. The differences from `PHASE:*` are separate:
     by phase, with the number of packages that have them.
     """
-    found, every = {}, {}
-    for phase, steps in project.plan.phases.items():
-        tables, patches = overrides.tables(phase), overrides.patches(phase)
-        nothing = Table(overrides.file.name, 1)
+    found, every, plan = {}, {}, project.plan
+    nothing = Table(overrides.file.name, 1)
+    none = replace(overrides, table=nothing)
+    for phase, steps in plan.phases.items():
+        own = variants(phase, plan.set.phase, plan.machines, plan.app)
+        before, tables = none.tables(phase, *own), overrides.tables(phase, *own)
+        patches = overrides.patches(phase)
         general = overrides.table.get(f"{phase}:*", nothing)
         shared, count = _lines(project, nothing, general, []), 0
         for name in steps:
             added = [path.name for path in patches.get(name, [])]
-            lines = _lines(project, overrides.recipes[name], tables[name], added)
-            if own := tuple(line for line in lines if line not in shared):
-                found[phase, name] = own
-            count += len(own) < len(lines)
+            lines = _lines(project, before[name], tables[name], added)
+            if rest := tuple(line for line in lines if line not in shared):
+                found[phase, name] = rest
+            count += len(rest) < len(lines)
         if count:
             every[phase] = (count, shared)
     return found, every

@@ -63,7 +63,8 @@ def make_plan(
     machines = load_machines(data, build_name or arch_name, arch_name)
     complete = load_set(data, set_name, changes.recipes)
     added = (*complete.added, *added, *data.made)
-    made = changes.made(complete.phase, *_variants(data, machines))
+    last = complete.phase
+    made = changes.made(last, *variants(last, last, machines, data.app))
     recipes = _laid_over(made, complete, data)
     without = _without(complete, machines.target, toolbox, recipes, seed)
     depends = _depends(recipes)
@@ -111,9 +112,12 @@ def load_machines(data: Data, build: str, target: str) -> Machines:
     return Machines(own, own if target == build else found(target))
 
 
-def _variants(data: Data, machines: Machines) -> list[str]:
-    """The changes that recipes have themselves for this product."""
-    return [*([CROSSED] if machines.crossed else []), *([FOR_APP] if data.app else [])]
+def variants(phase: str, last: str, machines: Machines, app: object) -> list[str]:
+    """The changes that recipes have themselves in `phase` of a product of the phase `last`."""
+    if phase != last:
+        # A compiler that is to emit code for the target must know it.
+        return [] if machines.crossed else [AS_TOOL]
+    return [*([CROSSED] if machines.crossed else []), *([FOR_APP] if app else [])]
 
 
 def _laid_over(recipes: Mapping[str, Recipe], chosen: Set, data: Data) -> Mapping[str, Recipe]:
@@ -151,8 +155,8 @@ def _both(
     The second phase is built by `product` and the results of the first.
     """
     machines = product.machines
-    # A compiler that is to emit code for the target must know it.
-    seeded = changes.made(SYSROOT_FROM_SEED, *([] if machines.crossed else [AS_TOOL]))
+    own = variants(SYSROOT_FROM_SEED, product.phase, machines, None)
+    seeded = changes.made(SYSROOT_FROM_SEED, *own)
     depends = _depends(seeded)
     tools = _tools(toolbox, chosen, product.recipes, wanted, depends, machines.target)
     draws = machines.crossed and chosen.root

@@ -127,6 +127,13 @@ def test_the_difference_is_shown(toy: Checkout) -> None:
     assert "did you mean apply?" in toy.doit("overrides", "aply").said
 
 
+def test_it_is_compared_with_the_recipe_of_this_product(toy: Checkout) -> None:
+    toy.recipe("bottom", "true", environment="{A: '1'}", crossed="{environment: {A: '2'}}")
+    override(toy, "bottom: {environment: {A: '1'}}\n")
+    assert said(toy) == "bottom\n  changes nothing in the set base\n"
+    assert said(toy, "arch=aarch64") == "pkg:bottom\n  environment.A: 2 → 1\n"
+
+
 def test_a_product_says_so_and_builds_the_same_again(toy: Checkout, tmp_path: Path) -> None:
     with_source(toy)
     override(
