@@ -10,6 +10,7 @@ would crash the process at a depth of about ten thousand.
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -136,7 +137,7 @@ def kind_name(kind: type) -> str:
 
 def top_keys(path: Path) -> tuple[str, ...]:
     """The names at the top of the file `path`, read without YAML: completion must be fast."""
-    text = path.read_text(encoding="utf-8", errors="replace")  # load() says that it is not UTF-8
+    text = _text(path, str(path), errors="replace")  # load() says that it is not UTF-8
     return tuple(re.findall(r"""^["']?([\w.-]+)["']?[ \t]*:""", text, re.MULTILINE))
 
 
@@ -145,14 +146,18 @@ def require_names(path: Path) -> None:
 
     YAML is read only where a line looks so.
     """
-    text = path.read_text(encoding="utf-8", errors="replace")
+    text = _text(path, str(path), errors="replace")
     seen, plain = top_keys(path), r"""[\s#]|["']?[\w.-]+["']?[ \t]*:"""
-    if any(line and not re.match(plain, line) for line in text.splitlines()):
-        table = load(path)
-        for key in table:
-            if key not in seen:
-                hint = "a name has letters, digits, '.', '_' and '-'"
-                raise BuildError(f"{key!r} cannot be a name", where=table.where(key), hint=hint)
+    if seen and all(re.match(plain, line) for line in text.splitlines() if line):
+        return
+    table = load(path)
+    for key in table:
+        if re.fullmatch(r"[\w.-]+", key) and key not in seen:
+            hint = "write it at the beginning of a line, without braces"
+            raise BuildError(f"the name {key!r} is not found", where=table.where(key), hint=hint)
+        if key not in seen:
+            hint = "a name has letters, digits, '.', '_' and '-'"
+            raise BuildError(f"{key!r} cannot be a name", where=table.where(key), hint=hint)
 
 
 def load(path: Path, *, shown_as: str | None = None) -> Table:
@@ -164,14 +169,7 @@ def load(path: Path, *, shown_as: str | None = None) -> Table:
     import yaml
 
     file = shown_as or str(path)
-    try:
-        if path.stat().st_size > _LARGEST:
-            raise BuildError(f"is larger than {_LARGEST >> 20} MiB", where=file)
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise BuildError(f"cannot be read: {error.strerror}", where=file) from error
-    except UnicodeDecodeError as error:
-        raise BuildError(f"is not UTF-8: {error.reason}", where=file) from error
+    text = _text(path, file)
     # libyaml's scanner is ten times as fast as the Python one; both give the same events.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
@@ -185,6 +183,24 @@ def load(path: Path, *, shown_as: str | None = None) -> Table:
     if not isinstance(value, Table):
         raise BuildError("must contain a mapping (key: value)", where=f"{file}:1")
     return value
+
+
+def _text(path: Path, file: str, *, errors: str = "strict") -> str:
+    """The text of the file `path`, which messages call `file`, without a byte order mark.
+
+    Raises BuildError, also for what would never end: a FIFO, a device.
+    """
+    try:
+        status = path.stat()
+        if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+            raise BuildError("this is no plain file", where=file)
+        if status.st_size > _LARGEST:
+            raise BuildError(f"is larger than {_LARGEST >> 20} MiB", where=file)
+        return path.read_text(encoding="utf-8", errors=errors).removeprefix("\ufeff")
+    except OSError as error:
+        raise BuildError(f"cannot be read: {error.strerror}", where=file) from error
+    except UnicodeDecodeError as error:
+        raise BuildError(f"is not UTF-8: {error.reason}", where=file) from error
 
 
 class _Document:

@@ -10,6 +10,7 @@ from plan.errors import BuildError
 from plan.outputs import write_file
 from plan.own_files import IGNORED, below
 from plan.reading.layer import NAME
+from plan.settings.parameters import ARCHITECTURES, SETS
 from plan.typed import typed
 from plan.version import VERSION
 from tasks.actions import DoitTask, caller_directory, speaking
@@ -74,12 +75,14 @@ def _layer(project: Project, words: list[str]) -> None:
     here = caller_directory()
     path = Path(here, words[1]).absolute()
     name = path.name.lower()
-    if not NAME.match(name) or name in ("base", "base-tools", "full"):
+    if not NAME.match(name) or name in (*SETS, *ARCHITECTURES, *project.plan.recipes):
         raise BuildError(
             f"{path.name!r} cannot be the name of a layer",
             where=words[1],
-            hint="it has lower case letters, digits and -, and no set has it",
+            hint="it has lower case letters, digits and -, and no set and no package has it",
         )
+    if "," in str(path):
+        raise BuildError("layer= cannot take a path with a comma", where=words[1])
     inside = below(project.root, path)
     if inside is not None and inside.parts[:-1][:1] not in [(each,) for each in IGNORED]:
         beside = shlex.quote(os.path.relpath(project.root.parent / path.name, here))
@@ -93,4 +96,4 @@ def _layer(project: Project, words: list[str]) -> None:
     for file, text in FILES.items():
         write_file(path / file, text.replace("NAME", name).replace("VERSION", VERSION))
     say(f"{words[1]}: {', '.join(FILES)}")
-    say(f"  build it: {typed(f'image layer={words[1]} set={name}')}")
+    say(f"  build it: {typed(f'image layer={shlex.quote(words[1])} set={name}')}")

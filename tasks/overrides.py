@@ -18,9 +18,9 @@ from typing import Any
 from plan.compiling import toolchain
 from plan.errors import BuildError, nearest
 from plan.outputs import write_file
-from plan.reading.data import Data, load_data
+from plan.reading.data import FOLDERS, Data, load_data
 from plan.reading.overrides import Overrides, load_overrides
-from plan.reading.recipes import KEYS
+from plan.reading.recipes import KEYS, load_tables
 from plan.steps.json_diff import differences
 from plan.steps.planner import variants
 from plan.typed import typed
@@ -184,11 +184,26 @@ def _copied(data: Data, trial: Path) -> tuple[Data, dict[Path, Path]]:
     app = data.app.path if data.app else None
     layers = [layer for layer in data.layers if layer.path != app]
     places |= {layer.path: trial / "layers" / layer.name for layer in layers}
-    for place, copy in places.items():
-        shutil.copytree(place, copy, ignore=ignored)
+    shutil.copytree(data.own, places[data.own], ignore=ignored)
+    for layer in layers:
+        # Only what is read, and links as they are: anything may be beside it, also this copy.
+        for name, _ in layer.content:
+            target = places[layer.path] / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(layer.path / name, target)
+    _link_folders(data, trial)
     section = data.app.checkout if data.app else None
     copies = [places[layer.path] for layer in layers]
     return load_data(places[data.own], copies, app, section), places
+
+
+def _link_folders(data: Data, trial: Path) -> None:
+    """Let the copies in `trial` find the folders that are sources: as a bundle has them."""
+    for name, table in load_tables(data).items():
+        for entry in table.get("sources", []):
+            if isinstance(entry, Table) and "folder" in entry:
+                (trial / FOLDERS).mkdir(exist_ok=True)
+                (trial / FOLDERS / name).symlink_to(data.folder(name, entry["folder"]))
 
 
 def _write(change: WriteBack, places: Mapping[Path, Path] = MappingProxyType({})) -> None:

@@ -14,9 +14,10 @@ from pathlib import Path
 from plan.errors import BuildError
 from plan.model import Source
 from plan.outputs import write_file
+from plan.reading.data import ARCHITECTURES, SETS
 from plan.reading.recipes import NAME
 from plan.typed import typed
-from plan.urls import GIT
+from plan.urls import CREDENTIALS, GIT
 from plan.writing.build_files import READ
 from plan.writing.guess import recipe
 from plan.writing.pins import DEBIAN
@@ -51,10 +52,19 @@ def before_recipe(project: Project, words: Sequence[str]) -> None:
             f"{name!r} cannot be the name of a package",
             hint="it has lower case letters, digits and +.-",
         )
+    taken = {*project.data.names(SETS), *project.data.names(ARCHITECTURES), *project.data.trees}
+    if name in taken:
+        raise BuildError(
+            f"{name} is a set, an architecture or the files of a layer",
+            hint="give the package another name",
+        )
     if name in project.data.recipes:
         where = project.data.shown(project.data.recipes[name])
         hint = "edit that one, or give the new one another name"
         raise BuildError(f"there is a recipe {name} already", where=where, hint=hint)
+    if CREDENTIALS.match(url):
+        hint = "remove it: the URL is written into the recipe; ~/.netrc may hold it"
+        raise BuildError("there is a password in the URL", where="url=", hint=hint)
     if url.startswith("git+") and not GIT.fullmatch(url):
         hint = "it ends with @ and the whole name of a commit: git+https://…@COMMIT"
         raise BuildError("this is no commit", where=f"url={url}", hint=hint)

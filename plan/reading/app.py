@@ -21,7 +21,7 @@ from pathlib import Path
 from plan import checks
 from plan.errors import BuildError, nearest
 from plan.reading import app_section, licenses
-from plan.reading.folder import SHARDS
+from plan.reading.folder import SHARDS, listed
 from plan.reading.layer import ABOUT
 from plan.yamlfile import Table, load
 
@@ -143,6 +143,12 @@ def _target(path: Path, shard: Table, asked: Table) -> tuple[str, str]:
             f"the main file of {wanted} is not there",
             where=targets.where(wanted),
             hint=f"{wanted}: {{main: src/{wanted}.cr}}",
+        )
+    if os.path.normpath(main) not in listed(path):
+        raise BuildError(
+            f"the main file of {wanted} is not in the source: {main}",
+            where=target.where("main"),
+            hint="it must be a file of this directory that git does not ignore",
         )
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", wanted):
         raise BuildError(f"{wanted!r} cannot be a program", where=targets.where(wanted))

@@ -50,7 +50,7 @@ def check_environment(table: Table) -> None:
     for name, value in environment.items():
         if not isinstance(value, str):
             raise BuildError(f"{name!r} must be text", where=environment.where(name))
-        if not name or "=" in name:
+        if not name.isprintable() or not name or {"=", " "} & {*name}:
             raise BuildError(
                 f"{name!r} cannot be the name of a variable",
                 where=environment.where(name),

@@ -100,7 +100,7 @@ class Data:
         file = self.recipes.get(recipe, self.own / "recipes" / recipe)
         found = file.parent / path
         packed = self.own.parent / FOLDERS / recipe
-        return packed if packed.is_dir() and not found.is_dir() else found.resolve()
+        return packed if packed.is_dir() and not found.is_dir() else Path(os.path.realpath(found))
 
     @cached_property
     def trees(self) -> Mapping[str, Layer]:
@@ -177,6 +177,8 @@ def load_data(
     data = Data(own)
     for path in (*layers, *([app] if app and is_layer(app) and app not in layers else [])):
         layer = load_layer(path)
+        if layer.path in (each.path for each in data.layers):
+            raise BuildError("this layer is given twice", where=f"layer={path}")
         if layer.name in (each.name for each in data.layers):
             raise BuildError(
                 f"two layers have the name {layer.name}",
@@ -222,6 +224,13 @@ def _check_replaced(before: Data, layer: Layer) -> None:
                 where=os.fspath(files),
                 hint=f"copy {name}.yaml and its files here, and write `replaces: [{name}]` into "
                 "layer.yaml; or change it by overrides.yaml (docs/reference.md)",
+            )
+    for files in sorted((layer.path / "recipes").glob("[!.]*/")):
+        if (name := files.name) not in (*own, *before.recipes, "__pycache__"):
+            raise BuildError(
+                f"nothing reads these files: there is no recipe {name}",
+                where=os.fspath(files),
+                hint=nearest(name, own),
             )
     for name in layer.replaces:
         if name not in known or name not in own:

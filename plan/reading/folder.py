@@ -14,10 +14,15 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from plan.compiling.toolchain import SOURCE_DATE_EPOCH
 from plan.errors import BuildError
 from plan.model import Source
+from plan.reading.layer import is_lock
+
+if TYPE_CHECKING:
+    import subprocess
 
 LARGEST = 256 << 20  # bytes: every run reads the folder
 TOP = "source"
@@ -49,8 +54,18 @@ def listed(directory: Path) -> list[str]:
     found = set(_known_to_git(directory) or _below(directory, ""))
     if (directory / "shard.yml").is_file() and (directory / SHARDS).is_dir():
         found.update(_below(directory, SHARDS))
-    whole = (path for name in found for path in _whole(directory, name))
-    return sorted(set(whole), key=os.fsencode)
+    whole = {path for name in found for path in _whole(directory, name)}
+    return sorted((path for path in whole if not is_lock(directory / path)), key=os.fsencode)
+
+
+def would_hold(directory: Path, path: Path) -> bool:
+    """Whether a file at `path`, below `directory`, would belong to the source. Raises BuildError.
+
+    path: relative to `directory`; nothing need be there.
+    """
+    if path.parts[:1] == (SHARDS,) or not _is_in_git(directory):
+        return True
+    return _git(directory, "check-ignore", "-q", "--", os.fspath(path)).returncode != 0
 
 
 def packed(directory: Path) -> bytes:
@@ -80,11 +95,20 @@ def packed(directory: Path) -> bytes:
 
 def _mode(directory: Path, path: Path) -> int:
     """The mode of the file `path`. Raises BuildError if it is not a file of `directory`."""
-    if path.is_symlink() and not path.resolve().is_relative_to(directory.resolve()):
+    # Not Path.resolve(): a loop of links is no error here.
+    if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(
+        os.path.realpath(directory)
+    ):
         raise BuildError(
             f"this link leads out of the folder, to {path.readlink()}",
             where=os.fspath(path),
             hint="put a copy in its place: a build sees nothing but the folder",
+        )
+    if path.is_symlink() and not path.exists():
+        raise BuildError(
+            f"this link leads nowhere, to {path.readlink()}",
+            where=os.fspath(path),
+            hint="remove it, or let git ignore it",
         )
     mode = path.stat().st_mode if path.exists() else 0
     if not stat.S_ISREG(mode) or "\n" in path.name:
@@ -118,15 +142,27 @@ def _below(directory: Path, inside: str) -> Iterator[str]:
 
 def _known_to_git(directory: Path) -> list[str]:
     """What git tracks or would add in `directory`; nothing if it is in no work tree of git."""
-    if not any((above / ".git").exists() for above in (directory, *directory.parents)):
+    if not _is_in_git(directory):
         return []
+    done = _git(directory, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip()
+        raise BuildError("git cannot list the files", where=os.fspath(directory), hint=said)
+    return [os.fsdecode(name) for name in done.stdout.split(b"\0") if name]
+
+
+def _is_in_git(directory: Path) -> bool:
+    return any((above / ".git").exists() for above in (directory, *directory.parents))
+
+
+def _git(directory: Path, *words: str) -> subprocess.CompletedProcess[bytes]:
+    """git with `words` in `directory`. Raises BuildError if it is not installed."""
     import subprocess
 
-    # The repository is a stranger's, perhaps: no program that it names is started.
-    words = ["git", "-c", "core.fsmonitor=false", "ls-files", "-z"]
     try:
-        done = subprocess.run(
-            [*words, "--cached", "--others", "--exclude-standard"],
+        # The repository is a stranger's, perhaps: no program that it names is started.
+        return subprocess.run(
+            ["git", "-c", "core.fsmonitor=false", *words],
             cwd=directory,
             env={name: text for name, text in os.environ.items() if not name.startswith("GIT_")},
             stdin=subprocess.DEVNULL,
@@ -139,7 +175,3 @@ def _known_to_git(directory: Path) -> list[str]:
             where=os.fspath(directory),
             hint="install git, or copy the folder to a place outside of the repository",
         ) from None
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip()
-        raise BuildError("git cannot list the files", where=os.fspath(directory), hint=said)
-    return [os.fsdecode(name) for name in done.stdout.split(b"\0") if name]

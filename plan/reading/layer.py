@@ -39,10 +39,11 @@ PARTS = (ABOUT, "sets.yaml", "architectures.yaml", "licenses.yaml", *_DIRECTORIE
 _READ = {"recipes": ".yaml", "seeds": ".yaml", KERNEL: ".config"}
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*\Z")
 _VERSION = re.compile(r"\d+(\.\d+)*\Z")
-# What Kconfig takes, an empty line or a comment.
-_ASKED = re.compile(r"\s*(#.*)?\Z|CONFIG_\w+=\S")
+# What Kconfig takes, an empty line or a comment; and a comment that only looks like an answer.
+_ASKED = re.compile(r"""\s*(#.*)?\Z|CONFIG_\w+=("([^"\\]|\\.)*"|[^\s"]+)\Z""")
+_UNASKED = re.compile(r"(?!# CONFIG_\w+ is not set\Z)\s*#\s*CONFIG_\w+\s+is not set")
 # Hidden files, what editors and patch(1) keep beside a file, and texts for people.
-_ASIDE = re.compile(r"[.#].*|__pycache__|.*(~|\.(bak|orig|rej|md|txt))|[A-Z]+")
+ASIDE = re.compile(r"[.#].*|__pycache__|.*(~|\.(bak|orig|rej|md|txt))|[A-Z]+")
 # Whoever unpacks a product must be able to replace its files.
 MODE = re.compile(r"0?1?[67][0-7]{2}\Z")
 
@@ -148,7 +149,7 @@ def _check_names(path: Path) -> None:
             _refuse_unread(file, f"name it {meant}")
     for part, suffix in _READ.items():
         for file in _named(path / part):
-            if file.suffix != suffix and not file.is_dir():
+            if file.suffix != suffix and not (file.is_dir() and part != KERNEL):
                 _refuse_unread(file, f"name it {file.stem}{suffix}")
 
 
@@ -157,16 +158,16 @@ def _refuse_unread(file: Path, hint: str) -> NoReturn:
 
 
 def _named(directory: Path) -> list[Path]:
-    """What is in `directory`, without what `_ASIDE` matches; nothing if it is not there."""
+    """What is in `directory`, without what `ASIDE` matches; nothing if it is not there."""
     found = sorted(directory.iterdir()) if directory.is_dir() else []
-    return [file for file in found if not _ASIDE.fullmatch(file.name)]
+    return [file for file in found if not ASIDE.fullmatch(file.name)]
 
 
 def _check_fragment(path: Path) -> None:
     """Raise BuildError for a line that Kconfig would not take, or would drop in silence."""
     lines = path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     for number, line in enumerate(lines, 1):
-        if not _ASKED.match(line):
+        if not _ASKED.match(line) or _UNASKED.match(line):
             raise BuildError(
                 f"{shortened(line)!r} is no line of a kernel's configuration",
                 where=f"{path}:{number}",
@@ -178,8 +179,13 @@ def _below(top: Path) -> Iterator[Path]:
     if top.is_dir() and not top.is_symlink():
         for each in os.scandir(top):
             yield from _below(Path(each))
-    if os.path.lexists(top) and top.name != "__pycache__":
+    if os.path.lexists(top) and top.name != "__pycache__" and not is_lock(top):
         yield top
+
+
+def is_lock(path: Path) -> bool:
+    """Whether `path` is the link to nothing that Emacs keeps beside a file while it is edited."""
+    return path.name.startswith(".#") and path.is_symlink() and not path.exists()
 
 
 def _check_mode(path: Path, mode: int) -> None:
@@ -217,7 +223,14 @@ def _check_tree(
             )
         if not _is_inside(inside) or not (top / inside).exists():
             raise BuildError(f"there is no {inside!r} below {FILES}/", where=where)
-    for inside in links:
+    for inside, target in links.items():
+        above = next((each for each in links if inside.startswith(f"{each}/")), "")
+        if not target or above:
+            raise BuildError(
+                f"{inside!r} is below the link {above!r}" if above else "a link leads somewhere",
+                where=table["links"].where(inside),
+                hint="links: {PATH: TARGET}",
+            )
         if not _is_inside(inside) or (top / inside).exists():
             raise BuildError(
                 f"{inside!r} cannot be a link",

@@ -69,15 +69,24 @@ def _kind(word: str, may_follow: frozenset[str], where: str, more: Words) -> str
     kind = "exception" if "exception" in may_follow else "license"
     known = (EXCEPTIONS if kind == "exception" else LICENSES).union(more.get(kind, ()))
     if kind in may_follow and word not in known and not _OWN.match(word):
-        # GPL-2.0 lacks its suffix (-only); MPL-2.0 only looks similar.
-        near = [each for each in known if each.startswith(word)] or known
+        # GPL-2.0 lacks its suffix (-only); MPL-2.0 and LGPL-2.0 only look similar.
+        near = [each for each in known if each.lower().startswith(word.lower())]
+        near = near or [each for each in known if _family(each) == _family(word)]
+        told = near[0] if len(near) == 1 else ""
+        told = f"did you mean {told}?" if told else nearest(word, near, listed=near or known)
         raise BuildError(
             f"unknown SPDX {kind} {word!r}",
             where=where,
-            hint=f"{nearest(word, near)} (add a new one to plan/reading/licenses.py, or to a "
-            "layer's licenses.yaml)",
+            hint=f"{told} (add a new one to plan/reading/licenses.py, or to a layer's "
+            "licenses.yaml)",
         )
     return kind
+
+
+def _family(word: str) -> tuple[str, str]:
+    """What a slip of the pen leaves: the first letters of a name with a version, and its digits."""
+    digits = "".join(re.findall(r"\d", word))
+    return word.lower().partition("-")[0] if digits else "", digits
 
 
 def _broken(expression: str, why: str, where: str) -> BuildError:

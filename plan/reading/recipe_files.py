@@ -20,7 +20,7 @@ from plan.yamlfile import Table
 
 # The recipe that compiles the kernel. Its files *.config are what Kconfig is asked for.
 KERNEL = "linux"
-_SYMBOL = re.compile(r"(?:# )?(CONFIG_\w+)(?:=| is not set)")
+_SYMBOL = re.compile(r"(?=# CONFIG_\w+ is not set|CONFIG_\w+=)(?:# )?(CONFIG_\w+)")
 
 
 @dataclass(frozen=True)
@@ -125,5 +125,5 @@ def _commands(layer: Layer) -> list[str]:
     lines += [f"chmod {mode} {shlex.quote(name)}" for name, mode in modes]
     for name, target in sorted(layer.links.items()):
         lines.append(f"mkdir -p ./{shlex.quote(str(PurePath(name).parent))}")
-        lines.append(f"ln -s {shlex.quote(target)} {shlex.quote(name)}")
+        lines.append(f"ln -s -- {shlex.quote(target)} {shlex.quote(name)}")
     return lines

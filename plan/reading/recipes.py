@@ -23,7 +23,7 @@ from plan.reading.folder import folder_source
 from plan.reading.keys import RECIPE, SOURCE, kinds, required
 from plan.reading.patch_series import patch_series
 from plan.reading.recipe_files import content, files, tree_recipe
-from plan.urls import KNOWN, URL
+from plan.urls import CREDENTIALS, KNOWN, URL
 from plan.yamlfile import Table, load
 
 NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*\Z")
@@ -130,6 +130,10 @@ def check_shape(table: Table, stem: str, words: licenses.Words) -> None:
             "'build' is for style script, which needs it",
             where=table.where("build", "style"),
         )
+    if not table["version"] or not table["version"].isprintable():
+        raise BuildError(
+            "'version' must be one line of printable text", where=table.where("version")
+        )
     if "sources" in table and "from" in table:
         raise BuildError(
             "a recipe has either 'sources' or 'from'", where=table.where("sources", "from")
@@ -149,6 +153,9 @@ def check_shape(table: Table, stem: str, words: licenses.Words) -> None:
     directory = table.get("directory", ".")
     if directory.startswith("/") or ".." in directory.split("/"):
         raise BuildError("'directory' must be inside the source", where=table.where("directory"))
+    for key in ("directory", "options"):
+        if table["style"] == "script" and table.get(key):
+            raise BuildError(f"{key!r} is not for style script", where=table.where(key))
 
 
 def _recipe(
@@ -282,7 +289,13 @@ def read_source(entry: Table) -> Source:
     """The source that `entry` describes. Raises BuildError with file and line."""
     entry.expect(kinds(SOURCE), required(SOURCE))
     if not SHA256.match(entry["sha256"]):
-        raise BuildError("a sha256 must be 64 hexadecimal digits", where=entry.where("sha256"))
+        raise BuildError(
+            "a sha256 must be 64 hexadecimal digits in lower case",
+            where=entry.where("sha256"),
+            hint=f"this one has {len(entry['sha256'])} characters",
+        )
+    if entry["size"] < 0:
+        raise BuildError("a size cannot be negative", where=entry.where("size"))
     if not entry["file"] or "/" in entry["file"] or entry["file"].startswith("."):
         raise BuildError("'file' must be a plain file name", where=entry.where("file"))
     for url in entry.texts("urls"):
@@ -291,6 +304,12 @@ def read_source(entry: Table) -> Source:
                 f"not a URL: {url!r}",
                 where=entry.where("urls"),
                 hint=KNOWN,
+            )
+        if CREDENTIALS.match(url):
+            raise BuildError(
+                "a password in a URL would be in every product",
+                where=entry.where("urls"),
+                hint="remove it; ~/.netrc or headers= may hold it",
             )
     snapshot = entry.get("snapshot", "")
     if snapshot and not SNAPSHOT.match(snapshot):

@@ -9,6 +9,7 @@ line or the environment starts at the person's directory, all others at the chec
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from plan.reading.app import is_layer
 from plan.settings.origins import from_environment, from_file
 from plan.settings.parameter import Parameter
 from plan.settings.parameters import PARAMETERS, parameters
-from plan.settings.settings import Settings
+from plan.settings.settings import WRITTEN, Settings
 from plan.typed import program
 from plan.yamlfile import Table
 
@@ -33,11 +34,11 @@ PARTNERS = {
 }
 """Parameter → the one without which nothing reads it."""
 
-CHOICES = ("packages", "seeds", "variations")
-"""Of these, nothing is no choice: it would mean all of them."""
-
-WRITTEN = ("output", "workdir")
-"""What a run writes to; the project's own files are not among it."""
+CHOICES = {
+    **dict.fromkeys(("packages", "seeds", "variations"), "all of them are meant"),
+    "archs": "the image of one architecture is written",
+}
+"""Of these, nothing is no choice. Each with what it means to leave it out."""
 
 
 def resolve(
@@ -98,7 +99,7 @@ def resolve(
         root,
         {name: text for name, (text, _) in found.items()},
         {name: origin for name, (_, origin) in found.items()},
-        section if not named or Path(app).resolve() == Path(named).resolve() else None,
+        section if not named or os.path.realpath(app) == os.path.realpath(named) else None,
     )
 
 
@@ -108,7 +109,7 @@ def _require_partners(given: Mapping[str, str], values: Mapping[str, str]) -> No
     In local.yaml it may stand: there it waits for the other one. Also if it chooses nothing.
     """
     if empty := [name for name in CHOICES if given.get(name) == ""]:
-        hint = f"leave out {empty[0]}=; then all of them are meant"
+        hint = f"leave out {empty[0]}=; then {CHOICES[empty[0]]}"
         raise BuildError(f"{empty[0]}= names nothing", where="command line", hint=hint)
     lost = [name for name in given if name in PARTNERS and not values[PARTNERS[name]]]
     lost = [name for name in lost if values[name]]
@@ -127,6 +128,15 @@ def _require_partners(given: Mapping[str, str], values: Mapping[str, str]) -> No
             where="command line",
             hint="it chooses the root of seed=alpine",
         )
+
+    if given.get("seed_sha256") and not values["seed_tarball"]:
+        seed = values["seed"]
+        if seed in (*checks.SEEDS, checks.AUTO) or Path(seed).is_dir():
+            raise BuildError(
+                f"seed_sha256= has no effect with seed={seed}",
+                where="command line",
+                hint="it is the hash of the file that seed_tarball= or seed= names",
+            )
 
 
 def _require_own_place(root: Path, text: str) -> None:

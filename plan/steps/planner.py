@@ -62,13 +62,13 @@ def make_plan(
     changes = load_overrides(data, overrides)
     machines = load_machines(data, build_name or arch_name, arch_name)
     complete = load_set(data, set_name, changes.recipes)
-    added = (*complete.added, *added, *data.made)
+    every = (*complete.added, *added, *data.made)
     last = complete.phase
     made = changes.made(last, *variants(last, last, machines, data.app))
     recipes = _laid_over(made, complete, data)
     without = _without(complete, machines.target, toolbox, recipes, seed)
     depends = _depends(recipes)
-    chosen = _packed(_fitted(complete, added, recipes, without), added, depends)
+    chosen = _packed(_fitted(complete, every, recipes, without), every, added, depends)
     chosen = _loaded(chosen, loader, without)
     wanted = _ordered(chosen, depends)
     chosen = _slimmed(chosen, [recipes[name] for name in wanted])
@@ -195,10 +195,12 @@ def _fitted(
     )
 
 
-def _packed(chosen: Set, added: Sequence[str], depends: Mapping[str, Sequence[str]]) -> Set:
+def _packed(
+    chosen: Set, added: Sequence[str], asked: Sequence[str], depends: Mapping[str, Sequence[str]]
+) -> Set:
     """The set with the packages `added`, and what only they need, in its initramfs.
 
-    A set with a root partition has them there.
+    asked: those of with=. A set with a root partition has them there.
     """
     if chosen.root or not added:
         return chosen
@@ -208,10 +210,10 @@ def _packed(chosen: Set, added: Sequence[str], depends: Mapping[str, Sequence[st
     for name in own:
         if chosen.kernel in graph.order([name], depends):
             raise BuildError(
-                f"{name} depends on {chosen.kernel}, which contains the packages of with=",
-                where="with=",
-                hint=f"remove {chosen.kernel} from its dependencies: the packages of with= are in "
-                "its initramfs, and so are built before it",
+                f"{name} depends on {chosen.kernel}, whose initramfs contains it",
+                where=chosen.file if name in chosen.added else "with=" if name in asked else None,
+                hint=f"remove {chosen.kernel} from its dependencies: it is built before "
+                f"{chosen.kernel}",
             )
     inside = chosen.initramfs
     packages = tuple(dict.fromkeys((*inside.packages, *own)))

@@ -71,6 +71,10 @@ def load_set(data: Data, name: str, recipes: Collection[str], above: tuple[str, 
             where=inside.where("kernel"),
             hint=nearest(kernel, table["packages"]),
         )
+    if kernel and kernel in inside.texts("packages"):
+        raise BuildError(
+            f"the kernel {kernel!r} cannot be in its own initramfs", where=inside.where("packages")
+        )
     initramfs = Initramfs(inside.texts("packages"), inside.texts("exclude"))
     return Set(
         name=name,
@@ -94,7 +98,14 @@ def _extended(
     table.expect({key: SET[key].kind for key in (*keys, "devel")}, keys)
     check_packages(table, "packages", recipes)
     base = table["extends"]
-    if base in (name, *above) or base not in data.names(SETS):
+    if base in (name, *above):
+        way = " → ".join((*above[above.index(base) if base in above else len(above) :], name, base))
+        raise BuildError(
+            f"a set cannot extend itself: {way}",
+            where=table.where("extends"),
+            hint="give it another name, or name all its packages",
+        )
+    if base not in data.names(SETS):
         raise BuildError(
             f"there is no other set {base!r}",
             where=table.where("extends"),

@@ -22,9 +22,19 @@ def compiled(globs: Sequence[str]) -> re.Pattern[bytes] | None:
                 part += "(?:.*/)?"
             elif token in ("**", "*", "?"):
                 part += {"**": ".*", "*": "[^/]*", "?": "[^/]"}[token]
-            elif len(token) > 1:
-                part += token.replace("[!", "[^", 1).replace("\\", r"\\")
+            elif len(token) > 1 and (one_of := _one_of(token)):
+                part += one_of
             else:
                 part += re.escape(token)
         parts.append(part)
     return re.compile(f"(?:{'|'.join(parts)})(?:/|\\Z)".encode(), re.DOTALL)
+
+
+def _one_of(token: str) -> str:
+    """The set `[…]` as a regular expression; "" if it is none, like `[z-a]`: then it is a text."""
+    found = token.replace("[!", "[^", 1).replace("\\", r"\\")
+    try:
+        re.compile(found)
+    except re.error:
+        return ""
+    return found

@@ -103,13 +103,15 @@ def _drop() -> None:
 
 @contextlib.contextmanager
 def taking() -> Iterator[io.StringIO]:
-    """Collect what others print, or write to the yielded file, and print it at the end by `raw`."""
+    """Collect what others print, or write to the yielded file, and print it at the end; terminal
+    control characters are escaped.
+    """
     text = io.StringIO()
     try:
         with contextlib.redirect_stdout(text):
             yield text
     finally:
-        raw(text.getvalue())
+        raw(inert(text.getvalue()))
 
 
 def undelivered() -> bool:

@@ -2,7 +2,8 @@
 
 work/plan.json                  every step with its literal commands, and the seed as it is used
 work/plan/<phase>/<name>.json   one step, and the parts of the seed and image that its id contains
-work/plan/digest                the hash of all these files: whether they are up to date
+work/plan/digest                the hash of all these files, and that of plan.json: whether they are
+                                up to date
 
 doit compares the steps' files: a step runs again if its file, or the artifact of a dependency, has
 other bytes.
@@ -10,6 +11,7 @@ other bytes.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -37,7 +39,7 @@ def digest_file(project: Project) -> Path:
 def is_written(project: Project) -> bool:
     """Whether the plan on disk is current. Raises BuildError if the seed's data are invalid."""
     try:
-        return digest_file(project).read_text() == _digest(project)
+        return digest_file(project).read_text() == _written(project)
     except OSError:
         return False
 
@@ -49,7 +51,12 @@ def write_plan(project: Project) -> None:
         write_file(
             step_file(project, step), json.dumps(_authored(project, step), indent=1, sort_keys=True)
         )
-    write_file(digest_file(project), _digest(project))
+    write_file(digest_file(project), _written(project))
+
+
+def _written(project: Project) -> str:
+    """The content of the digest file while the plan on disk is current. Raises OSError."""
+    return f"{_digest(project)}\n{hashlib.sha256(project.plan_file.read_bytes()).hexdigest()}\n"
 
 
 def _digest(project: Project) -> str:

@@ -175,6 +175,16 @@ def test_a_list_that_is_not_read_to_its_end_is_no_error(toy: Checkout) -> None:
     assert "fine" in done.said and "Traceback" not in done.said, done
 
 
+@pytest.mark.fault(
+    "the description of a recipe has control characters", "`list` shows them as text"
+)
+def test_a_recipe_does_not_control_the_terminal(toy: Checkout) -> None:
+    path = toy.recipe("bottom", "true")
+    path.write_text(path.read_text().replace("bottom is a toy", '"\\e]0;title\\a"'))
+    for words in (["list", "pkg"], ["list", "pkg:bottom"], ["info", "pkg:bottom"]):
+        assert not {"\x1b", "\a"} & {*toy.doit(*words).said}, words
+
+
 def test_every_task_is_among_the_names_to_choose_from(toy: Checkout) -> None:
     names = toy.doit("list", "--all", "--quiet").said.split()
     assert {"image", "pkg", "pkg:top"} <= {*names}

@@ -161,6 +161,25 @@ def test_overrides_are_applied_to_a_layer(toy: Checkout, layer: Path) -> None:
     assert not file.exists()
 
 
+@fault(
+    "`overrides apply` with a layer that holds the work directory, links and a folder as a source",
+    "only what is read is copied to try it; it is applied",
+)
+def test_overrides_are_applied_beside_anything(toy: Checkout, layer: Path) -> None:
+    folder = layer.parent / "code"
+    folder.mkdir()
+    (folder / "a.c").write_text("")
+    recipe = layer / "recipes" / "extra.yaml"
+    recipe.write_text(recipe.read_text() + "sources:\n  - folder: ../../code\n")
+    (layer / "README.link").symlink_to("/gone")
+    file = layer / "work" / "overrides.yaml"
+    file.parent.mkdir()
+    file.write_text("extra: {version: '2'}\nbottom: {description: other}\n")
+    done = toy.doit("overrides", "apply", f"workdir={layer}/work")
+    assert done.status == 0, done
+    assert "version: '2'\n" in recipe.read_text() and not file.exists()
+
+
 def test_completion_knows_it(toy: Checkout, layer: Path) -> None:
     root, here = toy.root, layer.parent
     assert words(["layer=layer"], "pkg:ext", root=root, here=here) == ["pkg:extra"]
@@ -183,7 +202,7 @@ def test_a_new_layer_is_one(toy: Checkout, tmp_path: Path) -> None:
     plan = toy.project().plan
     assert {"hello", "own-files"} < {*plan.wanted}
     assert plan.product["hello"].files[0][0] == "hello.c"
-    assert "ln -s hello usr/bin/greet" in plan.product["own-files"].commands[0].argv[2]
+    assert "ln -s -- hello usr/bin/greet" in plan.product["own-files"].commands[0].argv[2]
 
 
 @fault(
@@ -196,6 +215,19 @@ def test_a_new_layer_is_outside_of_the_checkout(toy: Checkout, path: str) -> Non
     assert done.status != 0 and "cannot be in this checkout" in done.said, done
     assert f"doit layer new ../{Path(path).name} writes it beside" in done.said, done
     assert not (toy.root / path / "layer.yaml").exists()
+
+
+@fault("layer new with the name of a package, or a comma in its path", "refused")
+@pytest.mark.parametrize("path", ["bottom", "base", "riscv64", "a,b/own"])
+def test_a_new_layer_has_a_name_of_its_own(toy: Checkout, tmp_path: Path, path: str) -> None:
+    done = toy.doit("layer", "new", f"{tmp_path}/{path}")
+    assert done.status != 0 and done.said.count("ERROR: ") == 1, done
+    assert not (tmp_path / path).exists()
+
+
+def test_the_path_of_a_new_layer_is_quoted(toy: Checkout, tmp_path: Path) -> None:
+    done = toy.doit("layer", "new", f"{tmp_path}/a b/own")
+    assert f"layer='{tmp_path}/a b/own' set=own" in done.said, done
 
 
 @fault("layer new of a path that is not empty", "refused; nothing is written")

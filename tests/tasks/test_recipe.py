@@ -92,6 +92,8 @@ def test_a_recipe_is_written_while_a_build_runs(toy: Checkout, server: str) -> N
         (("new", "Thing", "url=SERVER/thing-1.2.tar"), "cannot be the name of a package"),
         (("new", "thing"), "recipe takes a name and a URL"),
         (("new", "bottom", "url=SERVER/thing-1.2.tar"), "there is a recipe bottom already"),
+        (("new", "base", "url=SERVER/thing-1.2.tar"), "base is a set, an architecture or"),
+        (("new", "thing", "url=http://u:secret@h/thing-1.2.tar"), "a password in the URL"),
     ],
 )
 def test_what_is_no_recipe(

@@ -163,6 +163,11 @@ def section(text: str) -> object:
             "main file of server is not there",
             marks=fault("the main file of an app is not there", "refused, with its line"),
         ),
+        pytest.param(
+            shard("main: src/server.cr", "main: /etc/passwd"),
+            "is not in the source: /etc/passwd",
+            marks=fault("the main file of an app is elsewhere, or git ignores it", "its line"),
+        ),
         (shard("name: my_server\n", ""), "'name' is missing"),
         (shard("my_server", "My Server"), "cannot be the name"),
         (shard("version: 0.3.1", "version: [1]"), "'version' must be text"),

@@ -190,10 +190,35 @@ def test_names_are_the_layers_own(
 ) -> None:
     recipe("top")
     (layer / "sets.yaml").write_text("a: {extends: b, packages: []}\nb: {extends: a, packages: []}")
-    with pytest.raises(BuildError, match="no other set 'a'"):
+    with pytest.raises(BuildError, match="a set cannot extend itself: a → b → a"):
         planned(load_data(data, [layer]), set_name="a")
-    with pytest.raises(BuildError, match="two layers have the name one"):
+    with pytest.raises(BuildError, match="this layer is given twice"):
         load_data(data, [layer, layer])
+    other = tmp_path / "one"
+    (other / "kernel").mkdir(parents=True)
+    with pytest.raises(BuildError, match="two layers have the name one"):
+        load_data(data, [layer, other])
+
+
+@fault("a layer's set with the kernel in its own initramfs", "refused, with the line of the set")
+def test_a_kernel_in_itself(recipe: Callable[..., Path], data: Path, layer: Path) -> None:
+    recipe("kernel")
+    (layer / "sets.yaml").write_text(
+        "a:\n  phase: sysroot-from-seed\n  packages: [kernel]\n  exclude: []\n"
+        "  initramfs: {kernel: kernel, packages: [kernel], exclude: []}\n"
+    )
+    with pytest.raises(BuildError, match="cannot be in its own initramfs") as caught:
+        planned(load_data(data, [layer]), set_name="a")
+    assert caught.value.where == f"{layer / 'sets.yaml'}:5"
+
+
+@fault("a directory of files for a recipe that a layer does not have", "refused, nearest name")
+def test_files_of_no_recipe(data: Path, layer: Path) -> None:
+    (layer / "recipes" / "mnie").mkdir()
+    (layer / "recipes" / "mnie" / "a.patch").write_text("")
+    with pytest.raises(BuildError, match="there is no recipe mnie") as caught:
+        load_data(data, [layer])
+    assert caught.value.hint == "did you mean mine?"
 
 
 def test_overrides_change_a_layers_package(

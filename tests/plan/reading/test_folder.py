@@ -13,7 +13,7 @@ import pytest
 
 from plan.errors import BuildError
 from plan.reading import folder
-from plan.reading.folder import folder_source, listed, packed
+from plan.reading.folder import folder_source, listed, packed, would_hold
 
 fault = pytest.mark.fault
 
@@ -132,7 +132,12 @@ def broken(project: Path) -> None:
             "only regular files",
             marks=fault("a FIFO in a folder that is a source", "refused, with its path"),
         ),
-        (broken, "only regular files"),
+        pytest.param(
+            broken,
+            "this link leads nowhere",
+            marks=fault("a link to nothing, or a loop of links, in a folder", "refused, its path"),
+        ),
+        (lambda top: (top / "loop").symlink_to("loop"), "this link leads nowhere"),
         pytest.param(
             big,
             "too much for a source",
@@ -155,6 +160,22 @@ def test_what_a_source_cannot_be(
     with pytest.raises(BuildError, match=message) as caught:
         folder_source(project, "hello", "recipe:7")
     assert os.fspath(project) in str(caught.value)
+
+
+@fault("an app's file is open in Emacs, which has a link to nothing beside it", "it is not read")
+def test_a_lock_of_an_editor(project: Path) -> None:
+    before = listed(project)
+    (project / "src" / ".#hello.cr").symlink_to("me@here.1:2")
+    assert listed(project) == before
+
+
+def test_git_says_what_would_belong_to_it(project: Path) -> None:
+    assert would_hold(project, Path("work/plan.json"))
+    git(project, "init")
+    assert would_hold(project, Path("work/plan.json"))
+    (project / ".gitignore").write_text("work/\n/lib/\n")
+    assert not would_hold(project, Path("work/plan.json"))
+    assert would_hold(project, Path("lib/x")), "all of lib/ is a part of it"
 
 
 @fault("a folder of a git repository is a source, and git is not installed", "says to install git")

@@ -120,6 +120,15 @@ def test_the_parts_of_a_layer_are_its_content(layer: Path) -> None:
             "'CONFIG_USB y' is no line of a kernel's configuration",
             marks=fault("a line in kernel/*.config of a layer that Kconfig drops", "its line"),
         ),
+        (fragment("CONFIG_A=y # needed\n"), "'CONFIG_A=y # needed' is no line"),
+        pytest.param(
+            fragment("#CONFIG_NET is not set\n"),
+            "'#CONFIG_NET is not set' is no line",
+            marks=fault("kernel/*.config has a line that only looks like an answer", "its line"),
+        ),
+        (lambda layer: (layer / "kernel" / "x").mkdir(parents=True), "nothing reads this part"),
+        (about("links: {a: ''}"), "a link leads somewhere"),
+        (about("links: {a: b, a/c: d}"), "'a/c' is below the link 'a'"),
         pytest.param(
             kind("sets.yaml", Path.mkdir),
             "sets.yaml of a layer is a file",
@@ -143,6 +152,13 @@ def test_what_lies_beside_the_parts_is_no_part(layer: Path) -> None:
     written(layer / "recipes" / "zlib.yaml")
     written(layer / "recipes" / "zlib" / "fix.patch")
     load_layer(layer)
+
+
+@fault("a file of a layer is open in Emacs, which has a link to nothing beside it", "not read")
+def test_a_lock_of_an_editor(layer: Path) -> None:
+    before = load_layer(layer).sha256
+    (layer / "files" / "etc" / ".#motd").symlink_to("me@here.1:2")
+    assert load_layer(layer).sha256 == before
 
 
 @fault("a file in a layer whose name is nearly one that is read", "refused, with that name")

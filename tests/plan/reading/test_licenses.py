@@ -29,7 +29,10 @@ def test_valid_expressions(expression: str) -> None:
     ("expression", "message", "hint"),
     [
         ("MTI", "unknown SPDX license 'MTI'", "did you mean MIT?"),
-        ("mit", "unknown SPDX license 'mit'", "plan/reading/licenses.py"),
+        ("mit", "unknown SPDX license 'mit'", "did you mean MIT? (add a new one to plan/"),
+        ("GPL-2.0+", "unknown SPDX license 'GPL-2.0+'", "did you mean GPL-2.0-"),
+        ("LGPL-2.1-or-later", "unknown SPDX license", "known: 0BSD, Apache-2.0"),
+        ("BSD", "unknown SPDX license 'BSD'", "known: BSD-1-Clause, BSD-2-Clause"),
         ("GPL-2.0", "unknown SPDX license 'GPL-2.0'", "GPL-2.0-only"),
         ("Apache-2.0 WITH LLVM-exeption", "unknown SPDX exception", "LLVM-exception?"),
         ("LLVM-exception", "unknown SPDX license", ""),

@@ -45,6 +45,9 @@ def test_a_series_orders_them(tmp_path: Path) -> None:
     [
         ("a.patch\nb.patc\nfixes/c.patch\n", "there is no patch 'b.patc'", ":2", "mean b.patch?"),
         ("a.patch\nfixes/c.patch\n", "the patch b.patch is not listed", "", "add its name"),
+        ("a.patch\na.patch\n", "the patch a.patch would be applied twice", ":2", ""),
+        ("series\n", "there is no patch 'series'", ":1", "known: a.patch"),
+        ("b.patch\nfixes/c.patch\n# aa.patch\n", "the patch a.patch is not listed", "", "add"),
         ("a.patch -p0\n", "cannot be applied: 'a.patch -p0'", ":1", "applied with -p1"),
         ("a.patch b.patch\n", "cannot be applied: 'a.patch b.patch'", ":1", "only the name"),
     ],
@@ -54,4 +57,19 @@ def test_a_wrong_series(tmp_path: Path, series: str, message: str, line: str, hi
         in_order(tmp_path, series)
     assert caught.value.message == message
     assert caught.value.where == f"{tmp_path}/patches/series{line}"
-    assert hint in caught.value.hint
+    assert hint in (caught.value.hint or "")
+
+
+@fault(
+    "patches/ has texts, what editors leave, and NAME.diff",
+    "without a series only NAME.patch is applied; another name is refused",
+)
+def test_only_patches_are_applied(tmp_path: Path) -> None:
+    made = {}
+    for name in ("a.patch", "a.patch~", ".a.patch.swp", "README.md", "old/b.patch.orig"):
+        made[f"patches/{name}"] = Made((tmp_path / name,))
+    assert patch_series(made) == ["patches/a.patch"]
+    made["patches/b.diff"] = Made((tmp_path / "b.diff",))
+    with pytest.raises(BuildError, match=r"only NAME\.patch is applied") as caught:
+        patch_series(made)
+    assert caught.value.where == f"{tmp_path}/b.diff"

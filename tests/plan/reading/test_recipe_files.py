@@ -8,7 +8,7 @@ import pytest
 
 from plan.reading.data import load_data
 from plan.reading.layer import load_layer
-from plan.reading.recipe_files import content, files, tree_recipe
+from plan.reading.recipe_files import Made, content, files, tree_recipe
 
 
 @pytest.fixture
@@ -50,6 +50,17 @@ def test_a_comment_in_any_encoding_stays(data: Path, layer: Path) -> None:
     assert content(found["x86_64.config"]) == b"CONFIG_A=y\n# caf\xe9 \xc3\xa9\nCONFIG_USB=y\n"
 
 
+@pytest.mark.fault(
+    "a layer's kernel/*.config has a setting in a comment", "the project's setting stays"
+)
+def test_a_comment_settles_nothing(tmp_path: Path) -> None:
+    own, more = tmp_path / "own", tmp_path / "more"
+    own.write_text("CONFIG_NET=y\nCONFIG_B=y\nCONFIG_C=y\n")
+    more.write_text("# CONFIG_NET=y\n# CONFIG_B is not set\nCONFIG_C=m\n")
+    made = content(Made((own, more)))
+    assert made == b"CONFIG_NET=y\n# CONFIG_NET=y\n# CONFIG_B is not set\nCONFIG_C=m\n"
+
+
 def test_a_tree_states_its_modes_and_links(layer: Path) -> None:
     (layer / "files" / "usr" / "bin").mkdir(parents=True)
     (layer / "files" / "usr" / "bin" / "it's").write_text("#!/bin/sh\n")
@@ -62,5 +73,5 @@ def test_a_tree_states_its_modes_and_links(layer: Path) -> None:
         "chmod 755 'usr/bin/it'\"'\"'s'",
         "chmod 0600 secret",
         "mkdir -p ./etc",
-        "ln -s ../secret etc/a",
+        "ln -s -- ../secret etc/a",
     ]

@@ -39,6 +39,11 @@ GOOD = {"sha256": "a" * 64, "file": "x.tar.gz", "place": "https://example.org/x.
         (("depends: []", "depends: [tpo]"), 5, "did you mean top?"),
         (("depends: []", "depends: [{a: b}]"), 5, "list of plain values"),
         (("depends: []", "depends: []\ndirectory: ../x"), 6, "inside the source"),
+        (("depends: []", "depends: []\ndirectory: x"), 6, "not for style script"),
+        (("depends: []", "depends: []\noptions: [x]"), 6, "not for style script"),
+        (('version: "1"', 'version: "1\\n2"'), 2, "one line of printable text"),
+        (('version: "1"', 'version: ""'), 2, "one line of printable text"),
+        (("depends: []", 'depends: []\nenvironment: {"A B": c}'), 6, "name of a variable"),
         (("depends: []", "depends: []\nfrom: tpo"), 6, "did you mean top?"),
         (("style: script", "style: make"), 6, "'build' is for style script, which needs it"),
         (("depends: []", "depends: []\nenvironment: {A: [1]}"), 6, "must be text"),
@@ -61,7 +66,9 @@ def test_mistakes_are_told_with_file_and_line(
     ("wrong", "words"),
     [
         ({"sha256": "a" * 63}, "64 hexadecimal digits"),
-        ({"sha256": "A" * 64}, "64 hexadecimal digits"),
+        ({"sha256": "A" * 64}, "in lower case"),
+        ({"place": "https://u:secret@example.org/x"}, "a password in a URL"),
+        ({"place": f"git+https://u:secret@example.org/x@{'a' * 40}"}, "a password in a URL"),
         ({"file": "../x"}, "plain file name"),
         ({"place": "file:///etc/passwd"}, "not a URL"),
         ({"place": "debian:../../x"}, "not a URL"),
@@ -95,7 +102,9 @@ def test_the_compiler_tells_all_recipes_its_directory(
     recipe: Callable[..., Path], data: Path
 ) -> None:
     recipe("cc", extra="resources: /usr/lib/cc/1\n")
-    recipe("top", extra="options: [--lib=/sysroot$RESOURCES/lib]\n")
+    path = recipe("top", extra="options: [--lib=/sysroot$RESOURCES/lib]\n")
+    script = "style: script\nbuild: |\n  true\n"
+    path.write_text(path.read_text().replace(script, "style: configure\n"))
     recipes = load_recipes(Data(data))
     assert recipes["top"].options == ("--lib=/sysroot/usr/lib/cc/1/lib",)
     own = own_compiler(recipes)

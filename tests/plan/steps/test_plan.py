@@ -173,9 +173,13 @@ def test_an_added_package_cannot_depend_on_what_contains_it(
     sets = data / "sets.yaml"
     text = sets.read_text().replace("packages: [top]\n", "packages: [top, kernel]\n")
     sets.write_text(text + "  initramfs: {kernel: kernel, packages: [top]}\n")
-    with pytest.raises(BuildError, match="mine depends on kernel, which contains") as caught:
+    with pytest.raises(BuildError, match="mine depends on kernel, whose initramfs") as caught:
         make_plan(data, set_name="base", arch_name="x86_64", added=["mine"])
     assert caught.value.where == "with="
+    sets.write_text(sets.read_text() + "more: {extends: base, packages: [mine]}\n")
+    with pytest.raises(BuildError, match="mine depends on kernel, whose initramfs") as caught:
+        make_plan(data, set_name="more", arch_name="x86_64")
+    assert str(caught.value.where).endswith("sets.yaml")
 
 
 @pytest.mark.fault(

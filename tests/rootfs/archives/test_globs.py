@@ -17,6 +17,8 @@ from rootfs.archives.globs import compiled
         ("l?b[0-9]", ["lib3", "lob0/x"], ["libx", "l/b3"]),
         ("x[!a]", ["xb"], ["xa"]),
         ("a+b(c)", ["a+b(c)"], ["aab(c)"]),
+        ("x[z-a]", ["x[z-a]"], ["xz", "xa"]),
+        ("x[!]", ["x[!]"], ["xa"]),
     ],
 )
 def test_globs(glob: str, yes: list[str], no: list[str]) -> None:

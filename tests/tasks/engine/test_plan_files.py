@@ -148,6 +148,17 @@ def test_a_digest_that_is_lost_or_another_is_not_that_of_now(
     assert not is_written(project)
 
 
+@pytest.mark.fault("plan.json in the work directory is damaged or lost", "it is written anew")
+@pytest.mark.parametrize("content", [None, "{", ""])
+def test_a_damaged_plan_is_not_that_of_now(toy: Checkout, content: str | None) -> None:
+    toy.plan()
+    file = toy.root / "work" / "plan.json"
+    whole = file.read_text()
+    file.unlink() if content is None else file.write_text(content)
+    assert toy.doit("plan").status == 0
+    assert file.read_text() == whole
+
+
 def test_what_the_plan_is_made_from(toy: Checkout) -> None:
     _file_of_left(toy)
     _override(toy)
