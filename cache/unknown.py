@@ -51,7 +51,7 @@ def _name(url: str) -> str:
     """The name of the file: a commit's has the name of its repository."""
     name = url.rpartition("/")[2]
     if not GIT.fullmatch(url):
-        return name
+        return name.lstrip(".")  # a source's file is not hidden
     repository, _, commit = name.rpartition("@")
     return f"{repository.partition('.')[0]}-{commit[:12]}.tar"
 

@@ -235,10 +235,11 @@ def _check_replaced(before: Data, layer: Layer) -> None:
     for name in layer.replaces:
         if name not in known or name not in own:
             lacking = "this layer does not have" if name in known else "nothing before it has"
+            added = name in own and "remove it from `replaces`: the layer adds it"
             raise BuildError(
                 f"the layer {layer.name} replaces {name!r}, which {lacking}",
                 where=layer.replaces_at,
-                hint=nearest(name, known if name not in known else own),
+                hint=added or nearest(name, own if name in known else known),
             )
 
 

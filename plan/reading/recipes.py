@@ -309,7 +309,7 @@ def read_source(entry: Table) -> Source:
             raise BuildError(
                 "a password in a URL would be in every product",
                 where=entry.where("urls"),
-                hint="remove it; ~/.netrc or headers= may hold it",
+                hint="remove it; ~/.netrc may hold it",
             )
     snapshot = entry.get("snapshot", "")
     if snapshot and not SNAPSHOT.match(snapshot):

@@ -168,6 +168,10 @@ def test_replaces_is_checked(recipe: Callable[..., Path], data: Path, layer: Pat
         load_data(data, [layer])
     assert caught.value.where == f"{layer / 'layer.yaml'}:2"
     assert caught.value.hint == "did you mean top?"
+    (layer / "layer.yaml").write_text("name: one\nreplaces: [mine]\n")
+    with pytest.raises(BuildError, match="'mine', which nothing before it has") as caught:
+        load_data(data, [layer])
+    assert caught.value.hint == "remove it from `replaces`: the layer adds it"
 
 
 @fault("a layer whose recipes make a cycle with the project's", "the cycle, and the layer's file")

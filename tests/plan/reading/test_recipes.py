@@ -68,6 +68,7 @@ def test_mistakes_are_told_with_file_and_line(
         ({"sha256": "a" * 63}, "64 hexadecimal digits"),
         ({"sha256": "A" * 64}, "in lower case"),
         ({"place": "https://u:secret@example.org/x"}, "a password in a URL"),
+        ({"place": "https://token@example.org/x"}, "a password in a URL"),
         ({"place": f"git+https://u:secret@example.org/x@{'a' * 40}"}, "a password in a URL"),
         ({"file": "../x"}, "plain file name"),
         ({"place": "file:///etc/passwd"}, "not a URL"),
