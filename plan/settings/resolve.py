@@ -20,7 +20,8 @@ from plan.reading.app import is_layer
 from plan.settings.origins import from_environment, from_file
 from plan.settings.parameter import Parameter
 from plan.settings.parameters import PARAMETERS, parameters
-from plan.settings.settings import WRITTEN, Settings
+from plan.settings.settings import Settings
+from plan.settings.written import WRITTEN
 from plan.typed import program
 from plan.yamlfile import Table
 
@@ -129,14 +130,17 @@ def _require_partners(given: Mapping[str, str], values: Mapping[str, str]) -> No
             hint="it chooses the root of seed=alpine",
         )
 
-    if given.get("seed_sha256") and not values["seed_tarball"]:
-        seed = values["seed"]
-        if seed in (*checks.SEEDS, checks.AUTO) or Path(seed).is_dir():
-            raise BuildError(
-                f"seed_sha256= has no effect with seed={seed}",
-                where="command line",
-                hint="it is the hash of the file that seed_tarball= or seed= names",
-            )
+    seed = values["seed"]
+    if (
+        given.get("seed_sha256")
+        and not values["seed_tarball"]
+        and seed in (*checks.SEEDS, checks.AUTO)
+    ):
+        raise BuildError(
+            f"seed_sha256= has no effect with seed={seed}",
+            where="command line",
+            hint="it is the hash of the file that seed_tarball= or seed= names",
+        )
 
 
 def _require_own_place(root: Path, text: str) -> None:

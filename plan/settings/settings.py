@@ -9,16 +9,11 @@ from pathlib import Path
 
 from plan import checks
 from plan.errors import BuildError
-from plan.own_files import below
 from plan.reading.data import Data, load_data
-from plan.reading.folder import would_hold
-from plan.reading.layer import PARTS
+from plan.settings.written import WRITTEN, require_unread
 from plan.yamlfile import Table
 
 STEPS_HERE, STEPS_THERE = 2, 32
-WRITTEN = ("output", "workdir")
-"""What a run writes to; what the project, a layer or an app has is not among it."""
-READ = tuple((part,) for part in PARTS)
 
 
 @dataclass(frozen=True)
@@ -53,30 +48,10 @@ class Settings:
     @cached_property
     def data(self) -> Data:
         """The authored data of the checkout and of the layers. Raises BuildError."""
-        found = load_data(self.root / "plan", self.layers, self.app, self.app_section)
+        data = load_data(self.root / "plan", self.layers, self.app, self.app_section)
         for name in WRITTEN:
-            if text := self.values[name]:
-                # Git may ignore a directory by a pattern that no file matches.
-                path = Path(text, "plan.json") if name == "workdir" else Path(text)
-                self._require_unread(name, path, found)
-        return found
-
-    def _require_unread(self, name: str, path: Path, data: Data) -> None:
-        """Raise BuildError if what is written to `path`, the value of `name`, is read as a source.
-
-        Then each run would change what the next one builds.
-        """
-        parts = [(layer.path, below(layer.path, path)) for layer in data.layers]
-        read = [place for place, inside in parts if inside and inside.parts[:1] in READ]
-        app = data.app.path if data.app else None
-        if app and (inside := below(app, path)) is not None and would_hold(app, inside):
-            read.append(app)
-        if read:
-            raise BuildError(
-                f"{name}={self.values[name]} is among the files of {read[0]}, which are read",
-                where=self.origin[name],
-                hint="name a path outside of that directory, or let git ignore it there",
-            )
+            require_unread(name, self.values[name], self.origin[name], data)
+        return data
 
     @property
     def loader(self) -> str:
