@@ -15,6 +15,7 @@ from pathlib import Path
 from subprocess import DEVNULL, STDOUT
 
 from rootfs.sandbox.apply_conditions import REFUSED
+from rootfs.sandbox.host import existing
 from rootfs.sandbox.started import started
 
 TOP = Path(__file__).resolve().parents[2]
@@ -52,7 +53,8 @@ def run(
 
 def refused(conditions: Conditions, directory: Path) -> str:
     """Try `conditions` in `directory`: why they cannot be set, or "" if they can."""
-    with tempfile.TemporaryDirectory(prefix=".bq2-trial-", dir=directory) as name:
+    # Before the first build the work directory is not there yet.
+    with tempfile.TemporaryDirectory(prefix=".bq2-trial-", dir=existing(directory)) as name:
         log = Path(name) / "log"
         # The directories named in `conditions` do not exist yet: the trial uses its own.
         memory = {name: dict[str, str]()} if conditions.memory else {}

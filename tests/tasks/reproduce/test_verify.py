@@ -12,18 +12,17 @@ import os
 import shutil
 import signal
 import tarfile
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from plan.settings.parameters import VARIATIONS
-from rootfs.sandbox import host
 from tasks.engine.records.verdicts import IDENTICAL, Verdict, Verified
 from tasks.reproduce.other_python import another
 from tasks.reproduce.variations import INSTEAD
 from tests.nobody import IS_ROOT
+from tests.scratch import IN_MEMORY
 from tests.tasks.test_limits import as_master
 from tests.tasks.toy import (
     DEPENDS,
@@ -98,7 +97,6 @@ FIXED =""",
     ),
 )
 DISK = IS_ROOT and shutil.which("mkfs.xfs") and Path("/dev/loop-control").exists()
-IN_MEMORY = host.file_system(Path(tempfile.gettempdir())) == "tmpfs"
 # What not every machine can vary, and what it lacks.
 SOMETIMES = {
     "filesystem": (DISK, "root, mkfs.xfs and a loop device"),
@@ -329,6 +327,14 @@ def test_it_is_told_before_the_build(toy: Checkout, words: list[str]) -> None:
     assert done.status == 3 and "cannot be varied" in done.said, done
     assert "Traceback" not in done.said and not done.built, done
     assert not (toy.root / "work" / "stamps").exists()
+
+
+@pytest.mark.fault(
+    "`./bq2 verify variations=NAME` is the first command in a checkout", "it builds, and verifies"
+)
+def test_it_may_be_the_first_command(toy: Checkout) -> None:
+    done = toy.doit("verify", "packages=bottom", "variations=umask,host")
+    assert done.status == 0 and "1 of 1 identical" in done.said, done
 
 
 @pytest.mark.fault(
