@@ -186,7 +186,7 @@ def _copied(data: Data, trial: Path) -> tuple[Data, dict[Path, Path]]:
     places |= {layer.path: trial / "layers" / layer.name for layer in layers}
     shutil.copytree(data.own, places[data.own], ignore=ignored)
     for layer in layers:
-        # Only what is read, and links as they are: anything may be beside it, also this copy.
+        # Only what is read: anything may be beside it, also this copy.
         for name, _ in layer.content:
             target = places[layer.path] / name
             target.parent.mkdir(parents=True, exist_ok=True)
