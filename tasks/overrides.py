@@ -20,7 +20,7 @@ from plan.errors import BuildError, nearest
 from plan.outputs import write_file
 from plan.reading.data import FOLDERS, Data, load_data
 from plan.reading.overrides import Overrides, load_overrides
-from plan.reading.recipes import KEYS, load_tables
+from plan.reading.recipes import KEYS
 from plan.steps.json_diff import differences
 from plan.steps.planner import variants
 from plan.typed import typed
@@ -162,7 +162,7 @@ def _try(project: Project, overrides: Overrides, change: WriteBack) -> None:
     """Plan with copies of all changed files. Raises BuildError if the plan differs."""
     trial = fresh_directory(project.workdir / "apply")
     try:
-        data, places = _copied(project.data, trial)
+        data, places = _copied(overrides, trial)
         _write(change, places)
         for path in overrides.files[1:]:
             target = trial / path.relative_to(project.workdir)
@@ -177,8 +177,9 @@ def _try(project: Project, overrides: Overrides, change: WriteBack) -> None:
         raise BuildError("with the overrides in the recipes, the plan would differ", hint=hint)
 
 
-def _copied(data: Data, trial: Path) -> tuple[Data, dict[Path, Path]]:
-    """A copy of `data` below `trial`, and the copy of each of its directories."""
+def _copied(overrides: Overrides, trial: Path) -> tuple[Data, dict[Path, Path]]:
+    """A copy of the data of `overrides` below `trial`, and the copy of each of its directories."""
+    data = overrides.data
     ignored = shutil.ignore_patterns("*.py", "__pycache__", "seeds")
     places = {data.own: trial / data.own.name}
     app = data.app.path if data.app else None
@@ -191,19 +192,19 @@ def _copied(data: Data, trial: Path) -> tuple[Data, dict[Path, Path]]:
             target = places[layer.path] / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(layer.path / name, target)
-    _link_folders(data, trial)
+    _link_folders(overrides, trial)
     section = data.app.checkout if data.app else None
     copies = [places[layer.path] for layer in layers]
     return load_data(places[data.own], copies, app, section), places
 
 
-def _link_folders(data: Data, trial: Path) -> None:
+def _link_folders(overrides: Overrides, trial: Path) -> None:
     """Let the copies in `trial` find the folders that are sources: as a bundle has them."""
-    for name, table in load_tables(data).items():
+    for name, table in overrides.recipes.items():
         for entry in table.get("sources", []):
             if isinstance(entry, Table) and "folder" in entry:
                 (trial / FOLDERS).mkdir(exist_ok=True)
-                (trial / FOLDERS / name).symlink_to(data.folder(name, entry["folder"]))
+                (trial / FOLDERS / name).symlink_to(overrides.data.folder(name, entry["folder"]))
 
 
 def _write(change: WriteBack, places: Mapping[Path, Path] = MappingProxyType({})) -> None:
