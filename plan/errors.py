@@ -56,7 +56,9 @@ def nearest(word: str, known: Iterable[str], *, listed: Iterable[str] = ()) -> s
     ends = {each.removeprefix(head): each for each in candidates if each.startswith(head)}
     if not ends:
         head, ends = "", {each: each for each in candidates}
-    end = shortened(word.removeprefix(head))
-    if close := [end.lower()] if end.lower() in ends else difflib.get_close_matches(end, ends, n=1):
-        return f"did you mean {ends[close[0]]}?"
+    # Upper and lower case are the same here.
+    lower = {end.lower(): each for end, each in ends.items()}
+    end = shortened(word.removeprefix(head)).lower()
+    if close := difflib.get_close_matches(end, lower, n=1):
+        return f"did you mean {lower[close[0]]}?"
     return "known: " + ", ".join(sorted(listed) or candidates)

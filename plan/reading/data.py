@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Protocol
 
 from plan.errors import BuildError, nearest
+from plan.reading import licenses
 from plan.reading.app import LIBRARIES, SHARD, App, is_layer, load_app
 from plan.reading.keys import LICENSES, kinds
 from plan.reading.layer import FILES, PARTS, Layer, load_layer
@@ -139,7 +140,7 @@ class Data:
                 table = load(file)
                 table.expect(kinds(LICENSES))
                 for kind, words in found.items():
-                    words.update(table.texts(f"{kind}s"))
+                    words.update(_identifiers(table, f"{kind}s"))
         return {kind: frozenset(words) for kind, words in found.items()}
 
     def shown(self, path: Path) -> str:
@@ -241,6 +242,19 @@ def _check_replaced(before: Data, layer: Layer) -> None:
                 where=layer.replaces_at,
                 hint=added or nearest(name, own if name in known else known),
             )
+
+
+def _identifiers(table: Table, key: str) -> tuple[str, ...]:
+    """The identifiers of `key`. Raises BuildError for what can be no word of an expression."""
+    words = table.texts(key)
+    for word in words:
+        if not licenses.IDENTIFIER.fullmatch(word):
+            raise BuildError(
+                f"{word!r} is no identifier of SPDX",
+                where=table.where(key),
+                hint="it has letters, digits, - and .: BSD-4-Clause",
+            )
+    return words
 
 
 def _defined(data: Data) -> dict[str, Path]:

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from plan.errors import BuildError, shortened
+from plan.reading import app_section
 from plan.reading.keys import LAYER, kinds
 from plan.version import VERSION
 from plan.versions import order
@@ -44,6 +45,8 @@ _ASKED = re.compile(r"""\s*(#.*)?\Z|CONFIG_\w+=("([^"\\]|\\.)*"|[^\s"]+)\Z""")
 _UNASKED = re.compile(r"(?!# CONFIG_\w+ is not set\Z)\s*#\s*CONFIG_\w+\s+is not set")
 # Hidden files, what editors and patch(1) keep beside a file, and texts for people.
 ASIDE = re.compile(r"[.#].*|__pycache__|.*(~|\.(bak|orig|rej|md|txt))|[A-Z]+")
+# What editors and Python write beside a file: no layer has it, not even below files/.
+_LEFT = re.compile(r"__pycache__|.*~|#.*#|\..*\.sw[a-p]")
 # Whoever unpacks a product must be able to replace its files.
 MODE = re.compile(r"0?1?[67][0-7]{2}\Z")
 
@@ -122,6 +125,7 @@ def load_layer(path: Path) -> Layer:
             where=table.where("needs"),
             hint="update the checkout of this project",
         )
+    app_section.of_program(table)
     modes, links = table.mapping("modes"), table.mapping("links")
     _check_tree(table, path / FILES, modes, links)
     layer = Layer(path, name, table.texts("replaces"), table.where("replaces"), modes, links)
@@ -165,7 +169,7 @@ def _named(directory: Path) -> list[Path]:
 
 def _check_fragment(path: Path) -> None:
     """Raise BuildError for a line that Kconfig would not take, or would drop in silence."""
-    lines = path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    lines = path.read_text(encoding="utf-8-sig", errors="surrogateescape").splitlines()
     for number, line in enumerate(lines, 1):
         if not _ASKED.match(line) or _UNASKED.match(line):
             raise BuildError(
@@ -179,7 +183,7 @@ def _below(top: Path) -> Iterator[Path]:
     if top.is_dir() and not top.is_symlink():
         for each in os.scandir(top):
             yield from _below(Path(each))
-    if os.path.lexists(top) and top.name != "__pycache__" and not is_lock(top):
+    if os.path.lexists(top) and not _LEFT.fullmatch(top.name) and not is_lock(top):
         yield top
 
 

@@ -24,8 +24,9 @@ LICENSES = frozenset(
 )
 EXCEPTIONS = frozenset({"LLVM-exception", "Linux-syscall-note", "PCRE2-exception"})
 _WORD = re.compile(r"[()]|[^\s()]+")
+IDENTIFIER = re.compile(r"[A-Za-z0-9.-]+")
 # A license that SPDX does not list: annex D, license-ref.
-_OWN = re.compile(r"LicenseRef-[A-Za-z0-9.-]+\Z")
+_OWN = re.compile(rf"LicenseRef-{IDENTIFIER.pattern}\Z")
 
 # Word → the words that may follow; "license" and "exception" stand for identifiers.
 _AFTER_OPERAND = frozenset({"AND", "OR", ")"})
@@ -72,8 +73,7 @@ def _kind(word: str, may_follow: frozenset[str], where: str, more: Words) -> str
         # GPL-2.0 lacks its suffix (-only); MPL-2.0 and LGPL-2.0 only look similar.
         near = [each for each in known if each.lower().startswith(word.lower())]
         near = near or [each for each in known if _family(each) == _family(word)]
-        told = near[0] if len(near) == 1 else ""
-        told = f"did you mean {told}?" if told else nearest(word, near, listed=near or known)
+        told = nearest(word, near, listed=near or known)
         raise BuildError(
             f"unknown SPDX {kind} {word!r}",
             where=where,

@@ -30,7 +30,7 @@ def patch_series(files: Files) -> list[str]:
     named = {path.removeprefix(f"{DIRECTORY}/"): path for path in here}
     if series is None:
         return [path for name, path in named.items() if _is_patch(name, files[path])]
-    text = content(series).decode("utf-8", "replace")
+    text = content(series).decode("utf-8-sig", "replace")
     aside = {word.strip(".") for words in _COMMENT.findall(text) for word in _WORD.findall(words)}
     del named[SERIES]
     found = list[str]()

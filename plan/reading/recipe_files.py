@@ -70,8 +70,8 @@ def content(made: Made) -> bytes:
 
 def _lines(file: Path) -> list[tuple[str, str]]:
     """The lines of a configuration, each with the symbol that it settles, or ""."""
-    # Byte for byte, whatever the locale of the caller is.
-    text = file.read_text(encoding="utf-8", errors="surrogateescape")
+    # Byte for byte, whatever the locale of the caller is. Some editors begin a file with a mark.
+    text = file.read_text(encoding="utf-8-sig", errors="surrogateescape")
     rows = ((line, _SYMBOL.match(line)) for line in text.splitlines())
     return [(line, found[1] if found else "") for line, found in rows]
 

@@ -9,8 +9,11 @@ from plan.checks import is_port, names
 
 
 def _is_url(text: str, without: str = "") -> bool:
-    """Whether `text` is a whole http(s) URL; its host has none of the characters `without`."""
-    found = re.fullmatch(r"https?://([^/\s]+)(/\S*)?", text)
+    """Whether `text` is a whole http(s) URL below which paths can be named: no query, no fragment.
+
+    Its host has none of the characters `without`.
+    """
+    found = re.fullmatch(r"https?://([^/\s?#]+)(/[^\s?#]*)?", text)
     try:
         # Both raise ValueError: for brackets that are not closed, and for a port above 65535.
         has_host = bool(urlsplit(text).hostname) and urlsplit(text).port != 0
@@ -30,7 +33,9 @@ def urls(text: str) -> str:
     """http(s) URLs, separated by commas, or an empty text."""
     found = [name.rstrip("/") for name in names(text)]
     if not all(_is_url(each, without="@") for each in found):
-        raise ValueError("it is http(s)://HOST/PATH; a user and password belong into ~/.netrc")
+        raise ValueError(
+            "it is http(s)://HOST/PATH without ? and #; a user and password belong into ~/.netrc"
+        )
     return ",".join(found)
 
 

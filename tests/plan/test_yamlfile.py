@@ -109,6 +109,7 @@ def test_bytes_that_are_not_utf8_and_missing_files(tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("nmae: x\n", "did you mean name?"),
+        ("Name: x\n", "did you mean name?"),
         ("name: [x]\n", "must be a text, not list"),
         ("size: many\nname: x\n", "must be a whole number, not 'many'"),
         ("flag: maybe\nname: x\n", "must be a yes or no, not 'maybe'"),

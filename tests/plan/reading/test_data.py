@@ -66,6 +66,9 @@ def test_a_layer_has_words_for_licenses(
     assert caught.value.where == f"{file}:3"
     (layer / "licenses.yaml").write_text("licenses: [Beerware]\n")
     assert load_recipes(load_data(data, [layer]))["mine"].license == "Beerware"
+    (layer / "licenses.yaml").write_text("licenses: [Beerware, Beer Ware]\n")
+    with pytest.raises(BuildError, match="'Beer Ware' is no identifier of SPDX"):
+        load_recipes(load_data(data, [layer]))
 
 
 def test_a_layer_adds_an_architecture(recipe: Callable[..., Path], data: Path, layer: Path) -> None:

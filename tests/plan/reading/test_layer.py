@@ -114,6 +114,7 @@ def test_the_parts_of_a_layer_are_its_content(layer: Path) -> None:
         (about("links: {/etc/x: y}"), "cannot be a link"),
         (about("name: Mine"), "cannot be the name"),
         (about("replace: [zlib]"), "unknown key"),
+        (about("app: {prots: '80:80'}"), "unknown key 'prots'"),
         (about("needs: banana"), "'banana' is no version"),
         pytest.param(
             fragment("CONFIG_A=y\n\n# CONFIG_B is not set\nCONFIG_USB y\n"),
@@ -126,6 +127,7 @@ def test_the_parts_of_a_layer_are_its_content(layer: Path) -> None:
             "'#CONFIG_NET is not set' is no line",
             marks=fault("kernel/*.config has a line that only looks like an answer", "its line"),
         ),
+        (fragment("\ufeffCONFIG_A=y\n\ufeffCONFIG_B=y\n"), "ufeffCONFIG_B=y' is no line"),
         (lambda layer: (layer / "kernel" / "x").mkdir(parents=True), "nothing reads this part"),
         (about("links: {a: ''}"), "a link leads somewhere"),
         (about("links: {a: b, a/c: d}"), "'a/c' is below the link 'a'"),
@@ -158,6 +160,14 @@ def test_what_lies_beside_the_parts_is_no_part(layer: Path) -> None:
 def test_a_lock_of_an_editor(layer: Path) -> None:
     before = load_layer(layer).sha256
     (layer / "files" / "etc" / ".#motd").symlink_to("me@here.1:2")
+    assert load_layer(layer).sha256 == before
+
+
+@fault("an editor keeps files in files/ of a layer", "they are no part of it")
+@pytest.mark.parametrize("name", ["motd~", "#motd#", ".motd.swp"])
+def test_what_an_editor_keeps(layer: Path, name: str) -> None:
+    before = load_layer(layer).sha256
+    (layer / "files" / "etc" / name).write_text("older")
     assert load_layer(layer).sha256 == before
 
 

@@ -34,6 +34,8 @@ def test_without_a_series_the_names_order_them(tmp_path: Path) -> None:
 def test_a_series_orders_them(tmp_path: Path) -> None:
     series = "# upstream\nfixes/c.patch -p1 # first\n\n  a.patch\n# not now: b.patch\n"
     assert in_order(tmp_path, series) == ["patches/fixes/c.patch", "patches/a.patch"]
+    marked = f"\ufeff{series.removeprefix('# upstream')}"  # as some editors begin a file
+    assert in_order(tmp_path, marked) == ["patches/fixes/c.patch", "patches/a.patch"]
 
 
 @fault(

@@ -56,7 +56,7 @@ def test_a_comment_in_any_encoding_stays(data: Path, layer: Path) -> None:
 def test_a_comment_settles_nothing(tmp_path: Path) -> None:
     own, more = tmp_path / "own", tmp_path / "more"
     own.write_text("CONFIG_NET=y\nCONFIG_B=y\nCONFIG_C=y\n")
-    more.write_text("# CONFIG_NET=y\n# CONFIG_B is not set\nCONFIG_C=m\n")
+    more.write_text("\ufeff# CONFIG_NET=y\n# CONFIG_B is not set\nCONFIG_C=m\n")
     made = content(Made((own, more)))
     assert made == b"CONFIG_NET=y\n# CONFIG_NET=y\n# CONFIG_B is not set\nCONFIG_C=m\n"
 

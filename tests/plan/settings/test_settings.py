@@ -60,6 +60,8 @@ def test_command_line_wins_over_environment_over_file_over_default(tmp_path: Pat
         ({"to": "web:2222"}, "to=web port=2222"),
         ({"cache": "http://[::1"}, "http(s)://HOST/PATH"),
         ({"publish": "https://host:99999/x"}, "http(s)://HOST/PATH"),
+        ({"cache": "https://host/x?token=1"}, "without ? and #"),
+        ({"publish": "https://host#x"}, "without ? and #"),
         ({"cache": "http://me:secret@host/x"}, "~/.netrc"),
         ({"publish": "https://a.test/x,https://b.test/x"}, "it is one URL"),
         ({"mirror": "http://[::1"}, "http(s) URL"),
