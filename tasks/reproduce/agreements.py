@@ -21,27 +21,31 @@ def keep(
     *,
     differences: Mapping[str, Iterable[Difference]] | None = None,
     shared: Iterable[str] = (),
+    further: Iterable[str] = (),
 ) -> None:
     """Store the result for `seed`: `made`, its artifacts of some packages of the product by name.
 
     differences: of artifacts that differ, if they are known. shared: the files that are in both
-    seeds.
+    seeds. further: what else was different.
     """
     for name, artifact in made.items():
         stamp = _stamp(project, name)
         verdict = IDENTICAL if artifact == stamp.artifact else DIFFERS
         found = [asdict(each) for each in (differences or {}).get(name, ())]
-        told = (stamp.step, stamp.artifact, verdict, [f"seed={seed}"], found, [*shared])
+        told = (stamp.step, stamp.artifact, verdict, [f"seed={seed}", *further], found, [*shared])
         _file(project, name).keep(Verdict(*told))
 
 
-def known(project: Project, seed: str) -> dict[str, str]:
-    """The known artifacts from `seed` in its current form, by package."""
+def known(project: Project, seed: str, *further: str) -> dict[str, str]:
+    """The known artifacts from `seed` in its current form, by package.
+
+    further: what else must have been different.
+    """
     found = {}
     for name in project.plan.product:
         stamp = _stamp(project, name)
         verdict = _file(project, name).read(stamp.step, stamp.artifact)
-        if verdict and verdict.covers({f"seed={seed}"}):
+        if verdict and verdict.covers({f"seed={seed}", *further}):
             found[name] = stamp.artifact
     return found
 

@@ -2,12 +2,15 @@
 
 outside: ──▶ the rootfs in a namespace, or the image in QEMU (in=vm) ──▶ doit regenerate, inside
 inside (seed=self): ──▶ compile each package ──▶ compare with the files of this system
-outside: the result of the namespace ──▶ work/challenged/, for the provenance of the product
+outside: the result of each package ──▶ work/challenged/, for the provenance of the product
+
+An interrupted run keeps the results that it had; in=vm goes on with the other packages.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +30,7 @@ from tasks.engine.builder import Builder, tree_of
 from tasks.engine.no_such import no_such
 from tasks.engine.products.products import WORK, image, trees, workspace
 from tasks.engine.project import Project
+from tasks.engine.records.verdicts import DIFFERS, IDENTICAL
 from tasks.engine.seeds.roots import SelfRoot
 from tasks.engine.seeds.system import System
 from tasks.engine.stamps import artifacts, product_artifacts
@@ -37,6 +41,10 @@ if TYPE_CHECKING:
 
 # The directories of the cache that are written inside.
 WRITABLE = ("artifacts", "steps", "trees")
+# A result, as it is said inside.
+_RESULT = re.compile(rf"(\S+): ({IDENTICAL}|{DIFFERS})")
+VM = "vm"
+"""The variation that the results of the image have, beside the seed."""
 # Another date shows outputs that depend on it; a namespace has no clock of its own.
 YEAR = 365  # days
 
@@ -74,7 +82,6 @@ def _outside(project: Project) -> None:
         return
     standing = product_artifacts(project)
     made = in_namespace(project, names)
-    agreements.keep(project, SELF, made)
     project.exit_status = 0 if made == {name: standing[name] for name in names} else 1
 
 
@@ -86,26 +93,60 @@ def _command(jobs: int, names: list[str]) -> str:
 def _in_vm(project: Project, names: list[str]) -> int:
     from rootfs.vm import boot
 
+    if not project.settings.packages and (known := agreements.known(project, SELF, VM)):
+        names = [name for name in names if name not in known]
+        say(f"{len(known)} packages were identical before; packages= compiles them again")
+        if not names:
+            return 0
     log = project.workdir / "regenerate.console"
+    log.unlink(missing_ok=True)
     say(f"in the image, with a clock one year ahead; this takes long; its output: {log}")
     later = machine(project, days_ahead=YEAR)
+    command = _command(2, names)
     seconds = project.settings.command_limit or project.needs.image["regenerate"]
-    result = boot.run(image(project).file, _command(2, names), later, timeout_s=seconds, log=log)
+    try:
+        result = boot.run(image(project).file, command, later, timeout_s=seconds, log=log)
+    finally:
+        standing, told = product_artifacts(project), said(log.read_bytes() if log.exists() else b"")
+        made = {
+            name: standing[name] if told[name] == IDENTICAL else ""
+            for name in names
+            if name in told
+        }
+        agreements.keep(project, SELF, made, further=[VM])
     say(result.output.rstrip("\n"))
     return result.status
+
+
+def said(console: bytes) -> dict[str, str]:
+    """The verdicts that are on the `console` of a machine which builds itself again, by package."""
+    from rootfs.vm.transcript import plain
+
+    lines = plain(console).decode(errors="replace").splitlines()
+    found = (_RESULT.fullmatch(line.strip()) for line in lines)
+    return {match[1]: match[2] for match in found if match}
 
 
 def in_namespace(project: Project, names: list[str]) -> dict[str, str]:
     """The artifacts of the packages `names` when the product builds itself in a namespace.
 
     The namespace has the composed rootfs with the workspace over it; only the writable directories
-    are from this machine.
+    are from this machine. The results are kept, also if it is interrupted.
     """
     from rootfs.sandbox.enter import enter
 
     directory = fresh_directory(project.workdir / "regenerate")
     command = Command(("sh", "-c", _command(project.settings.jobs, names)), "/")
-    enter(_rootfs(project, directory), [command], log=None)
+    try:
+        enter(_rootfs(project, directory), [command], log=None)
+    finally:
+        made = _stamped(project, directory, names)
+        agreements.keep(project, SELF, made)
+    return made
+
+
+def _stamped(project: Project, directory: Path, names: list[str]) -> dict[str, str]:
+    """The artifacts of those `names` that are built inside, in `directory`."""
     stamps = directory / WORK / "stamps" / project.plan.set.phase
     found = {name: stamps / f"{name}.json" for name in names}
     return {
@@ -167,8 +208,11 @@ def _inside(project: Project) -> None:
             continue
         builder.build()
         made = artifacts(project, [step])[step.task]
-        if step.name in names and made != system.artifacts[step.name]:
-            differing.append(_differs(project, system, step.name))
+        if step.name in names:
+            same = made == system.artifacts[step.name]
+            say(f"{step.name}: {IDENTICAL if same else DIFFERS}")
+            if not same:
+                differing.append(_differs(project, system, step.name))
     say(f"{len(names) - len(differing)} of {len(names)} identical")
     for first, *more in differing:
         say("\n".join([f"  differs: {first}", *more]))

@@ -149,7 +149,7 @@ def test_without_a_key_nothing_listens(real_image: Path, tmp_path: Path) -> None
         guest.expect("listening: 0")
         said = guest.console
         assert "closed, because the machine was given no key" in said
-        assert "ssh: no key was given: nothing listens" in said
+        assert "ssh: the machine was given no key: nothing listens" in said
         assert "user-data is larger than a MiB" in said
         assert "\nown" not in said
         guest.type("poweroff\n")

@@ -86,7 +86,7 @@ def test_without_a_key(run: Run, text: str) -> None:
     script = f"""
     echo '{text}' >/run/ssh/keys/esp
     start log ssh
-    until_it logged 'ssh: no key was given: nothing listens'
+    until_it logged 'ssh: the machine was given no key: nothing listens'
     ended() {{ sv status /run/service/ssh | grep -q ^down; }}
     until_it ended
     listens || echo closed
@@ -95,6 +95,17 @@ def test_without_a_key(run: Run, text: str) -> None:
     """
     wanted = "closed\nclosed, because the machine was given no key\ndown: "
     assert done(run, script).stdout.startswith(wanted)
+
+
+@pytest.mark.fault("the set of the machine has no SSH server", "the console says so")
+def test_without_a_server(run: Run) -> None:
+    script = """
+    rm /usr/bin/dropbear
+    start log ssh
+    until_it logged 'ssh: this system has no SSH server: nothing listens'
+    cat /run/ssh/status
+    """
+    assert done(run, script).stdout == "closed, because this system has no SSH server\n"
 
 
 def test_with_a_key(run: Run) -> None:

@@ -6,6 +6,7 @@ dependencies, so that the project really runs inside.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.reproduce.regenerate import said
 from tests.tasks.test_layer import with_layer
 from tests.tasks.test_phases import RECIPES
 from tests.tasks.toy import Checkout
@@ -82,6 +84,12 @@ def system(toy: Checkout) -> Checkout:
     return toy
 
 
+def kept(checkout: Checkout) -> dict[str, str]:
+    """The verdicts of second builds that the work directory keeps."""
+    files = (checkout.root / "work" / "challenged").glob("*.json")
+    return {path.stem: json.loads(path.read_text())["verdict"] for path in files}
+
+
 @pytest.mark.timeout(900)
 def test_a_system_that_is_its_own_seed_gives_itself(system: Checkout, tmp_path: Path) -> None:
     """Also the packages of a layer, which is in the system."""
@@ -89,6 +97,7 @@ def test_a_system_that_is_its_own_seed_gives_itself(system: Checkout, tmp_path: 
     done = system.doit("regenerate")
     assert done.status == 0, done.said
     assert "7 of 7 identical" in done.said
+    assert set(kept(system).values()) == {"identical"} and len(kept(system)) == 7
     # Outside each phase once; inside the product again.
     assert done.built.count("first") == 2 and done.built.count("base") == 3, done
 
@@ -107,6 +116,22 @@ def test_a_system_that_is_its_own_seed_gives_itself(system: Checkout, tmp_path: 
     assert differs.status == 1, differs
     assert "0 of 1 identical" in differs.said
     assert "differs: first: /usr/share/first" in differs.said
+    assert kept(system)["rootfs-from-sysroot-first"] == "differs"
+
+
+@pytest.mark.fault(
+    "`regenerate in=vm` is interrupted after hours", "what was compared until then is kept"
+)
+def test_the_results_on_a_console() -> None:
+    console = (
+        b"=== bq2 run start\r\n"
+        b"pkg:zlib            built in 30 s: 0.8 MB 0123456789ab (rootfs-from-sysroot)\r\n"
+        b"\x1b[1mzlib: identical\x1b[0m\r\n"
+        b"libc++: differs\r\n"
+        b"make: error: identical\r\n"
+        b"musl: identica"
+    )
+    assert said(console) == {"zlib": "identical", "libc++": "differs"}
 
 
 def test_bad_words(system: Checkout) -> None:
