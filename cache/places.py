@@ -25,7 +25,7 @@ from plan.urls import GIT, KNOWN
 SNAPSHOT = "https://snapshot.debian.org/archive"
 _URL = re.compile(r"https?://[^\s/]+(/\S*)?")
 _LONGEST = 300  # characters of a reason
-_PASSWORD = re.compile(r"(?<=://)[^/\s]*@")
+_PASSWORD = re.compile(r"(?<=://)[^/?#\\\s]*@")
 _WHEEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9.!+_-]+")
 _UPDATES = "pool/updates/"
 

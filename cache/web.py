@@ -19,7 +19,7 @@ from urllib.parse import urljoin, urlsplit
 
 from cache import outward
 from cache.paths import NAME
-from cache.places import UrlFailed, without_password
+from cache.places import UrlFailed
 from cache.watchdog import Watchdog, watched
 from plan.errors import BuildError
 
@@ -88,7 +88,7 @@ class Web:
                     self._let_go(response)
                     raise _failed(response)
                 response.close()
-                url = _follow(url, response.headers["Location"])
+                url = redirected(url, response.headers["Location"])
         except UrlFailed as error:
             if error.remedy:
                 self.remedies[error.remedy] = None
@@ -178,10 +178,10 @@ class Web:
         import requests
         from urllib3.exceptions import HTTPError
 
-        host = without_password(url).split("/")[2]
+        host = _host(url)
         if host in self._down:
             raise UrlFailed(f"{host} is down ({self._down[host]}), not asked again")
-        own = self._headers.get(host.lower(), {})
+        own = self._headers.get(host, {})
         try:
             return self._session().request(
                 method,
@@ -246,7 +246,22 @@ def _session() -> requests.Session:
     return session
 
 
-def _follow(url: str, target: str) -> str:
+def _host(url: str) -> str:
+    """HOST or HOST:PORT, as the library that connects reads it: headers are for one host only.
+
+    Raises UrlFailed.
+    """
+    from urllib3.exceptions import LocationParseError
+    from urllib3.util import parse_url
+
+    try:
+        return parse_url(url).netloc or ""
+    except LocationParseError as error:
+        raise UrlFailed(f"not a usable answer: {error}") from error
+
+
+def redirected(url: str, target: str) -> str:
+    """The URL that `url` redirects to. Raises UrlFailed."""
     try:
         # Header fields are read as Latin-1 (RFC 9110, 5.5), but servers send UTF-8.
         target = target.encode("latin-1").decode("utf-8", errors="replace")
@@ -257,6 +272,9 @@ def _follow(url: str, target: str) -> str:
         usable = False
     if not usable:
         raise UrlFailed(f"redirects to {target}, which is not http or https")
+    if _host(joined) == _host(url) and urlsplit(url).scheme == "https" != parts.scheme:
+        # Headers and passwords of the host would follow.
+        raise UrlFailed("redirects from https to http")
     return joined
 
 

@@ -43,9 +43,11 @@ def _log(project: Project, targets: list[str], follow: bool) -> None:
         raise BuildError(f"log shows one package, not {len(targets)}", hint=hint)
     builders = [Builder(project, step) for step in steps_named(project, targets[0])]
     away = f"no log of {targets[0]} yet: a worker builds it, its log arrives when it ends"
-    is_away = _is_away(project, builders)
-    if is_away and follow:
+    if _is_away(project, builders):
+        # An older log, of a build here, is not that of this build.
         console.say(away)
+        if not follow:
+            return
         while _is_away(project, builders):
             time.sleep(WAIT)
     # If both phases have a log, show the newest.
@@ -55,14 +57,13 @@ def _log(project: Project, targets: list[str], follow: bool) -> None:
         # Nothing is wrong: logs are only kept of builds that have not succeeded.
         is_here = all(builder.stamp.read() for builder in builders)
         why = "it was built, or came from the store" if is_here else "it was not built here yet"
-        told = away if is_away and not follow else f"no log of {targets[0]}: {why}"
-        console.say(told)
+        console.say(f"no log of {targets[0]}: {why}")
         return
     _print(kept[-1], lambda: follow and kept[-1].exists() and project.lock.holder() is not None)
 
 
 def _is_away(project: Project, builders: list[Builder]) -> bool:
-    """Whether a step of `builders` is on a worker now, and has no log here."""
+    """Whether a step of `builders` is on a worker now: its log is not here."""
     away = on_workers(project)
     return any(each.step.task in away for each in builders)
 

@@ -29,6 +29,7 @@ from plan.model import Addition, Command, Source, Step
 from rootfs.archives.files import file_sha256, fresh_directory, remove_tree
 from rootfs.archives.intact import untouched
 from rootfs.archives.pack import stamp_times
+from rootfs.archives.source import unpack_source
 from rootfs.archives.unpack import unpack
 from rootfs.sandbox.enter import overlay_works
 from rootfs.sandbox.host import memory, processors
@@ -86,17 +87,20 @@ def kept_directory() -> Path | None:
 def _step(job: Mapping[str, Any], here: Path, keep: Path, work: Path) -> Report:
     step = step_of(job["step"])
     _remove_unused(keep)
-    source = None
-    if step.sources:
-        first = step.sources[0]
-        source = work / "source"
-        unpack(_blob(here, first.sha256), source, strip=1, exclude=first.exclude)
+    places = {name: _blob(here, sha256) for name, sha256 in job["files"].items()}
+    source = work / "source" if step.sources else None
+    if source:
+        unpack_source(_blob(here, step.sources[0].sha256), step.sources[0], source)
+    for number, each in enumerate(step.sources[1:]):
+        if each.into:
+            unpack_source(places[each.file], each, work / "input" / str(number))
+            places[each.file] = work / "input" / str(number)
     inputs = Inputs(
         build_root=[_tree(here, keep, sha256, work) for sha256 in job["build_root"]],
         sysroot=[_tree(here, keep, sha256, work) for sha256 in job["sysroot"]],
         source=source,
         recipe={path: here / RECIPE / path for path, _ in step.files},
-        files={name: _blob(here, sha256) for name, sha256 in job["files"].items()},
+        files=places,
     )
     jobs = JobServer(work / "jobserver", processors())
     place = prepare(step, inputs, work / "build", overlay=overlay_works(work), jobs=jobs)

@@ -246,6 +246,13 @@ class Builder:
             files=files,
         )
 
+    def set_edits_aside(self) -> None:
+        """Move a person's edits that are in no patch out of the directory: it is to be emptied."""
+        from rootfs.sandbox.edits import set_aside
+
+        if kept := set_aside(self.directory):
+            self.emit("note", text=f"edits that are in no patch are kept in {kept}")
+
     def prepare(self) -> Sandbox:
         """The step's sandbox, without files of an earlier attempt."""
         from rootfs.sandbox.step import prepare

@@ -12,7 +12,6 @@ import threading
 from cache.store import Vanished
 from plan.errors import BuildError
 from plan.settings.settings import STEPS_HERE
-from rootfs.sandbox.edits import set_aside
 from rootfs.sandbox.enter import Result, Sandbox
 from rootfs.sandbox.launcher import alone
 from rootfs.sandbox.resume import interrupted_at, mark, resumed, unmark
@@ -53,9 +52,7 @@ def _run(builder: Builder, wanted: str, ground: Ground) -> Built:
     if first:
         place = resumed(directory, project.jobs.environment())
     else:
-        if kept := set_aside(directory):
-            text = f"edits that are in no patch are kept in {kept}"
-            builder.emit("note", text=text)
+        builder.set_edits_aside()
         place = builder.prepare()
         mark(directory, wanted)
     with project.jobs.slot():

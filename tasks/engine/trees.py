@@ -17,6 +17,7 @@ from plan.model import Source, Step
 from plan.outputs import write_file
 from plan.steps.plan import sha256_of
 from rootfs.archives.files import being_made, remove_tree, remove_unfinished
+from rootfs.archives.source import unpack_source
 from tasks.engine.project import Project
 from tasks.engine.removal import drop
 from tasks.engine.stamps import Stamp
@@ -117,7 +118,7 @@ def unpacked(project: Project, source: Source) -> Path:
             remove_unfinished(tree)
             with being_made(tree) as fresh:
                 try:
-                    _unpack_source(project.fetched(source), source, fresh)
+                    unpack_source(project.fetched(source), source, fresh)
                 except BuildError as error:
                     # The path in the cache is only a hash.
                     where = f"{source.file} ({error.where})"
@@ -126,20 +127,6 @@ def unpacked(project: Project, source: Source) -> Path:
                 keep_tree(fresh, tree)
         project.trees_seen.add(tree)
     return tree
-
-
-def _unpack_source(path: Path, source: Source, into: Path) -> None:
-    """Unpack `source` at `path` into the new directory `into`, without its top directory."""
-    if source.file.endswith(".whl"):
-        from rootfs.archives.pack import stamp_times
-        from rootfs.archives.wheel import unpack_wheel
-
-        unpack_wheel(path, into, name=source.file, exclude=source.exclude)
-        stamp_times(into)
-    else:
-        from rootfs.archives.unpack import unpack
-
-        unpack(path, into, strip=1, exclude=source.exclude)
 
 
 def _text(path: Path) -> str:

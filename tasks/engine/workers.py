@@ -89,10 +89,13 @@ class Workers:
         if self._is_gone:
             return None
         builder.say_start(wanted, worker=True)
-        fresh_directory(builder.directory)
         try:
             outputs = self.run(self._files(builder), fresh=builder.stamp.forgotten.exists())
-            return self._built(builder, outputs)
+            report = self.report(outputs)
+            # Not before: if no worker can build it, an interrupted build here continues.
+            builder.set_edits_aside()
+            fresh_directory(builder.directory)
+            return self._built(builder, report, outputs)
         except ServerFailed as error:
             self.tell(builder.step, error)
             return None
@@ -203,18 +206,26 @@ class Workers:
 
         return Blob(sha256, size, sent)
 
-    def _built(self, builder: Builder, outputs: Mapping[str, Any]) -> Built:
-        report, log = self.report(outputs), builder.directory / "log"
+    def _built(
+        self, builder: Builder, report: Mapping[str, Any], outputs: Mapping[str, Any]
+    ) -> Built:
+        log = builder.directory / "log"
         if LOG in outputs:
             with log.open("wb") as file:
                 self.server.download(outputs[LOG], file, limit=LOG_LIMIT)
-        if "failed" in report:
-            command = builder.step.commands[report["failed"]]
-            raise StepFailed(builder.step, command, Result(**report["result"]), log)
+        try:
+            failed = report.get("failed")
+            command = None if failed is None else builder.step.commands[failed]
+            told = report.get("results", ()) if command is None else [report["result"]]
+            results = [Result(**each) for each in told]
+        except (LookupError, TypeError) as error:
+            raise ServerFailed(f"the worker's report cannot be read: {error!r}") from error
+        if command:
+            raise StepFailed(builder.step, command, results[0], log)
         if "artifact" not in report or ARTIFACT not in outputs:
             raise ServerFailed(f"the worker: {report.get('where')}: {report.get('message')}")
         packed = self._packed_here(builder, outputs[ARTIFACT])
-        return Built(packed, [Result(**each) for each in report["results"]])
+        return Built(packed, results)
 
     def _packed_here(self, builder: Builder, wanted: Any) -> Packed:
         """The artifact with this digest, unpacked and packed again. Raises ServerFailed."""

@@ -305,6 +305,10 @@ class Site:
     def to_file(self, to: _Handler) -> None:
         to.answer(302, b"", {"Location": "file:///etc/hostname"})
 
+    def to_another_host(self, to: _Handler) -> None:
+        """To this host, by a URL that ends as one of example.org does."""
+        to.answer(302, b"", {"Location": f"http://127.0.0.1:{self.port}?x@example.org/"})
+
     def redirects_endlessly(self, to: _Handler) -> None:
         """A redirect with a body that does not end."""
         to.head(302, {"Location": "/missing", "Connection": "close"})

@@ -11,7 +11,7 @@ import pytest
 from cache.places import UrlFailed
 from cache.remote import Remote
 from cache.unknown import fetch_unknown
-from cache.web import Patience, Web
+from cache.web import Patience, Web, redirected
 from plan.errors import BuildError
 from tests.cache.loopback import DATA, Site
 
@@ -151,7 +151,21 @@ def test_a_range_is_asked_for_and_survives_a_redirect(site: Site, web: Web) -> N
     assert site.ranges == ["bytes=1000-", "bytes=1000-"]
 
 
-@pytest.mark.fault("a server that refuses connections", "not asked again in this run")
+@pytest.mark.fault(
+    "a server redirects to a URL of its own that looks like one of another host, or to http",
+    "it does not get the headers of that host; from https to http of one host: refused",
+)
+def test_headers_go_to_their_host_only(site: Site) -> None:
+    refused(
+        Web(QUICK, {"example.org": {"Authorization": "Bearer s3cret"}}), site.url("to_another_host")
+    )
+    assert site.asked == {"to_another_host": 1, "": 1}
+    assert not any("authorization" in headers for headers in site.headers)
+    assert redirected("https://a/x", "http://b/x") == "http://b/x"
+    with pytest.raises(UrlFailed, match="redirects from https to http"):
+        redirected("https://a/x", "http://me:secret@A/y")
+
+
 @pytest.mark.fault(
     "a URL that is none: a bracket that is not closed, a port above 65535, a space",
     "one error with the reason",
@@ -161,6 +175,7 @@ def test_what_is_no_url(web: Web, url: str) -> None:
     assert "not a usable answer" in refused(web, url).reason
 
 
+@pytest.mark.fault("a server that refuses connections", "not asked again in this run")
 def test_a_host_that_refuses_is_asked_once(web: Web) -> None:
     with socket.socket() as unused:  # bound, never listening: nobody else gets this port
         unused.bind(("127.0.0.1", 0))

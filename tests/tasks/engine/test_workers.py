@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shutil
 import signal
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from plan.model import SYSROOT_FROM_SEED
 from tasks.engine.worker_code import code
 from tests.nobody import open_directory
 from tests.tasks.casd import HOST, PLATFORM, Serve, missing, programs, serve
+from tests.tasks.test_parts import kept, part
 from tests.tasks.toy import ROOT, SECONDS, Checkout, doit, make_checkout, processes, until
 
 __all__ = ["programs", "serve"]
@@ -64,6 +67,37 @@ def test_the_result_of_another_checkout_is_there_unless_it_is_forgotten(
     assert another.doit("forget", "pkg:left").status == 0
     done = another.doit("pkg:left", *casd.words)
     assert done.status != 0 and "CONTRADICTED" in done.said and there(done.said) == ["left"], done
+
+
+@pytest.mark.fault(
+    "a recipe with a file that is laid into its source, or a wheel; and `remote=`",
+    "a worker builds it as this machine does",
+)
+def test_sources_on_a_worker(toy: Checkout, serve: Serve) -> None:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as wheel:
+        wheel.writestr("thing/__init__.py", "one = 1\n")
+    sources = kept(toy, "thing-1-py3-none-any.whl", made.getvalue(), "exclude: [x]")
+    sources += kept(toy, "part.tar.gz", part(), "into: lib/part")
+    script = "cat thing/__init__.py lib/part/own > $share/thing"
+    toy.recipe("thing", script, sources=f"\n{sources}".rstrip())
+    casd = serve()
+    done = toy.doit("pkg:thing", "with=thing", *casd.words)
+    assert done.status == 0 and "thing" in there(done.said) and not here(done.said), done
+    assert toy.tree("thing", "usr/share/thing").read_text() == "one = 1\np\n"
+
+
+@pytest.mark.fault("edits in a build's source that are in no patch, and `remote=`", "they are kept")
+def test_edits_are_kept(toy: Checkout, serve: Serve) -> None:
+    casd = serve()
+    edits = toy.root / "work" / "build" / "sysroot-from-seed" / "bottom" / "edits"
+    edits.mkdir(parents=True)
+    (edits / "mine").touch()
+    done = toy.doit("pkg:bottom", *casd.words)
+    assert done.status == 0 and there(done.said) == ["bottom"], done
+    beside = edits.parent.with_name("bottom.edits")
+    assert f"edits that are in no patch are kept in {beside}" in done.said
+    assert (beside / "mine").exists()
 
 
 @pytest.mark.fault(
@@ -164,6 +198,8 @@ BAD_PYTHON = """\
         "rm out/artifact.tar",
         "echo '{' > out/report.json",
         "echo '[]' > out/report.json",
+        """echo '{"failed": 99}' > out/report.json""",
+        """echo '{"artifact": "", "results": [1]}' > out/report.json""",
     ],
 )
 def test_a_worker_that_gives_wrong_bytes(
