@@ -89,7 +89,7 @@ class Layer:
     @property
     def fragments(self) -> list[Path]:
         """Its parts of the kernel's configuration, in the order of their names."""
-        return sorted((self.path / KERNEL).glob("*.config"))
+        return sorted((self.path / KERNEL).glob("[!.]*.config"))
 
 
 def load_layer(path: Path) -> Layer:

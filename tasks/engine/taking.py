@@ -99,13 +99,14 @@ class Taking:
         reasons: list[str] = []
         claims = self._believed(wanted, reasons)
         artifacts = {claim.artifact for _, claim in claims.values()}
-        if len(artifacts) > 1 or len(claims) >= self.project.settings.agree:
+        builders = {signer.name for signer in claims}  # who may have several keys
+        if len(artifacts) > 1 or len(builders) >= self.project.settings.agree:
             taken = self._stored(list(claims.values()), reasons)
         else:
             taken = None
             self._claims[wanted] = list(claims.values())
             if claims:
-                reasons.append(f"{len(claims)} of {self.project.settings.agree} builders have it")
+                reasons.append(f"{len(builders)} of {self.project.settings.agree} builders have it")
         self._tell(step, wanted, reasons, taken)
         if self.project.store.contradicting(wanted):
             return None
@@ -131,14 +132,15 @@ class Taking:
                 where=claim.name,
             )
 
-    def _believed(self, wanted: str, reasons: list[str]) -> dict[str, tuple[Remote, Claim]]:
-        """The claims with a trusted signature, by key id. With agree=1 the first is enough."""
-        found: dict[str, tuple[Remote, Claim]] = {}
+    def _believed(self, wanted: str, reasons: list[str]) -> dict[Signer, tuple[Remote, Claim]]:
+        """The claims with a trusted signature, one for each key. With agree=1 one is enough."""
+        found: dict[Signer, tuple[Remote, Claim]] = {}
         for remote in self.remotes:
             for signer in self.signers:
-                claim = self._claim(remote, signer, wanted, reasons)
-                if claim:
-                    found.setdefault(signer.key, (remote, claim))
+                if any(signer.key == each.key for each in found):
+                    continue
+                if claim := self._claim(remote, signer, wanted, reasons):
+                    found[signer] = (remote, claim)
                 if found and self.project.settings.agree == 1:
                     return found
         return found

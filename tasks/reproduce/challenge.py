@@ -30,7 +30,7 @@ from tasks.console.console import say
 from tasks.engine.builder import tree_of
 from tasks.engine.products.products import image
 from tasks.engine.project import Project
-from tasks.engine.stamps import product_artifacts
+from tasks.engine.survey import current_artifacts
 from tasks.reproduce import agreements, regenerate
 from tasks.reproduce.elsewhere import Elsewhere
 
@@ -114,8 +114,11 @@ def _ours(project: Project) -> dict[str, str]:
 
 
 def _wanted(project: Project, builder: Project) -> dict[str, str]:
-    """The known artifacts of `builder`, of the packages that are compared, by name."""
-    made = product_artifacts(builder)
+    """The known artifacts of `builder`, of the packages that are compared, by name.
+
+    What an earlier challenge made of older recipes does not count.
+    """
+    made = current_artifacts(builder)
     return {name: made[name] for name in regenerate.chosen(project) if name in made}
 
 

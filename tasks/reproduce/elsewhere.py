@@ -12,6 +12,7 @@ import os
 import shutil
 from pathlib import Path
 
+from plan.reading.overrides import NAME as OVERRIDES
 from plan.settings.origins import variable
 from plan.settings.settings import Settings
 from tasks.engine.project import Project
@@ -40,8 +41,9 @@ class Elsewhere:
         return own | cache | given | {variable("cache"): ""}
 
     def take_overrides(self) -> None:
-        """Copy the overrides into the other work directory."""
-        home = self.home
+        """Give the other work directory the overrides of this one, and no older ones."""
+        home, there = self.home, self.workdir / OVERRIDES
+        there.unlink(missing_ok=True)
         for file in home.plan.override_files:
             target = self.workdir / file.relative_to(home.workdir)
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -78,7 +78,8 @@ def _records(settings: Settings) -> Iterator[Mapping[str, str]]:
     """The recorded builds that are still possible, the newest first."""
     try:
         for record in json.loads((settings.workdir / "built.json").read_text()):
-            with contextlib.suppress(ValueError):
+            # A layer of that build may be wrong by now.
+            with contextlib.suppress(ValueError, BuildError):
                 if {*record} == {*NAMES}:
                     app = [Path(each) for each in (record["app"],) if each and is_layer(Path(each))]
                     known = parameters([*map(Path, names(record["layer"])), *app])

@@ -160,7 +160,9 @@ def test_what_lies_beside_the_parts_is_no_part(layer: Path) -> None:
 def test_a_lock_of_an_editor(layer: Path) -> None:
     before = load_layer(layer).sha256
     (layer / "files" / "etc" / ".#motd").symlink_to("me@here.1:2")
-    assert load_layer(layer).sha256 == before
+    (layer / "kernel").mkdir()
+    (layer / "kernel" / ".#usb.config").symlink_to("me@here.1:2")
+    assert load_layer(layer).sha256 == before and not load_layer(layer).fragments
 
 
 @fault("an editor keeps files in files/ of a layer", "they are no part of it")

@@ -115,6 +115,22 @@ def test_what_one_seed_cannot_build_is_told(challenged: Checkout) -> None:
     assert again.status == 0 and "left" not in again.built, again
 
 
+@pytest.mark.fault(
+    "another seed cannot build a changed recipe, and has the artifacts of an earlier challenge",
+    "they do not count; nor do overrides that are gone",
+)
+def test_what_is_left_of_an_earlier_challenge(challenged: Checkout) -> None:
+    overrides = challenged.root / "work" / "overrides.yaml"
+    overrides.parent.mkdir(exist_ok=True)
+    overrides.write_text("left:\n  environment: {MINE: '1'}\n")
+    assert challenged.doit("challenge").status == 0
+    overrides.unlink()
+    challenged.recipe("bottom", f"{SCRIPTS['bottom']}; grep -q directory /etc/mark")
+    done = challenged.doit("challenge")
+    assert done.status == 1 and "alpine: 0 of 4 identical" in done.said, done
+    assert not (challenged.root / "work/challenge/alpine/overrides.yaml").exists()
+
+
 @pytest.mark.fault("a seed that cannot be fetched", "every place and why; which seed works now")
 @pytest.mark.parametrize("other", [True, False])
 def test_a_seed_that_cannot_be_had_names_one_that_can(other: bool, challenged: Checkout) -> None:

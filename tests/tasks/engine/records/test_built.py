@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -49,6 +50,19 @@ def test_a_package_that_is_gone(toy: Checkout) -> None:
     recipe.unlink()
     done = toy.doit("licenses")
     assert done.status == 0 and "with=" not in done.said.splitlines()[0], done
+
+
+@pytest.mark.namespace
+@pytest.mark.fault("a layer of the last build is wrong by now", "what does not name it works")
+def test_a_layer_that_is_wrong(toy: Checkout, tmp_path: Path) -> None:
+    layer = tmp_path / "mine"
+    (layer / "files").mkdir(parents=True)
+    (layer / "files" / "note").touch()
+    assert toy.doit("image", f"layer={layer}").status == 0
+    (layer / "sets.yaml").write_text("My Set:\n  extends: base\n")
+    assert toy.doit("image").status == 0
+    done = toy.doit("licenses")
+    assert done.status == 0 and "layer=" not in done.said.splitlines()[0], done
 
 
 @pytest.mark.fault("the record of the last build is damaged", "it counts as none")
