@@ -96,8 +96,9 @@ def _take(directory: Path, partial: Partial) -> None:
         raise UrlFailed(f"pip downloaded {len(wheels)} wheels")
     partial.empty()
     with wheels[0].open("rb") as file:
-        while partial.length <= partial.size and (chunk := file.read(_CHUNK)):
+        while chunk := file.read(_CHUNK):
             partial.append(chunk)
+    partial.size = partial.size or partial.length
     if not partial.complete():
         found = partial.found()
         partial.empty()

@@ -33,6 +33,16 @@ def require_emulator(project: Project) -> None:
     find_firmware(arch, find_qemu(arch))
 
 
+def require_own_machine(project: Project, what: str, hint: str) -> None:
+    """Raise BuildError, with `hint`, if the product `what` is for another architecture."""
+    machines = project.plan.machines
+    if machines.crossed:
+        raise BuildError(
+            f"the {what} is for {machines.target.name}, and this machine is {machines.build.name}",
+            hint=hint,
+        )
+
+
 def require_devices(project: Project) -> None:
     """Raise BuildError if a port is taken, a window has no display, or qemu-img is missing."""
     from rootfs.vm.devices import find_display, find_qemu_img, taken_port

@@ -27,20 +27,21 @@ def _choose(project: Project, targets: list[str]) -> None:
     if not targets:
         _show(project)
     for target in targets:
-        found = {
-            record.artifact: record
+        found = [
+            record
             for records in project.store.contradicted()
             for record in records
             if record.artifact.startswith(target)
-        }
-        if len(found) != 1 or len(target) < SHORT:
+        ]
+        if len({each.artifact for each in found}) != 1 or len(target) < SHORT:
             raise BuildError(
-                f"{target!r} is not the artifact of exactly one contradicted step",
+                f"{target!r} is not exactly one artifact of a contradicted step",
                 hint=f"give at least {SHORT} digits of its hash; {typed('choose')} shows them",
             )
-        (chosen,) = found.values()
-        project.store.choose(chosen)
-        say(f"pkg:{chosen.name} ({chosen.phase}): {chosen.artifact[:SHORT]} is used from now on")
+        for chosen in found:  # an edited recipe is another step, and may give the same
+            project.store.choose(chosen)
+            used = f"{chosen.artifact[:SHORT]} is used from now on"
+            say(f"pkg:{chosen.name} ({chosen.phase}): {used}")
 
 
 def _show(project: Project) -> None:

@@ -28,6 +28,7 @@ from plan.errors import BuildError
 from plan.model import Command
 from plan.typed import typed
 from tasks.actions import DoitTask, speaking
+from tasks.beforehand import require_own_machine
 from tasks.console.console import say
 from tasks.console.interrupt import terminal_taken
 from tasks.engine.builder import Builder, tree_of
@@ -108,12 +109,8 @@ def named_build(project: Project, target: str, others: Sequence[str] = ()) -> Bu
 
 
 def _composed(project: Project, name: str, phase: str, directory: Path) -> Sandbox:
-    machines = project.plan.machines
-    if machines.crossed and phase == project.plan.set.phase:
-        raise BuildError(
-            f"the {name} is for {machines.target.name}, and this machine is {machines.build.name}",
-            hint=f"{typed('boot run=COMMAND')} runs it in QEMU",
-        )
+    if phase == project.plan.set.phase:
+        require_own_machine(project, name, f"{typed('boot run=COMMAND')} runs it in QEMU")
     steps = project.plan.phases[phase].values()
     if len(artifacts(project, steps)) < len(steps):
         raise BuildError(f"the {name} is not built yet", hint=typed(phase))

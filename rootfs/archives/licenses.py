@@ -20,6 +20,7 @@ from plan.typed import typed
 from rootfs.archives.decompress import Damaged
 from rootfs.archives.tar_stream import BLOCK, Stream, members
 from rootfs.archives.unpack import LIMIT
+from rootfs.archives.wheel import UNREADABLE
 
 # Increase it when a change here finds other texts in the same source.
 RULE = 1
@@ -46,7 +47,7 @@ def license_texts(path: Path, file: str) -> list[tuple[str, bytes]]:
             found = dict(_of_tar(path))
         else:
             found = {}
-    except (Damaged, zipfile.BadZipFile, OSError) as error:
+    except (Damaged, OSError, *UNREADABLE) as error:
         raise BuildError(
             f"its licenses cannot be read: {error}",
             where=file,

@@ -10,12 +10,15 @@ from __future__ import annotations
 import os
 import shutil
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from plan.errors import BuildError
 from rootfs.archives.globs import compiled
 
+UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError)
+"""What zipfile raises for a file that is damaged, encrypted, or packed in an unknown way."""
 _EXECUTABLE = 0o111
 
 
@@ -32,7 +35,7 @@ def unpack_wheel(wheel: Path, into: Path, *, name: str, exclude: Sequence[str] =
                 packed = left is not None and left.match(os.fsencode(member.filename))
                 if not member.is_dir() and not packed:
                     _unpack(file, member, into, name)
-    except (zipfile.BadZipFile, EOFError, ValueError) as error:
+    except UNREADABLE as error:
         hint = "delete the file and fetch it again"
         raise BuildError(f"is not a valid wheel: {error}", where=name, hint=hint) from error
     except FileExistsError as error:

@@ -164,7 +164,7 @@ def _keep(
         raise
     except BuildError as error:
         say(f"{way.host}: starts again, with the old image")
-        with suppress(Silent):
+        with suppress(BuildError):
             way.step("again")
         raise error
     way.step("keep", device, place, token)
@@ -197,12 +197,13 @@ def _ask_if_well(way: Way, new: Next) -> None:
 
 
 def _unwell(way: Way, service: str, error: Refused) -> BuildError:
-    if error.why[0] == "silent":
-        what = f"{service} listens on no port {error.why[1]}"
-    elif error.why[0] == "down":
-        what = f"{service} does not stay up"
-    else:
-        return error
+    match error.why:
+        case ["silent", port, *_]:
+            what = f"{service} listens on no port {port}"
+        case ["down", *_]:
+            what = f"{service} does not stay up"
+        case _:
+            return error
     lines = "\n".join(f"    {line}" for line in error.answer.all("log"))
     return BuildError(
         f"{what}; the new image is not kept",

@@ -172,8 +172,11 @@ class Refused(BuildError):
 
     def __init__(self, host: str, why: str, answer: Answer) -> None:
         self.why, self.answer = why.split(), answer
-        kind, words = self.why[0], self.why[1:]
-        message, hint = _REASONS.get(kind, (f"the step failed there: {why}", None))
+        kind, *words = self.why or [""]
+        message, hint = _REASONS.get(kind, ("", None))
+        # It may be any machine: its words need not be those of our steps.
+        if not message or message.count("{}") > len(words):
+            message, hint, words = "the step failed there: {}", None, [why]
         super().__init__(message.format(*words), where=host, hint=hint)
 
 

@@ -26,6 +26,7 @@ from rootfs.archives.files import file_sha256
 from rootfs.compare.compare import Difference, trees
 from rootfs.sandbox.started import started
 from tasks.actions import DoitTask, speaking
+from tasks.beforehand import require_own_machine
 from tasks.console.console import say
 from tasks.engine.builder import tree_of
 from tasks.engine.products.products import image
@@ -95,13 +96,16 @@ def _seeds(project: Project) -> list[str]:
             "this system is its own seed, and no other seed is available",
             hint=f"challenge works where seeds can be fetched; here, use: {typed('regenerate')}",
         )
-    wanted = project.settings.seeds or [*reversed(PINNED_SEEDS), *([SELF] if plan.set.root else [])]
+    can_be_seed = plan.set.root and not plan.machines.crossed
+    wanted = project.settings.seeds or [*reversed(PINNED_SEEDS), *([SELF] if can_be_seed else [])]
     if SELF in wanted and not plan.set.root:
         raise BuildError(
             f"the set {plan.set.name} has no compiler, so it cannot be a seed",
             where="seeds=self",
             hint=typed("challenge set=full"),
         )
+    if SELF in wanted:
+        require_own_machine(project, "system", f"without self, {typed('challenge')} compares it")
     others = [name for name in wanted if name != own]
     if not others:
         raise BuildError(f"seeds= names no other seed than {own}", hint="seeds=debian,alpine,self")

@@ -23,7 +23,7 @@ from plan.typed import typed
 from rootfs.archives.files import fresh_directory
 from rootfs.image.names import CACHE, PROJECT
 from tasks.actions import DoitTask, speaking
-from tasks.beforehand import require_emulator
+from tasks.beforehand import require_emulator, require_own_machine
 from tasks.boot import machine
 from tasks.console.console import say
 from tasks.engine.builder import Builder, tree_of
@@ -73,6 +73,8 @@ def before_regenerate(project: Project, _words: Sequence[str]) -> None:
     chosen(project)
     if project.settings.place == "vm":
         require_emulator(project)
+    elif not project.system:
+        require_own_machine(project, "system", f"{typed('regenerate in=vm')} does it in QEMU")
 
 
 def _outside(project: Project) -> None:

@@ -85,6 +85,7 @@ def test_pip_brings_the_wheel_with_our_hash(tmp_path: Path, wheel: bytes, name: 
     (directory / "x.pip/other-1-py3-none-any.whl").write_bytes(b"of a killed run")
     sha256 = hashlib.sha256(wheel).hexdigest()
     assert fetch(directory / "x", sha256, len(wheel), "bq2-nothing==1.5") == wheel
+    assert fetch(directory / "y", sha256, 0, "bq2-nothing==1.5") == wheel, "of unknown size"
     assert not (directory / "x.pip").exists()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 from pathlib import Path
@@ -94,6 +95,22 @@ def test_sign(toy: Checkout, tmp_path: Path) -> None:
 )
 def test_what_is_not_there(toy: Checkout, words: str, message: str) -> None:
     assert message in refused(toy, *words.split())
+
+
+@pytest.mark.fault(
+    "`regenerate`, or `challenge seeds=self`, of a system for another architecture",
+    "refused before the first step, with what can do it",
+)
+def test_what_cannot_run_here(toy: Checkout) -> None:
+    two_sets(toy)
+    sets = toy.root / "plan" / "sets.yaml"
+    whole = "full:\n  root: yes\n  phase: rootfs-from-sysroot"
+    sets.write_text(re.sub(r"(?m)^full:\n  phase: .*", whole, sets.read_text()))
+    other = "aarch64" if os.uname().machine == "x86_64" else "x86_64"
+    for words in (["regenerate"], ["challenge", "seeds=self"]):
+        assert f"is for {other}, and this machine" in refused(
+            toy, *words, f"arch={other}", "set=full"
+        )
 
 
 @pytest.mark.fault(

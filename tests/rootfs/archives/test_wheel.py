@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from plan.errors import BuildError
+from rootfs.archives.licenses import license_texts
 from rootfs.archives.wheel import unpack_wheel
 from tests.rootfs.wheels import wheel_of
 
@@ -31,6 +32,20 @@ def test_a_damaged_wheel_is_told(keep: int, tmp_path: Path) -> None:
     with pytest.raises(BuildError, match="not a valid wheel") as caught:
         unpack_wheel(wheel, tmp_path / "into", name="w.whl")
     assert caught.value.where == "w.whl"
+
+
+@pytest.mark.fault("a wheel that is encrypted, or packed in an unknown way", "one error")
+@pytest.mark.parametrize(("at", "value"), [(6, 1), (8, 99)])
+def test_a_wheel_that_cannot_be_read(at: int, value: int, tmp_path: Path) -> None:
+    wheel = wheel_of(tmp_path / "w.whl", {"a-1.dist-info/LICENSE": b"x" * 1000})
+    content = bytearray(wheel.read_bytes())
+    # The flags, and the method (APPNOTE.TXT, 4.3.7 and 4.3.12): here, and in the directory.
+    content[at] = content[content.rfind(b"PK\1\2") + at + 2] = value
+    wheel.write_bytes(content)
+    with pytest.raises(BuildError, match="not a valid wheel"):
+        unpack_wheel(wheel, tmp_path / "into", name="w.whl")
+    with pytest.raises(BuildError, match="its licenses cannot be read"):
+        license_texts(wheel, "w.whl")
 
 
 @pytest.mark.fault("a wheel with changed bytes inside", "one error that names the file")

@@ -78,6 +78,12 @@ def test_each_reason_of_a_machine_has_words(why: str, message: str) -> None:
     assert message in error.message and error.hint and error.where == "web"
 
 
+@pytest.mark.fault("`push` to a machine whose answer makes no sense", "its words are told")
+@pytest.mark.parametrize("why", ["full 3", "unreadable", "", "what {0} {}"])
+def test_a_reason_that_makes_no_sense(why: str) -> None:
+    assert Refused("web", why, Answer.of("")).message == f"the step failed there: {why}"
+
+
 @pytest.mark.fault(
     "`push key=FILE` with a file that is no private key, or that others may read",
     "ssh's own reason is told, not only that the machine does not let it in",

@@ -101,6 +101,22 @@ def test_the_first_may_be_chosen(chancy: Checkout) -> None:
 
 
 @pytest.mark.fault(
+    "a step is contradicted before and after its recipe was edited, with the same artifacts",
+    "`choose` settles both",
+)
+def test_one_choice_for_two_steps(chancy: Checkout) -> None:
+    _, first, _ = rebuilt(chancy)
+    (row,) = (chancy.cache / "contradicted").glob("*.json")
+    other = "0" * 64
+    records = [each | {"step": other} for each in json.loads(row.read_text())]
+    (chancy.cache / "contradicted" / f"{other}.json").write_text(json.dumps(records))
+    (chancy.cache / "steps" / f"{other}.json").write_text(json.dumps(records[0]))
+    done = chancy.doit("choose", first[:12])
+    assert done.status == 0 and done.said.count("is used from now on") == 2, done
+    assert "nothing to choose" in chancy.doit("choose").said
+
+
+@pytest.mark.fault(
     "the artifact of before is gone when a step gives other bytes", "the alarm says so"
 )
 def test_the_first_is_gone(chancy: Checkout) -> None:
