@@ -143,17 +143,17 @@ def _take(project: Project, recipe: Recipe, new: Tarball, sharers: Sequence[Reci
     """Fetch `new`, then write it into the recipe, and its version into those of `sharers` that have
     the same one.
     """
-    from plan.writing.rewrite import set_value
+    from plan.writing.rewrite import set_value, text_of
     from tasks.engine.sources import fetch_now
 
     path = _path(project, recipe.name)
-    text = bumped(path.read_text(), recipe, new)
+    text = bumped(text_of(path), recipe, new)
     fetch_now(project, [Source(new.sha256, new.size, new.file, (f"{DEBIAN}{new.path}",))])
     # Write the owner last: after an interruption, the next run does everything again.
     for sharer in sharers:
         if sharer.name != recipe.name and sharer.version == recipe.version:
             other = _path(project, sharer.name)
-            write_file(other, set_value(other.read_text(), ("version",), new.version))
+            write_file(other, set_value(text_of(other), ("version",), new.version))
             say(f"{project.data.shown(other)}: {sharer.version} -> {new.version}")
     write_file(path, text)
     say(f"{project.data.shown(path)}: {recipe.version} -> {new.version}, {new.file}")

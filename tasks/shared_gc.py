@@ -5,7 +5,8 @@
     sources    older than days=, and of none of these plans
 
 The age is the server's time of the last PUT. The records go first, so a reader misses a step, and
-never an artifact. It needs a server that lists and removes (WebDAV).
+never an artifact. An artifact stays if a record that came meanwhile names it. The server must list
+and remove (WebDAV).
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ def collect(project: Project, remote: Remote) -> bool:
     if not project.settings.dry:
         for kind in dict.fromkeys(item.kind for item in items):
             unused = [item.path.name for item in items if item.kind == kind and not item.used]
+            if kind == "artifacts":
+                unused = _unnamed(remote, unused, items)
             _able(remote, partial(_all, remove[kind], unused))
     return True
 
@@ -79,6 +82,13 @@ def _items(
         "artifacts": remote.remove_artifact,
         "sources": remote.remove_source,
     }
+
+
+def _unnamed(remote: Remote, artifacts: list[str], items: list[Item]) -> list[str]:
+    """Those `artifacts` that no record names which came since `items` were listed."""
+    listed = {item.path.name for item in items if item.kind == "steps"}
+    named = _named(remote, [each.name for each in remote.steps() if each.name not in listed])
+    return [sha256 for sha256 in artifacts if sha256 not in named]
 
 
 def _item(kind: str, name: str, entry: Entry, is_used: bool) -> Item:

@@ -49,7 +49,8 @@ def listed(directory: Path) -> list[str]:
     """The files and links in `directory` that belong to the source: their paths in it, sorted.
 
     In a work tree of git, they are those that git tracks or would add, and of a Crystal project
-    also the directory `lib`. Elsewhere they are all. Raises BuildError.
+    also the directory `lib`. Elsewhere they are all, and also where git ignores the whole folder.
+    Raises BuildError.
     """
     found = set(_known_to_git(directory) or _below(directory, ""))
     if (directory / "shard.yml").is_file() and (directory / SHARDS).is_dir():
@@ -63,7 +64,7 @@ def would_hold(directory: Path, path: Path) -> bool:
 
     path: relative to `directory`; nothing need be there.
     """
-    if path.parts[:1] == (SHARDS,) or not _is_in_git(directory):
+    if path.parts[:1] == (SHARDS,) or not _known_to_git(directory):
         return True
     return _git(directory, "check-ignore", "-q", "--", os.fspath(path)).returncode != 0
 

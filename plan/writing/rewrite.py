@@ -14,6 +14,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path as FilePath
 from typing import Any
 
 from plan.errors import BuildError
@@ -30,6 +31,11 @@ class _Spot:
     parent: Any
     key: Any
     flow: bool
+
+
+def text_of(path: FilePath) -> str:
+    """The text of the file at `path`; unlike read_text(), with its line endings."""
+    return path.read_bytes().decode()
 
 
 def set_value(text: str, path: Sequence[str | int], value: Any, order: Sequence[str] = ()) -> str:

@@ -16,7 +16,7 @@ from plan.reading.changes import laid_over
 from plan.reading.overrides import Overrides
 from plan.reading.patch_series import DIRECTORY, SERIES
 from plan.reading.recipes import KEYS
-from plan.writing.rewrite import remove, set_value
+from plan.writing.rewrite import remove, set_value, text_of
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class WriteBack:
 def written_back(overrides: Overrides) -> WriteBack:
     """The changes that move `overrides` into the recipes. Raises BuildError if it cannot."""
     texts, keys, patches = {}, {}, {}
-    rest = _read(overrides.file)
+    rest = text_of(overrides.file)
     for name in overrides.for_every_phase:
         entry, recipe = overrides.table[name], overrides.recipes[name]
         file = _recipe(overrides, name)
-        wanted, text = laid_over(recipe, entry), _read(file)
+        wanted, text = laid_over(recipe, entry), text_of(file)
         keys[file] = [key for key in KEYS if wanted.get(key) != recipe.get(key)]
         for key in keys[file]:
             text = set_value(text, (key,), wanted[key], tuple(KEYS))
@@ -79,8 +79,3 @@ def _check_order(overrides: Overrides, name: str, added: tuple[str, ...]) -> Non
             where=overrides.table[name].where("patches"),
             hint="rename them so that they sort in this order",
         )
-
-
-def _read(path: Path) -> str:
-    # read_text() would change the line endings.
-    return path.read_bytes().decode()

@@ -28,13 +28,13 @@ def unpack_wheel(wheel: Path, into: Path, *, name: str, exclude: Sequence[str] =
     name: for messages. exclude: globs of members to skip. Raises BuildError if it is not a zip
     file, is damaged, or has a name that leads out of the directory or already exists.
     """
-    left = compiled(exclude)
+    left, made = compiled(exclude), set[Path]()
     try:
         with zipfile.ZipFile(wheel) as file:
             for member in file.infolist():
                 packed = left is not None and left.match(os.fsencode(member.filename))
                 if not member.is_dir() and not packed:
-                    _unpack(file, member, into, name)
+                    _unpack(file, member, into, made, name)
     except UNREADABLE as error:
         hint = "delete the file and fetch it again"
         raise BuildError(f"is not a valid wheel: {error}", where=name, hint=hint) from error
@@ -42,12 +42,22 @@ def unpack_wheel(wheel: Path, into: Path, *, name: str, exclude: Sequence[str] =
         raise BuildError(f"the file {error.filename} already exists", where=name) from error
 
 
-def _unpack(file: zipfile.ZipFile, member: zipfile.ZipInfo, into: Path, name: str) -> None:
+def _unpack(
+    file: zipfile.ZipFile, member: zipfile.ZipInfo, into: Path, made: set[Path], name: str
+) -> None:
+    """Unpack one `member`. made: the directories that are there and lead nowhere else."""
     path = PurePosixPath(member.filename)
     if path.is_absolute() or ".." in path.parts or "\0" in member.filename:
         raise BuildError(f"{member.filename!r} leads out of the directory", where=name)
     place = into / path
-    place.parent.mkdir(parents=True, exist_ok=True)
+    if place.parent not in made:
+        # What is there already may be somebody's root, with links.
+        if os.path.realpath(place.parent) != f"{os.path.realpath(into)}/{path.parent}".removesuffix(
+            "/."
+        ):
+            raise BuildError(f"{member.filename!r} leads through a link", where=name)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        made.add(place.parent)
     with file.open(member) as packed, place.open("xb") as unpacked:
         shutil.copyfileobj(packed, unpacked, 1 << 20)
     # The upper half of the field is the Unix mode (APPNOTE.TXT of the zip format, 4.4.15).

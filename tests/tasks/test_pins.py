@@ -213,7 +213,9 @@ def test_bad_words(archive: Archive, words: str, messages: list[str]) -> None:
 
 @pytest.mark.parametrize("asked", ["pkg:left", "pkg:right"])
 def test_a_newer_source_is_taken(archive: Archive, asked: str) -> None:
-    before = archive.recipe.read_text()
+    # Whatever its line endings are, and the locale of the caller.
+    archive.recipe.write_bytes(archive.recipe.read_bytes().replace(b"\n", b"\r\n"))
+    before = archive.recipe.read_bytes().decode()
     done = good(archive.toy.doit("bump", asked))
     assert ("right uses the source of left" in done.said) == (asked == "pkg:right")
     digest = hashlib.sha256(NEW).hexdigest()
@@ -230,7 +232,7 @@ def test_a_newer_source_is_taken(archive: Archive, asked: str) -> None:
     ):
         assert expected.count(old) == 1
         expected = expected.replace(old, new)
-    assert archive.recipe.read_text() == expected
+    assert archive.recipe.read_bytes().decode() == expected
     right = archive.toy.root / "plan" / "recipes" / "right.yaml"
     assert "version: 1.10\n" in right.read_text()
     assert "nothing newer (1.10)" in good(archive.toy.doit("bump", asked)).said

@@ -129,7 +129,9 @@ class System:
 
         found: dict[str, Path] = {}
         for package in packages:
-            for name in (self.root / FILES / package).read_text().splitlines():
+            # One path a line, byte for byte.
+            listing = (self.root / FILES / package).read_bytes()
+            for name in os.fsdecode(listing).split("\n")[:-1]:
                 # If a later package replaced the file, it belongs to that package.
                 kept = self.root / REPLACED / package / name
                 aside = kept.is_symlink() or kept.is_file()

@@ -61,7 +61,7 @@ def test_git_says_what_belongs_to_it(project: Path) -> None:
 def test_a_folder_that_git_knows_nothing_of_is_taken_whole(project: Path) -> None:
     git(project.parent, "init")
     (project.parent / ".gitignore").write_text("hello\n")
-    assert "bin/hello" in listed(project)
+    assert "bin/hello" in listed(project) and would_hold(project, Path("bin/other"))
 
 
 def test_a_submodule_is_a_part_of_it(project: Path, tmp_path: Path) -> None:

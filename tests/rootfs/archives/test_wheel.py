@@ -24,6 +24,18 @@ def test_no_member_leads_out(name: str, tmp_path: Path) -> None:
     assert not list(into.iterdir()) and not (tmp_path / "out").exists()
 
 
+@pytest.mark.fault("a wheel is unpacked into a root that has a link in its place", "refused")
+def test_no_link_is_followed(tmp_path: Path) -> None:
+    wheel = wheel_of(tmp_path / "w.whl", {"b/c": b"y", "a/b/c": b"x"})
+    into, outside = tmp_path / "into", tmp_path / "outside"
+    into.mkdir()
+    outside.mkdir()
+    (into / "a").symlink_to(outside)
+    with pytest.raises(BuildError, match="'a/b/c' leads through a link"):
+        unpack_wheel(wheel, into, name="w.whl")
+    assert (into / "b" / "c").exists() and not any(outside.iterdir())
+
+
 @pytest.mark.fault("a damaged wheel", "one error that names the file")
 @pytest.mark.parametrize("keep", [0, 30, 100])
 def test_a_damaged_wheel_is_told(keep: int, tmp_path: Path) -> None:
