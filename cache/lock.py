@@ -60,11 +60,21 @@ class WorkLock:
             # Not by taking the lock: a run that starts at that moment would fail.
             held = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
             inode = f":{self.path.stat().st_ino}"
-            if any("FLOCK" in line and line[5].endswith(inode) for line in held):
+            # A file of another file system may have the same number.
+            if any("FLOCK" in line and line[5].endswith(inode) for line in held) and self._held():
                 return self.path.read_text("utf-8", "surrogateescape").strip() or "another run"
         except (OSError, IndexError):
             pass
         return None
+
+    def _held(self) -> bool:
+        """Whether somebody really has the lock, as /proc/locks says."""
+        with self.path.open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            return False
 
     def release(self) -> None:
         """Release the lock, if it is held."""

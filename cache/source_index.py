@@ -80,7 +80,8 @@ def fetch_source_index(
 ) -> SourceIndex:
     """The source packages `wanted` in `suite` and its additional suites.
 
-    Raises BuildError if the index of `suite` itself is not available, or a signature is wrong.
+    Raises BuildError if the index of `suite` itself is not available, or its signature is wrong.
+    What is wrong with an additional suite is in `missing`.
     """
     web, index = web or Web(), SourceIndex()
     main = [archive.url for archive in archives if not archive.security]

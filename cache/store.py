@@ -5,8 +5,8 @@
 
 The store says which artifact a step id has. Each entry is written, synced and renamed, the
 artifact before its record: after a crash each entry is complete or absent. An artifact's name is
-its hash, so two builds can only write the same content. A step's first record stays; a record with
-another artifact is kept beside it.
+its hash, so two builds can only write the same content. A step's first artifact stays in use; a
+record with another artifact is kept beside it.
 """
 
 from __future__ import annotations

@@ -245,7 +245,7 @@ def _unpack(bundle: str, wheels: Path) -> None:
 
     wheels.mkdir()
     try:
-        with tarfile.open(bundle) as tar:
+        with tarfile.open(bundle, "r:") as tar:
             for member in tar:
                 if member.name.startswith("bootstrap-qcow2/wheels/") and member.isfile():
                     content = tar.extractfile(member)

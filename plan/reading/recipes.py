@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from plan import graph
-from plan.compiling.styles import MAKE_VARIABLES, STYLES
+from plan.compiling.styles import MAKE_VARIABLES, STYLES, VARIABLE
 from plan.errors import BuildError, nearest
 from plan.model import Recipe, Source
 from plan.reading import changes, licenses
@@ -182,7 +182,7 @@ def _recipe(
         style=table["style"],
         directory=table.get("directory", "."),
         target=table.get("target", ""),
-        options=tuple(each.replace("$RESOURCES", resources) for each in table.texts("options")),
+        options=tuple(_with_resources(each, resources) for each in table.texts("options")),
         options_at=table.where("options" if "options" in table else "variables"),
         variables=table.texts("variables") if "variables" in table else MAKE_VARIABLES,
         programs=tuple(table.mapping("programs").items()),
@@ -241,6 +241,13 @@ def _check_files(table: Table, sources: Sequence[Source]) -> None:
 
 def _is_folder(entry: object) -> bool:
     return isinstance(entry, Table) and "folder" in entry
+
+
+def _with_resources(option: str, resources: str) -> str:
+    """`option` with the value of $RESOURCES; plan/compiling/styles.py gives the other variables."""
+    return VARIABLE.sub(
+        lambda found: resources if "RESOURCES" in found.groups() else found[0], option
+    )
 
 
 def _folder(table: Table, data: Data) -> str:

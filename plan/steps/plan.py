@@ -146,13 +146,25 @@ def literal(step: Step | Mapping[str, Any]) -> dict[str, Any]:
     """All of `step`, or of a step of plan.json, that can change its output: all but URLs."""
     if isinstance(step, Step):
         return vars(step) | {
-            "sources": [[each.sha256, each.exclude] for each in step.sources],
+            "sources": _rows((each.sha256, each.exclude, each.file) for each in step.sources),
             # Their own fields are plain.
             "commands": [vars(each) for each in step.commands],
             "additions": [vars(each) for each in step.additions],
             "initramfs": vars(step.initramfs) if step.initramfs else None,
         }
-    return {**step, "sources": [[each["sha256"], each["exclude"]] for each in step["sources"]]}
+    told = ((each["sha256"], each["exclude"], each["file"]) for each in step["sources"])
+    return {**step, "sources": _rows(told)}
+
+
+def _rows(sources: Iterable[tuple[str, Sequence[str], str]]) -> list[list[object]]:
+    """The hash of each source and what is not unpacked of it; its file name, if a step sees that.
+
+    The first one is at /source, the others are files in /input. A wheel is unpacked in its own way.
+    """
+    return [
+        [sha256, exclude, *([file] if number or file.endswith(".whl") else [])]
+        for number, (sha256, exclude, file) in enumerate(sources)
+    ]
 
 
 def deed(step: Step | Mapping[str, Any]) -> bytes:

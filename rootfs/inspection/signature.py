@@ -94,7 +94,9 @@ def public_key(key: Path) -> str:
     if "PRIVATE KEY" not in text:
         return text
     command = [ssh_keygen(), "-y", "-P", "", "-f", os.fspath(key)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+    )
     if done.returncode:
         hint = "name a key without a passphrase, or add it to ssh-agent and name its public half"
         raise BuildError(f"ssh-keygen: {done.stderr.strip()}", where=os.fspath(key), hint=hint)

@@ -24,7 +24,7 @@ from plan.seeding.debian import debs, load_lock
 from plan.settings.settings import Settings
 from plan.steps.plan import sha256_of
 from rootfs.archives.deb import unpack_deb
-from rootfs.archives.files import fresh_directory
+from rootfs.archives.files import fresh_directory, remove_tree
 from rootfs.sandbox.compose import Composer, bound, scratch
 from rootfs.sandbox.enter import Sandbox, enter
 from rootfs.sandbox.online import root_online
@@ -89,6 +89,8 @@ class Casd:
                 self._failure = f"ended with status {ended[0].status}"
             except (BuildError, OSError) as error:
                 self._failure = str(error)
+            finally:
+                remove_tree(self._at("secret"))
 
         self._thread = threading.Thread(target=run, name="casd", daemon=True)
         self._thread.start()

@@ -36,6 +36,6 @@ def _pinned(project: Project, sha256: str) -> tuple[Path, int] | None:
     layers = [layer.path / name for layer in project.data.layers for name, _ in layer.content]
     own = sorted(project.data.own.rglob("[!.]*.yaml"))
     for path in [*own, *layers, *project.plan.override_files]:
-        if path.suffix == ".yaml" and sha256 in (text := path.read_text()):
+        if path.suffix == ".yaml" and sha256 in (text := path.read_text(errors="replace")):
             return path, text[: text.index(sha256)].count("\n") + 1
     return None

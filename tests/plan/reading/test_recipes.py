@@ -103,11 +103,18 @@ def test_the_compiler_tells_all_recipes_its_directory(
     recipe: Callable[..., Path], data: Path
 ) -> None:
     recipe("cc", extra="resources: /usr/lib/cc/1\n")
-    path = recipe("top", extra="options: [--lib=/sysroot$RESOURCES/lib]\n")
+    path = recipe(
+        "top", extra="options: [--lib=/sysroot$RESOURCES/lib, $$RESOURCES, $RESOURCES_X]\n"
+    )
     script = "style: script\nbuild: |\n  true\n"
     path.write_text(path.read_text().replace(script, "style: configure\n"))
     recipes = load_recipes(Data(data))
-    assert recipes["top"].options == ("--lib=/sysroot/usr/lib/cc/1/lib",)
+    # plan/compiling/styles.py reads the others: a plain $, and a variable that is none.
+    assert recipes["top"].options == (
+        "--lib=/sysroot/usr/lib/cc/1/lib",
+        "$$RESOURCES",
+        "$RESOURCES_X",
+    )
     own = own_compiler(recipes)
     assert (own.package, own.resources) == ("cc", "/usr/lib/cc/1")
 

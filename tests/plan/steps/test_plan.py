@@ -235,8 +235,12 @@ def test_where_a_source_is_found_does_not_change_the_step_id(
     there = replace(here, urls=("https://there.test/x",), size=2)
     other = replace(here, exclude=("docs",))
 
-    def identity(source: Source) -> str:
-        changed = replace(step, sources=(source,))
+    def identity(*sources: Source) -> str:
+        changed = replace(step, sources=sources)
         return step_id(step_inputs(changed, build_root="seed", artifacts={}))
 
     assert identity(here) == identity(there) != identity(other)
+    # The first source is unpacked at /source, the others are files with their names in /input.
+    renamed, wheel = replace(here, file="y.tar"), replace(here, file="x-1-py3-none-any.whl")
+    assert identity(here, here) == identity(renamed, here) != identity(here, renamed)
+    assert identity(here, here) != identity(wheel, here)
