@@ -8,6 +8,7 @@ doit overrides apply    writes them into the recipes, and moves the patches ther
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
@@ -142,7 +143,17 @@ def _named(key: str, phase: str, name: str) -> bool:
 def _apply(project: Project, overrides: Overrides) -> None:
     change = written_back(overrides)
     _try(project, overrides, change)
-    _write(change)
+    before = {file: file.read_bytes() for file in change.texts}
+    try:
+        _write(change)
+    except BaseException:
+        # Half of it would count twice: in the recipes, and in the overrides.
+        for file, content in before.items():
+            with contextlib.suppress(OSError):
+                write_file(file, content)
+        for file in change.patches.values():
+            file.unlink(missing_ok=True)
+        raise
     for path in change.patches:
         path.unlink()
     if change.left:

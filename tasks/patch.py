@@ -145,8 +145,7 @@ def _content(file: Path | None) -> bytes | None:
 def _patched(project: Project, builder: Builder, place: Sandbox) -> list[Path]:
     """The layers of the source, with the patches that the step would apply now."""
     from rootfs.sandbox.edits import source_layers
-    from rootfs.sandbox.enter import enter
-    from rootfs.sandbox.step import prepare
+    from rootfs.sandbox.step import apply_patches, prepare
 
     step, pristine = builder.step, unpacked(project, builder.step.sources[0])
     layers = source_layers(place)
@@ -156,18 +155,16 @@ def _patched(project: Project, builder: Builder, place: Sandbox) -> list[Path]:
             where=os.fspath(builder.directory),
             hint=f"{typed(f'forget pkg:{step.name}')}, build it, then edit it again",
         )
-    patching = [command for command in step.commands if command.argv[0] == "patch"]
-    if not patching:
+    if not any(command.argv[0] == "patch" for command in step.commands):
         return [pristine]
     if builder.step_id() is None:
         hint = typed(step.task)
         raise BuildError(f"the dependencies of {step.name} are not built", hint=hint)
     directory = project.workdir / "patch"
     made = prepare(step, builder.places(), directory, overlay=project.overlay, jobs=project.jobs)
-    results = enter(made, patching, log=directory / "log")
-    if results[-1].status != 0:
+    if wrong := apply_patches(step, made, directory / "log"):
         raise BuildError(
-            f"{patching[len(results) - 1].argv[-1]} does not apply",
+            f"{wrong} does not apply",
             where=f"pkg:{step.name} ({step.phase})",
             hint=f"remove it from {project.overrides}, or fix it; log: {directory}/log",
         )

@@ -4,8 +4,8 @@ doit shell            the seed, the first root
 doit shell sysroot    the composed tree of the first phase
 doit shell rootfs     the composed tree of the second phase
 doit shell pkg:NAME   the build of one package: the failed build, or a new one that is ready to
-                      start; in the last phase, or phase=sysroot-from-seed, or
-                      doit shell sysroot-from-seed:NAME
+                      start, with its patches; in the last phase, or phase=sysroot-from-seed,
+                      or doit shell sysroot-from-seed:NAME
 
 `network=yes` gives the shell the network of this machine, and says so in its prompt. No build has
 one: what is kept of a build for its next run does not name the network.
@@ -156,6 +156,7 @@ def _plain(
 def _build_of(project: Project, builder: Builder) -> Sandbox:
     from rootfs.sandbox.edits import for_a_person
     from rootfs.sandbox.resume import kept_sandbox, unmark
+    from rootfs.sandbox.step import apply_patches
 
     if (builder.directory / "sandbox.json").exists():
         log = builder.directory / "log"
@@ -169,4 +170,7 @@ def _build_of(project: Project, builder: Builder) -> Sandbox:
             f"the dependencies of {builder.step.name} are not built yet",
             hint=typed(builder.step.task),
         )
-    return for_a_person(builder.prepare())
+    place, log = builder.prepare(), builder.directory / "patch.log"
+    if wrong := apply_patches(builder.step, place, log):
+        say(f"{wrong} does not apply: the source is as it was then; log: {log}")
+    return for_a_person(place)

@@ -106,6 +106,16 @@ def run_commands(
     return results
 
 
+def apply_patches(step: Step, place: Sandbox, log: Path) -> str:
+    """Apply the patches of `step` to the source in `place`, before anything else is done there.
+
+    log: the file for what is said. Returns the path of the patch that does not apply, or "".
+    """
+    patching = [command for command in step.commands if command.argv[0] == "patch"]
+    results = enter(place, patching, log=log) if patching else []
+    return patching[len(results) - 1].argv[-1] if results and results[-1].status else ""
+
+
 def pack_result(step: Step, place: Sandbox, into: Path) -> Packed:
     """Tidy DESTDIR and pack it into a temporary file in the directory `into`.
 

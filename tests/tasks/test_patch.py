@@ -150,6 +150,23 @@ def test_a_second_patch_is_made_on_top_of_the_first(broken: Checkout) -> None:
     assert text == MAIN.replace("line 1\n", "first\n").replace("error", "mended")
 
 
+@pytest.mark.fault(
+    "an edit in the shell of a build that succeeded, which has patches",
+    "the source there has the patches; the new patch undoes none of them",
+)
+def test_a_shell_has_the_patches(broken: Checkout) -> None:
+    shell(broken, "busybox sed -i s/error/mended/ main.c")
+    assert broken.doit("patch", "pkg:left").status == 0
+    assert broken.doit("pkg:left").status == 0
+    assert "mended" in shell(broken, "cat main.c; echo more >> main.c")
+    assert broken.doit("patch", "pkg:left").status == 0
+    assert [line for line in patch(broken, 2).read_text().splitlines() if line[:1] in "+-"][2:] == [
+        "+more"
+    ]
+    assert broken.doit("pkg:left").status == 0
+    assert broken.tree("left", "usr/share/left").read_text().endswith("mended\nmore\n")
+
+
 def test_edits_in_no_patch_survive_the_next_build(broken: Checkout) -> None:
     shell(broken, "echo mine > main.c")
     done = broken.doit("pkg:left")
