@@ -125,7 +125,7 @@ class Bundle:
                         self._end = member.offset_data + member.size
                         if self._end <= length:
                             found[member.name] = (member.offset_data, member.size)
-            except tarfile.TarError:
+            except (tarfile.TarError, OverflowError, ValueError):
                 pass  # truncated or damaged: `take` names the missing files
         return found
 
@@ -149,7 +149,7 @@ class Bundle:
                 file.seek(offset)
                 plan = dict(json.loads(file.read(size)))
             return {key: plan[key] for key in ("set", "arch")}
-        except (KeyError, ValueError, TypeError) as error:
+        except (KeyError, ValueError, TypeError, RecursionError) as error:
             raise BuildError(
                 "is not a bundle of this project, or its beginning is damaged",
                 where=os.fspath(self.path),

@@ -73,6 +73,21 @@ class Record(Finished):
     origin: str = ""
     """The URL of the shared cache that it was taken from; empty: it was built here."""
 
+    @classmethod
+    def parse(cls, text: str) -> Record:
+        """The record in `text`. Raises ValueError for anything else."""
+        try:
+            found = cls(**json.loads(text))
+        except (TypeError, RecursionError) as error:
+            raise ValueError(str(error)) from error
+        names = (found.step, found.name, found.version, found.phase, found.artifact, found.origin)
+        numbers = (found.size, found.seconds, found.cpu, found.memory)
+        if not all(isinstance(each, str) for each in names):
+            raise ValueError("a text is missing")
+        if not all(isinstance(each, (int, float)) for each in numbers):
+            raise ValueError("a number is missing")
+        return found
+
     @property
     def text(self) -> str:
         """The record as JSON. Earlier versions of this program can read one that was built here."""
@@ -115,8 +130,8 @@ class Store:
         """All readable records, oldest first. Their artifacts may be gone."""
         found = []
         for path in (self.root / "steps").glob("[0-9a-f]*.json"):
-            with contextlib.suppress(OSError, ValueError, TypeError):
-                found.append((path.stat().st_mtime_ns, Record(**json.loads(path.read_text()))))
+            with contextlib.suppress(OSError, ValueError):
+                found.append((path.stat().st_mtime_ns, Record.parse(path.read_text())))
         return [record for _, record in sorted(found, key=lambda each: each[0])]
 
     def register(self, packed: Path, record: Record) -> None:
@@ -206,8 +221,8 @@ class Store:
     def _read(self, step: str) -> Record | None:
         """The record of the step id `step`, if it is readable; its artifact may be gone."""
         try:
-            return Record(**json.loads(self._record(step).read_text()))
-        except (OSError, ValueError, TypeError):
+            return Record.parse(self._record(step).read_text())
+        except (OSError, ValueError):
             return None
 
     def _record(self, step: str) -> Path:

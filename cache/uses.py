@@ -153,7 +153,7 @@ def _records(cache: Path) -> Sequence[Path]:
     found = []
     for path in (cache / "uses").glob("*"):
         with contextlib.suppress(FileNotFoundError):  # during a dry run another gc may remove it
-            if _NAME.fullmatch(path.name):
+            if _NAME.fullmatch(path.name) and path.is_file():
                 found.append((-path.stat().st_mtime_ns, path.name, path))
     return [path for _, _, path in sorted(found)]
 

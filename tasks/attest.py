@@ -10,6 +10,8 @@ Nothing is built. check.py is one file that needs only Python: it explains what 
 
 from __future__ import annotations
 
+import contextlib
+import io
 import shutil
 import subprocess
 import sys
@@ -27,12 +29,11 @@ from rootfs.inspection.signature import signature_file
 from tasks.actions import DoitTask, caller_directory, speaking
 from tasks.console.console import say
 from tasks.engine.products.products import image
-from tasks.engine.products.proof import PROVENANCE, beside
+from tasks.engine.products.proof import ATTESTATION, PROVENANCE, beside
 from tasks.engine.project import Project
 from tasks.engine.records.verdicts import verdicts
 from tasks.engine.stamps import Stamp
 
-ATTESTATION = ".attest"
 # Of each verdict.
 _TOLD = ("step", "artifact", "verdict", "variations", "shared", "when", "machine")
 
@@ -72,8 +73,11 @@ def _checked(project: Project, directory: Path) -> int:
         hint = f"{typed('attest')} writes one beside the image"
         raise BuildError("there is no attestation", where=str(directory), hint=hint)
     # Not with the program in the directory: somebody else wrote that.
-    own = project.settings.image
-    return attestation.main(directory, [str(own)] if own else [])
+    own, said = project.settings.image, io.StringIO()
+    with contextlib.redirect_stdout(said):
+        status = attestation.main(directory, [str(own)] if own else [])
+    say(said.getvalue().rstrip("\n"))
+    return status
 
 
 def _written(project: Project) -> Path:
@@ -84,7 +88,11 @@ def _written(project: Project) -> Path:
         raise BuildError("there is no image", where=str(file), hint=typed("image"))
     _require_whole(told)
     directory = beside(file, ATTESTATION)
-    directory.mkdir(exist_ok=True)
+    try:
+        directory.mkdir(exist_ok=True)
+    except FileExistsError:
+        hint = "remove it: the proof of the image is a directory of this name"
+        raise BuildError("is in the way", where=str(directory), hint=hint) from None
     lines = {"steps.jsonl": [*_steps(project)], "verdicts.jsonl": [*_verdicts(project)]}
     for name, rows in lines.items():
         write_file(directory / name, b"".join(canonical(row) + b"\n" for row in rows))

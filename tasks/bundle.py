@@ -26,11 +26,11 @@ from tasks.engine.project import Project
 from tasks.engine.sources import all_sources, fetch_now
 
 README_TEXT = """\
-This bundle has everything to build {product} without a network. The machine needs Linux
-with user namespaces, Python 3.11 or newer (with venv) and tar. In the bundle's directory:
-    tar -xf {file} bootstrap-qcow2
+This bundle has everything to build {title} without a network{but}. The machine needs Linux
+with user namespaces, Python 3.11 or newer (with venv) and tar. FILE is the bundle:
+    tar -xf FILE bootstrap-qcow2
     cd bootstrap-qcow2
-    ./bq2 image bundle=../{file}
+    ./bq2 {product} bundle=../FILE{given}
 """
 
 
@@ -55,16 +55,16 @@ def _make(project: Project) -> None:
     project.require("fetch")
     # Check the files now: the receiver cannot fetch a damaged file again.
     fetch_now(project, [*all_sources(project), *_wheels(project)], verify=True)
-    if project.settings.seed not in SEEDS:
-        say(
-            "the seed is a path of this machine, so it is not in the bundle: give it with seed=PATH"
-        )
-    if project.settings.seed_tarball:
-        say(
-            "the root of the seed is a file of this machine, so it is not in the bundle: give it "
-            "with seed_tarball=FILE seed_sha256=…"
-        )
+    if given := _given(project):
+        say(f"the seed is of this machine, so it is not in the bundle: give it with{given}")
     bundle(project).make()
+
+
+def _given(project: Project) -> str:
+    """What a build from the bundle must be given, because the bundle does not have it."""
+    if project.settings.seed not in SEEDS:
+        return " seed=PATH"
+    return " seed_tarball=FILE seed_sha256=…" if project.settings.seed_tarball else ""
 
 
 def _inputs(project: Project) -> Mapping[str, Any]:
@@ -87,9 +87,14 @@ def _contents(project: Project) -> Iterator[tuple[str, bytes, bool]]:
     """Path, content and executability of the files that are not fetched; the README is first."""
     from cache.bundle import PLAN, PROJECT, README
 
-    settings, seed = project.settings, project.seed
-    product = f"{project.plan.title}-{settings.arch}"
-    readme = README_TEXT.format(product=product, file=f"{product}.bundle.tar")
+    plan, seed = project.plan, project.seed
+    given = _given(project)
+    readme = README_TEXT.format(
+        title=f"{plan.title}-{project.settings.arch}",
+        product="image" if plan.set.kernel in plan.product else "sysroot",
+        but=", but for the seed" if given else "",
+        given=given,
+    )
     yield README, readme.encode(), False
     yield PLAN, project.plan.as_json(seed.describe()).encode(), False
     for name, content, runs in [*own_files(project.root), *outside_files(project)]:

@@ -225,3 +225,9 @@ def doit_tasks(project: Project, words: Iterable[str]) -> Iterator[DoitTask]:
             yield {"basename": name, "doc": summary(create), **made}
         else:
             yield from made
+
+
+def built_after(called: Sequence[str]) -> str:
+    """The part of a build that would be made after a command that only looks, or ""."""
+    others = called[1:] if called and called[0] in READS else ()
+    return next((name for name in others if name not in READS), "")

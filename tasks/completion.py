@@ -25,7 +25,9 @@ GROUPS = ("fetch", "pkg", *PHASES)
 # Words that follow a task with arguments.
 STEPS = ("pkg:", *(f"{phase}:" for phase in PHASES))
 TARGETS = {
+    "attest": ("check",),
     "bump": ("pkg:",),
+    "cache": ("check", "gc"),
     "layer": ("new",),
     "log": STEPS,
     "overrides": ("apply",),

@@ -244,6 +244,9 @@ def _of_its_parameters(project: Project, original: Any) -> Any:
         called = [] if self.sel_default_tasks else _called(self)
         if wrong := commands.misplaced([self.get_name(), *called], given):
             raise InvalidCommand(wrong)
+        if built := commands.built_after(called):
+            hint = f"{typed('why pkg:NAME')} and {typed('log pkg:NAME')} look at one package"
+            raise InvalidCommand(f"{called[0]} only looks, and {built} would be built\n  {hint}")
         return original(self, **named)
 
     return execute
@@ -326,6 +329,8 @@ def _with_nearest(project: Project, original: Any) -> Any:
         if words[0] in {each.name for each in PARAMETERS}:
             # `image set base`: no task has the name of a parameter alone.
             return f"{told}\n  it is a parameter: {words[0]}=VALUE"
+        if words[0] in commands.OF_DOIT:
+            return f"{told}\n  it is a command: {program()} help {words[0]}"
         return str(no_such(project, words[0], _known(project, plain), told=told, listed=plain))
 
     return text

@@ -14,9 +14,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from cache.store import Record
 from cache.uses import saying
 from plan.errors import BuildError
-from rootfs.archives.files import file_sha256
+from rootfs.archives.files import file_sha256, remove_tree
 from tasks.actions import DoitTask, speaking
 from tasks.console.console import say
 from tasks.engine.project import Project
@@ -36,7 +37,8 @@ def task_fsck(project: Project) -> DoitTask:
 def _fsck(project: Project) -> None:
     project.store.scratch()  # report a read-only cache before the long reading
     damaged = 0
-    for text in (*_sources(project), *_artifacts(project), *_trees(project), *_seeds(project)):
+    parts = (_sources, _records, _artifacts, _trees, _seeds)
+    for text in (text for part in parts for text in part(project)):
         damaged += 1
         say(text)
     if damaged:
@@ -54,6 +56,12 @@ def _sources(project: Project) -> Iterator[str]:
             yield f"sources/{path.name}: removed"
 
 
+def _records(project: Project) -> Iterator[str]:
+    for path in _named(project, "steps", re.compile(_HASH.pattern + r"\.json")):
+        if drop(path, _is_no_record, project.cache):
+            yield f"steps/{path.name}: removed"
+
+
 def _artifacts(project: Project) -> Iterator[str]:
     from rootfs.sandbox.step import pack_tree
 
@@ -68,6 +76,8 @@ def _artifacts(project: Project) -> Iterator[str]:
             if repaired:
                 packed = pack_tree(tree, name, store.scratch())
                 packed.file.chmod(0o444)
+                if path.is_dir():
+                    remove_tree(path)
                 packed.file.replace(path)
         if repaired:
             yield f"artifacts/{path.name}: {name}, packed again from its tree"
@@ -96,7 +106,16 @@ def _named(project: Project, directory: str, names: re.Pattern[str]) -> list[Pat
 
 def _is_other(path: Path) -> bool:
     """Whether the bytes of the source or artifact do not match its name."""
-    return file_sha256(path) != path.name.removesuffix(".tar")
+    return not path.is_file() or file_sha256(path) != path.name.removesuffix(".tar")
+
+
+def _is_no_record(path: Path) -> bool:
+    """Whether the record of a step cannot be read: then the step counts as not built."""
+    try:
+        Record.parse(path.read_text())
+    except (OSError, ValueError):
+        return True
+    return False
 
 
 def _is_changed(tree: Path) -> bool:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from doit.task import clean_targets
 
 from plan.errors import BuildError
 from plan.model import Step
@@ -13,7 +17,7 @@ from tasks.engine.builder import ensure
 from tasks.engine.products import proof
 from tasks.engine.products.oci import join, joined, oci, to_join
 from tasks.engine.products.products import Product, image, own_hash, sysroot
-from tasks.engine.products.proof import Attestation
+from tasks.engine.products.proof import ARTIFACTS, ATTESTATION, PROVENANCE, Attestation, beside
 from tasks.engine.project import Project
 from tasks.engine.stamps import Stamp
 
@@ -124,5 +128,18 @@ def _task(
         "targets": [] if project.settings.values["output"] else [project.shown(product.file)],
         "uptodate": [up_to_date(is_up_to_date)],
         "actions": [(speaking(make),)],
-        "clean": True,
+        "clean": [clean_targets, (_clean_beside, [project, product.file])],
     }
+
+
+def _clean_beside(project: Project, file: Path, dryrun: bool) -> None:
+    """Remove what proves the product `file`, as doit removes that. dryrun: only say so."""
+    from rootfs.archives.files import remove_tree
+    from rootfs.inspection.signature import signature_file
+
+    told = beside(file, PROVENANCE)
+    proofs = (told, signature_file(told), beside(file, ARTIFACTS), beside(file, ATTESTATION))
+    for path in () if project.settings.values["output"] else filter(os.path.lexists, proofs):
+        say(f"removing {project.shown(path)}")
+        if not dryrun:
+            remove_tree(path)

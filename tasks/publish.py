@@ -11,6 +11,7 @@ Only what is missing there is sent. It can be interrupted and goes on where it w
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -111,8 +112,12 @@ class _Sender:
     def source(self, sha256: str) -> bool:
         """Send the source, unless it is there. Returns whether it was sent."""
         from cache import paths
+        from rootfs.archives.files import file_sha256
 
         path = paths.source(sha256, self.project.cache)
+        if file_sha256(path) != sha256:
+            hint = f"{typed('fsck')} removes it, and {typed('fetch')} downloads it again"
+            raise BuildError("is damaged", where=os.fspath(path), hint=hint)
         if self.remote.has_source(sha256, path.stat().st_size):
             return False
         with path.open("rb") as file:
@@ -124,7 +129,15 @@ def _publish(project: Project) -> None:
     from cache.sources import cached
     from tasks.engine.sources import all_sources
 
-    records = [*_own(project, survey(project).values())]
+    states = survey(project).values()
+    if not any(state.is_here for state in states):
+        raise BuildError(
+            "no step of this plan is built here, so there is nothing to publish",
+            hint=f"{typed('pkg')} builds the packages of the set {project.plan.set.name}",
+        )
+    records = [*_own(project, states)]
+    if left := len(states) - len(records):
+        say(f"steps not built here, or taken and not verified: {left}; they are not published")
     send(
         project,
         records,

@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
+from plan.typed import typed
 from tasks.console.console import say
 from tasks.console.table import table
 from tasks.engine.project import Project
@@ -42,6 +43,8 @@ def check(project: Project, remote: Remote) -> bool:
     rows += _read(lambda sha256: _source(remote, sha256), sources)
     for line in table(rows, indent="  "):
         say(line, "bad")
+    if any(fault == "damaged" for fault, _, _ in rows):
+        say(f"  remove what is damaged on the server; then {typed('publish')} sends it again")
     what = f"  {len(claims(seen))} artifacts and {len(sources)} sources are read"
     say(f"{what}: {len(rows)} {'fault' if len(rows) == 1 else 'faults'}")
     return not rows

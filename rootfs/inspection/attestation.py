@@ -53,7 +53,7 @@ class Attestation:
         self.steps = rows(directory / "steps.jsonl")
         self.verdicts = rows(directory / "verdicts.jsonl")
         told = directory / "provenance.json"
-        self.provenance: Row = parsed(told, told.read_text("utf-8"))
+        self.provenance: Row = parsed(told, text(told))
         self.by_task = {step["task"]: step for step in self.steps}
         definition = self.provenance["predicate"]["buildDefinition"]
         self.plan = definition["internalParameters"]["plan"]
@@ -135,12 +135,19 @@ class Unreadable(Exception):
 
 
 def rows(path: Path) -> Sequence[Row]:
-    return [parsed(path, line) for line in path.read_text("utf-8").splitlines()]
+    return [parsed(path, line) for line in text(path).splitlines()]
 
 
-def parsed(path: Path, text: str) -> Any:
+def text(path: Path) -> str:
     try:
-        return json.loads(text)
+        return path.read_text("utf-8")
+    except UnicodeDecodeError:
+        raise Unreadable(f"{path}: cannot be read: it is not UTF-8") from None
+
+
+def parsed(path: Path, content: str) -> Any:
+    try:
+        return json.loads(content)
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"{path}: cannot be read: it is not JSON: {error}") from None
 

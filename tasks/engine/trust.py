@@ -17,6 +17,8 @@ from pathlib import Path
 
 from plan.errors import BuildError
 
+# The names, which may be quoted; then the rest.
+_LINE = re.compile(r'("[^"]*"|\S+)\s+(.*)')
 # The kind of a key, and the key; options come before them.
 _KEY = re.compile(r"(?:^|\s)(?:ssh-|ecdsa-|sk-)\S+\s+(AAAA\S+)")
 
@@ -35,9 +37,10 @@ def signers(path: Path) -> list[Signer]:
     for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        names, _, rest = line.strip().partition(" ")
+        parts = _LINE.fullmatch(line.strip())
+        names, rest = parts.groups() if parts else (line, "")
         try:
-            found.append(Signer(names.split(",")[0], key_id(rest)))
+            found.append(Signer(names.strip('"').split(",")[0], key_id(rest)))
         except ValueError:
             raise BuildError(
                 "has no public key",

@@ -195,3 +195,35 @@ def test_another_image_than_the_last(attested: Checkout) -> None:
 def test_no_image(toy: Checkout) -> None:
     done = toy.doit("attest")
     assert done.status != 0 and "there is no image" in done.said, done
+
+
+@pytest.mark.fault("a file that is not UTF-8 in an attestation, or a file in its place", "its path")
+def test_what_is_not_text(attested: Checkout) -> None:
+    directory = Path(f"{image(attested)}.attest")
+    (directory / "verdicts.jsonl").write_bytes(b"\xff\xfe")
+    done = attested.doit("attest", "check", str(directory))
+    assert done.status == 1, done
+    assert done.said.endswith(f"{directory}/verdicts.jsonl: cannot be read: it is not UTF-8\n")
+    shutil.rmtree(directory)
+    directory.touch()
+    done = attested.doit("attest")
+    assert done.status != 0 and f"{directory}: is in the way" in done.said, done
+    directory.unlink()
+
+
+@pytest.mark.fault(
+    "the provenance of an image is written again after it was signed",
+    "the signature of the older one is removed, and the run says so",
+)
+@pytest.mark.fault("`clean image`", "nothing of its proof stays")
+def test_a_signature_of_an_older_provenance(attested: Checkout) -> None:
+    own = image(attested)
+    signed = own.with_name(f"{own.name}.provenance.json.sig")
+    signed.write_text("of this provenance")
+    assert attested.doit("image").status == 0 and signed.exists()
+    assert attested.doit("verify", "packages=left", "variations=umask").status == 0
+    done = attested.doit("image")
+    assert done.status == 0 and f"{signed}: removed" in done.said and not signed.exists(), done
+    assert attested.doit("clean", "-n", "image").status == 0 and own.exists()
+    assert attested.doit("clean", "image").status == 0
+    assert not [*own.parent.glob(f"{own.name}*")]

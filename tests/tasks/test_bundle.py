@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import shutil
 import tarfile
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from cache.bundle import PLAN, README
 from tests.cache.loopback import DATA, Site
 from tests.rootfs.tools import tool
 from tests.tasks.test_fetch import PLAIN, with_sources
@@ -111,7 +113,10 @@ def test_the_same_inputs_give_the_same_bundle(toy: Checkout, site: Site, tmp_pat
 
 def test_what_a_seed_of_the_users_own_means_is_said(toy: Checkout) -> None:
     done = with_toy_wheel(toy).doit("bundle")
-    assert done.status == 0 and "the seed is a path of this machine" in done.said
+    assert done.status == 0 and "give it with seed=PATH" in done.said
+    with tarfile.open(toy.root / "output" / "bootstrap-qcow2-base-x86_64.bundle.tar") as tar:
+        readme = tar.extractfile(tar.getmembers()[0])
+        assert readme and b"./bq2 image bundle=../FILE seed=PATH\n" in readme.read()
 
 
 def test_a_damaged_source_does_not_get_into_a_bundle(toy: Checkout, site: Site) -> None:
@@ -132,6 +137,7 @@ def test_a_damaged_source_does_not_get_into_a_bundle(toy: Checkout, site: Site) 
         ("flipped", ["1 files of the bundle", "data (sha256", ": damaged"]),
         ("other", ["1 files of the bundle", "new (sha256", ": missing", "set=base"]),
         ("no plan", ["is not a bundle of this project"]),
+        ("deep plan", ["is not a bundle of this project"]),
     ],
 )
 def test_bad_bundles(
@@ -149,6 +155,12 @@ def test_bad_bundles(
         elif damage == "no plan":
             file.seek(512)  # after the header of the first member
             file.write(bytes(9999))
+    if damage == "deep plan":
+        with tarfile.open(bundle, "w") as tar:
+            for name in (README, PLAN):
+                member = tarfile.TarInfo(name)
+                member.size = 100_000
+                tar.addfile(member, io.BytesIO(b"[" * member.size))
     if damage == "other":
         digest = "9" * 64
         entry = f"{{sha256: {digest}, size: 7, file: new, urls: ['https://x.test/']}}"

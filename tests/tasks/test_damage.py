@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
@@ -204,6 +205,30 @@ def test_fsck_reads_everything(toy: Checkout, site: Site) -> None:
     assert toy.doit("fsck").status == 0
     toy.builds("right")
     rebuilt(toy, "bottom", "kernel")
+
+
+@pytest.mark.fault(
+    "a record in the cache that is cut, has a wrong type or is deep; a directory in place of a "
+    "file",
+    "`fsck` removes it, and goes on",
+)
+def test_fsck_of_what_is_no_file_and_no_record(built: Checkout) -> None:
+    record, artifact = built.record("left"), built.artifact("top")
+    whole = json.loads(record.read_text())
+    for content in ("{", json.dumps(whole | {"name": None}), "[" * 100_000, "[1]"):
+        record.write_text(content)
+        done = built.doit("fsck")
+        assert done.status != 0 and f"steps/{record.name}: removed" in done.said, done
+        assert "Traceback" not in done.said and not record.exists()
+    artifact.unlink()
+    source = built.cache / "sources" / ("a" * 64)
+    for path in (artifact, source, built.cache / "uses" / f"{'0' * 16}-{'1' * 16}.jsonl"):
+        path.mkdir(parents=True)
+    done = built.doit("fsck")
+    assert f"sources/{source.name}: removed" in done.said, done
+    assert f"artifacts/{artifact.name}: top, packed again from its tree" in done.said, done
+    assert built.doit("fsck").status == built.doit("gc", "keep=1").status == 0
+    built.builds()
 
 
 # --- places -----------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import os
 import shutil
 import subprocess
@@ -361,12 +362,35 @@ def test_a_source_comes_from_the_shared_cache(tmp_path: Path, dav: Dav) -> None:
     assert found[sha256].read_bytes() == data
 
 
+@pytest.mark.fault("`publish` where nothing of the plan is built", "an error, not zero steps sent")
+def test_nothing_to_publish(toy: Checkout, dav: Dav, key: Path) -> None:
+    done = toy.doit("publish", f"publish={dav.url}", f"key={key}")
+    assert done.status != 0 and "there is nothing to publish" in done.said, done
+
+
+@pytest.mark.fault("`publish` with a damaged source in the cache", "one error; it is not sent")
+def test_a_damaged_source_is_not_published(built: Checkout, dav: Dav, key: Path) -> None:
+    data = b"a source"
+    sha256 = hashlib.sha256(data).hexdigest()
+    source = f"{{sha256: {sha256}, size: {len(data)}, file: s.txt, urls: ['https://x.test/']}}"
+    built.recipe("extra", "true", sources=f"[{source}]")
+    file = built.cache / "sources" / sha256
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(b"A source")
+    done = built.doit("publish", f"publish={dav.url}", f"key={key}", "with=extra")
+    assert done.status != 0 and f"{file}: is damaged" in done.said, done
+    assert not (dav.root / "sources" / sha256).exists()
+    assert "steps not built here, or taken and not verified: 2; they are not" in done.said
+
+
 def test_the_lines_of_allowed_signers(tmp_path: Path, key: Path) -> None:
     public = key.with_suffix(".pub").read_text().strip()
     file = tmp_path / "trust"
     file.write_text(f'# people\na@b,c namespaces="x y",valid-before="20990101" {public} note\n\n')
     (found,) = signers(file)
     assert found.name == "a@b" and found.key == key_id(public)
+    file.write_text(f'carol\t{public}\n"alice bob,dave" {public}\n')
+    assert [each.name for each in signers(file)] == ["carol", "alice bob"]
     file.write_text("a@b no-key\n")
     with pytest.raises(BuildError, match="has no public key"):
         signers(file)

@@ -25,13 +25,16 @@ from plan.documents import provenance
 from plan.model import Source, Step
 from plan.outputs import write_file
 from plan.steps.plan import canonical
+from plan.typed import typed
 from rootfs.image.names import BILL, LICENSES
+from tasks.console.console import say
 from tasks.engine.project import Project
 from tasks.engine.records.verdicts import verdicts
 from tasks.engine.stamps import Stamp, product_artifacts
 
 PROVENANCE = ".provenance.json"
 ARTIFACTS = ".artifacts.jsonl"
+ATTESTATION = ".attest"
 
 
 def statement(project: Project) -> dict[str, Any]:
@@ -108,9 +111,16 @@ class Attestation:
         return canonical(json.loads(told)) == canonical(self._statement(rows))
 
     def write(self) -> None:
-        """Write both files."""
+        """Write both files. A signature of another provenance is removed."""
+        from rootfs.inspection.signature import signature_file
+
         rows = b"".join(self._rows())
         told = provenance.text_of(self._statement(rows)).encode()
+        before = beside(self.file, PROVENANCE)
+        signed = signature_file(before)
+        if signed.exists() and not (before.exists() and before.read_bytes() == told):
+            signed.unlink()
+            say(f"{signed}: removed: it signed another provenance; {typed('sign key=FILE')}")
         for suffix, content in ((ARTIFACTS, rows), (PROVENANCE, told)):
             write_file(beside(self.file, suffix), content)
 
