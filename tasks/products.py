@@ -115,7 +115,9 @@ def _task(
             say(f"{product.file}: only its provenance is written again")
         else:
             product.make()
-        attestation().write()
+        if signed := attestation().write():
+            again = typed("sign key=FILE")
+            say(f"{signed}: removed: it signed another provenance; {again} makes another")
 
     made_of = [*(project.plan.product[name] for name in packages), *tools]
     steps = list(dict.fromkeys(made_of))

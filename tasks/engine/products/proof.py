@@ -25,9 +25,7 @@ from plan.documents import provenance
 from plan.model import Source, Step
 from plan.outputs import write_file
 from plan.steps.plan import canonical
-from plan.typed import typed
 from rootfs.image.names import BILL, LICENSES
-from tasks.console.console import say
 from tasks.engine.project import Project
 from tasks.engine.records.verdicts import verdicts
 from tasks.engine.stamps import Stamp, product_artifacts
@@ -110,19 +108,20 @@ class Attestation:
         # Not the texts: the indented one takes long to make.
         return canonical(json.loads(told)) == canonical(self._statement(rows))
 
-    def write(self) -> None:
-        """Write both files. A signature of another provenance is removed."""
+    def write(self) -> Path | None:
+        """Write both files. Returns the signature of another provenance, if one is removed."""
         from rootfs.inspection.signature import signature_file
 
         rows = b"".join(self._rows())
         told = provenance.text_of(self._statement(rows)).encode()
         before = beside(self.file, PROVENANCE)
         signed = signature_file(before)
-        if signed.exists() and not (before.exists() and before.read_bytes() == told):
+        stale = signed.exists() and not (before.exists() and before.read_bytes() == told)
+        if stale:
             signed.unlink()
-            say(f"{signed}: removed: it signed another provenance; {typed('sign key=FILE')}")
         for suffix, content in ((ARTIFACTS, rows), (PROVENANCE, told)):
             write_file(beside(self.file, suffix), content)
+        return signed if stale else None
 
     def _statement(self, rows: bytes) -> dict[str, Any]:
         project, seed = self.project, self.project.seed
