@@ -60,21 +60,16 @@ class WorkLock:
             # Not by taking the lock: a run that starts at that moment would fail.
             held = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
             inode = f":{self.path.stat().st_ino}"
+            pids = [line[4] for line in held if "FLOCK" in line and line[5].endswith(inode)]
+            if not pids:
+                return None
+            told = self.path.read_text("utf-8", "surrogateescape").strip()
             # A file of another file system may have the same number.
-            if any("FLOCK" in line and line[5].endswith(inode) for line in held) and self._held():
-                return self.path.read_text("utf-8", "surrogateescape").strip() or "another run"
+            if not told or any(told.startswith(f"process {pid} ") for pid in pids):
+                return told or "another run"
         except (OSError, IndexError):
             pass
         return None
-
-    def _held(self) -> bool:
-        """Whether somebody really has the lock, as /proc/locks says."""
-        with self.path.open() as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-            return False
 
     def release(self) -> None:
         """Release the lock, if it is held."""

@@ -74,11 +74,11 @@ class Record(Finished):
     """The URL of the shared cache that it was taken from; empty: it was built here."""
 
     @classmethod
-    def parse(cls, text: str) -> Record:
-        """The record in `text`. Raises ValueError for anything else."""
+    def of(cls, facts: Any) -> Record:
+        """The record with the `facts` of a JSON object. Raises ValueError for anything else."""
         try:
-            found = cls(**json.loads(text))
-        except (TypeError, RecursionError) as error:
+            found = cls(**facts)
+        except TypeError as error:
             raise ValueError(str(error)) from error
         names = (found.step, found.name, found.version, found.phase, found.artifact, found.origin)
         numbers = (found.size, found.seconds, found.cpu, found.memory)
@@ -131,7 +131,7 @@ class Store:
         found = []
         for path in (self.root / "steps").glob("[0-9a-f]*.json"):
             with contextlib.suppress(OSError, ValueError):
-                found.append((path.stat().st_mtime_ns, Record.parse(path.read_text())))
+                found.append((path.stat().st_mtime_ns, Record.of(parsed(path))))
         return [record for _, record in sorted(found, key=lambda each: each[0])]
 
     def register(self, packed: Path, record: Record) -> None:
@@ -161,12 +161,12 @@ class Store:
         The first one is the record in use.
         """
         try:
-            return [Record(**row) for row in json.loads(self._contradicted(step).read_text())]
+            return [Record.of(row) for row in parsed(self._contradicted(step))]
         except FileNotFoundError:
             return []
         except (ValueError, TypeError) as error:
             path = os.fspath(self._contradicted(step))
-            hint = "remove it, and build again"
+            hint = "`fsck` removes it; then build again"
             raise BuildError("cannot be read", where=path, hint=hint) from error
 
     def contradicted(self) -> list[list[Record]]:
@@ -221,7 +221,7 @@ class Store:
     def _read(self, step: str) -> Record | None:
         """The record of the step id `step`, if it is readable; its artifact may be gone."""
         try:
-            return Record.parse(self._record(step).read_text())
+            return Record.of(parsed(self._record(step)))
         except (OSError, ValueError):
             return None
 
@@ -230,6 +230,14 @@ class Store:
 
     def _contradicted(self, step: str) -> Path:
         return self.root / "contradicted" / f"{step}.json"
+
+
+def parsed(path: Path) -> Any:
+    """The JSON in the file `path`. Raises OSError, and ValueError if it is none."""
+    try:
+        return json.loads(path.read_text())
+    except RecursionError as error:
+        raise ValueError(str(error)) from error
 
 
 def _remove(path: Path) -> None:

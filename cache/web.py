@@ -272,7 +272,8 @@ def redirected(url: str, target: str) -> str:
         usable = False
     if not usable:
         raise UrlFailed(f"redirects to {target}, which is not http or https")
-    if _host(joined) == _host(url) and urlsplit(url).scheme == "https" != parts.scheme:
+    before = urlsplit(url)
+    if parts.hostname == before.hostname and before.scheme == "https" != parts.scheme:
         # Headers and passwords of the host would follow.
         raise UrlFailed("redirects from https to http")
     return joined

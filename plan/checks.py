@@ -107,7 +107,7 @@ def flag(text: str) -> str:
     for value, words in (("1", ("1", "yes", "true", "on")), ("0", ("0", "no", "false", "off"))):
         if text.lower() in words:
             return value
-    raise ValueError("it is yes or no")
+    raise ValueError("it must be yes or no")
 
 
 def _is_whole(text: str, low: int, high: int) -> bool:
@@ -121,14 +121,14 @@ def _is_whole(text: str, low: int, high: int) -> bool:
 def count(text: str) -> str:
     """A whole number from 1 to 1024."""
     if not _is_whole(text, 1, 1024):
-        raise ValueError("it is a whole number from 1 to 1024")
+        raise ValueError("it must be a whole number from 1 to 1024")
     return str(int(text))
 
 
 def processors(text: str) -> str:
     """A number of processors that the kernel of the image drives, or an empty text."""
     if text and not _is_whole(text, 1, 64):
-        raise ValueError("it is a whole number from 1 to 64")
+        raise ValueError("it must be a whole number from 1 to 64")
     return str(int(text)) if text else ""
 
 
@@ -138,10 +138,10 @@ def memory(text: str) -> str:
     if not text:
         return ""
     if not found:
-        raise ValueError("it is a size like 2G or 512M")
+        raise ValueError("it must be a size like 2G or 512M")
     mebibytes = int(found[1]) * (1024 if found[2] in "Gg" else 1)
     if not 128 <= mebibytes <= 1 << 20:
-        raise ValueError("it is a size from 128M to 1024G")
+        raise ValueError("it must be a size from 128M to 1024G")
     return f"{mebibytes}M"
 
 
@@ -150,7 +150,9 @@ def ports(text: str) -> str:
     pairs = [pair.split(":") for pair in names(text)]
     for pair in pairs:
         if len(pair) != 2 or not all(is_port(port) for port in pair):
-            raise ValueError("it is a list of pairs of ports (1 to 65535), like 8080:80,2222:22")
+            raise ValueError(
+                "it must be a list of pairs of ports (1 to 65535), like 8080:80,2222:22"
+            )
     here = [int(pair[0]) for pair in pairs]
     if twice := {port for port in here if here.count(port) > 1}:
         raise ValueError(f"port {min(twice)} of this machine is in it twice")
@@ -172,7 +174,7 @@ def minutes(text: str) -> str:
     """A number of minutes, also a fraction; an empty text means no limit."""
     plain = text.isascii() and text.replace(".", "", 1).isdecimal()
     if text and not (plain and 0 < float(text) < 1e6):
-        raise ValueError("it is a number of minutes")
+        raise ValueError("it must be a number of minutes")
     return text
 
 
@@ -190,21 +192,21 @@ def seed(text: str) -> str:
 def seconds(text: str) -> str:
     """A number of seconds, up to two hours."""
     if not _is_whole(text, 1, 7200):
-        raise ValueError("it is a whole number of seconds, from 1 to 7200")
+        raise ValueError("it must be a whole number of seconds, from 1 to 7200")
     return str(int(text))
 
 
 def packages(text: str) -> str:
     """Names of packages, separated by commas, or an empty text."""
     if not all(re.fullmatch(r"[a-z0-9][a-z0-9+.-]*", each) for each in names(text)):
-        raise ValueError("it is names of packages, separated by commas, like llvm,cmake")
+        raise ValueError("it must be names of packages, separated by commas, like llvm,cmake")
     return ",".join(dict.fromkeys(names(text)))
 
 
 def age(text: str) -> str:
     """A number of days."""
     if not _is_whole(text, 0, 99999):
-        raise ValueError("it is a whole number of days")
+        raise ValueError("it must be a whole number of days")
     return str(int(text))
 
 
@@ -213,42 +215,44 @@ def sample(text: str) -> str:
     if text in ("", "all"):
         return text
     if not _is_whole(text, 1, 1024):
-        raise ValueError("it is a whole number from 1 to 1024, or all")
+        raise ValueError("it must be a whole number from 1 to 1024, or all")
     return str(int(text))
 
 
 def path(text: str) -> str:
     """A path that need not exist."""
     if not text or "\0" in text:
-        raise ValueError("it is a path")
+        raise ValueError("it must be a path")
     return text
 
 
 def suite(text: str) -> str:
     """The name of a Debian suite."""
     if not text.replace("-", "").isalnum():
-        raise ValueError("it is the name of a Debian suite, like trixie or sid")
+        raise ValueError("it must be the name of a Debian suite, like trixie or sid")
     return text
 
 
 def _readable(text: str, kind: str) -> str:
     """The path `text`, which exists. Raises ValueError if this user may not read it."""
     if not os.access(text, os.R_OK | (os.X_OK if _holds(Path(text).is_dir) else 0)):
-        raise ValueError(f"it is a {kind} that you may read; its owner can allow it with chmod")
+        raise ValueError(
+            f"it must be a {kind} that you may read; its owner can allow it with chmod"
+        )
     return text
 
 
 def directory(text: str) -> str:
     """A directory that exists, or an empty text."""
     if text and not _holds(Path(text).is_dir):
-        raise ValueError("it is an existing directory")
+        raise ValueError("it must be an existing directory")
     return _readable(text, "directory") if text else text
 
 
 def file(text: str) -> str:
     """A file that exists, or an empty text."""
     if text and not _holds(Path(text).is_file):
-        raise ValueError("it is an existing file")
+        raise ValueError("it must be an existing file")
     return _readable(text, "file") if text else text
 
 
@@ -262,7 +266,9 @@ def bundle(text: str) -> str:
     except OSError as error:
         raise ValueError(f"it cannot be read: {error.strerror}") from None
     if beginning != _BUNDLE:
-        raise ValueError(f"it is a file that {typed('bundle')} wrote; this is none, or is damaged")
+        raise ValueError(
+            f"it must be a file that {typed('bundle')} wrote; this is none, or is damaged"
+        )
     return text
 
 
@@ -271,7 +277,7 @@ def directories(text: str) -> str:
     absent = [each for each in names(text) if not _holds(Path(each).is_dir)]
     if absent:
         which = f"; {absent[0]} is none" if absent != [text] else ""
-        raise ValueError(f"it is existing directories, separated by commas{which}")
+        raise ValueError(f"it must be existing directories, separated by commas{which}")
     return ",".join(_readable(each, "directory") for each in names(text))
 
 
@@ -288,7 +294,7 @@ def output(text: str) -> str:
 def sha256(text: str) -> str:
     """A sha256 in hexadecimal, or an empty text."""
     if text and not (len(text) == 64 and set(text) <= set("0123456789abcdef")):
-        raise ValueError("it is the 64 hexadecimal digits of a sha256")
+        raise ValueError("it must be the 64 hexadecimal digits of a sha256")
     return text
 
 
@@ -305,5 +311,5 @@ def phase(text: str) -> str:
 def anything(text: str) -> str:
     """Any text that a command line can hold."""
     if "\0" in text:
-        raise ValueError("it is a text without a zero byte")
+        raise ValueError("it must be a text without a zero byte")
     return text

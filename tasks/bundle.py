@@ -27,7 +27,7 @@ from tasks.engine.sources import all_sources, fetch_now
 
 README_TEXT = """\
 This bundle has everything to build {title} without a network{but}. The machine needs Linux
-with user namespaces, Python 3.11 or newer (with venv) and tar. FILE is the bundle:
+with user namespaces, Python 3.11 or newer (with venv) and tar. In the directory of the bundle FILE:
     tar -xf FILE bootstrap-qcow2
     cd bootstrap-qcow2
     ./bq2 {product} bundle=../FILE{given}
@@ -92,7 +92,7 @@ def _contents(project: Project) -> Iterator[tuple[str, bytes, bool]]:
     readme = README_TEXT.format(
         title=f"{plan.title}-{project.settings.arch}",
         product="image" if plan.set.kernel in plan.product else "sysroot",
-        but=", but for the seed" if given else "",
+        but=", except for the seed" if given else "",
         given=given,
     )
     yield README, readme.encode(), False

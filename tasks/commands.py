@@ -228,6 +228,6 @@ def doit_tasks(project: Project, words: Iterable[str]) -> Iterator[DoitTask]:
 
 
 def built_after(called: Sequence[str]) -> str:
-    """The part of a build that would be made after a command that only looks, or ""."""
+    """The part of a build that `called`, which begins with a command of READS, names; or ""."""
     others = called[1:] if called and called[0] in READS else ()
-    return next((name for name in others if name not in READS), "")
+    return next((name for name in others if name in (*OF_A_BUILD, *PHASES)), "")

@@ -246,7 +246,9 @@ def _of_its_parameters(project: Project, original: Any) -> Any:
             raise InvalidCommand(wrong)
         if built := commands.built_after(called):
             hint = f"{typed('why pkg:NAME')} and {typed('log pkg:NAME')} look at one package"
-            raise InvalidCommand(f"{called[0]} only looks, and {built} would be built\n  {hint}")
+            raise InvalidCommand(
+                f"{called[0]} is given without {built}: it builds nothing\n  {hint}"
+            )
         return original(self, **named)
 
     return execute

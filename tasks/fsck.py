@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from cache.store import Record
+from cache.store import Record, parsed
 from cache.uses import saying
 from plan.errors import BuildError
 from rootfs.archives.files import file_sha256, remove_tree
@@ -57,9 +57,10 @@ def _sources(project: Project) -> Iterator[str]:
 
 
 def _records(project: Project) -> Iterator[str]:
-    for path in _named(project, "steps", re.compile(_HASH.pattern + r"\.json")):
-        if drop(path, _is_no_record, project.cache):
-            yield f"steps/{path.name}: removed"
+    for directory in ("steps", "contradicted"):
+        for path in _named(project, directory, re.compile(_HASH.pattern + r"\.json")):
+            if drop(path, _is_no_record, project.cache):
+                yield f"{directory}/{path.name}: removed"
 
 
 def _artifacts(project: Project) -> Iterator[str]:
@@ -110,10 +111,12 @@ def _is_other(path: Path) -> bool:
 
 
 def _is_no_record(path: Path) -> bool:
-    """Whether the record of a step cannot be read: then the step counts as not built."""
+    """Whether the record of a step, or the list of several, cannot be read."""
     try:
-        Record.parse(path.read_text())
-    except (OSError, ValueError):
+        found = parsed(path)
+        for facts in found if path.parent.name == "contradicted" else [found]:
+            Record.of(facts)
+    except (OSError, ValueError, TypeError):
         return True
     return False
 

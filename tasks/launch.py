@@ -251,7 +251,7 @@ def _unpack(bundle: str, wheels: Path) -> None:
                     content = tar.extractfile(member)
                     assert content, "it is a regular file"
                     (wheels / Path(member.name).name).write_bytes(content.read())
-    except (OSError, tarfile.TarError) as error:
+    except (OSError, OverflowError, ValueError, tarfile.TarError) as error:
         sys.exit(f"bq2: {bundle}: its wheels cannot be read: {error}")
     if not any(wheels.iterdir()):
         sys.exit(f"bq2: {bundle}: no wheels: it is not a bundle, or it is damaged")

@@ -143,23 +143,25 @@ def _named(key: str, phase: str, name: str) -> bool:
 def _apply(project: Project, overrides: Overrides) -> None:
     change = written_back(overrides)
     _try(project, overrides, change)
-    before = {file: file.read_bytes() for file in change.texts}
+    changed = (*change.texts, *change.patches, overrides.file)
+    before = {file: file.read_bytes() for file in changed}
     try:
         _write(change)
+        for path in change.patches:
+            path.unlink()
+        if change.left:
+            write_file(overrides.file, change.rest.encode())
+        else:
+            overrides.file.unlink()
     except BaseException:
         # Half of it would count twice: in the recipes, and in the overrides.
         for file, content in before.items():
             with contextlib.suppress(OSError):
                 write_file(file, content)
         for file in change.patches.values():
-            file.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                file.unlink(missing_ok=True)
         raise
-    for path in change.patches:
-        path.unlink()
-    if change.left:
-        write_file(overrides.file, change.rest.encode())
-    else:
-        overrides.file.unlink()
     for file in change.texts:
         say(f"{project.data.shown(file)}: {', '.join(change.keys[file])}")
     for file in change.patches.values():

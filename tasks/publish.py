@@ -115,11 +115,11 @@ class _Sender:
         from rootfs.archives.files import file_sha256
 
         path = paths.source(sha256, self.project.cache)
+        if self.remote.has_source(sha256, path.stat().st_size):
+            return False
         if file_sha256(path) != sha256:
             hint = f"{typed('fsck')} removes it, and {typed('fetch')} downloads it again"
             raise BuildError("is damaged", where=os.fspath(path), hint=hint)
-        if self.remote.has_source(sha256, path.stat().st_size):
-            return False
         with path.open("rb") as file:
             self.remote.put_source(sha256, file)
         return True

@@ -12,7 +12,7 @@ from tasks.actions import DoitTask, speaking
 from tasks.console.console import say
 from tasks.engine.products.shares import shares
 from tasks.engine.project import Project
-from tasks.engine.survey import current_artifacts
+from tasks.engine.survey import survey
 
 
 def task_sbom(project: Project) -> DoitTask:
@@ -32,12 +32,19 @@ def task_licenses(project: Project) -> DoitTask:
 
 
 def _sbom(project: Project) -> None:
-    plan, made = project.plan, current_artifacts(project)
+    plan, made = project.plan, _artifacts(project)
     path = project.settings.output(f"{product_name(plan)}.cdx.json")
     sizes = {name: share.size for name, share in shares(project).items()}
     write_file(path, sbom(plan, made, sizes))
     count = len(plan.product)
     say(f"{path}: {count} packages, {len(made)} of them are built and have the artifact's hash")
+
+
+def _artifacts(project: Project) -> dict[str, str]:
+    """The known artifacts of the product by package, without those of older recipes."""
+    found = survey(project)
+    made = {name: found[step.task].artifact for name, step in project.plan.product.items()}
+    return {name: artifact for name, artifact in made.items() if artifact}
 
 
 def _licenses(project: Project) -> None:

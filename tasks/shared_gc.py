@@ -49,7 +49,9 @@ def collect(project: Project, remote: Remote) -> bool:
         for kind in dict.fromkeys(item.kind for item in items):
             unused = [item.path.name for item in items if item.kind == kind and not item.used]
             if kind == "artifacts":
-                unused = _unnamed(remote, unused, items)
+                # A record may have come since they were listed.
+                named = _named(remote, [each.name for each in remote.steps()])
+                unused = [sha256 for sha256 in unused if sha256 not in named]
             _able(remote, partial(_all, remove[kind], unused))
     return True
 
@@ -82,13 +84,6 @@ def _items(
         "artifacts": remote.remove_artifact,
         "sources": remote.remove_source,
     }
-
-
-def _unnamed(remote: Remote, artifacts: list[str], items: list[Item]) -> list[str]:
-    """Those `artifacts` that no record names which came since `items` were listed."""
-    listed = {item.path.name for item in items if item.kind == "steps"}
-    named = _named(remote, [each.name for each in remote.steps() if each.name not in listed])
-    return [sha256 for sha256 in artifacts if sha256 not in named]
 
 
 def _item(kind: str, name: str, entry: Entry, is_used: bool) -> Item:

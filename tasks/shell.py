@@ -172,5 +172,5 @@ def _build_of(project: Project, builder: Builder) -> Sandbox:
         )
     place, log = builder.prepare(), builder.directory / "patch.log"
     if wrong := apply_patches(builder.step, place, log):
-        say(f"{wrong} does not apply: the source is as it was then; log: {log}")
+        say(f"{wrong} does not apply: /source has the patches before it; log: {log}")
     return for_a_person(place)

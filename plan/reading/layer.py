@@ -180,10 +180,12 @@ def _check_fragment(path: Path) -> None:
 
 
 def _below(top: Path) -> Iterator[Path]:
+    if _LEFT.fullmatch(top.name):
+        return
     if top.is_dir() and not top.is_symlink():
         for each in os.scandir(top):
             yield from _below(Path(each))
-    if os.path.lexists(top) and not _LEFT.fullmatch(top.name) and not is_lock(top):
+    if os.path.lexists(top) and not is_lock(top):
         yield top
 
 
@@ -225,7 +227,8 @@ def _check_tree(
                 where=where,
                 hint="octal, without set-id bits, and root can write: 0640",
             )
-        if not _is_inside(inside) or not (top / inside).exists():
+        left = any(_LEFT.fullmatch(part) for part in inside.split("/"))
+        if not _is_inside(inside) or left or not (top / inside).exists():
             raise BuildError(f"there is no {inside!r} below {FILES}/", where=where)
     for inside, target in links.items():
         above = next((each for each in links if inside.startswith(f"{each}/")), "")

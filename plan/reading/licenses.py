@@ -74,6 +74,8 @@ def _kind(word: str, may_follow: frozenset[str], where: str, more: Words) -> str
         near = [each for each in known if each.lower().startswith(word.lower())]
         near = near or [each for each in known if _family(each) == _family(word)]
         told = nearest(word, near, listed=near or known)
+        if len(near) == 1:  # however short the word is
+            told = f"did you mean {near[0]}?"
         raise BuildError(
             f"unknown SPDX {kind} {word!r}",
             where=where,

@@ -25,7 +25,7 @@ def _is_url(text: str, without: str = "") -> bool:
 def url(text: str) -> str:
     """The URL of a Debian archive, or an empty text."""
     if text and not _is_url(text):
-        raise ValueError("it is the http(s) URL of a Debian archive")
+        raise ValueError("it must be the http(s) URL of a Debian archive")
     return text.rstrip("/")
 
 
@@ -34,7 +34,7 @@ def urls(text: str) -> str:
     found = [name.rstrip("/") for name in names(text)]
     if not all(_is_url(each, without="@") for each in found):
         raise ValueError(
-            "it is http(s)://HOST/PATH without ? and #; a user and password belong into ~/.netrc"
+            "it must be http(s)://HOST/PATH without ? and #; user and password belong into ~/.netrc"
         )
     return ",".join(found)
 
@@ -42,7 +42,7 @@ def urls(text: str) -> str:
 def one_url(text: str) -> str:
     """One http(s) URL, or an empty text."""
     if "," in (found := urls(text)):
-        raise ValueError("it is one URL: run it again for the other one")
+        raise ValueError("it must be one URL: run it again for the other one")
     return found
 
 
@@ -57,11 +57,11 @@ def headers(text: str) -> str:
 def host(text: str) -> str:
     """The name or address of a machine, also one of ssh_config(5), or an empty text."""
     if "@" in text:
-        raise ValueError("it is the name or address alone: the user is always root")
+        raise ValueError("it must be the name or address alone: the user is always root")
     if found := re.fullmatch(r"([^:]*):(\d*)", text):
         raise ValueError(f"the port is given apart: to={found[1]} port={found[2]}")
     if text and not re.fullmatch(r"[\w.:%][\w.:%-]*", text):
-        raise ValueError("it is the name or address of a machine; port= is its port")
+        raise ValueError("it must be the name or address of a machine; port= is its port")
     return text
 
 
@@ -69,7 +69,7 @@ def port(text: str) -> str:
     """The number of a TCP port, or an empty text."""
     if text and not is_port(text):
         pairs = f"; ports={text} leads one port to another" if ":" in text else ""
-        raise ValueError(f"it is the number of a port, from 1 to 65535{pairs}")
+        raise ValueError(f"it must be the number of a port, from 1 to 65535{pairs}")
     return str(int(text)) if text else ""
 
 
@@ -77,7 +77,7 @@ def endpoint(text: str) -> str:
     """grpc(s)://HOST:PORT, or an empty text."""
     found = re.fullmatch(r"grpcs?://([\w.-]+|\[[0-9a-fA-F:]+\]):(\d+)/?", text)
     if text and not (found and is_port(found[2])):
-        raise ValueError("it is grpc://HOST:PORT or grpcs://HOST:PORT")
+        raise ValueError("it must be grpc://HOST:PORT or grpcs://HOST:PORT")
     return text.rstrip("/")
 
 
@@ -85,12 +85,14 @@ def instance(text: str) -> str:
     """The name of an instance (its parts may not be words of the API), or an empty text."""
     words = {"blobs", "uploads", "actions", "actionResults", "operations", "capabilities"}
     if text and (not re.fullmatch(r"[\w./-]+", text) or words & {*text.split("/")}):
-        raise ValueError("it is a name like main, or main/linux")
+        raise ValueError("it must be a name like main, or main/linux")
     return text
 
 
 def properties(text: str) -> str:
     """KEY=VALUE, separated by commas, or an empty text."""
     if not all(re.fullmatch(r"[^=\s]+=\S*", each) for each in names(text)):
-        raise ValueError("it is KEY=VALUE, separated by commas, like OSFamily=linux,ISA=x86-64")
+        raise ValueError(
+            "it must be KEY=VALUE, separated by commas, like OSFamily=linux,ISA=x86-64"
+        )
     return ",".join(names(text))

@@ -36,7 +36,7 @@ class Parameter:
         try:
             self.check(_REFUSED)
         except ValueError as error:
-            return str(error).removeprefix("it is ").removeprefix("known: ")
+            return str(error).removeprefix("it must be ").removeprefix("known: ")
         return "a text"
 
     def default_in_words(self) -> str:

@@ -10,7 +10,6 @@ line or the environment starts at the person's directory, all others at the chec
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -168,5 +167,6 @@ def _checked(parameter: Parameter, text: str, place: str, directory: Path, root:
         return value
     except ValueError as error:
         shown = "this" if parameter.secret else repr(shortened(text))
-        hint = re.sub(r"^it is ", "it must be ", str(error))
-        raise BuildError(f"{parameter.name} cannot be {shown}", where=place, hint=hint) from None
+        raise BuildError(
+            f"{parameter.name} cannot be {shown}", where=place, hint=str(error)
+        ) from None

@@ -10,7 +10,7 @@ Runs as its own process, with the standard library only:
 A command sees only the mounts of the specification, an empty network (unless it is online), its own
 processes, a fixed host name and the given environment. It has no capability and cannot gain one. It
 has no terminal unless the specification is interactive. No process that it starts outlives it. What
-the kernel refuses is an error, never a weaker sandbox, but for refuse_calls.
+the kernel refuses is an error, never a weaker sandbox (refuse_calls has one exception).
 
 The specification: {"base": directory to mount on, "root": mount, "mounts": [mount...],
 "environment": {}, "hostname": str, "commands": [{"argv": [], "cwd": str}...], "log": path or null,

@@ -9,6 +9,7 @@ calls. It ends with this process.
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 import time
@@ -79,6 +80,7 @@ class Casd:
         fresh_directory(self.socket)
         self.log.unlink(missing_ok=True)
         arguments = tuple(_arguments(self.project.settings, fresh_directory(self._at("secret"))))
+        atexit.register(remove_tree, self._at("secret"))
         place = self._sandbox()
         online = root_online(place, overlay=self.project.overlay)
         command = Command((*argv("buildbox-casd"), *arguments, "/store"), "/")
@@ -89,8 +91,6 @@ class Casd:
                 self._failure = f"ended with status {ended[0].status}"
             except (BuildError, OSError) as error:
                 self._failure = str(error)
-            finally:
-                remove_tree(self._at("secret"))
 
         self._thread = threading.Thread(target=run, name="casd", daemon=True)
         self._thread.start()

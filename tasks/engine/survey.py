@@ -69,13 +69,6 @@ def survey(project: Project) -> dict[str, StepState]:
     return found
 
 
-def current_artifacts(project: Project) -> dict[str, str]:
-    """The known artifacts of the product by package, without those of older recipes."""
-    found = survey(project)
-    made = {name: found[step.task].artifact for name, step in project.plan.product.items()}
-    return {name: artifact for name, artifact in made.items() if artifact}
-
-
 def _state_of(builder: Builder, made: Mapping[str, str], blocked: bool) -> StepState:
     step = builder.step
     if blocked:

@@ -119,7 +119,7 @@ class Workers:
         self.server.download(outputs[REPORT], file, limit=_REPORT)
         try:
             return dict(json.loads(file.getvalue()))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise ServerFailed(f"the worker's report cannot be read: {error}") from error
 
     def act(

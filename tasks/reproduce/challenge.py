@@ -31,7 +31,7 @@ from tasks.console.console import say
 from tasks.engine.builder import tree_of
 from tasks.engine.products.products import image
 from tasks.engine.project import Project
-from tasks.engine.survey import current_artifacts
+from tasks.engine.survey import UP_TO_DATE, survey
 from tasks.reproduce import agreements, regenerate
 from tasks.reproduce.elsewhere import Elsewhere
 
@@ -122,8 +122,13 @@ def _wanted(project: Project, builder: Project) -> dict[str, str]:
 
     What an earlier challenge made of older recipes does not count.
     """
-    made = current_artifacts(builder)
-    return {name: made[name] for name in regenerate.chosen(project) if name in made}
+    found, product = survey(builder), builder.plan.product
+    states = {name: found[product[name].task] for name in regenerate.chosen(project)}
+    return {
+        name: state.artifact
+        for name, state in states.items()
+        if state.state == UP_TO_DATE and state.artifact
+    }
 
 
 def _challenger(project: Project, seed: str) -> Challenger:

@@ -163,7 +163,7 @@ def test_headers_go_to_their_host_only(site: Site) -> None:
     assert not any("authorization" in headers for headers in site.headers)
     assert redirected("https://a/x", "http://b/x") == "http://b/x"
     with pytest.raises(UrlFailed, match="redirects from https to http"):
-        redirected("https://a/x", "http://me:secret@A/y")
+        redirected("https://a/x", "http://me:secret@A:80/y")
 
 
 @pytest.mark.fault(

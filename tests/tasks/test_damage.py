@@ -220,6 +220,12 @@ def test_fsck_of_what_is_no_file_and_no_record(built: Checkout) -> None:
         done = built.doit("fsck")
         assert done.status != 0 and f"steps/{record.name}: removed" in done.said, done
         assert "Traceback" not in done.said and not record.exists()
+    contradicted = built.cache / "contradicted" / record.name
+    contradicted.parent.mkdir(exist_ok=True)
+    for content in ("{", json.dumps([whole, whole | {"name": None}]), "[" * 100_000, "1"):
+        contradicted.write_text(content)
+        done = built.doit("fsck")
+        assert done.status != 0 and f"contradicted/{record.name}: removed" in done.said, done
     artifact.unlink()
     source = built.cache / "sources" / ("a" * 64)
     for path in (artifact, source, built.cache / "uses" / f"{'0' * 16}-{'1' * 16}.jsonl"):

@@ -243,7 +243,7 @@ def test_a_layer_that_is_not_there(toy: Checkout) -> None:
     done = toy.doit("pkg", "layer=nowhere")
     assert done.status != 0 and "Traceback" not in done.said, done
     assert "command line: layer cannot be 'nowhere'" in done.said
-    assert "it is existing directories" in done.said
+    assert "it must be existing directories" in done.said
 
 
 @fault("a tree of a layer below a directory that is a link", "refused as a package, with the path")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from rootfs.compare.unified_diff import unified
 from tests.rootfs.tools import tool
 from tests.tasks.test_commands import refused
+from tests.tasks.test_layer import with_layer
 from tests.tasks.test_products import product, with_source
 from tests.tasks.toy import DEPENDS, ROOT, SCRIPTS, Checkout
 
@@ -193,6 +195,27 @@ def test_applied_they_are_recipes_and_the_plan_is_the_same(toy: Checkout) -> Non
     assert (toy.root / "plan/recipes/bottom/patches/a.patch").read_text() == PATCH
     assert not list((toy.root / "work" / "patches").rglob("*.patch"))
     assert toy.doit("pkg:bottom").built == []
+
+
+@pytest.mark.fault(
+    "`overrides apply` cannot write one of the recipes", "nothing is changed; it can be tried again"
+)
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_what_cannot_be_written_changes_nothing(toy: Checkout, tmp_path: Path) -> None:
+    with_source(toy)
+    layer = with_layer(toy, tmp_path / "layer")
+    file = override(
+        toy, "bottom: {version: '2', patches: [a.patch]}\nextra: {version: '2'}\n", "a.patch"
+    )
+    texts = [file, toy.root / "work/patches/bottom/a.patch", *toy.root.glob("plan/recipes/*.yaml")]
+    before = {path: path.read_bytes() for path in texts}
+    (layer / "recipes").chmod(0o555)
+    done = toy.doit("overrides", "apply")
+    assert done.status != 0 and "Permission denied" in done.said, done
+    assert {path: path.read_bytes() for path in texts} == before
+    assert not (toy.root / "plan" / "recipes" / "bottom" / "patches" / "a.patch").exists()
+    (layer / "recipes").chmod(0o755)
+    assert toy.doit("overrides", "apply").status == 0
 
 
 def test_with_nothing_left_the_file_goes(toy: Checkout) -> None:

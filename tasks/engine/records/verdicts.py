@@ -1,13 +1,13 @@
 """The results of `doit verify`, stored so that it can continue, and for other commands.
 
 work/verified/<phase>-<name>.json, work/verified/product-{image,sysroot,oci}.json
-work/challenged/… the same for `doit challenge` and `doit regenerate`; the variation is the seed
-("seed=alpine"):
+work/challenged/… the same for `doit challenge` and `doit regenerate`; the variations are the seed
+("seed=alpine") and, if the image built itself in QEMU, "vm":
 
     {"step": the step id (of a product: the hash of its inputs),
      "artifact": the sha256 of the current artifact, or of the product's file,
      "verdict": "identical", "differs", or "failed" if the second build failed,
-     "variations": [the varied conditions: plan.settings.parameters.VARIATIONS],
+     "variations": [the varied conditions: plan.settings.parameters.VARIATIONS, or as above],
      "differences": [{"path", "where", "old", "new", "cause"}...],
      "shared": [the files that are in both seeds],
      "when": the day ("2026-01-31", UTC), "machine": the kind of the machine}

@@ -166,11 +166,16 @@ def test_a_lock_of_an_editor(layer: Path) -> None:
 
 
 @fault("an editor keeps files in files/ of a layer", "they are no part of it")
-@pytest.mark.parametrize("name", ["motd~", "#motd#", ".motd.swp"])
+@pytest.mark.parametrize("name", ["motd~", "#motd#", ".motd.swp", "old~/motd", "__pycache__/a.pyc"])
 def test_what_an_editor_keeps(layer: Path, name: str) -> None:
     before = load_layer(layer).sha256
-    (layer / "files" / "etc" / name).write_text("older")
+    file = layer / "files" / "etc" / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("older")
     assert load_layer(layer).sha256 == before
+    (layer / "layer.yaml").write_text(f"modes: {{'etc/{name}': '0600'}}\n")
+    with pytest.raises(BuildError, match="there is no"):
+        load_layer(layer)
 
 
 @fault("a file in a layer whose name is nearly one that is read", "refused, with that name")

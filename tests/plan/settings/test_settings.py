@@ -63,7 +63,7 @@ def test_command_line_wins_over_environment_over_file_over_default(tmp_path: Pat
         ({"cache": "https://host/x?token=1"}, "without ? and #"),
         ({"publish": "https://host#x"}, "without ? and #"),
         ({"cache": "http://me:secret@host/x"}, "~/.netrc"),
-        ({"publish": "https://a.test/x,https://b.test/x"}, "it is one URL"),
+        ({"publish": "https://a.test/x,https://b.test/x"}, "it must be one URL"),
         ({"mirror": "http://[::1"}, "http(s) URL"),
         ({"mirror": "http://"}, "http(s) URL"),
         ({"run": "a\0b"}, "without a zero byte"),

@@ -53,7 +53,9 @@ def test_a_package_that_is_gone(toy: Checkout) -> None:
 
 
 @pytest.mark.namespace
-@pytest.mark.fault("a layer of the last build is wrong by now", "what does not name it works")
+@pytest.mark.fault(
+    "a layer of the last build is wrong by now", "commands that do not name the layer work"
+)
 def test_a_layer_that_is_wrong(toy: Checkout, tmp_path: Path) -> None:
     layer = tmp_path / "mine"
     (layer / "files").mkdir(parents=True)
