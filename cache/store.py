@@ -26,6 +26,7 @@ from typing import Any
 from cache import paths
 from plan.errors import BuildError
 from plan.outputs import sync_directory, write_file
+from plan.typed import typed
 
 DAY = 86400  # seconds
 
@@ -166,7 +167,7 @@ class Store:
             return []
         except (ValueError, TypeError) as error:
             path = os.fspath(self._contradicted(step))
-            hint = "`fsck` removes it; then build again"
+            hint = f"{typed('fsck')} removes it; then build again"
             raise BuildError("cannot be read", where=path, hint=hint) from error
 
     def contradicted(self) -> list[list[Record]]:

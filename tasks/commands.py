@@ -230,4 +230,4 @@ def doit_tasks(project: Project, words: Iterable[str]) -> Iterator[DoitTask]:
 def built_after(called: Sequence[str]) -> str:
     """The part of a build that `called`, which begins with a command of READS, names; or ""."""
     others = called[1:] if called and called[0] in READS else ()
-    return next((name for name in others if name in (*OF_A_BUILD, *PHASES)), "")
+    return next((name for name in others if name in {*OF_A_BUILD, *PHASES} - READS), "")

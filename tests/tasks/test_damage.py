@@ -55,7 +55,7 @@ def test_a_damaged_record_of_a_contradiction(built: Checkout) -> None:
     for words in (("pkg:left",), ("list",), ("status",)):
         done = built.doit(*words)
         assert done.status != 0 and "Traceback" not in done.said, done
-        assert f"{record}: cannot be read\n  remove it, and build again" in done.said, done
+        assert f"{record}: cannot be read\n  doit fsck removes it; then build" in done.said, done
     assert "Traceback" not in built.doit("list", "--status").said
     record.unlink()
     built.builds()

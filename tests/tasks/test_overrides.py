@@ -200,7 +200,6 @@ def test_applied_they_are_recipes_and_the_plan_is_the_same(toy: Checkout) -> Non
 @pytest.mark.fault(
     "`overrides apply` cannot write one of the recipes", "nothing is changed; it can be tried again"
 )
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_what_cannot_be_written_changes_nothing(toy: Checkout, tmp_path: Path) -> None:
     with_source(toy)
     layer = with_layer(toy, tmp_path / "layer")
@@ -210,6 +209,8 @@ def test_what_cannot_be_written_changes_nothing(toy: Checkout, tmp_path: Path) -
     texts = [file, toy.root / "work/patches/bottom/a.patch", *toy.root.glob("plan/recipes/*.yaml")]
     before = {path: path.read_bytes() for path in texts}
     (layer / "recipes").chmod(0o555)
+    if os.access(layer / "recipes", os.W_OK):
+        pytest.skip("root may write everywhere")
     done = toy.doit("overrides", "apply")
     assert done.status != 0 and "Permission denied" in done.said, done
     assert {path: path.read_bytes() for path in texts} == before

@@ -198,7 +198,7 @@ BAD_PYTHON = """\
         "rm out/artifact.tar",
         "echo '{' > out/report.json",
         "echo '[]' > out/report.json",
-        """python3 -c 'print("[" * 100000)' > out/report.json""",
+        r"head -c 100000 /dev/zero | tr '\0' '[' > out/report.json",
         """echo '{"failed": 99}' > out/report.json""",
         """echo '{"artifact": "", "results": [1]}' > out/report.json""",
     ],
