@@ -24,6 +24,7 @@ from tasks.console.console import say
 from tasks.engine.products.products import Product, hashed, lines_outside, outside_files, own_files
 from tasks.engine.project import Project
 from tasks.engine.sources import all_sources, fetch_now
+from tasks.products import of_the_set
 
 README_TEXT = """\
 This bundle has everything to build {title} without a network{but}. The machine needs Linux
@@ -91,7 +92,7 @@ def _contents(project: Project) -> Iterator[tuple[str, bytes, bool]]:
     given = _given(project)
     readme = README_TEXT.format(
         title=f"{plan.title}-{project.settings.arch}",
-        product="image" if plan.set.kernel in plan.product else "sysroot",
+        product="image" if "image" in of_the_set(project) else "sysroot",
         but=", except for the seed" if given else "",
         given=given,
     )

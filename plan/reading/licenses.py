@@ -73,9 +73,9 @@ def _kind(word: str, may_follow: frozenset[str], where: str, more: Words) -> str
         # GPL-2.0 lacks its suffix (-only); MPL-2.0 and LGPL-2.0 only look similar.
         near = [each for each in known if each.lower().startswith(word.lower())]
         near = near or [each for each in known if _family(each) == _family(word)]
-        told = nearest(word, near, listed=near or known)
-        if len(near) == 1:  # however short the word is
-            told = f"did you mean {near[0]}?"
+        # A single one is meant, however short the word is.
+        one = f"did you mean {near[0]}?" if len(near) == 1 else ""
+        told = one or nearest(word, near, listed=near or known)
         raise BuildError(
             f"unknown SPDX {kind} {word!r}",
             where=where,

@@ -52,9 +52,7 @@ def _unpack(
     place = into / path
     if place.parent not in made:
         # What is there already may be somebody's root, with links.
-        if os.path.realpath(place.parent) != f"{os.path.realpath(into)}/{path.parent}".removesuffix(
-            "/."
-        ):
+        if Path(os.path.realpath(place.parent)) != Path(os.path.realpath(into)) / path.parent:
             raise BuildError(f"{member.filename!r} leads through a link", where=name)
         place.parent.mkdir(parents=True, exist_ok=True)
         made.add(place.parent)
