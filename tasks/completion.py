@@ -97,7 +97,8 @@ def _layers(before: Sequence[str], root: Path, here: Path) -> list[Path]:
     given = [word.partition("=")[2] for word in before if word.startswith("layer=")]
     text, place = given[-1] if given else os.environ.get("BQ2_LAYER", ""), here
     local = root / "local.yaml"
-    if not text and local.is_file() and (found := LOCAL_LAYER.search(local.read_text())):
+    written = local.read_text(errors="replace") if not text and local.is_file() else ""
+    if found := LOCAL_LAYER.search(written):
         text, place = found[1].strip(), root
     return [place / each for each in names(text)]
 

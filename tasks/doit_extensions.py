@@ -128,6 +128,7 @@ def _forgetting(project: Project, original: Any) -> Any:
         from tasks.packages import forget
         from tasks.products import PRODUCTS
 
+        _require_kept(self)
         result = original(self, **named)
         names = _forgotten(self, **named)
         forget(project, names)
@@ -137,6 +138,15 @@ def _forgetting(project: Project, original: Any) -> Any:
         return result
 
     return execute
+
+
+def _require_kept(command: Any) -> None:
+    """Raise InvalidCommand if a task that `command` names is never up to date."""
+    tasks = {task.name: task for task in command.task_list}
+    for name in [] if command.sel_default_tasks else command.sel_tasks:
+        task = tasks.get(name)  # doit's own method refuses an unknown name
+        if task and not (task.has_subtask or task.file_dep or task.targets or task.uptodate):
+            raise InvalidCommand(f"{name} runs every time: there is nothing to forget")
 
 
 def _forgotten(
@@ -192,12 +202,22 @@ def _of_parts(project: Project, original: Any) -> Any:
     return execute
 
 
+# doit's `clean` names each function that it calls.
+_CALL = " - executing 'Python: "
+
+
 def _alone(project: Project, original: Any) -> Any:
     @functools.wraps(original)
     def execute(self: Any, **named: Any) -> Any:
         if project.workdir.exists() and not named["dryrun"]:
             project.lock.take(" ".join([program(), *sys.argv[1:]]))
-        return original(self, **named)
+        result = original(self, **named)
+        out = self.outstream
+        told = [line for line in out.getvalue().splitlines(True) if _CALL not in line]
+        out.seek(0)
+        out.truncate()
+        out.write("".join(told) or "nothing to remove\n")
+        return result
 
     return execute
 

@@ -135,6 +135,8 @@ class Known(UptodateCalculator):  # type: ignore[misc]
 def _clean(builders: list[Builder], dryrun: bool) -> None:
     for builder in builders:
         stamp = builder.stamp
+        if not (stamp.file.exists() or builder.directory.exists()):
+            continue
         print(f"{builder.step.task} - removing {stamp.file}; the store keeps the artifact")
         if not dryrun:
             stamp.remove()

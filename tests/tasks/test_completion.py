@@ -72,6 +72,13 @@ def test_the_words(root: Path, line: str, expected: str) -> None:
     assert words(before, current, root=root, here=root) == expected.split()
 
 
+def test_the_packages_of_the_layer_in_a_local_yaml_that_is_not_utf_8(root: Path) -> None:
+    (root / "own" / "recipes").mkdir(parents=True)
+    (root / "own" / "recipes" / "zsh.yaml").touch()
+    (root / "local.yaml").write_bytes(b"# caf\xe9\nlayer: own\n")
+    assert words([], "pkg:z", root=root, here=root) == ["pkg:zlib", "pkg:zsh", "pkg:zstd"]
+
+
 def test_what_is_named_here_is_there() -> None:
     """Of this checkout: its parameters with their values, and its tasks."""
     parameters = {parameter.name: parameter for parameter in PARAMETERS}
