@@ -17,6 +17,7 @@ import subprocess
 import tarfile
 import threading
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import IO
 
@@ -40,6 +41,7 @@ _SETTINGS = (
     "GIT_CONFIG_GLOBAL",
     "GIT_CONFIG_NOSYSTEM",
 )
+_SSH = "ssh -o BatchMode=yes"
 _CHUNK = 1 << 20
 # git's modes of the entries of a tree → the type and the mode of a member.
 _MODES = {
@@ -181,9 +183,19 @@ def _environment() -> dict[str, str]:
         if not name.startswith("GIT_") or name.startswith(_SETTINGS)
     }
     quiet = {"GIT_TERMINAL_PROMPT": "0", "GIT_NO_REPLACE_OBJECTS": "1", "LC_ALL": "C"}
+    # An empty GIT_ASKPASS wins over SSH_ASKPASS and core.askPass, which may open a window.
+    quiet |= {"GIT_ASKPASS": "", "SSH_ASKPASS_REQUIRE": "never"}
     # A server that says nothing for a minute: git alone would wait for ever (git-config(1)).
     patience = {"GIT_HTTP_LOW_SPEED_LIMIT": "1", "GIT_HTTP_LOW_SPEED_TIME": "60"}
-    return {"GIT_SSH_COMMAND": "ssh -o BatchMode=yes", **patience, **kept, **quiet}
+    own = {} if "GIT_SSH" in kept or _configured("core.sshCommand") else {"GIT_SSH_COMMAND": _SSH}
+    return {**own, **patience, **kept, **quiet}
+
+
+@cache
+def _configured(name: str) -> bool:
+    """Whether this machine's settings of git have `name`."""
+    command = ["git", "config", "--get", name]
+    return subprocess.run(command, capture_output=True, cwd="/", check=False).returncode == 0
 
 
 def _reason(said: str) -> str:

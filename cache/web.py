@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     import requests
 
 _REDIRECTS = 10
-# After this many requests without an answer a host counts as down. After a refused connection or
-# an unknown name it counts as down at once.
+# After this many requests in a row without an answer a host counts as down. After a refused
+# connection or an unknown name it counts as down at once.
 _SILENCES = 2
 _WHOLE = 2  # a whole header may take this many times `Patience.read`
 SLOWEST = 1024
@@ -51,15 +51,19 @@ class Web:
     """The shared state of the downloads of one run. All methods are safe in any thread.
 
     headers: those that a host gets with each request: HOST or HOST:PORT → name → value.
+    unchecked: no hash checks what comes, so https must not lead to http.
     """
 
     def __init__(
         self,
         patience: Patience | None = None,
         headers: Mapping[str, Mapping[str, str]] | None = None,
+        *,
+        unchecked: bool = False,
     ) -> None:
         self.patience = patience or Patience()
         self._headers = headers or {}
+        self._unchecked = unchecked
         self.stop = threading.Event()
         """Set it to stop every download of this run soon."""
         self.remedies: dict[str, None] = {}
@@ -88,7 +92,7 @@ class Web:
                     self._let_go(response)
                     raise _failed(response)
                 response.close()
-                url = redirected(url, response.headers["Location"])
+                url = self._followed(url, response.headers["Location"])
         except UrlFailed as error:
             if error.remedy:
                 self.remedies[error.remedy] = None
@@ -152,6 +156,22 @@ class Web:
             news, self._news = self._news, []
         return news
 
+    def _followed(self, url: str, target: str) -> str:
+        """The URL that `url` redirects to. Raises UrlFailed if that is not safe."""
+        found = redirected(url, target)
+        if urlsplit(found).scheme == "http":
+            if self._unchecked and urlsplit(url).scheme == "https":
+                raise UrlFailed("redirects from https to http")
+            if _host(found) != _host(url) and self._has_password(found):
+                # Anyone on the way could read it; no one asked for that URL.
+                raise UrlFailed(f"redirects to {found}: http, where a password would be sent")
+        return found
+
+    def _has_password(self, url: str) -> bool:
+        from requests.utils import get_netrc_auth
+
+        return bool(self._headers.get(_host(url)) or get_netrc_auth(url))
+
     def _let_go(self, response: requests.Response) -> None:
         """Close the refusal `response`. Its page is read first if it is short, because only then
         can the connection take the next request: a shared cache refuses each step that it lacks.
@@ -183,7 +203,7 @@ class Web:
             raise UrlFailed(f"{host} is down ({self._down[host]}), not asked again")
         own = self._headers.get(host, {})
         try:
-            return self._session().request(
+            response = self._session().request(
                 method,
                 url,
                 data=body,
@@ -194,6 +214,9 @@ class Web:
                 allow_redirects=False,
                 timeout=(self.patience.connect, self.patience.read),
             )
+            with self._lock:
+                self._silences.pop(host, None)  # only silences in a row count
+            return response
         except requests.ReadTimeout as error:
             self._silent(host)
             raise UrlFailed(f"no answer for {self.patience.read:g} s") from error

@@ -6,9 +6,13 @@ doit image             ──typed("forget pkg:zlib")──▶   doit forget pkg
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
+from collections.abc import Iterable
 from pathlib import PurePath
+
+_BQ2 = "bq2"
 
 # Without these parameters of the command line, the next command would mean another plan or another
 # work directory. jobs=, progress= and the like do not matter to it.
@@ -27,18 +31,28 @@ KEPT = (
     "workdir",
 )
 
+_taken: list[str] = []
+
 # The remedy where a command in a machine has a limit.
 MORE_TIME = "timeout=MINUTES on the command line gives it more time"
 
 
 def program() -> str:
     """The word that the person typed for this project: "doit", or the path of ./bq2."""
-    return shlex.quote(sys.argv[0]) if PurePath(sys.argv[0]).name == "bq2" else "doit"
+    names = (PurePath(path).name for path in (sys.argv[0], os.path.realpath(sys.argv[0])))
+    return shlex.quote(sys.argv[0]) if _BQ2 in names else "doit"  # it may be a link to it
+
+
+def take_as_typed(words: Iterable[str]) -> None:
+    """Let `typed` add the parameters `words` too: this run took them from the last build."""
+    _taken[:] = words
 
 
 def typed(words: str) -> str:
     """The command line `words`, with the person's program and parameters that select the plan."""
     given = {word.partition("=")[0] for word in words.split()}
-    kept = [word for word in sys.argv[1:] if "=" in word and word.partition("=")[0] in KEPT]
-    again = [shlex.quote(word) for word in kept if word.partition("=")[0] not in given]
-    return " ".join([program(), words, *again])
+    words_by_name = {
+        word.partition("=")[0]: word for word in (*_taken, *sys.argv[1:]) if "=" in word
+    }
+    kept = [name for name in words_by_name if name in KEPT and name not in given]
+    return " ".join([program(), words, *(shlex.quote(words_by_name[name]) for name in kept)])

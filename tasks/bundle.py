@@ -21,7 +21,7 @@ from plan.reading.wheels import load_wheels
 from plan.settings.parameters import SEEDS
 from tasks.actions import DoitTask, speaking, up_to_date
 from tasks.console.console import say
-from tasks.engine.products.products import Product, hashed, lines_outside, outside_files, own_files
+from tasks.engine.products.products import Product, all_own_files, hashed, lines_outside
 from tasks.engine.project import Project
 from tasks.engine.sources import all_sources, fetch_now
 from tasks.products import of_the_set
@@ -98,7 +98,7 @@ def _contents(project: Project) -> Iterator[tuple[str, bytes, bool]]:
     )
     yield README, readme.encode(), False
     yield PLAN, project.plan.as_json(seed.describe()).encode(), False
-    for name, content, runs in [*own_files(project.root), *outside_files(project)]:
+    for name, content, runs in all_own_files(project):
         yield f"{PROJECT}/{name}", content, runs
     yield f"{PROJECT}/local.yaml", _local(project), False
     for name, content in filter(None, (part.record for part in seed.packages)):
@@ -112,8 +112,6 @@ def _local(project: Project) -> bytes:
     names = ("set", "with", "arch", "seed_release")
     lines += [f"{name}: {values[name]}" for name in names if values[name]]
     lines += lines_outside(project)
-    if project.settings.loader:
-        lines.append(f"loader: {values['loader']}")
     if project.settings.seed in SEEDS:
         lines.append(f"seed: {project.settings.seed}")
     return "\n".join([*lines, ""]).encode()

@@ -44,7 +44,7 @@ from doit.runner import Runner
 from plan.errors import BuildError, shortened
 from plan.outputs import replacing
 from plan.settings.parameters import PARAMETERS
-from plan.typed import program, typed
+from plan.typed import program, take_as_typed, typed
 from tasks import commands
 from tasks.actions import caller_directory, refusing
 from tasks.console.console import say, taking, undelivered
@@ -64,13 +64,15 @@ def project_of_this_run() -> Project:
         here = caller_directory()
         words = [word for word in sys.argv[1:] if "=" not in word]
         asks = not words or words[0] not in {*commands.OF_DOIT} - {"run"}
-        last = commands.of_the_last(sys.argv[1:])
-        project = open_project(given, os.environ, here=here, last=last, asks=asks)
+        of_the_last = commands.of_the_last(sys.argv[1:])
+        project = open_project(given, os.environ, here=here, last=of_the_last, asks=asks)
     except BuildError as error:
         raise InvalidDodoFile(str(error)) from None
-    if (told := recalled(project.settings)) and not project.settings.json:
-        # Not in the output: that may be of a program in the image.
-        print(told, file=sys.stderr)
+    if last := recalled(project.settings):
+        take_as_typed(last)
+        if not project.settings.json:
+            # Not in the output: that may be of a program in the image.
+            print(f"{' '.join(last)}, as built here last", file=sys.stderr)
     return project
 
 

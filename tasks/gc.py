@@ -4,7 +4,8 @@
     the plan of this checkout ───────┘
 
 In the work directory it frees the builds of packages that are up to date or have no recipe, and
-unpacked sources that no recipe uses. A failed build stays, so that a person can look at it.
+unpacked sources that no recipe uses. A failed build stays, so that a person can look at it, and so
+does one with edits that are in no patch.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from plan.model import PHASES
 from plan.reading.wheels import load_wheels
 from plan.steps.identity import step_id
 from rootfs.archives.files import remove_tree
+from rootfs.sandbox.edits import unsaved
 from tasks.actions import DoitTask, speaking
 from tasks.console.console import say
 from tasks.engine.builder import Builder
@@ -96,9 +98,8 @@ def _work(project: Project) -> Iterator[Item]:
         for directory in _directories(workdir / "build" / phase):
             left = _LEFT.fullmatch(directory.name)
             if left or (directory / "skeleton").is_dir():  # made by this project
-                used = (
-                    directory.name in plan.recipes and f"{phase}:{directory.name}" not in standing
-                )
+                open_ = f"{phase}:{directory.name}" not in standing or unsaved(directory)
+                used = directory.name in plan.recipes and open_
                 yield Item("builds", directory, disk_size(directory), used)
     sources = [
         source

@@ -92,11 +92,12 @@ def parameter_page(name: str) -> Iterator[str]:
     each = BY_NAME[name]
     yield from table([(f"{name}=", each.help)])
     of = ", ".join(each.of) or "all commands"
-    given = f"{variable(name)}, or {name}: in local.yaml"
-    if not each.secret:
-        given = f"{name}=VALUE on the command line, {given}"
+    given = [f"{name}=VALUE on the command line"] if not each.secret else []
+    if not each.once:
+        given.append(f"{variable(name)}, or {name}: in local.yaml")
     default = each.default_in_words() or "none"
-    rows = [("takes", each.takes()), ("default", default), ("read by", of), ("given as", given)]
+    rows = [("takes", each.takes()), ("default", default), ("read by", of)]
+    rows.append(("given as", ", ".join(given)))
     yield from table(rows, indent="  ")
 
 

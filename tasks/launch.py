@@ -78,27 +78,30 @@ def _execute(function: str, words: Sequence[str]) -> NoReturn:
 
 def _wanted(words: Sequence[str]) -> tuple[str, ...]:
     """The names of the requirements files: remote= needs more than a build, and so do the tests."""
-    task = next((word for word in words if "=" not in word and word[:1] != "-"), "")
+    named = [word for word in words if "=" not in word and word[:1] != "-" and word != "run"]
+    task = named[0] if named else ""
     if task in ("test", "bench"):
         return "requirements-dev.txt", "requirements-remote.txt"
     return ("requirements.txt", "requirements-remote.txt") if _far(words) else ("requirements.txt",)
 
 
 def _far(words: Sequence[str]) -> bool:
-    """Whether remote= is given: on the command line, in the environment or in local.yaml.
+    """Whether remote= names a server. Anything else is refused, without those libraries."""
+    return _given("remote", words).startswith(("grpc://", "grpcs://"))
 
-    Not if it is no server: then it is refused, without those libraries.
-    """
-    given = [word.removeprefix("remote=") for word in words if word.startswith("remote=")]
-    if not given and "BQ2_REMOTE" in os.environ:
-        given = [os.environ["BQ2_REMOTE"]]
+
+def _given(name: str, words: Sequence[str]) -> str:
+    """The parameter `name`: on the command line, in the environment or in local.yaml; or ""."""
+    given = [word.partition("=")[2] for word in words if word.startswith(f"{name}=")]
+    if not given and (variable := f"BQ2_{name.upper()}") in os.environ:
+        given = [os.environ[variable]]
     if not given:
         try:
             lines = (ROOT / "local.yaml").read_text(errors="replace").splitlines()
         except OSError:
-            return False
-        given = [line.removeprefix("remote:") for line in lines if line.startswith("remote:")]
-    return bool(given) and given[-1].strip(" \"'").startswith(("grpc://", "grpcs://"))
+            return ""
+        given = [line.partition(":")[2] for line in lines if line.startswith(f"{name}:")]
+    return given[-1].strip(" \"'") if given else ""
 
 
 def _fits(wanted: Sequence[str]) -> bool:
@@ -228,8 +231,8 @@ def _wheels(words: Sequence[str], root: Path) -> list[str]:
 
     A bundle has what a build needs, but not what the tests need.
     """
-    given = [word.removeprefix("bundle=") for word in words if word.startswith("bundle=")]
-    bundle = given[-1] if given else os.environ.get("BQ2_BUNDLE", "")
+    given = _given("bundle", words)
+    bundle = os.fspath(Path(given).expanduser()) if given else ""
     wheels = root / "wheels"
     if _wanted(words) != ("requirements.txt",) or not (bundle or wheels.is_dir()):
         return []

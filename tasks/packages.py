@@ -17,6 +17,7 @@ from doit.task import Task
 
 from plan.model import Step
 from rootfs.archives.files import remove_tree
+from rootfs.sandbox.edits import set_aside
 from tasks.actions import DoitTask, speaking, up_to_date
 from tasks.engine.builder import Builder
 from tasks.engine.plan_files import step_file
@@ -140,6 +141,8 @@ def _clean(builders: list[Builder], dryrun: bool) -> None:
         print(f"{builder.step.task} - removing {stamp.file}; the store keeps the artifact")
         if not dryrun:
             stamp.remove()
+            if kept := set_aside(builder.directory):
+                print(f"edits that are in no patch are kept in {kept}")
             remove_tree(builder.directory)
 
 

@@ -98,8 +98,8 @@ def _recipe(project: Project, words: list[str]) -> None:
 
 
 def _directory(project: Project) -> Path:
-    layers = project.data.layers
-    return (layers[-1].path if layers else project.data.own) / "recipes"
+    layers = project.settings.layers or [layer.path for layer in project.data.layers]
+    return (layers[-1] if layers else project.data.own) / "recipes"
 
 
 def _fetched(project: Project, url: str) -> tuple[Source, str]:

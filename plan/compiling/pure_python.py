@@ -19,7 +19,11 @@ site = dest / "lib" / python.name / "site-packages"
 wheels = list(here.glob("*.dist-info"))
 if wheels:
     found = [path for path in here.iterdir() if path.suffix != ".data"]
-    points = configparser.ConfigParser(delimiters="=")
+    for part in ("purelib", "platlib", "scripts"):
+        if apart := [*here.glob(f"*.data/{part}")]:
+            sys.exit(f"error: {apart[0]} is not installed: the style script can do that")
+    points = configparser.ConfigParser(delimiters="=", interpolation=None)
+    points.optionxform = str  # not in lower case
     points.read(wheels[0] / "entry_points.txt")
     scripts = dict(points["console_scripts"]) if "console_scripts" in points else {}
 else:

@@ -198,7 +198,7 @@ def _service(name: str, program: str, asked: Table) -> str:
     ]
     return (
         "mkdir -p etc/service usr/lib/app\n"
-        "cp /recipe/* usr/lib/app\n"
+        "find /recipe -maxdepth 1 -type f -exec cp {} usr/lib/app \\;\n"
         f"printf '%s\\n' {shlex.join(lines)} > etc/service/{name}\n"
         f"chmod 755 usr/lib/app/* etc/service/{name}\n"
     )

@@ -19,6 +19,8 @@ from plan.yamlfile import Table
 
 DIRECTORY = "directory"
 """The key of local.yaml for what `app=` gives."""
+OF_START = {"HOME": "/root", "PATH": "/usr/bin"}
+"""What plan/program/start sets."""
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -69,5 +71,11 @@ def _checked(section: Table, keys: Keys) -> Table:
             raise BuildError(
                 f"{name!r} cannot be the name of a variable",
                 where=section["environment"].where(name),
+            )
+        if name in OF_START:
+            raise BuildError(
+                f"{name} of a service is always {OF_START[name]}",
+                where=section["environment"].where(name),
+                hint="a program of the project may set it for those that it starts",
             )
     return section

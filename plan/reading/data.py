@@ -96,12 +96,12 @@ class Data:
     def folder(self, recipe: str, path: str) -> Path:
         """The folder `path` that is a source of the recipe: relative to the recipe's directory.
 
-        In a product and in a bundle, where it is not, it is `folders/RECIPE` of this project.
+        In a product and in a bundle it is `folders/RECIPE` of this project: there, `path` may be
+        another directory.
         """
-        file = self.recipes.get(recipe, self.own / "recipes" / recipe)
-        found = file.parent / path
         packed = self.own.parent / FOLDERS / recipe
-        return packed if packed.is_dir() and not found.is_dir() else Path(os.path.realpath(found))
+        file = self.recipes.get(recipe, self.own / "recipes" / recipe)
+        return packed if packed.is_dir() else Path(os.path.realpath(file.parent / path))
 
     @cached_property
     def trees(self) -> Mapping[str, Layer]:
@@ -198,13 +198,20 @@ def load_data(
                 f"the files of a layer are the package {name}, so no recipe can have this name",
                 where=data.shown(data.recipes[name]),
             )
-    if data.app and (name := data.app.name) in (*data.recipes, *data.trees):
+    if data.app and (name := data.app.name) in (*data.recipes, *data.trees, *_services(data)):
+        what = "package" if name in (*data.recipes, *data.trees) else "service of the machine"
         raise BuildError(
-            f"there is a package {name} already",
+            f"there is a {what} {name} already",
             where=data.app.table.where("name"),
             hint="give the project another name",
         )
     return data
+
+
+def _services(data: Data) -> set[str]:
+    """The services that the machine has without an app, by the files of the recipes."""
+    scripts = (data.files_of("init") / "etc" / "service").glob("*")
+    return {*(path.name for path in scripts), "fossil"}
 
 
 def _check_replaced(before: Data, layer: Layer) -> None:

@@ -41,7 +41,7 @@ _READ = {"recipes": ".yaml", "seeds": ".yaml", KERNEL: ".config"}
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*\Z")
 _VERSION = re.compile(r"\d+(\.\d+)*\Z")
 # What Kconfig takes, an empty line or a comment; and a comment that only looks like an answer.
-_ASKED = re.compile(r"""\s*(#.*)?\Z|CONFIG_\w+=("([^"\\]|\\.)*"|[^\s"]+)\Z""")
+_ASKED = re.compile(r"""\s*(#.*)?\Z|CONFIG_\w+=("([^"\\]|\\.)*"|(?!n\Z)[^\s"]+)\Z""")
 _UNASKED = re.compile(r"(?!# CONFIG_\w+ is not set\Z)\s*#\s*CONFIG_\w+\s+is not set")
 # Hidden files, what editors and patch(1) keep beside a file, and texts for people.
 ASIDE = re.compile(r"[.#].*|__pycache__|.*(~|\.(bak|orig|rej|md|txt))|[A-Z]+")
@@ -230,6 +230,13 @@ def _check_tree(
         left = any(_LEFT.fullmatch(part) for part in inside.split("/"))
         if not _is_inside(inside) or left or not (top / inside).exists():
             raise BuildError(f"there is no {inside!r} below {FILES}/", where=where)
+        if not any(path.is_file() for path in _below(top / inside)):
+            # As in git: the product gets the directories of its files.
+            raise BuildError(
+                f"the directory {inside!r} has no file, so the product does not get it",
+                where=where,
+                hint=f"put a file into {FILES}/{inside}",
+            )
     for inside, target in links.items():
         above = next((each for each in links if inside.startswith(f"{each}/")), "")
         if not target or above:

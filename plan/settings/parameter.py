@@ -29,6 +29,8 @@ class Parameter:
     of: tuple[str, ...] = ()
     secret: bool = False
     """Whether its value is never shown, and never given on a command line, which others can see."""
+    once: bool = False
+    """Whether it is for one command, so that only the command line may give it."""
     placed: Callable[[str, Path], str] = checks.as_it_is
 
     def takes(self) -> str:

@@ -40,7 +40,9 @@ def _processors() -> str:
 
 # IMAGE: the commands that make or read the image. PRODUCTS: those for any product.
 IMAGE = ("image", "boot", "sign", "inspect", "attest", "regenerate")
-PRODUCTS = (*IMAGE, "oci", "sysroot", "challenge", "verify", "list")
+PRODUCTS = (*IMAGE, "oci", "sysroot", "challenge", "list")
+# Those that write a file of their own. boot, sign and the like use that of `image`.
+WRITERS = ("image", "oci", "sysroot", "bundle", "report", "sbom")
 
 PARAMETERS = (
     Parameter("set", constant("full"), checks.one_of(*SETS), "what to build: " + ", ".join(SETS)),
@@ -151,7 +153,8 @@ PARAMETERS = (
         "output",
         constant(""),
         checks.output,
-        "the file of the product (default: output/…)",
+        "the file of the product, only on the command line (default: output/…)",
+        once=True,
         placed=checks.placed,
         of=(*PRODUCTS, "bundle", "report", "sbom"),
     ),
@@ -174,7 +177,7 @@ PARAMETERS = (
         constant("1"),
         checks.flag,
         "whether the product holds the sources",
-        of=(*PRODUCTS, "report"),
+        of=(*PRODUCTS, "verify", "report"),
     ),
     Parameter(
         "packages",

@@ -67,12 +67,20 @@ def resolve(
                     hint=nearest(name, by_name),
                 )
 
-    for parameter in PARAMETERS:
-        if parameter.secret and parameter.name in given:
+    for name, parameter in by_name.items():
+        if parameter.secret and name in given:
             raise BuildError(
-                f"{parameter.name} is secret, and others can see a command line",
+                f"{name} is secret, and others can see a command line",
                 where="command line",
                 hint="put it into local.yaml",
+            )
+        place = next((_place(o, texts, name) for o, texts in origins[1:] if texts.get(name)), "")
+        if parameter.once and place:
+            # Every command would write that file, one over the other.
+            raise BuildError(
+                f"{name} is for one command",
+                where=place,
+                hint=f"give it on the command line: {name}=FILE",
             )
 
     def value(parameter: Parameter) -> tuple[str, str]:

@@ -8,7 +8,7 @@ recipe ─┬─styles──▶ commands
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import PurePath
 
@@ -58,33 +58,38 @@ class Maker:
         packed = initramfs.packages if initramfs else ()
         compiler = self.seed.compiler or self.own
         environment = toolchain.environment(self.machines, compiler) | dict(recipe.environment)
+        others = self._others(recipe)
+        patches = tuple(path for path in recipe.patches if path not in others)
+        patched = replace(recipe, patches=patches)
         return Step(
             name=recipe.name,
             phase=self.phase,
             version=recipe.version,
             sources=recipe.sources,
-            files=self._files(recipe),
+            files=tuple(file for file in recipe.files if file[0] not in others),
             depends=tuple(graph.order((*recipe.depends, *packed), self.depends)),
             tools=self.tools.get(recipe.name, ()),
             environment=tuple(sorted(environment.items())),
-            commands=styles.commands(recipe, self.machines, environment),
+            commands=styles.commands(patched, self.machines, environment),
             remove=(*styles.ALWAYS_REMOVED, *recipe.remove),
             additions=toolchain.additions(self.machines, compiler, self.own),
             initramfs=initramfs,
         )
 
-    def _files(self, recipe: Recipe) -> tuple[tuple[str, str], ...]:
-        """The recipe's files, without those for other architectures than the target."""
+    def _others(self, recipe: Recipe) -> list[str]:
+        """The recipe's files for other architectures than the target: NAME.* and patches/NAME.*."""
         target = self.machines.target.name
-        of = {path: PurePath(path).stem for path, _ in recipe.files}
+        own = [path for path, _ in recipe.files if str(PurePath(path).parent) in (".", "patches")]
+        of = {path: PurePath(path).stem for path in own}
         others = [
             path for path, name in of.items() if name in self.architectures and name != target
         ]
-        if others and target not in of.values():
-            wanted = PurePath(others[0]).with_stem(target)
+        needed = [path for path in others if path not in recipe.patches]
+        if needed and target not in of.values():
+            wanted = PurePath(needed[0]).with_stem(target)
             raise BuildError(
                 f"{recipe.name} is not written for {target} yet",
                 where=f"{recipe.file.removesuffix('.yaml')}/{wanted}",
-                hint=f"add that file: {others[0]} is one for another architecture",
+                hint=f"add that file: {needed[0]} is one for another architecture",
             )
-        return tuple(file for file in recipe.files if file[0] not in others)
+        return others

@@ -34,14 +34,21 @@ class Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
+_broken: set[type[Exception]] = {lzma.LZMAError, zlib.error, OSError, EOFError}
+
+
 def _zstd() -> Any:
     try:
-        from compression.zstd import ZstdDecompressor  # type: ignore[import-not-found]
+        from compression.zstd import (  # type: ignore[import-not-found]
+            ZstdDecompressor,
+            ZstdError,
+        )
     except ImportError:
         raise Damaged(
             "it is compressed with zstd, which Python reads from version 3.14 on",
             hint="use Python 3.14, or pack the archive with xz",
         ) from None
+    _broken.add(ZstdError)
     return ZstdDecompressor()
 
 
@@ -67,7 +74,7 @@ def chunks(raw: Readable) -> Iterator[bytes]:
             unpacker = make()
             yield from _one_stream(unpacker, data, raw)
             data = (unpacker.unused_data or raw.read(_READ)).lstrip(b"\0")
-    except (lzma.LZMAError, zlib.error, OSError, EOFError) as error:
+    except tuple(_broken) as error:
         raise Damaged(str(error) or type(error).__name__) from error
 
 

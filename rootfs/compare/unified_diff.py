@@ -17,9 +17,11 @@ def unified(path: str, old: bytes | None, new: bytes | None) -> str:
 
     Empty if both are equal. Bytes that are not UTF-8 are kept with "surrogateescape".
     """
+    # GNU's patch ends a name at a space, unless a tab comes after it.
+    end = "\t" if " " in path else ""
     names = (
-        f"a/{path}" if old is not None else NOTHING,
-        f"b/{path}" if new is not None else NOTHING,
+        f"a/{path}{end}" if old is not None else NOTHING,
+        f"b/{path}{end}" if new is not None else NOTHING,
     )
     before, after = _lines(old), _lines(_ended(new))
     lines = [*difflib.unified_diff(before, after, *names)]

@@ -12,6 +12,7 @@ later than SOURCE_DATE_EPOCH with that time.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from uuid import UUID
@@ -84,7 +85,10 @@ def _mke2fs(uuid: UUID, size: int) -> Command:
 
 def _size(layers: Sequence[Path], sources: Sequence[Path]) -> int:
     """The approximate size of the contents in bytes."""
-    files = [entry.status.st_size for entry in merge(layers)]
+    # How large a directory is depends on the file system of this machine.
+    files = [
+        0 if stat.S_ISDIR(entry.status.st_mode) else entry.status.st_size for entry in merge(layers)
+    ]
     files += [path.stat().st_size for path in sources]
     return sum(round_up(size, BLOCK) + BLOCK for size in files)
 

@@ -58,9 +58,10 @@ def grow(path: str) -> int | None:
     with open(path, "r+b", buffering=0) as disk:  # noqa: PTH123
         size = disk.seek(0, os.SEEK_END)
         last = size // SECTOR - 1
-        table = HEADER.unpack(_read(disk, 1, SECTOR))
+        table = HEADER.unpack(_read(disk, 1, SECTOR).ljust(SECTOR, b"\0"))
+        _require(_is_header(table), path)
         entries = _read(disk, table["PartitionEntryLBA"], ENTRY_COUNT * ENTRY.size)
-        _check(path, table, entries)
+        _require(zlib.crc32(entries) == table["PartitionEntryArrayCRC32"], path)
         if table["AlternateLBA"] >= last:
             return None
         number, entry = _last_entry(entries)
@@ -86,10 +87,13 @@ def grow_file_system(mounted: Path) -> None:
         os.close(directory)
 
 
-def _check(path: str, table: dict[str, Any], entries: bytes) -> None:
+def _is_header(table: dict[str, Any]) -> bool:
     crc = zlib.crc32(HEADER.pack(**(table | {"HeaderCRC32": 0})))
-    sound = table["Signature"] == b"EFI PART" and crc == table["HeaderCRC32"]
-    if not sound or zlib.crc32(entries) != table["PartitionEntryArrayCRC32"]:
+    return bool(table["Signature"] == b"EFI PART" and crc == table["HeaderCRC32"])
+
+
+def _require(good: bool, path: str) -> None:
+    if not good:
         raise BuildError("the disk has no valid GUID partition table", where=path)
 
 

@@ -60,12 +60,12 @@ def read_vdi(file: View) -> tuple[View, str]:
     """The disk in a VDI file, and what was checked. Raises BuildError."""
     fields = _fields(file, vdi.HEADER, 0, vdi.FIXED)
     size, count = fields["cbDisk"], fields["cBlocks"]
-    data = vdi.first_block(count)
-    known = (*vdi.FIXED, "cbDisk", "cBlocks", "cBlocksAllocated", "uuidCreate", "uuidModify")
-    _only(file, vdi.HEADER, fields, {**{name: fields[name] for name in known}, "offData": data})
     _require_size(file, size, vdi.BLOCK)
     if count != size // vdi.BLOCK:
         raise damaged(file.name, "its map does not have the size of the disk")
+    data = vdi.first_block(count)
+    known = (*vdi.FIXED, "cbDisk", "cBlocks", "cBlocksAllocated", "uuidCreate", "uuidModify")
+    _only(file, vdi.HEADER, fields, {**{name: fields[name] for name in known}, "offData": data})
     entries = struct.unpack(f"<{count}I", file.read(SECTOR, 4 * count))
     _require_zeros(file, SECTOR + 4 * count, data)
     places = [0 if each == vdi.FREE else data + each * vdi.BLOCK for each in entries]

@@ -73,7 +73,8 @@ INODE = Record(  # inodes.rst
     i_generation="I",
     i_file_acl_lo="I",
     i_size_high="I",
-    gap5="8s",
+    gap5="6s",
+    l_i_file_acl_high="H",
     l_i_uid_high="H",
     l_i_gid_high="H",
     l_i_checksum_lo="H",
@@ -85,6 +86,9 @@ EXTENT_HEADER = struct.Struct("<HHHHI")  # ifork.rst: magic, entries, max, depth
 EXTENT = struct.Struct("<IHHI")  # first block in the file, length, block on disk (high, low)
 EXTENT_INDEX = struct.Struct("<IIHH")  # first block in the file, block on disk (low, high)
 ENTRY = struct.Struct("<IHBB")  # directory.rst: inode, length, length of the name, type
+
+INODE_BASE = 128  # bytes of the first form; i_extra_isize counts from here
+ATTRIBUTES = struct.pack("<I", 0xEA020000)  # attributes.rst: the magic before those in the inode
 
 SUPERBLOCK_AT = 1024
 MAGIC, EXTENT_MAGIC = 0xEF53, 0xF30A

@@ -19,6 +19,7 @@ from typing import Any
 
 from rootfs.inspection.crc32c import crc32c
 from rootfs.inspection.ext4_format import (
+    ATTRIBUTES,
     BITS_64,
     DEEPEST,
     DESCRIPTOR,
@@ -31,6 +32,7 @@ from rootfs.inspection.ext4_format import (
     FAST_SYMLINK,
     INDEX_FLAG,
     INODE,
+    INODE_BASE,
     KNOWN,
     MAGIC,
     METADATA_CSUM,
@@ -59,8 +61,8 @@ class Inode:
     flags: int
     block: bytes
     generation: int
-    attributes: int
-    """The block with its extended attributes; 0 for none."""
+    has_attributes: bool
+    """Whether it has extended attributes: in the inode, or in a block."""
 
 
 class Ext4:
@@ -135,7 +137,11 @@ class Ext4:
             flags=found["i_flags"],
             block=found["i_block"],
             generation=found["i_generation"],
-            attributes=found["i_file_acl_lo"],
+            has_attributes=bool(
+                found["i_file_acl_lo"]
+                or found["l_i_file_acl_high"]
+                or raw[INODE_BASE + found["i_extra_isize"] :].startswith(ATTRIBUTES)
+            ),
         )
 
     def walk(self) -> Iterator[tuple[bytes, Inode]]:
@@ -232,7 +238,7 @@ class Ext4:
         stated, zeroed = fields["l_i_checksum_lo"], bytearray(raw)
         zeroed[0x7C:0x7E] = b"\0\0"
         mask = 0xFFFF
-        if len(raw) > 128 and fields["i_extra_isize"] >= 4:
+        if len(raw) > INODE_BASE and fields["i_extra_isize"] >= 4:
             zeroed[0x82:0x84] = b"\0\0"
             stated, mask = stated | fields["i_checksum_hi"] << 16, 0xFFFFFFFF
         found = crc32c(bytes(zeroed), self._inode_seed(number, fields["i_generation"]))

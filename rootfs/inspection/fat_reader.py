@@ -8,7 +8,7 @@ A cluster that is in use but belongs to no file is an error: it could hide data.
 
 from __future__ import annotations
 
-import struct
+import sys
 from array import array
 from collections.abc import Iterator
 from typing import Any
@@ -28,7 +28,7 @@ from rootfs.inspection.window import View, damaged
 CLUSTER_NUMBER = 0x0FFFFFFF  # the upper four bits of an entry are reserved
 END = 0x0FFFFFF8  # an entry of this value or more ends its chain
 DEEPEST = 16  # nested directories
-LARGEST_TABLE = 1 << 20  # sectors; a FAT of 512 MiB
+LARGEST_TABLE = 1 << 16  # sectors: a FAT of 32 MiB, for a partition of 4 GiB
 
 
 class Fat:
@@ -75,7 +75,10 @@ class Fat:
         first = self._view.read(start, sectors * SECTOR)
         if first != self._view.read(start + sectors * SECTOR, sectors * SECTOR):
             raise damaged(self._view.name, "the two file allocation tables differ")
-        return array("I", struct.unpack(f"<{len(first) // 4}I", first))
+        entries = array("I", first)
+        if sys.byteorder == "big":
+            entries.byteswap()
+        return entries
 
     def _directory(self, cluster: int, above: str) -> Iterator[tuple[str, Iterator[bytes]]]:
         if above.count("/") > DEEPEST:

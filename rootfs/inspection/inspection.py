@@ -12,6 +12,7 @@ whatever they do not know.
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import IO, Any
@@ -39,7 +40,10 @@ from rootfs.inspection.window import FileView, View, damaged
 
 LARGEST_KERNEL = 256 << 20
 # The exceptions for JSON of an unexpected form: they become a failed check.
-MALFORMED = (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError)
+MALFORMED = (
+    *(AttributeError, LookupError, TypeError, ValueError, RecursionError, OverflowError),
+    struct.error,
+)
 
 
 @dataclass(frozen=True)

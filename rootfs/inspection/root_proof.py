@@ -24,6 +24,7 @@ from plan.documents.provenance import PREDICATE, STATEMENT
 from plan.errors import BuildError
 from plan.steps.plan import deed, deeds_digest
 from rootfs.image.names import ABOUT, BILL, FILES, PROVENANCE, REPLACED, SOURCES, WORKSPACE
+from rootfs.inspection.ext4_format import ROOT
 from rootfs.inspection.ext4_reader import Ext4, Inode
 from rootfs.inspection.repack import artifact_digest, file_digest
 from rootfs.inspection.window import View
@@ -79,8 +80,11 @@ class Root:
             raise BuildError("its metadata has no checksums")
         self.fs.check()
         names: dict[int, int] = {}
-        for path, inode in self.files.items():
-            if inode.owner != (0, 0) or inode.attributes:
+        top = self.fs.inode(ROOT)
+        if stat.S_IMODE(top.mode) != 0o755:
+            raise BuildError(f"has the mode {stat.S_IMODE(top.mode):o}, not 755", where="/")
+        for path, inode in (b"", top), *self.files.items():
+            if inode.owner != (0, 0) or inode.has_attributes:
                 raise BuildError("is not owned by 0:0, or has attributes", where=_shown(path))
             if inode.mode & (stat.S_ISUID | stat.S_ISGID):
                 raise BuildError("has the setuid or setgid bit", where=_shown(path))

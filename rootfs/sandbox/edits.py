@@ -14,13 +14,16 @@ import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-from rootfs.archives.files import fresh_directory, remove_tree
+from plan.outputs import write_file
+from rootfs.archives.files import fresh_directory
 from rootfs.sandbox.enter import Sandbox
 
 SOURCE = "/source"
+ENTERED = "entered.json"
 # Documentation/filesystems/overlayfs.rst: marks a directory that hides the layers below it.
 OPAQUE = "user.overlay.opaque"
 
@@ -36,9 +39,11 @@ def for_a_person(place: Sandbox) -> Sandbox:
         edited = {"at": SOURCE, **layers, **upper}
         mounts = [edited if each is mount else each for each in place.mounts]
         return replace(place, mounts=mounts)
-    noted = place.directory / "entered.json"
+    noted = place.directory / ENTERED
     if "bind" in mount and not noted.exists():
-        noted.write_text(json.dumps(_look(Path(mount["bind"]))))
+        copy = Path(mount["bind"])
+        state = {"source": copy.name, "files": _look(copy)}
+        write_file(noted, json.dumps(state))
     return place
 
 
@@ -47,17 +52,32 @@ def saved(directory: Path) -> None:
     (directory / "saved").touch()
 
 
+def unsaved(directory: Path) -> bool:
+    """Whether the build in `directory` has edits that no patch has."""
+    edits = directory / "edits"
+    if (directory / "saved").exists():
+        return False
+    return any(edits.iterdir()) if edits.is_dir() else bool(_changed(directory))
+
+
 def set_aside(directory: Path) -> Path | None:
     """Move the edits out of `directory` before the build restarts, unless a patch has them.
 
     Returns the directory that the edited files are in now, or None if there is nothing to keep.
     """
-    edits = directory / "edits"
-    if (directory / "saved").exists() or not edits.is_dir() or not any(edits.iterdir()):
+    if not unsaved(directory):
         return None
     kept = directory.with_name(f"{directory.name}.edits")
-    remove_tree(kept)
-    return edits.rename(kept)
+    numbers = count(2)
+    while os.path.lexists(kept):
+        kept = directory.with_name(f"{directory.name}.edits-{next(numbers)}")
+    if (edits := directory / "edits").is_dir():
+        return edits.rename(kept)
+    for path, file in _changed(directory).items():
+        if os.path.lexists(file):  # a person may have removed it
+            (kept / path).parent.mkdir(parents=True, exist_ok=True)
+            file.rename(kept / path)
+    return kept if kept.exists() else None
 
 
 def source_layers(place: Sandbox) -> list[Path]:
@@ -91,11 +111,19 @@ def touched(place: Sandbox) -> list[str]:
     layers = source_layers(place)
     if layers[0] == place.directory / "edits":
         return sorted({*_written(layers[0], "", layers[1:])})
-    noted = place.directory / "entered.json"
-    if not noted.exists():
-        return []
-    before, now = json.loads(noted.read_text()), _look(layers[0])
-    return sorted(path for path in before.keys() | now if before.get(path) != now.get(path))
+    return sorted(_changed(place.directory))
+
+
+def _changed(directory: Path) -> dict[str, Path]:
+    """Without overlay: what a person wrote or removed below /source, and where it is."""
+    try:
+        noted = json.loads((directory / ENTERED).read_text())
+        before, copy = noted["files"], directory / noted["source"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return {}
+    now = _look(copy)
+    paths = (path for path in before.keys() | now if before.get(path) != now.get(path))
+    return {path: copy / path for path in paths}
 
 
 def _written(top: Path, inside: str, lowers: Sequence[Path]) -> Iterator[str]:

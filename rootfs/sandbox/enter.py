@@ -22,6 +22,7 @@ from typing import Any
 
 from plan.errors import BuildError
 from plan.model import Command
+from plan.outputs import unfinished
 from plan.room import no_room
 from rootfs.archives.files import remove_tree
 from rootfs.sandbox import inherited, namespaces
@@ -119,7 +120,13 @@ def enter(
         "limits": inherited.LIMITS,
     }
     spec_file = place.directory / "sandbox.json"
-    spec_file.write_text(json.dumps(spec, indent=1), encoding="utf-8")
+    # Whole or not at all: an interrupted build goes on with it.
+    part = unfinished(spec_file)
+    try:
+        part.write_text(json.dumps(spec, indent=1), encoding="utf-8")
+        part.replace(spec_file)
+    finally:
+        part.unlink(missing_ok=True)
     bounds = _Bounds(log, seconds)
     status, lines = _run(spec_file, bounds, interactive=interactive)
     results = []

@@ -56,11 +56,18 @@ def interrupted_at(step: Step, directory: Path, step_id: str) -> int:
 def kept_sandbox(directory: Path) -> Sandbox:
     """The sandbox of an earlier run in `directory`, with everything written in it.
 
-    Raises BuildError if the directory or an input of the sandbox was moved.
+    Raises BuildError if the directory or an input of the sandbox was moved, or what is kept of it
+    cannot be read.
     """
-    spec: Mapping[str, Any] = json.loads((directory / "sandbox.json").read_text())
-    here = spec["base"] == os.fspath(directory / BASE)
-    if not here or not all(map(os.path.exists, _places(spec))):
+    file = directory / "sandbox.json"
+    try:
+        spec: Mapping[str, Any] = json.loads(file.read_text())
+        here = spec["base"] == os.fspath(directory / BASE)
+        places = [*_places(spec)]
+    except (ValueError, LookupError, TypeError) as error:
+        hint = "build the package again"
+        raise BuildError(f"is damaged: {error}", where=os.fspath(file), hint=hint) from error
+    if not here or not all(map(os.path.exists, places)):
         raise BuildError(
             "the work directory or the cache was moved since this build started",
             where=os.fspath(directory),

@@ -12,6 +12,7 @@ the job it only reports what this worker has (`doit doctor remote=…`).
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -19,7 +20,7 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,8 @@ START = (
     "from rootfs.sandbox.worker import main; sys.exit(main())"
 )
 _KEPT = Path("/var/tmp")
+LOCK = ".lock"
+"""In the directory of the trees: locked as long as a step uses some of them."""
 _UNUSED = 7 * 86400  # seconds until what no step used is removed
 
 Report = dict[str, Any]
@@ -56,10 +59,12 @@ def main() -> int:
     job = json.loads((here / JOB).read_text())
     keep = kept_directory() or here / "kept"
     keep.mkdir(exist_ok=True)
+    _remove_unused(keep)
     # Not named by a process: other steps of this worker may be in other PID namespaces.
     work = fresh_directory(Path(tempfile.mkdtemp(prefix="work-", dir=keep)))
     try:
-        report = _step(job, here, keep, work) if job["step"] else _about(keep, work)
+        with _using(keep):
+            report = _step(job, here, keep, work) if job["step"] else _about(keep, work)
     except BuildError as error:
         report = {"message": error.message, "where": error.where, "hint": error.hint}
     except OSError as error:
@@ -86,7 +91,6 @@ def kept_directory() -> Path | None:
 
 def _step(job: Mapping[str, Any], here: Path, keep: Path, work: Path) -> Report:
     step = step_of(job["step"])
-    _remove_unused(keep)
     places = {name: _blob(here, sha256) for name, sha256 in job["files"].items()}
     source = work / "source" if step.sources else None
     if source:
@@ -164,14 +168,25 @@ def _used(path: Path) -> Path:
     return path.with_name(f"{path.name}.used")
 
 
+@contextlib.contextmanager
+def _using(keep: Path, how: int = fcntl.LOCK_SH) -> Iterator[None]:
+    """Hold the lock of the trees in `keep`. Raises BlockingIOError with LOCK_NB."""
+    with (keep / LOCK).open("w") as lock:
+        fcntl.flock(lock, how)
+        yield
+
+
 def _remove_unused(keep: Path) -> None:
+    """Remove what no step has used for long, unless a step is using a tree now."""
     limit = time.time() - _UNUSED
-    for path in keep.iterdir():
-        used = _used(path)
-        with contextlib.suppress(OSError):  # another step of this worker may remove it too
-            if (used if used.exists() else path).stat().st_mtime < limit and path.suffix != ".used":
-                remove_tree(path)
-                used.unlink(missing_ok=True)
+    with contextlib.suppress(BlockingIOError), _using(keep, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        for path in keep.iterdir():
+            used = _used(path)
+            is_old = (used if used.exists() else path).stat().st_mtime < limit
+            if is_old and path.suffix != ".used" and path.name != LOCK:
+                with contextlib.suppress(OSError):
+                    remove_tree(path)
+                    used.unlink(missing_ok=True)
 
 
 def _about(keep: Path, work: Path) -> Report:

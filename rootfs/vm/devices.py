@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from plan.errors import BuildError
+from plan.outputs import unfinished
 from rootfs.vm.firmware import file_format
 
 # Bus of a disk → QEMU's devices. `{disk}` stands for the drive and its place in the boot order.
@@ -118,9 +119,12 @@ def make_overlay(overlay: Path, image: Path) -> None:
     backing = os.path.relpath(image.absolute(), overlay.absolute().parent)
     kind = file_format(image)
     argv = [program, "create", "-q", "-f", "qcow2", "-F", kind, "-b", f"./{backing}"]
-    made = subprocess.run(
-        [*argv, os.fspath(overlay.absolute())], capture_output=True, text=True, check=False
-    )
-    if made.returncode:
-        hint = made.stderr.strip()
-        raise BuildError("the overlay cannot be made", where=os.fspath(overlay), hint=hint)
+    part = unfinished(overlay.absolute())
+    try:
+        made = subprocess.run([*argv, os.fspath(part)], capture_output=True, text=True, check=False)
+        if made.returncode:
+            hint = made.stderr.strip()
+            raise BuildError("the overlay cannot be made", where=os.fspath(overlay), hint=hint)
+        part.replace(overlay)
+    finally:
+        part.unlink(missing_ok=True)

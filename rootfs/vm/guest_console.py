@@ -27,6 +27,8 @@ import tty
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
 
+from plan.errors import BuildError
+
 QUIT_KEY = b"\x1d"  # Ctrl-]
 
 # prctl(2): 1 is PR_SET_PDEATHSIG. A preexec_fn is not safe with threads, so a new interpreter makes
@@ -59,22 +61,26 @@ class Program:
 
     argv: argv[0] is the program's absolute path. keep: file descriptors that it inherits.
     started: time.monotonic() of its start. complaints: its output on stderr so far.
+    Raises BuildError if this machine cannot start another process.
     It dies with the *thread* that made it (prctl(2)): call listen() in that thread.
     """
 
     def __init__(self, argv: Sequence[str], *, keep: Sequence[int] = ()) -> None:
         self.complaints = bytearray()
         self.started = time.monotonic()
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid()), *argv],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-            start_new_session=True,  # Ctrl-C on a terminal goes to this process only
-            pass_fds=keep,
-            env={**os.environ, "LC_ALL": "C"},
-        )
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid()), *argv],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                start_new_session=True,  # Ctrl-C on a terminal goes to this process only
+                pass_fds=keep,
+                env={**os.environ, "LC_ALL": "C"},
+            )
+        except OSError as error:
+            raise BuildError(f"cannot be started: {error.strerror}", where=argv[0]) from error
         assert self._process.stdin and self._process.stdout and self._process.stderr
         self.stdin = self._process.stdin.fileno()
         self.stdout = self._process.stdout.fileno()

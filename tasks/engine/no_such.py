@@ -17,6 +17,9 @@ def no_such(
     plan, package = project.plan, name.rpartition(":")[2]
     if package in plan.recipes and package not in {step.name for step in plan.steps}:
         message = f"{package} is not in the set {plan.set.name}"
-        return BuildError(message, hint=f"with={package} adds it")
+        if package.startswith("seed-"):
+            return BuildError(message, hint="only a seed that lacks the tool builds it")
+        wider = ",".join([*project.settings.added, package])
+        return BuildError(message, hint=f"with={wider} adds it")
     told = told or f"the set {plan.set.name} has no package {name!r}"
     return BuildError(told, hint=nearest(name, known, listed=listed))

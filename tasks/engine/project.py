@@ -314,8 +314,8 @@ def open_project(
     `here`: the person's directory, if it is another one. last: what is not given is as in the last
     build here. asks: whether seed=auto may ask a server.
 
-    It writes nothing. Raises BuildError if a parameter or an authored file is
-    wrong, or a file cannot be read.
+    It writes nothing, but what the tarball of seed=FILE has, into the cache. Raises BuildError if a
+    parameter or an authored file is wrong, or a file cannot be read.
     """
     with _readable():
         cache = paths.root(environ)

@@ -36,7 +36,7 @@ def wanted_sources(project: Project) -> list[Source]:
         return all_sources(project)
     steps = [step for step in plan.steps if step.task in project.expected]
     needs_seed = (steps or wanted & OF_SEED) and not project.seed.tree.exists()
-    holders = {"sysroot", "image"} if plan.set.root else {"sysroot"}
+    holders = {"sysroot", "image", "oci", "regenerate"} if plan.set.root else {"sysroot", "oci"}
     if project.settings.sources and wanted & holders:
         steps = plan.steps
     sources = [source for step in steps for source in step.sources]

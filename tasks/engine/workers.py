@@ -222,7 +222,7 @@ class Workers:
             raise ServerFailed(f"the worker's report cannot be read: {error!r}") from error
         if command:
             raise StepFailed(builder.step, command, results[0], log)
-        if "artifact" not in report or ARTIFACT not in outputs:
+        if not results or "artifact" not in report or ARTIFACT not in outputs:
             raise ServerFailed(f"the worker: {report.get('where')}: {report.get('message')}")
         packed = self._packed_here(builder, outputs[ARTIFACT])
         return Built(packed, results)

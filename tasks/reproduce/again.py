@@ -137,7 +137,6 @@ class Again:
         }
         own = self.elsewhere.environment() | {
             "BQ2_CACHE": os.fspath(self.cache),
-            "BQ2_OUTPUT": os.fspath(output or ""),
             "BQ2_OFFLINE": "1",
             "BQ2_PROGRESS": "plain",
             "BQ2_REMOTE": "",  # a worker has conditions of its own
@@ -146,6 +145,7 @@ class Again:
         above = [*memory, *map(os.fspath, (self.workdir, self.cache))]
         found = variations.conditions(names, memory, self._limit(step), above)
         command = [sys.executable, "-m", "doit", task]
+        command += [f"output={output}"] if output else []
         if "python" in names and (python := another()):
             command[0] = python.program
             own |= {"PYTHONPATH": libraries(), "PYTHONDONTWRITEBYTECODE": "1"}

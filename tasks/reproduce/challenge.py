@@ -57,7 +57,9 @@ def task_challenge(project: Project) -> DoitTask:
     challenge set=base-tools  packages that no compiler touches: minutes
     challenge packages=zlib   only these, with what they depend on
     """
-    return {"actions": [(speaking(_challenge), [project])], "task_dep": _goals(project)}
+    goals = [project.plan.set.phase] if SELF in project.settings.seeds else []
+    goals = [*dict.fromkeys([*goals, *_goals(project)])]
+    return {"actions": [(speaking(_challenge), [project])], "task_dep": goals}
 
 
 def before_challenge(project: Project, _words: Sequence[str]) -> None:
@@ -96,7 +98,9 @@ def _seeds(project: Project) -> list[str]:
             "this system is its own seed, and no other seed is available",
             hint=f"challenge works where seeds can be fetched; here, use: {typed('regenerate')}",
         )
-    can_be_seed = plan.set.root and not plan.machines.crossed
+    # This system as a seed needs all of its packages: not if only some are chosen.
+    whole = plan.set.root and not project.settings.packages
+    can_be_seed = whole and not plan.machines.crossed and project.settings.sources
     wanted = project.settings.seeds or [*reversed(PINNED_SEEDS), *([SELF] if can_be_seed else [])]
     if SELF in wanted and not plan.set.root:
         raise BuildError(
@@ -106,6 +110,7 @@ def _seeds(project: Project) -> list[str]:
         )
     if SELF in wanted:
         require_own_machine(project, "system", f"without self, {typed('challenge')} compares it")
+        regenerate.require_sources(project)
     others = [name for name in wanted if name != own]
     if not others:
         raise BuildError(f"seeds= names no other seed than {own}", hint="seeds=debian,alpine,self")
@@ -136,10 +141,12 @@ def _challenger(project: Project, seed: str) -> Challenger:
         return Challenger(seed, _regenerated(project))
     directory = project.workdir / "challenge" / seed
     output = directory / "image.qcow2"
-    run = Elsewhere(project, directory, seed=seed, output=str(output))
+    run = Elsewhere(project, directory, seed=seed)
     run.take_overrides()
     say(f"seed {seed}, in {directory}:")
-    command = [sys.executable, "-m", "doit", *_goals(project)]
+    goals = _goals(project)
+    command = [sys.executable, "-m", "doit", *goals]
+    command += [f"output={output}"] if IMAGE in goals else []
     with started(command, cwd=project.settings.root, env=run.environment()) as process:
         status = process.wait()
     other = run.project

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from plan.reading.overrides import NAME as OVERRIDES
 from plan.settings.origins import variable
-from plan.settings.settings import Settings
 from tasks.engine.project import Project
 
 
@@ -23,14 +23,14 @@ class Elsewhere:
 
     def __init__(self, project: Project, workdir: Path, **changes: str) -> None:
         self.home, self.workdir = project, workdir
-        self.values = {**project.settings.values, **changes, "workdir": os.fspath(workdir)}
+        ours = {**project.settings.values, "output": ""}
+        self.values = {**ours, **changes, "workdir": os.fspath(workdir)}
 
     @property
     def project(self) -> Project:
         """The project as that run sees it."""
-        settings = self.home.settings
-        elsewhere = Settings(settings.root, self.values, settings.origin)
-        return Project(elsewhere, cache=self.home.cache)
+        settings = replace(self.home.settings, values=self.values)
+        return Project(settings, cache=self.home.cache)
 
     def environment(self) -> dict[str, str]:
         """The environment of the process; it sets all parameters, so nothing else can."""

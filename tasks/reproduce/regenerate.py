@@ -71,10 +71,21 @@ def before_regenerate(project: Project, _words: Sequence[str]) -> None:
             hint=typed("regenerate set=full"),
         )
     chosen(project)
+    if not project.system:
+        require_sources(project)
     if project.settings.place == "vm":
         require_emulator(project)
     elif not project.system:
         require_own_machine(project, "system", f"{typed('regenerate in=vm')} does it in QEMU")
+
+
+def require_sources(project: Project) -> None:
+    """Raise BuildError if the system has no sources: it has no network to fetch them."""
+    if not project.settings.sources:
+        hint = "sources=yes puts them into it"
+        raise BuildError(
+            "without sources the system cannot build itself", where="sources=no", hint=hint
+        )
 
 
 def _outside(project: Project) -> None:

@@ -68,7 +68,14 @@ def before_verify(project: Project, _words: Sequence[str]) -> None:
     _steps(project)
     if project.settings.variations:
         variations.chosen(project)
-    if project.settings.sample and project.settings.publish:
+    if project.settings.publish and not project.settings.sample:
+        if project.settings.origin["publish"] == "command line":
+            raise BuildError(
+                "publish= has no effect without sample=",
+                where="command line",
+                hint="verify sends what it drew: give both, or leave out publish=",
+            )
+    elif project.settings.publish:
         before_publish(project, ())
 
 

@@ -309,6 +309,9 @@ class Site:
         """To this host, by a URL that ends as one of example.org does."""
         to.answer(302, b"", {"Location": f"http://127.0.0.1:{self.port}?x@example.org/"})
 
+    def to_localhost(self, to: _Handler) -> None:
+        to.answer(302, b"", {"Location": f"http://localhost:{self.port}/good"})
+
     def redirects_endlessly(self, to: _Handler) -> None:
         """A redirect with a body that does not end."""
         to.head(302, {"Location": "/missing", "Connection": "close"})

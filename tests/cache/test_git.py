@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from cache.git import archive, fetched, split
+from cache.git import _configured, archive, fetched, split
 from cache.places import UrlFailed, resolve
 from cache.sources import FetchFailed, fetch
 from cache.unknown import fetch_unknown
@@ -212,3 +212,37 @@ def test_the_place_of_a_commit() -> None:
     assert (found.kind, found.address) == ("git", url)
     assert str(found) == f"git+https://x.test/a.git@{'1' * 40}"
     assert split(url) == ("https://me@x.test/a.git", "1" * 40)
+
+
+@fault(
+    "git's own settings for ssh (core.sshCommand, GIT_SSH); a program that asks for passwords",
+    "the settings are used; nobody is asked",
+)
+@pytest.mark.parametrize("how", ["core.sshCommand", "GIT_SSH"])
+def test_the_ssh_of_a_persons_settings(
+    tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _configured.cache_clear()
+    ssh = tmp_path / "my-ssh"
+    ssh.write_text(f"#!/bin/sh\necho called > {tmp_path}/called\nexit 1\n")
+    ssh.chmod(0o755)
+    config = tmp_path / "gitconfig"
+    config.write_text(f"[core]\n\tsshCommand = {ssh}\n" if how != "GIT_SSH" else "")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
+    if how == "GIT_SSH":
+        monkeypatch.setenv("GIT_SSH", str(ssh))
+    with pytest.raises(UrlFailed, match="git: "):
+        fetched(f"git+ssh://nowhere.invalid/x@{'1' * 40}", tmp_path / "bare", threading.Event())
+    _configured.cache_clear()
+    assert (tmp_path / "called").exists()
+
+
+def test_nobody_is_asked(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asking = tmp_path / "askpass"
+    asking.write_text(f'#!/bin/sh\necho "$1" >> {tmp_path}/asked\necho me\n')
+    asking.chmod(0o755)
+    for name in ("SSH_ASKPASS", "GIT_ASKPASS"):
+        monkeypatch.setenv(name, str(asking))
+    with pytest.raises(UrlFailed, match="git: "):
+        fetched(f"git+{site.url('locked')}@{'1' * 40}", tmp_path / "bare", threading.Event())
+    assert not (tmp_path / "asked").exists()

@@ -201,6 +201,19 @@ def test_a_failure_does_not_stop_a_shared_web(site: Site) -> None:
     get(source(site.url("good")), web=web)
 
 
+@pytest.mark.fault(
+    "a file in the cache that this user cannot write, while steps come from a shared cache",
+    "one step is passed over; the others are taken",
+)
+def test_an_error_of_one_file_does_not_stop_a_shared_web(site: Site) -> None:
+    web, bad = Web(CALM), source(site.url("good"), data=DATA + b"1")
+    paths.directory("sources/partial")
+    (paths.directory("sources/partial") / bad.sha256).mkdir()
+    with pytest.raises(BuildError, match="Is a directory"):
+        get(bad, web=web)
+    get(source(site.url("good")), web=web)
+
+
 def test_a_dead_host_costs_one_attempt_for_all(site: Site) -> None:
     dead = "http://nowhere.invalid/x"
     sources = [source(dead, site.url(f"missing/{n}"), data=b"%d" % n) for n in range(30)]

@@ -167,6 +167,33 @@ def test_headers_go_to_their_host_only(site: Site) -> None:
 
 
 @pytest.mark.fault(
+    "a server redirects to http, to a host that has headers or a password in .netrc",
+    "refused: all on the way could read them",
+)
+def test_no_password_goes_where_nobody_asked(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = f"localhost:{site.port}"
+    told = f"redirects to http://{host}/good: http, where a password would be sent"
+    refused_by = Web(QUICK, {host: {"Authorization": "Bearer s3cret"}})
+    assert refused(refused_by, site.url("to_localhost")).reason == told
+    with refused_by.get(f"http://{host}/good"):  # a person named this one
+        pass
+    assert [headers.get("authorization") for headers in site.headers] == [None, "Bearer s3cret"]
+    with Web(QUICK).get(site.url("to_localhost")):
+        pass
+    (tmp_path / "netrc").write_text("machine localhost login me password s3cret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    assert refused(Web(QUICK), site.url("to_localhost")).reason == told
+
+
+def test_what_no_hash_checks_stays_with_https(site: Site) -> None:
+    assert Web()._followed("https://a/x", "http://b/x") == "http://b/x"
+    with pytest.raises(UrlFailed, match="redirects from https to http"):
+        Web(unchecked=True)._followed("https://a/x", "http://b/x")
+
+
+@pytest.mark.fault(
     "a URL that is none: a bracket that is not closed, a port above 65535, a space",
     "one error with the reason",
 )
@@ -214,15 +241,19 @@ def test_a_host_that_takes_no_connection_in_time() -> None:
             )
 
 
-@pytest.mark.fault("a server that is silent twice", "not asked a third time")
+@pytest.mark.fault(
+    "a server that is silent twice", "not asked a third time, unless it answered in between"
+)
 def test_a_silent_host_gets_a_second_chance_but_no_third(site: Site) -> None:
     web = Web(Patience(connect=10, read=2))
+    for _ in range(2):
+        refused(web, site.url("hangs"))
+        with web.get(site.url("good")):
+            pass
     refused(web, site.url("hangs"))
-    with web.get(site.url("good")):
-        pass
     refused(web, site.url("hangs"))
     assert "does not answer" in refused(web, site.url("good")).reason
-    assert site.asked == {"hangs": 2, "good": 1}
+    assert site.asked == {"hangs": 4, "good": 2}
 
 
 @pytest.mark.fault("a server without TLS under https", "said so")

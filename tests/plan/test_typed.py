@@ -12,7 +12,7 @@ import pytest
 
 from plan.model import PHASES
 from plan.settings.parameters import PARAMETERS
-from plan.typed import KEPT, typed
+from plan.typed import KEPT, take_as_typed, typed
 from tasks.commands import COMMANDS, OF_DOIT
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,6 +39,21 @@ def test_a_command(
 ) -> None:
     monkeypatch.setattr(sys, "argv", line)
     assert typed(words) == expected
+
+
+def test_a_link_to_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my").symlink_to(ROOT / "bq2")
+    monkeypatch.setattr(sys, "argv", [f"{tmp_path}/my", "image"])
+    assert typed("boot") == f"{tmp_path}/my boot"
+
+
+def test_what_the_last_build_gave(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["./bq2", "push", "app=x"])
+    take_as_typed(["set=base", "app=/src/x", "format=raw"])
+    try:
+        assert typed("push loader=crystal") == "./bq2 push loader=crystal set=base app=x"
+    finally:
+        take_as_typed([])
 
 
 def test_what_is_kept_is_of_every_command() -> None:

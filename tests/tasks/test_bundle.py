@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import shutil
 import tarfile
 from collections.abc import Iterator
@@ -109,6 +110,20 @@ def test_the_same_inputs_give_the_same_bundle(toy: Checkout, site: Site, tmp_pat
     done = again.doit("bundle", "jobs=1", f"output={tmp_path}/other.tar", TZ="Asia/Tokyo")
     assert done.status == 0, done
     assert (tmp_path / "other.tar").read_bytes() == first.read_bytes()
+
+
+@pytest.mark.fault(
+    "a bundle of a build with overrides", "it has them: whoever builds from it gets the same plan"
+)
+def test_overrides_travel(toy: Checkout, tmp_path: Path) -> None:
+    work = toy.root / "work"
+    work.mkdir()
+    (work / "overrides.yaml").write_text("left:\n  environment: {MINE: '1'}\n")
+    assert with_toy_wheel(toy).doit("bundle").status == 0
+    tool("tar", "-xf", toy.root / "output" / NAME, "-C", tmp_path, "bootstrap-qcow2", "plan.json")
+    there = Checkout(tmp_path / "bootstrap-qcow2", toy.cache, toy.seed, toy.variables)
+    plan = json.loads((tmp_path / "plan.json").read_text())
+    assert plan["digest"] == there.project().plan.digest == toy.project().plan.digest
 
 
 def test_what_a_seed_of_the_users_own_means_is_said(toy: Checkout) -> None:

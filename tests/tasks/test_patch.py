@@ -167,6 +167,23 @@ def test_a_shell_has_the_patches(broken: Checkout) -> None:
     assert broken.tree("left", "usr/share/left").read_text().endswith("mended\nmore\n")
 
 
+@pytest.mark.fault(
+    "edits in the shell of a package that is up to date, then `gc` or `clean` before `patch`",
+    "the edits stay",
+)
+def test_edits_in_no_patch_survive_gc_and_clean(toy: Checkout) -> None:
+    with_source(toy, "cp main.c $share/left")
+    assert toy.doit("pkg:left").status == 0
+    shell(toy, "echo mine > main.c")
+    assert toy.doit("gc").status == 0
+    assert toy.doit("patch", "pkg:left").status == 0
+    shell(toy, "echo more > main.c")
+    kept = toy.root / "work" / "build" / "sysroot-from-seed" / "left.edits"
+    done = toy.doit("clean", "pkg:left")
+    assert f"edits that are in no patch are kept in {kept}" in done.said, done
+    assert (kept / "main.c").read_text() == "more\n"
+
+
 def test_edits_in_no_patch_survive_the_next_build(broken: Checkout) -> None:
     shell(broken, "echo mine > main.c")
     done = broken.doit("pkg:left")

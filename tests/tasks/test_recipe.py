@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import shutil
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -14,6 +15,10 @@ from pathlib import Path
 import pytest
 
 from cache.lock import WorkLock
+from plan.settings.resolve import resolve
+from tasks.engine.project import Project
+from tasks.recipe import _directory
+from tests.checkout import ROOT
 from tests.tasks.toy import Checkout, doit
 
 pytestmark = pytest.mark.namespace
@@ -60,6 +65,23 @@ def test_a_recipe_is_written_into_the_layer(toy: Checkout, server: str, tmp_path
     assert toy.doit("fetch:thing", f"layer={layer}", "with=thing", "offline=1").status == 0
     again = toy.doit("recipe", "new", "thing", f"url={url}", f"layer={layer}")
     assert again.status != 0 and "there is a recipe thing already" in again.said
+
+
+@pytest.mark.fault(
+    "`recipe new layer=DIR` where an app is a layer too", "the recipe is written into DIR"
+)
+def test_the_layer_that_is_given_and_not_the_app(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "docs" / "examples" / "notes", tmp_path / "app")
+    (tmp_path / "app" / "layer.yaml").write_text("name: app\n")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "layer.yaml").touch()
+
+    def directory(**given: str) -> Path:
+        return _directory(Project(resolve(ROOT, given, {}), cache=tmp_path / "cache"))
+
+    app, mine = f"{tmp_path}/app", f"{tmp_path}/mine"
+    assert directory(app=app, layer=mine) == tmp_path / "mine" / "recipes"
+    assert directory(app=app) == tmp_path / "app" / "recipes"
 
 
 def test_the_command_that_builds_it_does_not_mean_the_full_set(toy: Checkout, server: str) -> None:

@@ -250,8 +250,6 @@ def workspace(project: Project) -> Workspace:
 def _local(project: Project) -> bytes:
     """The local.yaml of the project in the product: it selects the product's own set."""
     lines = ["# This system, as it was built.", f"set: {project.settings.set}"]
-    if project.settings.loader:
-        lines.append(f"loader: {project.settings.values['loader']}")
     if project.settings.added:
         lines.append(f"with: {','.join(project.settings.added)}")
     lines += lines_outside(project)
@@ -311,6 +309,8 @@ def lines_outside(project: Project) -> list[str]:
     """The lines of local.yaml that name `outside_files` for the project in a product."""
     layers = ",".join(f"{LAYERS}/{layer.name}" for layer in _layers(project))
     lines = [f"layer: {layers}"] if layers else []
+    if project.settings.loader or project.data.app:  # an app brings the loader, unless told
+        lines.append(f"loader: {project.settings.values['loader']}")
     if app := project.data.app:
         directory = f"{FOLDERS}/{app.name}"
         section = {DIRECTORY: directory, **app.checkout} if app.checkout else directory

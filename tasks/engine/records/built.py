@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from plan.checks import names
+from plan.checks import AUTO, names
 from plan.errors import BuildError
 from plan.outputs import write_file
 from plan.reading.app import is_layer
@@ -41,6 +41,8 @@ def remember(settings: Settings) -> None:
 def recall(settings: Settings) -> Settings:
     """`settings` with the parameters of the last build that agrees with those that are given."""
     given = [name for name in NAMES if settings.origin[name] != "default"]
+    if settings.seed == AUTO:
+        given = [name for name in given if name != "seed"]
     for record in _records(settings):
         if all(record[name] == settings.values[name] for name in given):
             origins = {name: ORIGIN for name in NAMES if name not in given}
@@ -61,17 +63,16 @@ def _has_recipes(settings: Settings) -> bool:
     return True
 
 
-def recalled(settings: Settings) -> str:
-    """What `recall` chose, as one line; "" if it chose nothing."""
+def recalled(settings: Settings) -> list[str]:
+    """What `recall` chose, as words of a command line; none if it chose nothing."""
     if ORIGIN not in settings.origin.values():
-        return ""
+        return []
     defaults = {each.name: each.default() for each in PARAMETERS}
-    told = [
+    return [
         f"{name}={settings.values[name]}"
         for name in NAMES
         if name in ("set", "arch") or settings.values[name] != defaults[name]
     ]
-    return f"{' '.join(told)}, as built here last"
 
 
 def _records(settings: Settings) -> Iterator[Mapping[str, str]]:

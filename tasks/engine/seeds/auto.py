@@ -16,6 +16,7 @@ from pathlib import Path
 
 from cache.partial import disk_error
 from plan.checks import ALPINE, AUTO, DEBIAN, PINNED_SEEDS
+from plan.errors import BuildError
 from plan.model import Source
 from plan.outputs import write_file
 from plan.settings.settings import Settings
@@ -50,6 +51,7 @@ def settled(
     if settings.seed != AUTO:
         return settings, None
     kept = _kept(settings)
+    _require_root_of(kept, settings)
     choice = None if kept else _chosen(settings, cache, asks)
     chosen = replace(
         settings,
@@ -79,6 +81,18 @@ def _kept(settings: Settings) -> str | None:
     except (OSError, ValueError):
         return None
     return name if name in PINNED_SEEDS else None
+
+
+def _require_root_of(kept: str | None, settings: Settings) -> None:
+    """Raise BuildError if the command line chooses Alpine's root, and another seed was `kept`."""
+    asked = ("seed_tarball", "seed_release")
+    lost = [name for name in asked if settings.origin[name] == "command line"]
+    if kept not in (None, ALPINE) and lost and settings.values[lost[0]]:
+        raise BuildError(
+            f"{lost[0]}= has no effect: this work directory uses seed={kept}",
+            where="command line",
+            hint=f"add seed={ALPINE}",
+        )
 
 
 def _chosen(settings: Settings, cache: Path, asks: bool) -> Choice:

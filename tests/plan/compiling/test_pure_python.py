@@ -55,12 +55,13 @@ def test_a_project_is_installed_with_its_programs(tmp_path: Path) -> None:
 
 
 def test_a_wheel_is_installed_as_it_is(tmp_path: Path) -> None:
-    points = "[console_scripts]\nthing = thing:main [extra]\n"
+    points = "[console_scripts]\nThing = thing:main [extra]\npercent% = thing:main\n"
     files = {"thing.py": "main = print", "thing-1.dist-info/entry_points.txt": points}
     assert run(tmp_path, tree(tmp_path, files)).returncode == 0
     usr = tmp_path / "dest" / "usr"
     assert (usr / "lib" / "python3.13" / "site-packages" / "thing.py").exists()
-    assert "from thing import main\nsys.exit(main())" in (usr / "bin" / "thing").read_text()
+    assert "from thing import main\nsys.exit(main())" in (usr / "bin" / "Thing").read_text()
+    assert (usr / "bin" / "percent%").exists()
 
 
 @pytest.mark.fault(
@@ -72,3 +73,6 @@ def test_what_is_not_pure_python(tmp_path: Path) -> None:
     assert "no package thing_one here: name its directories" in run(tmp_path / "one", source).stderr
     source = tree(tmp_path / "two", {"pyproject.toml": "", "other/fast.so": ""})
     assert "this is not pure Python: " in run(tmp_path / "two", source, "other").stderr
+    wheel = {"thing-1.dist-info/METADATA": "", "thing-1.data/scripts/thing": "#!python"}
+    source = tree(tmp_path / "three", wheel)
+    assert "thing-1.data/scripts is not installed" in run(tmp_path / "three", source).stderr

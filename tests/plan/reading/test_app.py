@@ -195,6 +195,28 @@ def test_a_name_that_is_taken(app: Path) -> None:
     assert caught.value.where == f"{app}/shard.yml:1"
 
 
+@fault("an app has the name of a service of the machine (clock, ssh, log)", "refused")
+@pytest.mark.parametrize("name", ["clock", "ssh", "fossil"])
+def test_a_service_that_is_taken(app: Path, name: str) -> None:
+    (app / "shard.yml").write_text(SHARD.replace("my_server", name))
+    with pytest.raises(BuildError, match=f"there is a .* {name} already"):
+        load_data(PLAN, app=app)
+
+
+@fault("`patch pkg:APP` of an app", "the next build applies the patch, and installs the service")
+def test_files_beside_the_service(app: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe"
+    shutil.copytree(PLAN / "program", recipe)
+    (recipe / "patches").mkdir()
+    (recipe / "patches" / "01-edited.patch").touch()
+    dest = tmp_path / "dest"
+    dest.mkdir()
+    script = str(load_app(app, LIBRARIES).table["after"]).replace("/recipe", str(recipe))
+    subprocess.run(["sh", "-euc", script], cwd=dest, check=True)
+    names = {path.name for path in (PLAN / "program").iterdir()}
+    assert {path.name for path in (dest / "usr/lib/app").iterdir()} == names
+
+
 @fault("an app depends on a package that has no recipe", "the line of its layer.yaml")
 def test_an_unknown_library(app: Path) -> None:
     (app / "layer.yaml").write_text("name: mine\napp:\n  depends: [sqlit]\n")

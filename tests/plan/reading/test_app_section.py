@@ -127,6 +127,11 @@ def test_a_plain_directory_is_one_still(app: Path, checkout: Path) -> None:
         ),
         ("app:\n  environment:\n    A: [1]\n", "local.yaml:3: 'A' must be a text, not list"),
         ("app:\n  environment:\n    a-b: c\n", "local.yaml:3: 'a-b' cannot be the name of a var"),
+        pytest.param(
+            "app:\n  environment:\n    PATH: /opt/bin\n",
+            "local.yaml:3: PATH of a service is always /usr/bin",
+            marks=fault("app sets PATH or HOME, which the machine sets", "its line"),
+        ),
         ("app:\n  arguments: -v\n", "local.yaml:2: 'arguments' must be a list, not text"),
         ("app:\n  options: [[-O0]]\n", "local.yaml:2: 'options' must be a list of plain values"),
         ("app:\n  directory: [a]\n", "local.yaml:2: 'directory' must be a text, not list"),

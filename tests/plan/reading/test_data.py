@@ -240,3 +240,16 @@ def test_overrides_change_a_layers_package(
     (tmp_path / "patches" / "mine" / "a.patch").write_text("b")
     with pytest.raises(BuildError, match=r"already has a patch 'a\.patch'"):
         load_overrides(load_data(data, [layer]), file)
+
+
+@fault(
+    "a bundle or a product, where the path of a folder leads to another directory",
+    "the source is the folder that was packed",
+)
+def test_a_packed_folder_comes_first(data: Path, layer: Path) -> None:
+    found = load_data(data, layers=[layer])
+    there = found.folder("mine", "../..")
+    assert there == layer.parent
+    packed = data.parent / "folders" / "mine"
+    packed.mkdir(parents=True)
+    assert found.folder("mine", "../..") == packed

@@ -27,6 +27,11 @@ def about(text: str) -> Make:
     return lambda layer: (layer / "layer.yaml").write_text(text)
 
 
+def empty_directory(layer: Path) -> None:
+    (layer / "files" / "var" / "empty" / "below").mkdir(parents=True)
+    (layer / "layer.yaml").write_text("name: mine\nmodes: {var/empty: '0700'}\n")
+
+
 def setuid(layer: Path) -> None:
     (layer / "files" / "etc" / "motd").chmod(0o4755)
 
@@ -110,6 +115,11 @@ def test_the_parts_of_a_layer_are_its_content(layer: Path) -> None:
         ),
         (about("modes: {etc/motdd: '0600'}"), "no 'etc/motdd'"),
         (about("modes: {../../x: '0600'}"), "no '../../x'"),
+        pytest.param(
+            empty_directory,
+            "the directory 'var/empty' has no file, so the product does not get it",
+            marks=fault("layer.yaml gives a mode to a directory without a file", "its line"),
+        ),
         (about("links: {etc/motd: x}"), "cannot be a link"),
         (about("links: {/etc/x: y}"), "cannot be a link"),
         (about("name: Mine"), "cannot be the name"),
@@ -122,6 +132,11 @@ def test_the_parts_of_a_layer_are_its_content(layer: Path) -> None:
             marks=fault("a line in kernel/*.config of a layer that Kconfig drops", "its line"),
         ),
         (fragment("CONFIG_A=y # needed\n"), "'CONFIG_A=y # needed' is no line"),
+        pytest.param(
+            fragment("CONFIG_USB=n\n"),
+            "'CONFIG_USB=n' is no line",
+            marks=fault("kernel/*.config says =n", "its line, and how Kconfig writes that"),
+        ),
         pytest.param(
             fragment("#CONFIG_NET is not set\n"),
             "'#CONFIG_NET is not set' is no line",

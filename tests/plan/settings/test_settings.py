@@ -324,11 +324,27 @@ def test_a_seed_that_is_a_path_is_one_of_here(tmp_path: Path, text: str, expecte
 def test_where_relative_paths_belong(tmp_path: Path) -> None:
     here = tmp_path / "here"
     here.mkdir()
-    (tmp_path / "local.yaml").write_text("output: x\n")
-    settings = resolve(tmp_path, {"workdir": "w"}, {"BQ2_OUTPUT": "y"}, here)
-    assert (settings.workdir, settings.output("z")) == (here / "w", here / "y")
+    for path in (tmp_path / "x", here / "y"):
+        path.touch()
+    (tmp_path / "local.yaml").write_text("key: x\n")
+    settings = resolve(tmp_path, {"workdir": "w"}, {"BQ2_KEY": "y"}, here)
+    assert (settings.workdir, settings.key) == (here / "w", here / "y")
     settings = resolve(tmp_path, {}, {}, here)
-    assert (settings.workdir, settings.output("z")) == (tmp_path / "work", tmp_path / "x")
+    assert (settings.workdir, settings.key) == (tmp_path / "work", tmp_path / "x")
+
+
+@pytest.mark.fault(
+    "output= in local.yaml or in the environment: `sbom` would replace an image",
+    "refused: it is for one command",
+)
+def test_one_output_for_all_commands(tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match="output is for one command") as caught:
+        resolve(tmp_path, {}, {"BQ2_OUTPUT": "y"})
+    assert caught.value.where == "environment"
+    (tmp_path / "local.yaml").write_text("set: base\noutput: x\n")
+    with pytest.raises(BuildError, match="output is for one command") as caught:
+        resolve(tmp_path, {"output": "z"}, {})
+    assert caught.value.where == "local.yaml:2"
 
 
 @pytest.mark.fault(

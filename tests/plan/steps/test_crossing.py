@@ -139,6 +139,28 @@ def test_files_for_one_architecture_are_part_of_its_steps_alone(
     assert caught.value.where == "plan/recipes/top/aarch64.config"
 
 
+@pytest.mark.fault(
+    "a recipe has patches for one architecture, or a layer a file with the name of one",
+    "a patch is applied where it belongs; the layer's file is in each product",
+)
+def test_patches_for_one_architecture(data: Path, recipe: Callable[..., Path]) -> None:
+    recipe("top")
+    patches = data / "recipes" / "top" / "patches"
+    (patches / "more").mkdir(parents=True)
+    for name in ("01-all", "aarch64"):
+        (patches / f"{name}.patch").write_text(name)
+    (data / "recipes" / "top" / "keys").mkdir()
+    (data / "recipes" / "top" / "keys" / "aarch64.pub").write_text("a key")
+
+    def applied(step: Step) -> list[str]:
+        return [command.argv[-1] for command in step.commands if command.argv[0] == "patch"]
+
+    assert applied(native(data, "x86_64").product["top"]) == ["/recipe/patches/01-all.patch"]
+    assert applied(crossed(data).product["top"])[1:] == ["/recipe/patches/aarch64.patch"]
+    files = [name for name, _ in native(data, "x86_64").product["top"].files]
+    assert files == ["keys/aarch64.pub", "patches/01-all.patch"]
+
+
 CROSSED = """\
 environment: {A: "1", B: "2"}
 crossed:

@@ -40,6 +40,16 @@ def test_the_old_becomes_the_new(
     assert (tmp_path / "sub" / "file").read_bytes() == new
 
 
+@pytest.mark.parametrize("program", [["patch"], [str(BUSYBOX), "patch"]], ids=["gnu", "busybox"])
+@pytest.mark.parametrize("old", [b"a\n", None], ids=["changed", "new"])
+def test_a_name_with_a_space(tmp_path: Path, program: list[str], old: bytes | None) -> None:
+    if old:
+        (tmp_path / "a file").write_bytes(old)
+    text = unified("a file", old, b"b\n")
+    subprocess.run([*program, "-p1"], cwd=tmp_path, input=text.encode(), check=True)
+    assert (tmp_path / "a file").read_bytes() == b"b\n"
+
+
 def test_what_says_the_same_gives_nothing() -> None:
     assert unified("x", LONG, LONG) == "" == unified("x", None, b"")
     assert unified("x", b"a", b"a\n").endswith("+a\n-a\n\\ No newline at end of file\n")

@@ -161,6 +161,16 @@ def test_a_changed_byte(tmp_path: Path, form: str, at: int, told: str) -> None:
         read(path)
 
 
+@pytest.mark.fault("a VDI file says that it has four billion blocks", "one error, no traceback")
+def test_more_blocks_than_there_can_be(tmp_path: Path) -> None:
+    path = written(DISK, "vdi", tmp_path)
+    content = bytearray(path.read_bytes())
+    content[384:388] = b"\xff" * 4
+    path.write_bytes(content)
+    with pytest.raises(BuildError, match="its map does not have the size of the disk"):
+        read(path)
+
+
 @pytest.mark.fault(
     "a VMDK, VDI or VHD file is cut off or has more bytes", "`./bq2 inspect` says it"
 )

@@ -15,7 +15,7 @@ from uuid import UUID
 import pytest
 
 from plan.errors import BuildError
-from rootfs.image.ext4 import ROOM, write_ext4
+from rootfs.image.ext4 import BLOCK, ROOM, _size, write_ext4
 from rootfs.image.workspace import Workspace
 from rootfs.sandbox.enter import overlay_works
 from tests.rootfs.tools import make_tree, tool
@@ -80,6 +80,21 @@ def test_it_holds_what_it_was_given(tmp_path: Path, tools: Path, overlay: bool) 
     assert "Mode:  0755" in asked(image, "stat /workspace/bootstrap-qcow2/bq2")
     assert "big" not in asked(image, "ls /usr") + asked(image, "ls /usr/src")
     assert (tree / "usr/src/big").exists()
+
+
+@pytest.mark.fault(
+    "directories take more room in one file system than in another", "the image has the same size"
+)
+def test_the_size_is_that_of_the_contents(tmp_path: Path) -> None:
+    small = make_tree(tmp_path / "small", {"sub/a": b"a"})
+    grown = make_tree(tmp_path / "grown", {"sub/a": b"a"})
+    many = [grown / "sub" / f"{n:0200}" for n in range(300)]
+    for path in many:
+        path.touch()
+    for path in many:
+        path.unlink()
+    assert (grown / "sub").stat().st_size >= (small / "sub").stat().st_size
+    assert _size([small], []) == _size([grown], []) == 2 * BLOCK + BLOCK * len(["sub"])
 
 
 def test_what_mke2fs_says_is_told(tmp_path: Path, tools: Path) -> None:

@@ -66,12 +66,20 @@ def test_a_disk_of_the_same_size_is_left_alone(tmp_path: Path) -> None:
     assert disk.read_bytes() == before
 
 
-@pytest.mark.parametrize("damaged", [512 + 4, 512 + 60, 1024 + 3])
-def test_a_damaged_table_is_left_alone(tmp_path: Path, damaged: int) -> None:
+@pytest.mark.parametrize(
+    ("damaged", "new"),
+    [
+        (512 + 4, b"\xa5"),
+        (512 + 60, b"\xa5"),
+        (1024 + 3, b"\xa5"),
+        (512 + 72, b"\xff" * 8),  # where the entries are
+    ],
+)
+def test_a_damaged_table_is_left_alone(tmp_path: Path, damaged: int, new: bytes) -> None:
     disk = make_disk(tmp_path / "disk", larger_by=MIB)
     with disk.open("r+b") as file:
         file.seek(damaged)
-        file.write(b"\xa5")
+        file.write(new)
     before = disk.read_bytes()
     with pytest.raises(BuildError, match="no valid GUID partition table"):
         grow(str(disk))
@@ -89,6 +97,8 @@ def test_as_a_program(tmp_path: Path) -> None:
     # The partition grows; what is mounted there is no ext4 that could. The next run tries again.
     for done in (run(disk, Path("/proc")), run(disk, Path("/proc"))):
         assert done.returncode == 1 and done.stderr.startswith("grow: ")
+    disk.write_bytes(bytes(600))
+    assert "no valid GUID partition table" in run(disk, Path("/proc")).stderr
     disk.write_bytes(bytes(1 << 20))
     done = run(disk, Path("/proc"))
     assert done.returncode == 1 and "no valid GUID partition table" in done.stderr

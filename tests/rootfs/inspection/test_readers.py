@@ -154,6 +154,21 @@ def test_two_files_of_one_name(tmp_path: Path, names: tuple[str, str]) -> None:
         Fat(BytesView(twice)).files()
 
 
+@pytest.mark.fault("a small file says that its FAT has 512 MiB", "refused, without that memory")
+def test_a_table_that_is_too_large(tmp_path: Path) -> None:
+    with (tmp_path / "volume").open("w+b") as out:
+        fat.volume({}, label="ESP", volume_id=1, timestamp=10**9).write(out)
+        for sector in (0, 6):  # and its backup
+            out.seek(sector * 512 + 36)
+            out.write(struct.pack("<I", 1 << 20))
+        out.truncate(3 << 30)
+    with (
+        (tmp_path / "volume").open("rb") as file,
+        pytest.raises(BuildError, match="its table has an impossible size"),
+    ):
+        Fat(FileView(file, "volume"))
+
+
 # --- ext4 --------------------------------------------------------------------------------------
 
 
@@ -320,6 +335,35 @@ def test_a_root_without_checksums(tmp_path: Path) -> None:
     content[1024 + 0x65] ^= 4  # METADATA_CSUM in s_feature_ro_compat
     with pytest.raises(BuildError, match="its metadata has no checksums"):
         Root(BytesView(bytes(content))).sound()
+
+
+@pytest.mark.fault(
+    "a file of an image has an attribute (a capability, an ACL) in its inode or in a block; / has "
+    "another owner, mode or attributes",
+    "`doit inspect` tells the difference",
+)
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("ea_set /tool security.capability xyz", "/tool: is not owned by 0:0, or has attributes"),
+        (f"ea_set /tool user.long {'x' * 200}", "/tool: is not owned by 0:0, or has attributes"),
+        ("ea_set / user.x xyz", "/: is not owned by 0:0, or has attributes"),
+        ("sif / uid 1000", "/: is not owned by 0:0"),
+        ("sif / mode 040777", "/: has the mode 777, not 755"),
+    ],
+)
+def test_what_an_artifact_does_not_store(tmp_path: Path, command: str, said: str) -> None:
+    tree = make_tree(tmp_path / "tree", {"tool": b"x"})
+    tree.chmod(0o755)
+    image = made_ext4(tmp_path, tree, "-E", "root_owner=0:0,no_copy_xattrs", "-I", "256")
+    tool("debugfs", "-w", "-R", "sif /tool uid 0", image)
+    tool("debugfs", "-w", "-R", "sif /tool gid 0", image)
+    tool("debugfs", "-w", "-R", "rmdir /lost+found", image)
+    assert "all owned by 0:0" in Root(BytesView(image.read_bytes())).sound()
+    tool("debugfs", "-w", "-R", command, image)
+    with pytest.raises(BuildError) as caught:
+        Root(BytesView(image.read_bytes())).sound()
+    assert said in str(caught.value)
 
 
 def node(depth: int, entry: bytes, count: int) -> bytes:

@@ -11,7 +11,15 @@ import pytest
 
 from plan.model import Command
 from rootfs.sandbox.compose import Composer
-from rootfs.sandbox.edits import find, for_a_person, saved, set_aside, source_layers, touched
+from rootfs.sandbox.edits import (
+    find,
+    for_a_person,
+    saved,
+    set_aside,
+    source_layers,
+    touched,
+    unsaved,
+)
 from rootfs.sandbox.enter import Sandbox, enter
 from tests.rootfs.tools import make_tree
 from tests.tasks.toy import make_seed
@@ -52,6 +60,21 @@ def test_only_what_a_person_did_is_touched(tmp_path: Path, overlay: bool) -> Non
         assert found and found.read_text() == content
     for path in ("b", "sub/d", "sub/deep/e", "nothing", "a/below"):
         assert find(layers, path) is None, path
+
+
+@pytest.mark.fault(
+    "a person edits, builds again, edits and builds again; a machine without overlay",
+    "all edits are kept: each time in a directory of its own",
+)
+@pytest.mark.parametrize("overlay", [True, False], ids=["overlay", "copy"])
+def test_earlier_edits_stay(tmp_path: Path, overlay: bool) -> None:
+    (tmp_path / "build.edits").mkdir()
+    place = edited(tmp_path, overlay=overlay)
+    assert unsaved(place.directory)
+    kept = set_aside(place.directory)
+    assert kept == tmp_path / "build.edits-2"
+    assert (kept / "c").read_text() == "mine\n" and (kept / "sub/deep/f").exists()
+    assert not [path for path in ("a", "made") if (kept / path).exists()], "of the build"
 
 
 def test_edits_are_set_aside_unless_they_are_saved(tmp_path: Path) -> None:

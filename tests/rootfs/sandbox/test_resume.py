@@ -62,6 +62,18 @@ def test_it_goes_on_with_ninja(tmp_path: Path, started: tuple[int, ...], first: 
     assert resume.interrupted_at(STEP, directory, "id") == first
 
 
+@pytest.mark.fault(
+    "a full disk cut what is kept of an interrupted build", "it starts from the beginning"
+)
+@pytest.mark.parametrize("text", ["", "[]", '{"base"'])
+def test_a_damaged_sandbox(tmp_path: Path, text: str) -> None:
+    directory = left(tmp_path / "build", 0, 1)
+    (directory / "sandbox.json").write_text(text)
+    assert resume.interrupted_at(STEP, directory, "id") == 0
+    with pytest.raises(BuildError, match="is damaged"):
+        resume.kept_sandbox(directory)
+
+
 def test_another_step_another_boot_and_a_visitor_begin_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -78,6 +79,18 @@ def test_an_answer(fake: Path, image: Path, logs: Path) -> None:
     assert (result.status, result.output, result.powered_off) == (3, command + "\n", True)
     assert 0 < result.seconds_to_run <= result.seconds < 20
     assert list(logs.iterdir()) == []
+
+
+@pytest.mark.fault(
+    "no process can be started for QEMU (memory, ulimit -u)", "one error that names QEMU"
+)
+def test_no_process_for_qemu(
+    fake: Path, image: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys, "executable", f"{tmp_path}/no-python")
+    with pytest.raises(BuildError, match="cannot be started: No such file") as caught:
+        boot.run(image, "true", MACHINE, log=tmp_path / "log")
+    assert caught.value.where == str(fake)
 
 
 def test_a_log_of_ones_own_is_kept(fake: Path, image: Path, tmp_path: Path) -> None:

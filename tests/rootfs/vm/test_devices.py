@@ -124,8 +124,25 @@ def test_no_overlay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if shutil.which("qemu-img"):
         with pytest.raises(BuildError, match="the overlay cannot be made") as caught:
             devices.make_overlay(tmp_path / "no/changes", tmp_path / "image")
-        assert "no/changes" in str(caught.value.hint)
+        assert "No such file" in str(caught.value.hint)
+        assert caught.value.where == f"{tmp_path}/no/changes"
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(BuildError, match="qemu-img is missing"):
         devices.make_overlay(tmp_path / "changes", tmp_path / "image")
     assert [each.name for each in tmp_path.iterdir()] == ["image"]
+
+
+@pytest.mark.fault(
+    "`./bq2 boot persist=1` is interrupted while it makes the overlay, or the disk is full",
+    "no half-made overlay is used later",
+)
+def test_a_half_made_overlay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "image").write_bytes(bytes(1 << 20))
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "qemu-img"
+    program.write_text('#!/bin/sh\nfor last; do :; done\necho half > "$last"\nexit 1\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+    with pytest.raises(BuildError, match="the overlay cannot be made"):
+        devices.make_overlay(tmp_path / "changes", tmp_path / "image")
+    assert {each.name for each in tmp_path.iterdir()} == {"image", "bin"}

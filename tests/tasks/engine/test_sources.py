@@ -19,6 +19,7 @@ from tasks.engine.sources import (
     have,
     say_what_is_used,
     seed_files,
+    wanted_sources,
     write_fetched,
 )
 from tests.cache.loopback import DATA, Site
@@ -43,6 +44,15 @@ def test_all_that_is_needed_is_of_the_steps_and_of_the_seed(toy: Checkout) -> No
     toy.variables["BQ2_SEED"] = "alpine"
     found = all_sources(toy.project())
     assert [source.sha256 for source in found] == [SHA256, "1" * 64]
+
+
+@pytest.mark.parametrize("task", ["sysroot", "oci", "image"])
+def test_what_the_product_holds_is_fetched_first(toy: Checkout, task: str) -> None:
+    """Also if no step is built: a dead server must not show after hours."""
+    project = project_with(toy)
+    project.wanted, project.expected = frozenset({task}), frozenset()
+    # The image of this set is one kernel, without sources.
+    assert [each.file for each in wanted_sources(project)] == ["a.tar"] * (task != "image")
 
 
 def test_the_authored_files_of_a_seed(toy: Checkout) -> None:

@@ -90,6 +90,16 @@ def kept(checkout: Checkout) -> dict[str, str]:
     return {path.stem: json.loads(path.read_text())["verdict"] for path in files}
 
 
+@pytest.mark.fault(
+    "`regenerate sources=no`, or `challenge seeds=self` so", "refused before anything is built"
+)
+def test_a_system_without_sources(system: Checkout) -> None:
+    for words in (["regenerate"], ["challenge", "seeds=self"]):
+        done = system.doit(*words, "sources=no")
+        assert done.status != 0 and "sources=yes puts them into it" in done.said, done
+        assert not done.built
+
+
 @pytest.mark.timeout(900)
 def test_a_system_that_is_its_own_seed_gives_itself(system: Checkout, tmp_path: Path) -> None:
     """Also the packages of a layer, which is in the system."""

@@ -144,7 +144,7 @@ function list(key,   base, text, value) {
   return value
 }
 function write(name, value) { printf "%s", value > (out "/" name); close(out "/" name) }
-function wanted_key(key, text,   value, i, before) {
+function wanted_key(key, text,   value, i, before, name) {
   before = files
   if (key !~ /^(ssh_authorized_keys|runcmd|write_files)$/) value = scalar(text, 0)
   else if (text ~ /^ *(#.*)?$/) { at++; value = list(key) }
@@ -152,7 +152,9 @@ function wanted_key(key, text,   value, i, before) {
   if (fault != "") { files = before; return }
   if (key != "write_files") write(key, value)
   for (i = before + 1; i <= files; i++) {
-    write("file-" i ".path", PATH[i]); write("file-" i ".mode", MODE[i]); write("file-" i ".content", CONTENT[i])
+    # Of two files with one path the last one stays.
+    name = sprintf("file-%05d", i)
+    write(name ".path", PATH[i]); write(name ".mode", MODE[i]); write(name ".content", CONTENT[i])
   }
 }
 

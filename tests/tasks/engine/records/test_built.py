@@ -41,6 +41,24 @@ def test_the_last_build_is_meant(toy: Checkout) -> None:
 
 
 @pytest.mark.namespace
+@pytest.mark.fault(
+    "a remedy of a command that means the last build; seed=auto in local.yaml",
+    "the remedy has the parameters of that build; the build is meant all the same",
+)
+def test_what_is_told_means_that_build_too(toy: Checkout) -> None:
+    two_sets(toy)
+
+    def ask(*words: str) -> str:
+        return toy.run(["env", "-u", "BQ2_SET", "-u", "BQ2_SEED", *doit(*words)]).said
+
+    assert toy.doit("image", f"seed={toy.seed}", "set=base", "with=").status == 0
+    (toy.root / "output" / "bootstrap-qcow2-base-x86_64.qcow2").unlink()
+    assert f"doit image set=base arch=x86_64 seed={toy.seed} makes it" in ask("inspect")
+    (toy.root / "local.yaml").write_text("seed: auto\n")
+    assert ask("licenses").startswith("set=base "), "auto names no seed"
+
+
+@pytest.mark.namespace
 @pytest.mark.fault("the recipe of the last build's with= is gone", "the build before it is meant")
 def test_a_package_that_is_gone(toy: Checkout) -> None:
     recipe = toy.recipe("extra", "echo extra > $share/extra", "bottom")

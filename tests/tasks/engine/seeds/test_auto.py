@@ -144,3 +144,20 @@ def test_help_and_lists_ask_no_server(toy: Checkout) -> None:
         assert not site.connections
     finally:
         site.close()
+
+
+@pytest.mark.fault(
+    "seed_tarball= or seed_release= where the work directory keeps the seed debian",
+    "refused: seed=alpine must be given too",
+)
+def test_a_root_that_the_kept_seed_does_not_use(toy: Checkout) -> None:
+    with_seeds(toy, "http://127.0.0.1:9/a.tar")
+    (toy.root / "work").mkdir()
+    (toy.root / "work" / "seed").write_text("debian\n")
+    (toy.root / "tarball").touch()
+    given = ("seed_tarball=tarball", f"seed_sha256={SHA256}")
+    for words in (given, ("seed_release=3.20.3",)):
+        done = toy.doit("settings", *words)
+        assert done.status != 0 and "this work directory uses seed=debian" in done.said, done
+        assert "add seed=alpine" in done.said
+    assert toy.doit("settings", *given, "seed=alpine").status == 0
