@@ -44,7 +44,7 @@ name: hello
 version: "1"
 license: MIT
 description: says hello
-depends: [musl, compiler-rt]
+depends: [musl]
 style: script
 build: |
   mkdir -p /dest/usr/bin

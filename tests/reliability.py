@@ -64,6 +64,7 @@ def page(rows: Iterable[tuple[str, str, str, str]]) -> str:
 def _cell(text: str) -> str:
     # As README.md spells commands: the code says `doit`, because in the image it is that.
     text = re.sub(rf"\bdoit (?=({'|'.join([*COMMANDS, *OF_DOIT])})\b)", "./bq2 ", text)
+    text += "…" if text.endswith(" ") else ""  # the beginning of a message
     return text.replace("|", "\\|").replace("\n", " ")
 
 

@@ -46,13 +46,13 @@ name, and `**` matches any number of directories. A glob that matches a director
 everything below it.
 
 The recipe's files are in `plan/recipes/NAME/`. A build sees them at `/recipe`. `patch -p1` applies
-`patches/*.patch` to `/source`, in the order of their names. A file `ARCHITECTURE.anything` is only
-there if that is the target."""
+`patches/*.patch` to `/source`, in the order of their names, or in that of `patches/series`. A file
+`ARCHITECTURE.anything`, also in `patches/`, is only there if that is the target."""
 
 OVERRIDES = """\
-`overrides.yaml` in the work directory changes the recipes, for that work directory only. Products
-contain the file and its patches, and their `image.json` lists the `overridden` packages. The name
-of an entry is one of:
+`overrides.yaml` in the work directory changes the recipes, for that work directory only. The file
+and its patches are in a bundle, in a tarball, and in an image with a root partition. `image.json`
+of every product lists the `overridden` packages. The name of an entry is one of:
 
 - `NAME`: the package in every phase;
 - `PHASE:NAME`: the package in that phase. It wins over the entry `NAME`;
@@ -87,7 +87,8 @@ architecture.
 LAYERS = """\
 `layer=PATH` names a directory outside of this checkout that adds to it; several are separated by
 commas. A later one may build on an earlier one. [layers.md](layers.md) shows how to write one. All
-of its parts are optional, and other files in it do not matter:
+of its parts are optional. A file whose name is almost that of a part (`set.yaml`, `recipes/x.yml`)
+is refused. Other files do not matter:
 """
 
 ADDS = {

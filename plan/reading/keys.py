@@ -34,7 +34,12 @@ DEVEL = (
 # In the order that recipes use.
 RECIPE: Keys = {
     "name": Key(str, "The package. The file has the same name.", True, "about"),
-    "version": Key(str, "Upstream's version; our own packages just count up.", True, "about"),
+    "version": Key(
+        str,
+        "Upstream's version; this project's own packages have a number: 1, 2, 3.",
+        True,
+        "about",
+    ),
     "license": Key(
         str,
         "An SPDX expression with the identifiers in `plan/reading/licenses.py`, or `LicenseRef-…`.",

@@ -9,7 +9,8 @@
                   PATH/architectures.yaml   more architectures
                   PATH/licenses.yaml        more SPDX identifiers
 
-All of them are optional. Other files in the directory are not part of the layer.
+All of them are optional. What is named almost like one of them is refused. Other files in the
+directory are not part of the layer.
 """
 
 from __future__ import annotations

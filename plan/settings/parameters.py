@@ -169,7 +169,7 @@ PARAMETERS = (
         "archs",
         constant(""),
         checks.some_of(*ARCHITECTURES),
-        "the architectures of one OCI image: those of which oci has written the images",
+        "the architectures to join in one OCI image, after oci has written the image of each",
         of=("oci",),
     ),
     Parameter(
@@ -241,14 +241,15 @@ PARAMETERS = (
         "phase",
         constant(""),
         checks.phase,
-        "the phase (default: the last one; for verify all)",
+        "the phase (default: the last one; verify takes both)",
         of=("patch", "shell", "verify"),
     ),
     Parameter(
         "run",
         constant(""),
         checks.anything,
-        "a command that boot, shell or ssh runs; for push, it must succeed in what is kept",
+        "a command that boot, shell or ssh runs; for push: one that must succeed in the new "
+        "system, or the old one comes back",
         of=("boot", "push", "shell", "ssh"),
     ),
     Parameter(
@@ -277,7 +278,8 @@ PARAMETERS = (
         "memory",
         constant(""),
         checks.memory,
-        "the memory of the machine that boot starts: 2G, 512M",
+        "the memory of the machine that boot starts: 2G, 512M "
+        "(default: 512M; 3G with a root partition)",
         of=("boot",),
     ),
     Parameter(
