@@ -187,15 +187,19 @@ def _environment() -> dict[str, str]:
     quiet |= {"GIT_ASKPASS": "", "SSH_ASKPASS_REQUIRE": "never"}
     # A server that says nothing for a minute: git alone would wait for ever (git-config(1)).
     patience = {"GIT_HTTP_LOW_SPEED_LIMIT": "1", "GIT_HTTP_LOW_SPEED_TIME": "60"}
-    own = {} if "GIT_SSH" in kept or _configured("core.sshCommand") else {"GIT_SSH_COMMAND": _SSH}
+    theirs = "GIT_SSH" in kept or _has_ssh(tuple(kept.items()))
+    own = {} if theirs else {"GIT_SSH_COMMAND": _SSH}
     return {**own, **patience, **kept, **quiet}
 
 
 @cache
-def _configured(name: str) -> bool:
-    """Whether this machine's settings of git have `name`."""
-    command = ["git", "config", "--get", name]
-    return subprocess.run(command, capture_output=True, cwd="/", check=False).returncode == 0
+def _has_ssh(environment: tuple[tuple[str, str], ...]) -> bool:
+    """Whether the person's settings of git name a program in place of ssh."""
+    command = ["git", "config", "--get", "core.sshCommand"]
+    asked = subprocess.run(
+        command, capture_output=True, cwd="/", env=dict(environment), check=False
+    )
+    return asked.returncode == 0
 
 
 def _reason(said: str) -> str:

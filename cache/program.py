@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
@@ -16,8 +19,8 @@ def run(
 ) -> tuple[int, str]:
     """The exit status of the program `argv`, and what it said on standard error.
 
-    It gets no input, and its output is dropped. Raises Stopped if `stop` is set, OSError if it
-    cannot be started.
+    It gets no input and no terminal, and its output is dropped. Raises Stopped if `stop` is set,
+    OSError if it cannot be started.
     """
     process = subprocess.Popen(
         argv,
@@ -27,12 +30,14 @@ def run(
         text=True,
         errors="replace",
         env=environment,
+        start_new_session=True,  # without a terminal, ssh cannot ask there
     )
     with process:
         try:
             said = _wait(process, stop)
         except BaseException:
-            process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # git's helpers too
             raise
     return process.returncode, said
 

@@ -164,7 +164,6 @@ class _Run:
         self._partials = paths.directory("sources/partial", cache)
         self._lock = threading.Lock()
         self._received = 0
-        self._over = threading.Event()
         self.others: dict[str, Mapping[str, str]] = {}
         self._news: queue.SimpleQueue[tuple[Source, str | Exception]] = queue.SimpleQueue()
 
@@ -191,9 +190,8 @@ class _Run:
                 thread.start()
             return self._watch(len(resolved))
         except BaseException as error:
-            self._over.set()
-            if not isinstance(error, Exception):
-                # An interrupt ends the run. An error of one file is no reason not to get another.
+            # The error of a single file is no reason not to get another one by this Web.
+            if len(threads) > 1 or not isinstance(error, Exception):
                 self._web.stop.set()
             for thread in threads:
                 thread.join(_FAREWELL / len(threads))
@@ -237,7 +235,7 @@ class _Run:
             self._received += size
 
     def _work(self, todo: queue.SimpleQueue[tuple[Source, tuple[Candidate, ...]]]) -> None:
-        while not (self._over.is_set() or self._web.stop.is_set()):
+        while not self._web.stop.is_set():
             try:
                 source, candidates = todo.get_nowait()
             except queue.Empty:

@@ -6,13 +6,13 @@ doit image             ──typed("forget pkg:zlib")──▶   doit forget pkg
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from collections.abc import Iterable
 from pathlib import PurePath
 
-_BQ2 = "bq2"
+launched = ""
+"""How the person typed ./bq2, or a link to it of another name: tasks/launch.py sets it."""
 
 # Without these parameters of the command line, the next command would mean another plan or another
 # work directory. jobs=, progress= and the like do not matter to it.
@@ -39,8 +39,8 @@ MORE_TIME = "timeout=MINUTES on the command line gives it more time"
 
 def program() -> str:
     """The word that the person typed for this project: "doit", or the path of ./bq2."""
-    names = (PurePath(path).name for path in (sys.argv[0], os.path.realpath(sys.argv[0])))
-    return shlex.quote(sys.argv[0]) if _BQ2 in names else "doit"  # it may be a link to it
+    is_bq2 = sys.argv[0] == launched or PurePath(sys.argv[0]).name == "bq2"
+    return shlex.quote(sys.argv[0]) if is_bq2 else "doit"
 
 
 def take_as_typed(words: Iterable[str]) -> None:

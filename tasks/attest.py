@@ -28,7 +28,7 @@ from rootfs.inspection.root_proof import parsed, subject_of
 from rootfs.inspection.signature import signature_file
 from tasks.actions import DoitTask, caller_directory, speaking
 from tasks.console.console import say
-from tasks.engine.products.products import image
+from tasks.engine.products.products import image, image_command
 from tasks.engine.products.proof import ATTESTATION, PROVENANCE, beside
 from tasks.engine.project import Project
 from tasks.engine.records.verdicts import verdicts
@@ -85,8 +85,8 @@ def _written(project: Project) -> Path:
     file = image(project).file
     told = beside(file, PROVENANCE)
     if not told.exists():
-        raise BuildError("there is no image", where=str(file), hint=typed("image"))
-    _require_whole(told)
+        raise BuildError("there is no image", where=str(file), hint=image_command(project))
+    _require_whole(project, told)
     directory = beside(file, ATTESTATION)
     try:
         directory.mkdir(exist_ok=True)
@@ -107,17 +107,17 @@ def _written(project: Project) -> Path:
         [sys.executable, "-I", directory / "check.py", file], stdout=subprocess.PIPE, check=False
     )
     if done.returncode:
-        hint = f"{typed('image')} brings the image and its provenance up to date"
+        hint = f"{image_command(project)} brings the image and its provenance up to date"
         raise BuildError(done.stdout.decode().rstrip("\n"), where=str(directory), hint=hint)
     return directory
 
 
-def _require_whole(provenance: Path) -> None:
+def _require_whole(project: Project, provenance: Path) -> None:
     """Raise BuildError if the file `provenance` is damaged."""
     try:
         subject_of(parsed(provenance.read_bytes(), str(provenance)), str(provenance))
     except BuildError as error:
-        hint = f"{typed('image')} writes it again"
+        hint = f"{image_command(project)} writes it again"
         raise BuildError(error.message, where=error.where, hint=hint) from None
 
 

@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from plan.model import PHASES
-from plan.settings.parameters import PARAMETERS, WRITERS
+from plan.settings.parameters import IMAGE, PARAMETERS, WRITERS
 
 if TYPE_CHECKING:
     from tasks.actions import DoitTask
@@ -172,7 +172,9 @@ def misplaced(commands: Sequence[str], given: Iterable[str]) -> str:
             named = [each for each in dict.fromkeys(commands) if each != "run"]
             told = f"no command here knows {name}: {', '.join(named)}"
             return f"command line: {told}\n  known to: {', '.join(of[name])}"
-    written = [each for each in dict.fromkeys(commands) if each in WRITERS]
+    of_image = (*IMAGE, "challenge")
+    names = ["image" if each in of_image else each for each in commands]
+    written = [each for each in dict.fromkeys(names) if each in WRITERS]
     if "output" in given and len(written) > 1:
         told = f"output= is the file of one command, not of {' and '.join(written)}"
         return f"command line: {told}\n  give each of them alone"

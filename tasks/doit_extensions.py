@@ -3,11 +3,10 @@
 Some methods of the pinned doit version are wrapped:
 
 - `forget` also makes the next run compile the packages again, although the store has their
-  artifacts;
+  artifacts; `clean` says only what it removes (tasks/doit_clean.py);
 - an unknown task name gets the nearest name as a hint;
 - without a command nothing is built: this project's page is printed;
 - `help` and `info` print the pages of this project (tasks/help.py, tasks/info.py);
-- `clean` waits for no build: it is refused while one runs in the work directory;
 - a plain `list` shows the parts of a build and their states;
 - `boot` and `shell` run in the main thread, which handles signals; all else in doit's threads;
 - doit's own output is printed like all output (tasks/console/console.py);
@@ -48,9 +47,11 @@ from plan.typed import program, take_as_typed, typed
 from tasks import commands
 from tasks.actions import caller_directory, refusing
 from tasks.console.console import say, taking, undelivered
+from tasks.doit_clean import cleaning, require_remembered
 from tasks.engine.no_such import no_such
 from tasks.engine.project import Project, open_project
-from tasks.engine.records.built import recalled
+from tasks.engine.records.built import needed, recalled
+from tasks.engine.seeds.auto import kept
 from tasks.engine.trees import source_trees
 
 
@@ -68,11 +69,11 @@ def project_of_this_run() -> Project:
         project = open_project(given, os.environ, here=here, last=of_the_last, asks=asks)
     except BuildError as error:
         raise InvalidDodoFile(str(error)) from None
-    if last := recalled(project.settings):
-        take_as_typed(last)
-        if not project.settings.json:
-            # Not in the output: that may be of a program in the image.
-            print(f"{' '.join(last)}, as built here last", file=sys.stderr)
+    last = recalled(project.settings)
+    take_as_typed(needed(project.settings, kept(project.settings)))
+    if last and not project.settings.json:
+        # Not in the output: that may be of a program in the image.
+        print(f"{' '.join(last)}, as built here last", file=sys.stderr)
     return project
 
 
@@ -97,7 +98,7 @@ def install(project: Project) -> None:
     Forget._execute = _forgetting(project, Forget._execute)
     Info._execute = _told
     List._execute = _of_parts(project, List._execute)
-    Clean._execute = _alone(project, Clean._execute)
+    Clean._execute = cleaning(project, Clean._execute)
     for command in (Clean, Forget, Info, List):
         command._execute = _said(command._execute)
     for command in (Clean, Forget, Info, List, Run):
@@ -130,7 +131,8 @@ def _forgetting(project: Project, original: Any) -> Any:
         from tasks.packages import forget
         from tasks.products import PRODUCTS
 
-        _require_kept(self)
+        if not (named["forget_sub"] or named["forget_all"]):
+            require_remembered(self)
         result = original(self, **named)
         names = _forgotten(self, **named)
         forget(project, names)
@@ -140,15 +142,6 @@ def _forgetting(project: Project, original: Any) -> Any:
         return result
 
     return execute
-
-
-def _require_kept(command: Any) -> None:
-    """Raise InvalidCommand if a task that `command` names is never up to date."""
-    tasks = {task.name: task for task in command.task_list}
-    for name in [] if command.sel_default_tasks else command.sel_tasks:
-        task = tasks.get(name)  # doit's own method refuses an unknown name
-        if task and not (task.has_subtask or task.file_dep or task.targets or task.uptodate):
-            raise InvalidCommand(f"{name} runs every time: there is nothing to forget")
 
 
 def _forgotten(
@@ -200,26 +193,6 @@ def _of_parts(project: Project, original: Any) -> Any:
         for line in lines:
             print(line)
         return 0
-
-    return execute
-
-
-# doit's `clean` names each function that it calls.
-_CALL = " - executing 'Python: "
-
-
-def _alone(project: Project, original: Any) -> Any:
-    @functools.wraps(original)
-    def execute(self: Any, **named: Any) -> Any:
-        if project.workdir.exists() and not named["dryrun"]:
-            project.lock.take(" ".join([program(), *sys.argv[1:]]))
-        result = original(self, **named)
-        out = self.outstream
-        told = [line for line in out.getvalue().splitlines(True) if _CALL not in line]
-        out.seek(0)
-        out.truncate()
-        out.write("".join(told) or "nothing to remove\n")
-        return result
 
     return execute
 

@@ -98,8 +98,8 @@ def _work(project: Project) -> Iterator[Item]:
         for directory in _directories(workdir / "build" / phase):
             left = _LEFT.fullmatch(directory.name)
             if left or (directory / "skeleton").is_dir():  # made by this project
-                open_ = f"{phase}:{directory.name}" not in standing or unsaved(directory)
-                used = directory.name in plan.recipes and open_
+                is_built = f"{phase}:{directory.name}" in standing
+                used = unsaved(directory) or (directory.name in plan.recipes and not is_built)
                 yield Item("builds", directory, disk_size(directory), used)
     sources = [
         source

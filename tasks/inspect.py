@@ -20,7 +20,7 @@ from plan.typed import typed
 from tasks.actions import DoitTask, speaking
 from tasks.beforehand import require_choice
 from tasks.console.console import say
-from tasks.engine.products.products import image
+from tasks.engine.products.products import image, image_command
 from tasks.engine.products.proof import PROVENANCE, beside
 from tasks.engine.project import Project
 
@@ -76,7 +76,7 @@ def _inspect(project: Project) -> None:
         if not check.good:
             differing.append(check.what)
 
-    with _opened(path) as file:
+    with _opened(project, path) as file:
         for check in Inspection(file, path.name, text).checks():
             tell(check)
     if text is None:
@@ -88,11 +88,11 @@ def _inspect(project: Project) -> None:
     project.exit_status = 1 if differing else 0
 
 
-def _opened(path: Path) -> IO[bytes]:
+def _opened(project: Project, path: Path) -> IO[bytes]:
     try:
         return path.open("rb")
     except OSError as error:
-        hint = f"{typed('image')} makes it; image=FILE names another one"
+        hint = f"{image_command(project)} makes it; image=FILE names another one"
         raise BuildError(f"cannot be read: {error.strerror}", where=str(path), hint=hint) from error
 
 

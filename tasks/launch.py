@@ -55,7 +55,10 @@ def main(words: Sequence[str]) -> NoReturn:
 
 def run(words: Sequence[str]) -> NoReturn:
     """Run doit with the command line `words` in this process, which must be .venv's Python."""
+    from plan import typed
+
     sys.argv = [*words]
+    typed.launched = words[0]
     try:
         Path.cwd()
     except FileNotFoundError:
@@ -87,21 +90,21 @@ def _wanted(words: Sequence[str]) -> tuple[str, ...]:
 
 def _far(words: Sequence[str]) -> bool:
     """Whether remote= names a server. Anything else is refused, without those libraries."""
-    return _given("remote", words).startswith(("grpc://", "grpcs://"))
-
-
-def _given(name: str, words: Sequence[str]) -> str:
-    """The parameter `name`: on the command line, in the environment or in local.yaml; or ""."""
-    given = [word.partition("=")[2] for word in words if word.startswith(f"{name}=")]
-    if not given and (variable := f"BQ2_{name.upper()}") in os.environ:
-        given = [os.environ[variable]]
-    if not given:
+    given = _given("remote", words)
+    if given is None:
         try:
             lines = (ROOT / "local.yaml").read_text(errors="replace").splitlines()
         except OSError:
-            return ""
-        given = [line.partition(":")[2] for line in lines if line.startswith(f"{name}:")]
-    return given[-1].strip(" \"'") if given else ""
+            return False
+        found = [line.removeprefix("remote:") for line in lines if line.startswith("remote:")]
+        given = found[-1] if found else ""
+    return given.strip(" \"'").startswith(("grpc://", "grpcs://"))
+
+
+def _given(name: str, words: Sequence[str]) -> str | None:
+    """The parameter `name` of the command line, else of the environment."""
+    given = [word.partition("=")[2] for word in words if word.startswith(f"{name}=")]
+    return given[-1] if given else os.environ.get(f"BQ2_{name.upper()}")
 
 
 def _fits(wanted: Sequence[str]) -> bool:
@@ -231,8 +234,9 @@ def _wheels(words: Sequence[str], root: Path) -> list[str]:
 
     A bundle has what a build needs, but not what the tests need.
     """
-    given = _given("bundle", words)
-    bundle = os.fspath(Path(given).expanduser()) if given else ""
+    bundle = _given("bundle", words) or ""
+    if bundle.startswith("~/"):  # a shell may leave it as it is
+        bundle = os.fspath(Path.home() / bundle[2:])
     wheels = root / "wheels"
     if _wanted(words) != ("requirements.txt",) or not (bundle or wheels.is_dir()):
         return []

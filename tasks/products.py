@@ -142,6 +142,6 @@ def _clean_beside(project: Project, file: Path, dryrun: bool) -> None:
     told = beside(file, PROVENANCE)
     proofs = (told, signature_file(told), beside(file, ARTIFACTS), beside(file, ATTESTATION))
     for path in () if project.settings.values["output"] else filter(os.path.lexists, proofs):
-        say(f"removing {project.shown(path)}")
+        print(f"removing {project.shown(path)}")
         if not dryrun:
             remove_tree(path)

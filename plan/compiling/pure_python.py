@@ -19,9 +19,8 @@ site = dest / "lib" / python.name / "site-packages"
 wheels = list(here.glob("*.dist-info"))
 if wheels:
     found = [path for path in here.iterdir() if path.suffix != ".data"]
-    for part in ("purelib", "platlib", "scripts"):
-        if apart := [*here.glob(f"*.data/{part}")]:
-            sys.exit(f"error: {apart[0]} is not installed: the style script can do that")
+    if apart := [*here.glob("*.data/*")]:
+        sys.exit(f"error: {apart[0]} is not installed: the style script can do that")
     points = configparser.ConfigParser(delimiters="=", interpolation=None)
     points.optionxform = str  # not in lower case
     points.read(wheels[0] / "entry_points.txt")

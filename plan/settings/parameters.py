@@ -41,7 +41,7 @@ def _processors() -> str:
 # IMAGE: the commands that make or read the image. PRODUCTS: those for any product.
 IMAGE = ("image", "boot", "sign", "inspect", "attest", "regenerate")
 PRODUCTS = (*IMAGE, "oci", "sysroot", "challenge", "list")
-# Those that write a file of their own. boot, sign and the like use that of `image`.
+# Those that write a file of their own. Those of IMAGE use that of `image`.
 WRITERS = ("image", "oci", "sysroot", "bundle", "report", "sbom")
 
 PARAMETERS = (

@@ -84,8 +84,8 @@ class Maker:
         others = [
             path for path, name in of.items() if name in self.architectures and name != target
         ]
-        needed = [path for path in others if path not in recipe.patches]
-        if needed and target not in of.values():
+        needed = [path for path in others if "/" not in path]
+        if needed and target not in {name for path, name in of.items() if "/" not in path}:
             wanted = PurePath(needed[0]).with_stem(target)
             raise BuildError(
                 f"{recipe.name} is not written for {target} yet",

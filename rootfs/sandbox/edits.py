@@ -73,8 +73,9 @@ def set_aside(directory: Path) -> Path | None:
         kept = directory.with_name(f"{directory.name}.edits-{next(numbers)}")
     if (edits := directory / "edits").is_dir():
         return edits.rename(kept)
-    for path, file in _changed(directory).items():
-        if os.path.lexists(file):  # a person may have removed it
+    for path, file in sorted(_changed(directory).items()):
+        # A person may have removed it, or have made a directory in its place.
+        if os.path.lexists(file) and (file.is_symlink() or not file.is_dir()):
             (kept / path).parent.mkdir(parents=True, exist_ok=True)
             file.rename(kept / path)
     return kept if kept.exists() else None

@@ -179,12 +179,12 @@ def _using(keep: Path, how: int = fcntl.LOCK_SH) -> Iterator[None]:
 def _remove_unused(keep: Path) -> None:
     """Remove what no step has used for long, unless a step is using a tree now."""
     limit = time.time() - _UNUSED
-    with contextlib.suppress(BlockingIOError), _using(keep, fcntl.LOCK_EX | fcntl.LOCK_NB):
+    with contextlib.suppress(OSError), _using(keep, fcntl.LOCK_EX | fcntl.LOCK_NB):
         for path in keep.iterdir():
             used = _used(path)
-            is_old = (used if used.exists() else path).stat().st_mtime < limit
-            if is_old and path.suffix != ".used" and path.name != LOCK:
-                with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError):  # a step that ends removes its own directory
+                is_old = (used if used.exists() else path).stat().st_mtime < limit
+                if is_old and path.suffix != ".used" and path.name != LOCK:
                     remove_tree(path)
                     used.unlink(missing_ok=True)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from plan.checks import SELF
 from plan.errors import BuildError
 from plan.model import Source
 from plan.outputs import write_file
@@ -36,7 +37,10 @@ def wanted_sources(project: Project) -> list[Source]:
         return all_sources(project)
     steps = [step for step in plan.steps if step.task in project.expected]
     needs_seed = (steps or wanted & OF_SEED) and not project.seed.tree.exists()
-    holders = {"sysroot", "image", "oci", "regenerate"} if plan.set.root else {"sysroot", "oci"}
+    holders = {"sysroot", "oci"}
+    if plan.set.root:
+        holders |= {"image"} if project.system else {"image", "regenerate"}
+        holders |= {"challenge"} if SELF in project.settings.seeds else set()
     if project.settings.sources and wanted & holders:
         steps = plan.steps
     sources = [source for step in steps for source in step.sources]

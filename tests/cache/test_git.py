@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from cache.git import _configured, archive, fetched, split
+from cache.git import archive, fetched, split
 from cache.places import UrlFailed, resolve
 from cache.sources import FetchFailed, fetch
 from cache.unknown import fetch_unknown
@@ -222,7 +222,6 @@ def test_the_place_of_a_commit() -> None:
 def test_the_ssh_of_a_persons_settings(
     tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _configured.cache_clear()
     ssh = tmp_path / "my-ssh"
     ssh.write_text(f"#!/bin/sh\necho called > {tmp_path}/called\nexit 1\n")
     ssh.chmod(0o755)
@@ -233,7 +232,6 @@ def test_the_ssh_of_a_persons_settings(
         monkeypatch.setenv("GIT_SSH", str(ssh))
     with pytest.raises(UrlFailed, match="git: "):
         fetched(f"git+ssh://nowhere.invalid/x@{'1' * 40}", tmp_path / "bare", threading.Event())
-    _configured.cache_clear()
     assert (tmp_path / "called").exists()
 
 

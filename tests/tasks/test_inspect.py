@@ -518,7 +518,7 @@ def test_a_base_image_is_held_against_what_lies_beside_it(built: Checkout) -> No
     assert none.status == 1 and "is not a QCOW2 file" in none.said, none
     path.unlink()
     gone = built.doit("inspect")
-    assert gone.status != 0 and "doit image makes it" in gone.said, gone
+    assert gone.status != 0 and "doit image set=base " in gone.said, gone
 
 
 def test_the_tarball_has_the_proof_too(built: Checkout, tmp_path: Path) -> None:

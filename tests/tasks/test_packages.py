@@ -97,28 +97,6 @@ def test_what_is_forgotten_is_really_built_again(
     built.builds()
 
 
-@pytest.mark.fault(
-    "`forget` or `clean` of a command that keeps nothing (`forget status`)",
-    "`forget` says that it runs every time, `clean` that there is nothing to remove",
-)
-def test_what_keeps_nothing(built: Checkout) -> None:
-    for name in ("status", "boot", "verify"):
-        done = built.doit("forget", "pkg:left", name)
-        told = f"ERROR: {name} runs every time: there is nothing to forget\n"
-        assert (done.status, done.said) == (3, told)
-        done = built.doit("clean", name)
-        assert (done.status, done.said) == (0, "nothing to remove\n")
-    built.builds()
-
-
-def test_clean_tells_what_it_removes_and_nothing_else(built: Checkout) -> None:
-    told = "sysroot-from-seed:left - removing "
-    told += f"{built.root}/work/stamps/sysroot-from-seed/left.json; the store keeps the artifact\n"
-    for words in (["clean", "-n", "pkg:left"], ["clean", "pkg:left"]):
-        assert built.doit(*words).said == told
-    assert built.doit("clean", "pkg:left").said == "nothing to remove\n"
-
-
 def test_what_failed_stays_forgotten(built: Checkout) -> None:
     built.doit("forget", "pkg:left")
     built.edit(f"{RECIPES}/left.yaml", "echo left", "exit 1; echo left")

@@ -23,7 +23,9 @@ from plan.reading.app_section import DIRECTORY
 from plan.reading.data import FOLDERS
 from plan.reading.folder import listed
 from plan.reading.layer import Layer
+from plan.settings.parameters import FORMATS
 from plan.steps.plan import sha256_of
+from plan.typed import typed
 from plan.writing.yamltext import key_lines
 from rootfs.archives.files import file_sha256, remove_tree, remove_unfinished
 from rootfs.image.names import KERNEL, PROVENANCE
@@ -224,6 +226,12 @@ def write_tarball(project: Project, out: Sink, scratch_name: str) -> dict[str, s
         scratch=scratch,
     )
     return _provenance(scratch)
+
+
+def image_command(project: Project) -> str:
+    """The command that makes the image of this run, as the person would type it."""
+    form = project.settings.format
+    return typed("image" if form == FORMATS[0] else f"image format={form}")
 
 
 def trees(project: Project) -> dict[str, Path]:

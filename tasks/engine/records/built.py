@@ -26,6 +26,7 @@ KEPT_BUILDS = 10
 # The parameters that say what was built.
 NAMES = (*(name for name in KEPT if name != "workdir"), "format")
 ORIGIN = "last build"
+_DEFAULTS = {each.name: each.default() for each in PARAMETERS if each.name in NAMES}
 
 
 def remember(settings: Settings) -> None:
@@ -67,12 +68,21 @@ def recalled(settings: Settings) -> list[str]:
     """What `recall` chose, as words of a command line; none if it chose nothing."""
     if ORIGIN not in settings.origin.values():
         return []
-    defaults = {each.name: each.default() for each in PARAMETERS}
+    always = {"set": "", "arch": ""}
     return [
         f"{name}={settings.values[name]}"
-        for name in NAMES
-        if name in ("set", "arch") or settings.values[name] != defaults[name]
+        for name, default in (_DEFAULTS | always).items()
+        if settings.values[name] != default
     ]
+
+
+def needed(settings: Settings, seed: str | None) -> list[str]:
+    """Those of `recalled` without which the next command would mean another build.
+
+    seed: the one that seed=auto means in this work directory.
+    """
+    known = {f"{name}={default}" for name, default in _DEFAULTS.items()}
+    return [word for word in recalled(settings) if word not in {*known, f"seed={seed}"}]
 
 
 def _records(settings: Settings) -> Iterator[Mapping[str, str]]:

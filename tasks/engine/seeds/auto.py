@@ -50,12 +50,12 @@ def settled(
     """
     if settings.seed != AUTO:
         return settings, None
-    kept = _kept(settings)
-    _require_root_of(kept, settings)
-    choice = None if kept else _chosen(settings, cache, asks)
+    before = kept(settings)
+    choice = None if before else _chosen(settings, cache, asks)
+    _require_root_of(choice.name if choice else before, settings)
     chosen = replace(
         settings,
-        values={**settings.values, "seed": kept or (choice.name if choice else "")},
+        values={**settings.values, "seed": before or (choice.name if choice else "")},
         origin={**settings.origin, "seed": f"{settings.origin['seed']}, seed=auto"},
     )
     return chosen, choice
@@ -74,7 +74,7 @@ def _file(settings: Settings) -> Path:
     return settings.workdir / "seed"
 
 
-def _kept(settings: Settings) -> str | None:
+def kept(settings: Settings) -> str | None:
     """The seed that an earlier run chose in this work directory, or None."""
     try:
         name = _file(settings).read_text().strip()
@@ -83,13 +83,16 @@ def _kept(settings: Settings) -> str | None:
     return name if name in PINNED_SEEDS else None
 
 
-def _require_root_of(kept: str | None, settings: Settings) -> None:
-    """Raise BuildError if the command line chooses Alpine's root, and another seed was `kept`."""
-    asked = ("seed_tarball", "seed_release")
-    lost = [name for name in asked if settings.origin[name] == "command line"]
-    if kept not in (None, ALPINE) and lost and settings.values[lost[0]]:
+def _require_root_of(seed: str | None, settings: Settings) -> None:
+    """Raise BuildError if the command line chooses Alpine's root, and `seed` is another seed."""
+    lost = [
+        name
+        for name in ("seed_tarball", "seed_release")
+        if settings.values[name] and settings.origin[name] == "command line"
+    ]
+    if seed != ALPINE and lost:
         raise BuildError(
-            f"{lost[0]}= has no effect: this work directory uses seed={kept}",
+            f"{lost[0]}= has no effect: this work directory uses seed={seed}",
             where="command line",
             hint=f"add seed={ALPINE}",
         )
