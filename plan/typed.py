@@ -6,13 +6,14 @@ doit image             ──typed("forget pkg:zlib")──▶   doit forget pkg
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Iterable
 from pathlib import PurePath
 
-launched = ""
-"""How the person typed ./bq2, or a link to it of another name: tasks/launch.py sets it."""
+# Whether the person typed a link to ./bq2. Found out now: doit changes the current directory.
+_IS_LINK = PurePath(os.path.realpath(sys.argv[0])).name == "bq2"
 
 # Without these parameters of the command line, the next command would mean another plan or another
 # work directory. jobs=, progress= and the like do not matter to it.
@@ -39,7 +40,7 @@ MORE_TIME = "timeout=MINUTES on the command line gives it more time"
 
 def program() -> str:
     """The word that the person typed for this project: "doit", or the path of ./bq2."""
-    is_bq2 = sys.argv[0] == launched or PurePath(sys.argv[0]).name == "bq2"
+    is_bq2 = _IS_LINK or PurePath(sys.argv[0]).name == "bq2"
     return shlex.quote(sys.argv[0]) if is_bq2 else "doit"
 
 

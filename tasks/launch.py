@@ -55,10 +55,7 @@ def main(words: Sequence[str]) -> NoReturn:
 
 def run(words: Sequence[str]) -> NoReturn:
     """Run doit with the command line `words` in this process, which must be .venv's Python."""
-    from plan import typed
-
     sys.argv = [*words]
-    typed.launched = words[0]
     try:
         Path.cwd()
     except FileNotFoundError:

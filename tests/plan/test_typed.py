@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,10 +42,13 @@ def test_a_command(
     assert typed(words) == expected
 
 
-def test_a_link_to_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["./my", "image"])
-    monkeypatch.setattr("plan.typed.launched", "./my")
-    assert typed("boot") == "./my boot"
+def test_a_link_to_the_program(tmp_path: Path) -> None:
+    (tmp_path / "my").symlink_to(ROOT / "bq2")
+    code = "import os, sys; sys.argv = ['./my', 'image']; sys.path.insert(0, os.environ['ROOT']); "
+    code += "from plan.typed import typed; os.chdir('/'); print(typed('boot'))"
+    command, environment = [sys.executable, "-c", code], {"ROOT": str(ROOT)}
+    said = subprocess.check_output(command, cwd=tmp_path, env=environment, text=True)
+    assert said == "./my boot\n"
 
 
 def test_what_the_last_build_gave(monkeypatch: pytest.MonkeyPatch) -> None:

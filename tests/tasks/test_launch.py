@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -270,6 +271,23 @@ def test_what_is_no_directory_does_not_fit(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / ".venv").touch()
     monkeypatch.setattr(launch, "VENV", tmp_path / ".venv")
     assert not launch._fits(["requirements.txt"])
+
+
+@pytest.mark.fault(
+    "`bundle=~/FILE` where the shell leaves ~ as it is; `./bq2 run test`",
+    "the file in the home; what the tests need is installed",
+)
+def test_words_that_a_shell_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", os.fspath(tmp_path))
+    (tmp_path / "x.whl").write_text("a wheel")
+    with tarfile.open(tmp_path / "x.tar", "w") as tar:
+        tar.add(tmp_path / "x.whl", "bootstrap-qcow2/wheels/x.whl")
+    (tmp_path / "checkout").mkdir()
+    told = launch._wheels(["bundle=~/x.tar"], tmp_path / "checkout")
+    assert told == ["--no-index", f"--find-links={tmp_path}/wheels"]
+    assert (tmp_path / "wheels" / "x.whl").read_text() == "a wheel"
+    for words in (["test"], ["run", "test"]):
+        assert launch._wanted(words)[0] == "requirements-dev.txt"
 
 
 @pytest.mark.fault(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -175,7 +176,9 @@ def test_edits_in_no_patch_survive_gc_and_clean(toy: Checkout) -> None:
     with_source(toy, "cp main.c $share/left")
     assert toy.doit("pkg:left").status == 0
     shell(toy, "echo mine > main.c")
-    assert toy.doit("gc").status == 0
+    built = toy.root / "work" / "build" / "sysroot-from-seed"
+    shutil.copytree(built / "left", built / "of-another-plan", symlinks=True)
+    assert toy.doit("gc").status == 0 and (built / "of-another-plan").exists()
     assert toy.doit("patch", "pkg:left").status == 0
     shell(toy, "echo more > main.c")
     kept = toy.root / "work" / "build" / "sysroot-from-seed" / "left.edits"

@@ -20,6 +20,7 @@ fault = pytest.mark.fault
         ("plan headers=a headers=b", "headers is secret", "local.yaml"),
         ("plan workdir=tasks", "workdir cannot be 'tasks'", "in this project's own tasks"),
         ("image sysroot output=x", "is the file of one command, not of image", "each of them"),
+        ("boot report output=x", "one command, not of image and report", "each of them alone"),
         ("verify publish=http://127.0.0.1:9", "no effect without sample=", "give both"),
         ("verify output=x", "no command here knows output: verify", "known to: image"),
         ("pkg:more with=top", "more is not in the set base", "with=top,more adds it"),

@@ -159,6 +159,12 @@ def test_patches_for_one_architecture(data: Path, recipe: Callable[..., Path]) -
     assert applied(crossed(data).product["top"])[1:] == ["/recipe/patches/aarch64.patch"]
     files = [name for name, _ in native(data, "x86_64").product["top"].files]
     assert files == ["keys/aarch64.pub", "patches/01-all.patch"]
+    # A patch for x86_64 does not stand for a file that is missing.
+    (data / "recipes" / "top" / "aarch64.config").touch()
+    (patches / "x86_64.patch").touch()
+    with pytest.raises(BuildError, match="top is not written for x86_64 yet") as caught:
+        native(data, "x86_64")
+    assert caught.value.where == "plan/recipes/top/x86_64.config"
 
 
 CROSSED = """\
