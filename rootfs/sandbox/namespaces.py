@@ -173,9 +173,12 @@ def overlay(target: str, links: str, entry: dict[str, Any]) -> None:
 
     Short links in the current directory name the layers: the options of mount(2) must fit into one
     page, and a colon or comma in a path would be a separator.
+
+    xino: where the layers are on several file systems, a directory would have one inode number for
+    readdir(3) and another for stat(2). Scripts of configure look at that.
     """
     os.chdir(links)
-    options = "userxattr,lowerdir=" + ":".join(map(link_to, entry["overlay"]))
+    options = "userxattr,xino=on,lowerdir=" + ":".join(map(link_to, entry["overlay"]))
     if "upper" in entry:
         options += f",upperdir={link_to(entry['upper'])},workdir={link_to(entry['work'])}"
     mount("overlay", target, "overlay", MS_NODEV | MS_NOSUID, options)

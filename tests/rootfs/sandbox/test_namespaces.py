@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from plan.model import Command
 from rootfs.sandbox import namespaces
 from rootfs.sandbox.compose import Composer, bound, scratch
 from rootfs.sandbox.enter import Result, Sandbox, enter, overlay_works
+from tests.checkout import ROOT
 from tests.nobody import AS_ORDINARY, open_directory, ordinary_python
 from tests.tasks.toy import until
 
@@ -50,6 +52,25 @@ def run(
     log.unlink(missing_ok=True)
     results = enter(place, [Command(("sh", "-c", script), "/")], log=log)
     return results, log.read_text().split("\n", script.count("\n") + 1)[-1]
+
+
+@pytest.mark.fault(
+    "the source of a build is on another file system than the work directory",
+    "each file has one inode number; configure scripts compare those of readdir and stat",
+)
+def test_inode_numbers_over_two_file_systems(tmp_path: Path) -> None:
+    here = tmp_path.stat().st_dev
+    places = (Path(each) for each in ("/dev/shm", "/var/tmp", ROOT))
+    other = next((each for each in places if each.stat().st_dev != here), None)
+    if other is None or not overlay_works(tmp_path):
+        pytest.skip("a second file system, or an overlay, is missing")
+    with tempfile.TemporaryDirectory(dir=other) as lower:
+        (Path(lower) / "sub").mkdir()
+        (Path(lower) / "file").touch()
+        code = "import os; [print(each.inode() - each.stat().st_ino) for each in os.scandir()]"
+        mount = Composer(tmp_path / "build", overlay=True).writable("/at", Path(lower))
+        _, said = run(tmp_path / "build", f"cd /at && touch new && python3 -c '{code}'", [mount])
+    assert said.split() == ["0", "0", "0"], said
 
 
 @pytest.mark.fault("variables, host name, files, terminal of the host", "a build sees none of them")
