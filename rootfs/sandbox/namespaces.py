@@ -43,9 +43,8 @@ from collections.abc import Callable, Container
 from typing import Any, NoReturn
 
 # linux/sched.h
-CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
-CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
-CLONE_NEWCGROUP = 0x02000000
+CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC = 1 << 17, 1 << 25, 1 << 26, 1 << 27
+CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 1 << 28, 1 << 29, 1 << 30
 NAMESPACES = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET
 # linux/mount.h
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
@@ -173,20 +172,18 @@ def overlay(target: str, links: str, entry: dict[str, Any]) -> None:
 
     Short links in the current directory name the layers: the options of mount(2) must fit into one
     page, and a colon or comma in a path would be a separator.
-
-    xino: where the layers are on several file systems, a directory would have one inode number for
-    readdir(3) and another for stat(2). Scripts of configure look at that.
     """
     os.chdir(links)
-    options = "userxattr,xino=on,lowerdir=" + ":".join(map(link_to, entry["overlay"]))
-    if "upper" in entry:
-        options += f",upperdir={link_to(entry['upper'])},workdir={link_to(entry['work'])}"
-    mount("overlay", target, "overlay", MS_NODEV | MS_NOSUID, options)
-
-
-def link_to(directory: str) -> str:
-    os.symlink(directory, name := str(len(os.listdir("."))))
-    return name
+    places = {"lowerdir": entry["overlay"]}
+    places |= {f"{kind}dir": [entry[kind]] for kind in ("upper", "work") if kind in entry}
+    paths = dict.fromkeys(path for layers in places.values() for path in layers)
+    names = {path: str(number) for number, path in enumerate(paths, len(os.listdir(".")))}
+    for path, name in names.items():
+        os.symlink(path, name)
+    options = [f"{kind}={':'.join(map(names.__getitem__, each))}" for kind, each in places.items()]
+    if len({os.stat(path).st_dev for path in paths}) > 1:
+        options.append("xino=on")  # else readdir and stat give two inode numbers: configure looks
+    mount("overlay", target, "overlay", MS_NODEV | MS_NOSUID, ",".join(["userxattr", *options]))
 
 
 def make_devices(directory: str, names: list[str], links: dict[str, str]) -> None:
