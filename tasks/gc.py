@@ -22,7 +22,6 @@ from plan.model import PHASES
 from plan.reading.wheels import load_wheels
 from plan.steps.identity import step_id
 from rootfs.archives.files import remove_tree
-from rootfs.sandbox.edits import unsaved
 from tasks.actions import DoitTask, speaking
 from tasks.console.console import say
 from tasks.engine.builder import Builder
@@ -92,6 +91,8 @@ def _planned(project: Project) -> Use:
 
 def _work(project: Project) -> Iterator[Item]:
     """The builds and the unpacked sources in this work directory."""
+    from rootfs.sandbox.edits import unsaved
+
     plan, workdir = project.plan, project.workdir
     standing = {task for task, each in survey(project).items() if each.state == UP_TO_DATE}
     for phase in PHASES:

@@ -17,7 +17,6 @@ from doit.task import Task
 
 from plan.model import Step
 from rootfs.archives.files import remove_tree
-from rootfs.sandbox.edits import set_aside
 from tasks.actions import DoitTask, speaking, up_to_date
 from tasks.engine.builder import Builder
 from tasks.engine.plan_files import step_file
@@ -134,6 +133,8 @@ class Known(UptodateCalculator):  # type: ignore[misc]
 
 
 def _clean(builders: list[Builder], dryrun: bool) -> None:
+    from rootfs.sandbox.edits import set_aside
+
     for builder in builders:
         stamp = builder.stamp
         if not (stamp.file.exists() or builder.directory.exists()):

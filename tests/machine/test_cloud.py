@@ -66,6 +66,12 @@ def cloud(run: Run, text: str, more: str = "", **files: str) -> subprocess.Compl
     return run(given(named) + DO + more)
 
 
+def test_of_many_files_with_one_path_the_last_one_stays(run: Run) -> None:
+    entries = [f"  - path: /srv/x\n    content: '{number}'" for number in range(1, 12)]
+    text = "\n".join(["#cloud-config", "write_files:", *entries])
+    assert cloud(run, text, "echo; cat /srv/x").stdout.endswith("\n11")
+
+
 def test_the_stated_subset(run: Run) -> None:
     show = "cat '/srv/deep/a b' /srv/b; stat -c '%a %n' '/srv/deep/a b' /srv/b"
     done = cloud(run, WHOLE, show, meta_data="instance-id: i-1\nlocal-hostname: other")
